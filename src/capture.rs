@@ -1,0 +1,76 @@
+//! Packets from interfaces, savefiles, standard input, or a composer: one seam for all of them.
+//!
+//! A [`Source`] hands out borrowed [`Frame`]s in the order of capture. Each source is polled by a
+//! thread of its own, never by tokio.
+
+use std::time::Duration;
+
+use crate::time::Timestamp;
+
+/// Link-layer type as in LINKTYPE_ of the pcap registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LinkType(pub i32);
+
+impl LinkType {
+    pub const NULL: Self = Self(0);
+    pub const ETHERNET: Self = Self(1);
+    pub const RAW: Self = Self(101);
+    pub const LOOP: Self = Self(108);
+    pub const LINUX_SLL: Self = Self(113);
+    pub const IPV4: Self = Self(228);
+    pub const IPV6: Self = Self(229);
+    pub const LINUX_SLL2: Self = Self(276);
+}
+
+/// One captured packet; the bytes belong to the source.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    pub ts: Timestamp,
+    pub link: LinkType,
+    pub data: &'a [u8],
+    /// Length on the wire; more than `data.len()` where the snap length cut it.
+    pub wire_len: u32,
+}
+
+/// What a poll found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Polled {
+    /// Frames were handed out.
+    Frames,
+    /// Nothing came within the time given; the port is quiet.
+    Idle,
+    /// A file ended, or the source was stopped.
+    End,
+}
+
+/// Counters of the kernel and the interface; they stand beside the ledger, never in its sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drops {
+    pub kernel: u64,
+    pub interface: u64,
+}
+
+/// Why a source ended early. The part read before it stands.
+#[derive(Debug, thiserror::Error)]
+#[error("{name}: {reason}")]
+pub struct SourceError {
+    pub name: String,
+    pub reason: String,
+}
+
+pub trait Source: Send {
+    /// File name or interface, for messages.
+    fn name(&self) -> &str;
+
+    /// Hands frames to `sink` as they come, a batch at a time; waits `patience` at most.
+    fn poll(&mut self, patience: Duration, sink: &mut dyn FnMut(Frame<'_>)) -> Result<Polled, SourceError>;
+
+    fn drops(&mut self) -> Drops {
+        Drops::default()
+    }
+
+    /// A live source ticks by wall clock while it is quiet; a file's time is its packets' alone.
+    fn live(&self) -> bool {
+        false
+    }
+}

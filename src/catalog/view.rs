@@ -1,0 +1,172 @@
+//! What readers see of the inventory: plain, immutable, serialisable. The JSON form of
+//! [`EndpointView`] is one line of `--format inventory` and one item of `/api/v1/endpoints`.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::EndpointId;
+use crate::time::Timestamp;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    Api,
+    Web,
+    Static,
+    Infrastructure,
+}
+
+/// What the specs say of an endpoint. With neither spec nor accepted inventory nothing is shadow:
+/// it is unreviewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Documentation {
+    Documented,
+    Shadow,
+    Unreviewed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Life {
+    /// Not yet confirmed: nothing has answered for it often enough.
+    Candidate,
+    /// First seen after the learning time.
+    New,
+    Active,
+    /// Documented, and no traffic for the set time.
+    Dormant,
+}
+
+/// A status says why, and since when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    pub status: String,
+    pub why: String,
+    pub since: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quantiles {
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Auth {
+    /// `none`, `bearer`, `jwt`, `basic`, `apikey`, `cookie`; judged on answered calls.
+    pub scheme: String,
+    pub requests: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EndpointView {
+    #[serde(skip)]
+    pub id: EndpointId,
+    /// Stable across restarts and merges: what URLs and people refer to.
+    pub key: String,
+    pub method: String,
+    /// The host group's name.
+    pub host: String,
+    pub template: String,
+    pub kind: Kind,
+    pub confirmed: bool,
+    pub documentation: Documentation,
+    pub life: Life,
+    pub deprecated: bool,
+    pub zombie: bool,
+    pub reasons: Vec<Reason>,
+    pub first_seen: Option<Timestamp>,
+    pub last_seen: Option<Timestamp>,
+    pub requests: u64,
+    /// Responses by class: no response, 1xx, 2xx, 3xx, 4xx, 5xx.
+    pub by_class: [u64; 6],
+    /// Milliseconds.
+    pub latency: Option<Quantiles>,
+    /// Body bytes per exchange.
+    pub request_size: Option<Quantiles>,
+    pub response_size: Option<Quantiles>,
+    /// Distinct principals, by sketch.
+    pub callers: u64,
+    pub auth: Vec<Auth>,
+    /// Share of exchanges whose other half could not be told.
+    pub unpaired: u64,
+    pub sunset: Option<Timestamp>,
+    /// Title of the spec that owns the place, and the operation's id where it is documented.
+    pub spec: Option<String>,
+    pub operation: Option<String>,
+    /// Why the template's parameters are parameters.
+    pub evidence: Vec<String>,
+    /// Requests an hour for the last 24 hours of packet time, oldest first.
+    pub hourly: Vec<u64>,
+}
+
+impl EndpointView {
+    /// `GET api.example.com /v1/users/{user_id}`: how alerts and assignments name it.
+    pub fn label(&self) -> String {
+        format!("{} {} {}", self.method, self.host, self.template)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HostView {
+    pub host: String,
+    pub endpoints: usize,
+    pub requests: u64,
+    /// Title of the spec that owns it, if any.
+    pub spec: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpecView {
+    pub title: String,
+    pub version: String,
+    pub file: String,
+    /// Hosts and base path it claims.
+    pub scope: Vec<String>,
+    pub operations: usize,
+    pub seen: usize,
+    pub undocumented: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FindingKind {
+    /// First seen after learning.
+    New,
+    Shadow,
+    DeprecatedInUse,
+    Zombie,
+    SunsetPassed,
+    /// A host that no spec knows, while others are known.
+    UnknownHost,
+}
+
+/// A lasting fact about an endpoint (or a host, where `endpoint` is none).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    pub kind: FindingKind,
+    #[serde(skip)]
+    pub endpoint: Option<EndpointId>,
+    /// Label of the endpoint, or the host.
+    pub subject: String,
+    pub at: Timestamp,
+    pub since: Timestamp,
+    pub why: String,
+}
+
+/// The whole inventory at one moment. Sorted by host, template, method.
+#[derive(Clone, Debug, Default)]
+pub struct CatalogView {
+    pub endpoints: Vec<Arc<EndpointView>>,
+    pub hosts: Vec<HostView>,
+    pub specs: Vec<SpecView>,
+    /// Packet time of this view.
+    pub at: Timestamp,
+    /// Packet time until which everything seen is taken as normal.
+    pub learning_until: Option<Timestamp>,
+    /// Entries put out by the budget so far.
+    pub evicted: u64,
+}

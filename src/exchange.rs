@@ -1,0 +1,130 @@
+//! The record at the seam: a request with its response, or the fact that one is missing.
+//!
+//! Everything before this room works on bytes, everything after it on `Exchange`. Its JSON form is
+//! public and versioned (`"v":1`): fields may be added, names and meanings stay. Secrets never
+//! enter it; credentials arrive as `identity` = kind and keyed hash.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use compact_str::CompactString;
+
+use crate::time::Timestamp;
+
+mod json;
+
+pub use json::{ParseError, parse_line, write_line};
+
+/// The version of the JSON form.
+pub const VERSION: u32 = 1;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exchange {
+    /// The request's first byte (the response's where no request was seen).
+    pub ts: Timestamp,
+    /// When the exchange was complete: its last byte, or when it was given up.
+    pub end: Timestamp,
+    pub client: IpAddr,
+    pub client_port: u16,
+    pub server: IpAddr,
+    pub server_port: u16,
+    /// `http/1.0`, `http/1.1`, `http/2` …
+    pub protocol: CompactString,
+    /// `http` or `https`: what the client used on the wire that was seen.
+    pub scheme: CompactString,
+    pub method: Option<CompactString>,
+    /// Lower case, without the port where it is the scheme's default.
+    pub host: Option<CompactString>,
+    /// As sent, query cut off, secrets masked.
+    pub path: Option<CompactString>,
+    pub query: Option<CompactString>,
+    pub status: Option<u16>,
+    /// Request's last byte to response's first, in milliseconds.
+    pub latency_ms: Option<f64>,
+    /// Body bytes on the wire, content coding included, framing excluded.
+    pub request_bytes: Option<u64>,
+    pub response_bytes: Option<u64>,
+    /// Media type of the response, without parameters, lower case.
+    pub content_type: Option<CompactString>,
+    pub request_content_type: Option<CompactString>,
+    /// `bearer:5f0c…`: kind of credential and keyed hash.
+    pub identity: Option<Arc<str>>,
+    /// Which scheme carried the credential: `bearer`, `jwt`, `basic`, `apikey`, `cookie`.
+    pub auth: Option<CompactString>,
+    /// Keyed hash of the user name on a login call.
+    pub login: Option<CompactString>,
+    pub country: Option<CompactString>,
+    pub user_agent: Option<Arc<str>>,
+    /// `Deprecation` of RFC 9745: when it was or will be deprecated (the epoch where the header
+    /// says only that it is).
+    pub deprecation: Option<Timestamp>,
+    /// `Sunset` of RFC 8594.
+    pub sunset: Option<Timestamp>,
+    /// Overlay network of a mirrored cloud (VXLAN or Geneve VNI).
+    pub vni: Option<u32>,
+    pub partial: Partial,
+}
+
+/// What is missing of an exchange.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Partial {
+    pub no_request: bool,
+    pub no_response: bool,
+    /// The other half may exist but cannot be told without guessing.
+    pub unpaired: bool,
+    /// A body was cut: a gap in the capture or a connection that ended early.
+    pub truncated: bool,
+}
+
+impl Partial {
+    pub(crate) const NAMES: [&'static str; 4] = ["no_request", "no_response", "unpaired", "truncated"];
+
+    pub fn flags(self) -> [bool; 4] {
+        [self.no_request, self.no_response, self.unpaired, self.truncated]
+    }
+
+    pub fn any(self) -> bool {
+        self.flags().contains(&true)
+    }
+}
+
+impl Exchange {
+    /// An empty record at `ts`: what a reader or a test fills in.
+    pub fn at(ts: Timestamp) -> Self {
+        let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        Self {
+            ts,
+            end: ts,
+            client: nowhere,
+            client_port: 0,
+            server: nowhere,
+            server_port: 0,
+            protocol: CompactString::const_new("http/1.1"),
+            scheme: CompactString::const_new("http"),
+            method: None,
+            host: None,
+            path: None,
+            query: None,
+            status: None,
+            latency_ms: None,
+            request_bytes: None,
+            response_bytes: None,
+            content_type: None,
+            request_content_type: None,
+            identity: None,
+            auth: None,
+            login: None,
+            country: None,
+            user_agent: None,
+            deprecation: None,
+            sunset: None,
+            vni: None,
+            partial: Partial::default(),
+        }
+    }
+
+    /// 1 to 5 for a status that is one, else 0.
+    pub fn status_class(&self) -> usize {
+        self.status.map_or(0, |s| usize::from(s / 100)).min(5)
+    }
+}

@@ -1,0 +1,310 @@
+//! One exchange, one line of JSON. Written by hand because it is the hottest output there is and
+//! because `ts` must keep its digits; read with serde because input is rare and may be anything.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Exchange, Partial, VERSION};
+use crate::time::{Timestamp, push_u64};
+
+/// Appends the record and a newline. Absent fields are left out.
+pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"v\":");
+    push_u64(out, u64::from(VERSION));
+    out.extend_from_slice(b",\"ts\":");
+    x.ts.write_decimal(out);
+    address(out, b",\"client\":\"", &x.client);
+    out.extend_from_slice(b",\"client_port\":");
+    push_u64(out, u64::from(x.client_port));
+    address(out, b",\"server\":\"", &x.server);
+    out.extend_from_slice(b",\"server_port\":");
+    push_u64(out, u64::from(x.server_port));
+    text(out, b",\"protocol\":", Some(&x.protocol));
+    text(out, b",\"scheme\":", Some(&x.scheme));
+    text(out, b",\"method\":", x.method.as_deref());
+    text(out, b",\"host\":", x.host.as_deref());
+    text(out, b",\"path\":", x.path.as_deref());
+    text(out, b",\"query\":", x.query.as_deref());
+    number(out, b",\"status\":", x.status.map(u64::from));
+    millis(out, b",\"latency_ms\":", x.latency_ms);
+    number(out, b",\"request_bytes\":", x.request_bytes);
+    number(out, b",\"response_bytes\":", x.response_bytes);
+    text(out, b",\"content_type\":", x.content_type.as_deref());
+    text(out, b",\"request_content_type\":", x.request_content_type.as_deref());
+    text(out, b",\"identity\":", x.identity.as_deref());
+    text(out, b",\"auth\":", x.auth.as_deref());
+    text(out, b",\"login\":", x.login.as_deref());
+    text(out, b",\"country\":", x.country.as_deref());
+    text(out, b",\"user_agent\":", x.user_agent.as_deref());
+    if let Some(t) = x.deprecation {
+        out.extend_from_slice(b",\"deprecation\":");
+        t.write_decimal(out);
+    }
+    if let Some(t) = x.sunset {
+        out.extend_from_slice(b",\"sunset\":");
+        t.write_decimal(out);
+    }
+    number(out, b",\"vni\":", x.vni.map(u64::from));
+    out.extend_from_slice(b",\"end\":");
+    x.end.write_decimal(out);
+    millis(out, b",\"duration_ms\":", Some(x.end.since(x.ts).as_nanos() as f64 / 1e6));
+    if x.partial.any() {
+        let names = Partial::NAMES.iter().zip(x.partial.flags());
+        out.extend_from_slice(b",\"partial\":[");
+        for (i, (name, _)) in names.filter(|(_, set)| *set).enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            out.push(b'"');
+            out.extend_from_slice(name.as_bytes());
+            out.push(b'"');
+        }
+        out.push(b']');
+    }
+    out.extend_from_slice(b"}\n");
+}
+
+fn number(out: &mut Vec<u8>, key: &[u8], value: Option<u64>) {
+    if let Some(n) = value {
+        out.extend_from_slice(key);
+        push_u64(out, n);
+    }
+}
+
+/// Milliseconds with three decimals at most, trailing zeros cut.
+fn millis(out: &mut Vec<u8>, key: &[u8], value: Option<f64>) {
+    let Some(ms) = value else { return };
+    let micros = (ms.max(0.0) * 1e3).round() as u64;
+    out.extend_from_slice(key);
+    push_u64(out, micros / 1_000);
+    let rest = micros % 1_000;
+    if rest > 0 {
+        let digits = [b'0' + (rest / 100) as u8, b'0' + (rest / 10 % 10) as u8, b'0' + (rest % 10) as u8];
+        let keep = 3 - digits.iter().rev().take_while(|d| **d == b'0').count();
+        out.push(b'.');
+        out.extend_from_slice(&digits[..keep]);
+    }
+}
+
+fn address(out: &mut Vec<u8>, key: &[u8], ip: &IpAddr) {
+    out.extend_from_slice(key);
+    match ip {
+        IpAddr::V4(v4) => {
+            for (i, octet) in v4.octets().into_iter().enumerate() {
+                if i > 0 {
+                    out.push(b'.');
+                }
+                push_u64(out, u64::from(octet));
+            }
+        }
+        IpAddr::V6(v6) => {
+            use std::io::Write;
+            // Writing to a Vec cannot fail.
+            let _ = write!(out, "{v6}");
+        }
+    }
+    out.push(b'"');
+}
+
+fn text(out: &mut Vec<u8>, key: &[u8], value: Option<&str>) {
+    let Some(s) = value else { return };
+    out.extend_from_slice(key);
+    // RFC 8259, section 7: only the quote, the backslash and the controls must be escaped. DEL and
+    // the C1 controls are legal raw, but this text came from the network and may meet a terminal.
+    if s.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'"' && b != b'\\') {
+        out.push(b'"');
+        out.extend_from_slice(s.as_bytes());
+        out.push(b'"');
+        return;
+    }
+    out.push(b'"');
+    for c in s.chars() {
+        match c {
+            '"' | '\\' => out.extend_from_slice(&[b'\\', c as u8]),
+            c if c.is_control() => out.extend_from_slice(format!("\\u{:04x}", c as u32).as_bytes()),
+            c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    out.push(b'"');
+}
+
+/// Why a line is no exchange.
+#[derive(Debug, thiserror::Error)]
+pub enum ParseError {
+    #[error("not an exchange line: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("not an exchange line: `{0}` is missing")]
+    Missing(&'static str),
+    #[error("not an exchange line: `ts` is no number of seconds")]
+    Time,
+    #[error("exchange version {0} is newer than this program reads (1)")]
+    Version(u32),
+}
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    v: Option<u32>,
+    #[serde(borrow)]
+    ts: Option<&'a RawValue>,
+    #[serde(borrow)]
+    end: Option<&'a RawValue>,
+    client: Option<IpAddr>,
+    client_port: Option<u16>,
+    server: Option<IpAddr>,
+    server_port: Option<u16>,
+    protocol: Option<CompactString>,
+    scheme: Option<CompactString>,
+    method: Option<CompactString>,
+    host: Option<CompactString>,
+    path: Option<CompactString>,
+    query: Option<CompactString>,
+    status: Option<u16>,
+    latency_ms: Option<f64>,
+    request_bytes: Option<u64>,
+    response_bytes: Option<u64>,
+    content_type: Option<CompactString>,
+    request_content_type: Option<CompactString>,
+    identity: Option<Arc<str>>,
+    auth: Option<CompactString>,
+    login: Option<CompactString>,
+    country: Option<CompactString>,
+    user_agent: Option<Arc<str>>,
+    deprecation: Option<Timestamp>,
+    sunset: Option<Timestamp>,
+    vni: Option<u32>,
+    duration_ms: Option<f64>,
+    #[serde(default)]
+    partial: Vec<CompactString>,
+}
+
+/// Reads one line. `ts` is needed, and of a request `method`, `host` and `path`; a line without a
+/// method must have a status (a response alone).
+pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
+    let l: Line<'_> = serde_json::from_slice(line)?;
+    if let Some(v) = l.v.filter(|v| *v > VERSION) {
+        return Err(ParseError::Version(v));
+    }
+    if l.method.is_none() && l.status.is_none() {
+        return Err(ParseError::Missing("method"));
+    }
+    if l.method.is_some() && l.path.is_none() {
+        return Err(ParseError::Missing("path"));
+    }
+    let seconds = |raw: &RawValue| Timestamp::parse_decimal(raw.get()).ok_or(ParseError::Time);
+    let ts = seconds(l.ts.ok_or(ParseError::Missing("ts"))?)?;
+    let spent = l.duration_ms.or(l.latency_ms).filter(|ms| ms.is_finite() && *ms >= 0.0).unwrap_or(0.0);
+    let mut x = Exchange::at(ts);
+    x.end = match l.end {
+        Some(raw) => seconds(raw)?,
+        None => Timestamp(ts.nanos().saturating_add((spent * 1e6) as i64)),
+    };
+    x.client = l.client.unwrap_or(x.client);
+    x.client_port = l.client_port.unwrap_or(0);
+    x.server = l.server.unwrap_or(x.server);
+    x.server_port = l.server_port.unwrap_or(0);
+    x.protocol = l.protocol.unwrap_or(x.protocol);
+    x.scheme = l.scheme.unwrap_or(x.scheme);
+    x.method = l.method;
+    x.host = l.host;
+    x.path = l.path;
+    x.query = l.query;
+    x.status = l.status;
+    x.latency_ms = l.latency_ms.filter(|ms| ms.is_finite());
+    x.request_bytes = l.request_bytes;
+    x.response_bytes = l.response_bytes;
+    x.content_type = l.content_type;
+    x.request_content_type = l.request_content_type;
+    x.identity = l.identity;
+    x.auth = l.auth;
+    x.login = l.login;
+    x.country = l.country;
+    x.user_agent = l.user_agent;
+    x.deprecation = l.deprecation;
+    x.sunset = l.sunset;
+    x.vni = l.vni;
+    let has = |name: &str| l.partial.iter().any(|p| p == name);
+    x.partial = Partial {
+        no_request: has("no_request"),
+        no_response: has("no_response"),
+        unpaired: has("unpaired"),
+        truncated: has("truncated"),
+    };
+    Ok(x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(x: &Exchange) -> String {
+        let mut out = Vec::new();
+        write_line(x, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn full() -> Exchange {
+        let mut x = Exchange::at(Timestamp(1_732_420_000_123_456_000));
+        x.end = Timestamp(1_732_420_000_135_856_000);
+        x.client = "10.0.0.5".parse().unwrap();
+        x.client_port = 51_234;
+        x.server = "2001:db8::1".parse().unwrap();
+        x.server_port = 8080;
+        x.method = Some("GET".into());
+        x.host = Some("api.example.com".into());
+        x.path = Some("/v1/users/42".into());
+        x.query = Some("a=1".into());
+        x.status = Some(200);
+        x.latency_ms = Some(12.4);
+        x.request_bytes = Some(0);
+        x.response_bytes = Some(1834);
+        x.content_type = Some("application/json".into());
+        x.identity = Some("bearer:5f0c".into());
+        x.auth = Some("bearer".into());
+        x.user_agent = Some("okhttp/4.9".into());
+        x.partial.truncated = true;
+        x
+    }
+
+    #[test]
+    fn a_line_comes_back_as_it_was() {
+        let x = full();
+        assert_eq!(parse_line(line(&x).as_bytes()).unwrap(), x);
+        insta::assert_snapshot!(line(&x).trim_end(), @r#"{"v":1,"ts":1732420000.123456,"client":"10.0.0.5","client_port":51234,"server":"2001:db8::1","server_port":8080,"protocol":"http/1.1","scheme":"http","method":"GET","host":"api.example.com","path":"/v1/users/42","query":"a=1","status":200,"latency_ms":12.4,"request_bytes":0,"response_bytes":1834,"content_type":"application/json","identity":"bearer:5f0c","auth":"bearer","user_agent":"okhttp/4.9","end":1732420000.135856,"duration_ms":12.4,"partial":["truncated"]}"#);
+    }
+
+    #[test]
+    fn captured_text_cannot_leave_its_string() {
+        let mut x = full();
+        let nasty = "a\"b\\c\n\u{1b}[31m\u{7f}\u{9b}é\u{2028}";
+        x.path = Some(nasty.into());
+        let text = line(&x);
+        assert_eq!(text.lines().count(), 1);
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{9b}'));
+        assert_eq!(parse_line(text.as_bytes()).unwrap().path.as_deref(), Some(nasty));
+    }
+
+    #[test]
+    fn four_fields_suffice() {
+        let x = parse_line(br#"{"ts":1.5,"method":"GET","host":"h","path":"/"}"#).unwrap();
+        assert_eq!((x.ts, x.end), (Timestamp(1_500_000_000), Timestamp(1_500_000_000)));
+        assert!(matches!(parse_line(br#"{"method":"GET","host":"h","path":"/"}"#), Err(ParseError::Missing("ts"))));
+        assert!(matches!(parse_line(br#"{"v":9,"ts":1,"method":"GET","path":"/"}"#), Err(ParseError::Version(9))));
+        assert!(parse_line(b"not json").is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_round_trips(s in ".*", nanos in 0_i64..4_000_000_000_000_000_000) {
+            let mut x = full();
+            x.ts = Timestamp(nanos);
+            x.end = x.ts;
+            x.latency_ms = None;
+            x.query = Some(s.as_str().into());
+            proptest::prop_assert_eq!(parse_line(line(&x).as_bytes()).unwrap(), x);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What people and programs see: pages, JSON API, live events, metrics.
+//!
+//! Reads immutable views only; changes things only by [`Command`]s over a bounded channel to the
+//! single writer.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::alert::{Alert, AlertsView, Status};
+use crate::catalog::CatalogView;
+use crate::sensor::Ledger;
+use crate::time::Timestamp;
+
+/// One source of packets, as the sensor page shows it.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct SourceView {
+    pub name: String,
+    pub live: bool,
+    pub frames: u64,
+    pub bytes: u64,
+    pub kernel_drops: u64,
+    pub interface_drops: u64,
+    /// Why it ended, where it did.
+    pub ended: Option<String>,
+}
+
+/// The sensor at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct SensorView {
+    pub ledger: Ledger,
+    pub sources: Vec<SourceView>,
+    pub workers: usize,
+    /// Flows being followed now, and flows put out by the budget so far.
+    pub flows: u64,
+    pub flows_evicted: u64,
+    /// Bytes held for reassembly now.
+    pub buffered_bytes: u64,
+    /// Exchanges seen so far, and in the last second of wall time.
+    pub exchanges: u64,
+    pub exchanges_per_second: f64,
+    /// Packet time of the last frame.
+    pub at: Timestamp,
+    /// Wall time of the last frame; a stale sensor is said to be one.
+    pub last_frame_wall: Timestamp,
+    pub started_wall: Timestamp,
+}
+
+/// What the live stream tells. Small: a page asks for the rest.
+#[derive(Clone, Debug)]
+pub enum Live {
+    /// The inventory's view was replaced.
+    Inventory,
+    /// The sensor's view was replaced (once a second).
+    Sensor,
+    /// An alert was recorded or revised; it is on disk.
+    Alert(Arc<Alert>),
+}
+
+/// Everything the web room reads.
+pub struct Views {
+    pub catalog: ArcSwap<CatalogView>,
+    pub alerts: ArcSwap<AlertsView>,
+    pub sensor: ArcSwap<SensorView>,
+    pub live: broadcast::Sender<Live>,
+    /// True once capture runs and the store is open: `/readyz`.
+    pub ready: std::sync::atomic::AtomicBool,
+}
+
+impl Default for Views {
+    fn default() -> Self {
+        Self {
+            catalog: ArcSwap::default(),
+            alerts: ArcSwap::default(),
+            sensor: ArcSwap::default(),
+            live: broadcast::channel(256).0,
+            ready: std::sync::atomic::AtomicBool::new(false),
+        }
+    }
+}
+
+/// The only way in which the web room changes anything.
+#[derive(Debug)]
+pub enum Command {
+    SetAlertStatus {
+        id: String,
+        status: Status,
+        by: String,
+        note: Option<String>,
+        reply: oneshot::Sender<Result<Alert, String>>,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub listen: std::net::SocketAddr,
+    /// Names that the Host header may carry beside the listening address and localhost.
+    pub hosts: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { listen: ([127, 0, 0, 1], 8650).into(), hosts: Vec::new() }
+    }
+}
+
+/// All routes. STUB of the skeleton.
+pub fn router(_views: Arc<Views>, _commands: mpsc::Sender<Command>, _settings: Settings) -> axum::Router {
+    axum::Router::new()
+}
