@@ -26,12 +26,22 @@ pub struct Analysis {
 
 impl Analysis {
     pub fn new(settings: Settings) -> Self {
-        Self::with(Catalog::new(settings.catalog), Detect::new(settings.detect), alert::Manager::new(settings.alert))
+        Self::with(
+            Catalog::new(settings.catalog),
+            Detect::new(settings.detect),
+            alert::Manager::new(settings.alert),
+        )
     }
 
     /// From parts that were restored.
     pub fn with(catalog: Catalog, detect: Detect, alerts: alert::Manager) -> Self {
-        Self { catalog, detect, alerts, changes: Vec::new(), verdicts: Vec::new() }
+        Self {
+            catalog,
+            detect,
+            alerts,
+            changes: Vec::new(),
+            verdicts: Vec::new(),
+        }
     }
 
     /// Takes one exchange, in total order. Alerts that it raises or revises are appended to `out`.

@@ -63,7 +63,11 @@ pub trait Source: Send {
     fn name(&self) -> &str;
 
     /// Hands frames to `sink` as they come, a batch at a time; waits `patience` at most.
-    fn poll(&mut self, patience: Duration, sink: &mut dyn FnMut(Frame<'_>)) -> Result<Polled, SourceError>;
+    fn poll(
+        &mut self,
+        patience: Duration,
+        sink: &mut dyn FnMut(Frame<'_>),
+    ) -> Result<Polled, SourceError>;
 
     fn drops(&mut self) -> Drops {
         Drops::default()

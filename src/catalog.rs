@@ -8,8 +8,8 @@ pub mod spec;
 mod view;
 
 pub use view::{
-    Auth, CatalogView, Documentation, EndpointView, Finding, FindingKind, HostView, Kind, Life, Quantiles, Reason,
-    SpecView,
+    Auth, CatalogView, Documentation, EndpointView, Finding, FindingKind, HostView, Kind, Life,
+    Quantiles, Reason, SpecView,
 };
 
 use std::sync::Arc;
@@ -22,7 +22,9 @@ use crate::time::Timestamp;
 
 /// An endpoint of this process's inventory. Stable while the process runs; across restarts the
 /// `key` of its view is what stays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct EndpointId(pub u32);
 
 /// A place in the path trie: what enumeration counts at, since it exists before an endpoint is
@@ -84,7 +86,12 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let day = Duration::from_secs(86_400);
-        Self { learning: 7 * day, dormant_after: 30 * day, max_endpoints: 100_000, max_nodes: 1_000_000 }
+        Self {
+            learning: 7 * day,
+            dormant_after: 30 * day,
+            max_endpoints: 100_000,
+            max_nodes: 1_000_000,
+        }
     }
 }
 
@@ -96,17 +103,32 @@ pub struct Catalog {
 
 impl Catalog {
     pub fn new(_settings: Settings) -> Self {
-        Self { labels: Vec::new(), by_label: std::collections::HashMap::new() }
+        Self {
+            labels: Vec::new(),
+            by_label: std::collections::HashMap::new(),
+        }
     }
 
     /// Takes one exchange, in total order.
     pub fn apply(&mut self, x: &Exchange, _changes: &mut Vec<Change>) -> Access {
         let (mut object, mut template) = (None, String::new());
-        for segment in x.path.as_deref().unwrap_or("/").split('/').filter(|s| !s.is_empty()) {
-            let typed = segment.bytes().all(|b| b.is_ascii_digit()) || (segment.len() == 36 && segment.as_bytes()[8] == b'-');
+        for segment in x
+            .path
+            .as_deref()
+            .unwrap_or("/")
+            .split('/')
+            .filter(|s| !s.is_empty())
+        {
+            let typed = segment.bytes().all(|b| b.is_ascii_digit())
+                || (segment.len() == 36 && segment.as_bytes()[8] == b'-');
             if typed {
-                let hash = segment.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
-                object = Some(Object { hash, number: segment.parse().ok() });
+                let hash = segment.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
+                    (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
+                });
+                object = Some(Object {
+                    hash,
+                    number: segment.parse().ok(),
+                });
                 template.push_str("/{id}");
             } else {
                 template.push('/');
@@ -114,7 +136,12 @@ impl Catalog {
             }
         }
         let known = x.status.is_some_and(|s| s < 400);
-        let label = format!("{} {} {}", x.method.as_deref().unwrap_or("-"), x.host.as_deref().unwrap_or("-"), template);
+        let label = format!(
+            "{} {} {}",
+            x.method.as_deref().unwrap_or("-"),
+            x.host.as_deref().unwrap_or("-"),
+            template
+        );
         let id = match self.by_label.get(&label) {
             Some(id) => Some(*id),
             None if known => {
@@ -125,7 +152,13 @@ impl Catalog {
             }
             None => None,
         };
-        Access { endpoint: id.map(EndpointId), node: id.map(NodeId), object, confirmed: id.is_some(), login: x.login.is_some() }
+        Access {
+            endpoint: id.map(EndpointId),
+            node: id.map(NodeId),
+            object,
+            confirmed: id.is_some(),
+            login: x.login.is_some(),
+        }
     }
 
     pub fn tick(&mut self, _now: Timestamp, _changes: &mut Vec<Change>) {}

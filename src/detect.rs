@@ -95,7 +95,11 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { false_alarms_per_week: 1.0, learning: Duration::from_secs(86_400), max_principals: 100_000 }
+        Self {
+            false_alarms_per_week: 1.0,
+            learning: Duration::from_secs(86_400),
+            max_principals: 100_000,
+        }
     }
 }
 
@@ -120,7 +124,10 @@ impl Detect {
         Vec::new()
     }
 
-    pub fn restore(settings: Settings, _saved: &[u8]) -> Result<Self, crate::catalog::RestoreError> {
+    pub fn restore(
+        settings: Settings,
+        _saved: &[u8],
+    ) -> Result<Self, crate::catalog::RestoreError> {
         Ok(Self::new(settings))
     }
 }

@@ -77,10 +77,16 @@ pub struct Partial {
 }
 
 impl Partial {
-    pub(crate) const NAMES: [&'static str; 4] = ["no_request", "no_response", "unpaired", "truncated"];
+    pub(crate) const NAMES: [&'static str; 4] =
+        ["no_request", "no_response", "unpaired", "truncated"];
 
     pub fn flags(self) -> [bool; 4] {
-        [self.no_request, self.no_response, self.unpaired, self.truncated]
+        [
+            self.no_request,
+            self.no_response,
+            self.unpaired,
+            self.truncated,
+        ]
     }
 
     pub fn any(self) -> bool {

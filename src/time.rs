@@ -50,7 +50,11 @@ impl Timestamp {
     /// Decimal seconds, exact: six digits of fraction, nine where the capture had nanoseconds.
     pub fn write_decimal(self, out: &mut Vec<u8>) {
         let (secs, nanos) = (self.secs(), self.0.rem_euclid(1_000_000_000) as u32);
-        let (mut fraction, digits) = if nanos.is_multiple_of(1_000) { (nanos / 1_000, 6) } else { (nanos, 9) };
+        let (mut fraction, digits) = if nanos.is_multiple_of(1_000) {
+            (nanos / 1_000, 6)
+        } else {
+            (nanos, 9)
+        };
         if secs < 0 {
             // div_euclid rounds down: -0.25 s is (-1, 750 ms). Captures before 1970 are forged
             // anyway, but the line must still be a number.
@@ -83,7 +87,9 @@ impl Timestamp {
         for i in 0..9 {
             nanos = nanos * 10 + i64::from(fraction.as_bytes().get(i).map_or(0, |b| b - b'0'));
         }
-        secs.checked_mul(1_000_000_000)?.checked_add(nanos).map(Self)
+        secs.checked_mul(1_000_000_000)?
+            .checked_add(nanos)
+            .map(Self)
     }
 }
 
@@ -106,7 +112,10 @@ impl Add<Duration> for Timestamp {
     type Output = Self;
 
     fn add(self, rhs: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(rhs.as_nanos()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(rhs.as_nanos()).unwrap_or(i64::MAX)),
+        )
     }
 }
 
@@ -114,7 +123,10 @@ impl Sub<Duration> for Timestamp {
     type Output = Self;
 
     fn sub(self, rhs: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(rhs.as_nanos()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(rhs.as_nanos()).unwrap_or(i64::MAX)),
+        )
     }
 }
 
@@ -159,8 +171,14 @@ mod tests {
         for n in [0, 1, 999_999_999, 1_732_420_000_123_456_789] {
             assert_eq!(Timestamp::parse_decimal(&decimal(n)), Some(Timestamp(n)));
         }
-        assert_eq!(Timestamp::parse_decimal("1.5e3"), Some(Timestamp::from_secs(1_500)));
-        assert_eq!(Timestamp::parse_decimal("-1"), Some(Timestamp::from_secs(-1)));
+        assert_eq!(
+            Timestamp::parse_decimal("1.5e3"),
+            Some(Timestamp::from_secs(1_500))
+        );
+        assert_eq!(
+            Timestamp::parse_decimal("-1"),
+            Some(Timestamp::from_secs(-1))
+        );
         assert_eq!(Timestamp::parse_decimal("nan"), None);
         assert_eq!(Timestamp::parse_decimal(""), None);
     }

@@ -101,11 +101,18 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { listen: ([127, 0, 0, 1], 8650).into(), hosts: Vec::new() }
+        Self {
+            listen: ([127, 0, 0, 1], 8650).into(),
+            hosts: Vec::new(),
+        }
     }
 }
 
 /// All routes. STUB of the skeleton.
-pub fn router(_views: Arc<Views>, _commands: mpsc::Sender<Command>, _settings: Settings) -> axum::Router {
+pub fn router(
+    _views: Arc<Views>,
+    _commands: mpsc::Sender<Command>,
+    _settings: Settings,
+) -> axum::Router {
     axum::Router::new()
 }

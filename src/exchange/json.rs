@@ -34,7 +34,11 @@ pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
     number(out, b",\"request_bytes\":", x.request_bytes);
     number(out, b",\"response_bytes\":", x.response_bytes);
     text(out, b",\"content_type\":", x.content_type.as_deref());
-    text(out, b",\"request_content_type\":", x.request_content_type.as_deref());
+    text(
+        out,
+        b",\"request_content_type\":",
+        x.request_content_type.as_deref(),
+    );
     text(out, b",\"identity\":", x.identity.as_deref());
     text(out, b",\"auth\":", x.auth.as_deref());
     text(out, b",\"login\":", x.login.as_deref());
@@ -51,7 +55,11 @@ pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
     number(out, b",\"vni\":", x.vni.map(u64::from));
     out.extend_from_slice(b",\"end\":");
     x.end.write_decimal(out);
-    millis(out, b",\"duration_ms\":", Some(x.end.since(x.ts).as_nanos() as f64 / 1e6));
+    millis(
+        out,
+        b",\"duration_ms\":",
+        Some(x.end.since(x.ts).as_nanos() as f64 / 1e6),
+    );
     if x.partial.any() {
         let names = Partial::NAMES.iter().zip(x.partial.flags());
         out.extend_from_slice(b",\"partial\":[");
@@ -83,7 +91,11 @@ fn millis(out: &mut Vec<u8>, key: &[u8], value: Option<f64>) {
     push_u64(out, micros / 1_000);
     let rest = micros % 1_000;
     if rest > 0 {
-        let digits = [b'0' + (rest / 100) as u8, b'0' + (rest / 10 % 10) as u8, b'0' + (rest % 10) as u8];
+        let digits = [
+            b'0' + (rest / 100) as u8,
+            b'0' + (rest / 10 % 10) as u8,
+            b'0' + (rest % 10) as u8,
+        ];
         let keep = 3 - digits.iter().rev().take_while(|d| **d == b'0').count();
         out.push(b'.');
         out.extend_from_slice(&digits[..keep]);
@@ -115,7 +127,9 @@ fn text(out: &mut Vec<u8>, key: &[u8], value: Option<&str>) {
     out.extend_from_slice(key);
     // RFC 8259, section 7: only the quote, the backslash and the controls must be escaped. DEL and
     // the C1 controls are legal raw, but this text came from the network and may meet a terminal.
-    if s.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'"' && b != b'\\') {
+    if s.bytes()
+        .all(|b| (0x20..0x7f).contains(&b) && b != b'"' && b != b'\\')
+    {
         out.push(b'"');
         out.extend_from_slice(s.as_bytes());
         out.push(b'"');
@@ -196,7 +210,11 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
     }
     let seconds = |raw: &RawValue| Timestamp::parse_decimal(raw.get()).ok_or(ParseError::Time);
     let ts = seconds(l.ts.ok_or(ParseError::Missing("ts"))?)?;
-    let spent = l.duration_ms.or(l.latency_ms).filter(|ms| ms.is_finite() && *ms >= 0.0).unwrap_or(0.0);
+    let spent = l
+        .duration_ms
+        .or(l.latency_ms)
+        .filter(|ms| ms.is_finite() && *ms >= 0.0)
+        .unwrap_or(0.0);
     let mut x = Exchange::at(ts);
     x.end = match l.end {
         Some(raw) => seconds(raw)?,
@@ -284,15 +302,27 @@ mod tests {
         let text = line(&x);
         assert_eq!(text.lines().count(), 1);
         assert!(!text.contains('\u{1b}') && !text.contains('\u{9b}'));
-        assert_eq!(parse_line(text.as_bytes()).unwrap().path.as_deref(), Some(nasty));
+        assert_eq!(
+            parse_line(text.as_bytes()).unwrap().path.as_deref(),
+            Some(nasty)
+        );
     }
 
     #[test]
     fn four_fields_suffice() {
         let x = parse_line(br#"{"ts":1.5,"method":"GET","host":"h","path":"/"}"#).unwrap();
-        assert_eq!((x.ts, x.end), (Timestamp(1_500_000_000), Timestamp(1_500_000_000)));
-        assert!(matches!(parse_line(br#"{"method":"GET","host":"h","path":"/"}"#), Err(ParseError::Missing("ts"))));
-        assert!(matches!(parse_line(br#"{"v":9,"ts":1,"method":"GET","path":"/"}"#), Err(ParseError::Version(9))));
+        assert_eq!(
+            (x.ts, x.end),
+            (Timestamp(1_500_000_000), Timestamp(1_500_000_000))
+        );
+        assert!(matches!(
+            parse_line(br#"{"method":"GET","host":"h","path":"/"}"#),
+            Err(ParseError::Missing("ts"))
+        ));
+        assert!(matches!(
+            parse_line(br#"{"v":9,"ts":1,"method":"GET","path":"/"}"#),
+            Err(ParseError::Version(9))
+        ));
         assert!(parse_line(b"not json").is_err());
     }
 
