@@ -1,1 +1,203 @@
-//! (skeleton)
+//! Flows: who talks to whom, and the bytes of each direction in order.
+//!
+//! A [`FlowTable`] turns segments into calls on a stream parser. In-order payload reaches the
+//! parser as a slice of the packet; only what comes out of order, or what the parser leaves, is
+//! copied. Offsets are absolute (`u64`, the first byte after the SYN is 0), time is packet time.
+//!
+//! Two rules make the two directions one story. *First bytes win*: what was delivered or held
+//! first stays, whatever overlaps it later. *Cause before effect*: a segment is delivered once
+//! everything that it acknowledges was delivered or given up, so a response never reaches the
+//! parser before its request, however the mirror shuffled them. A hole is given up after some
+//! patience, and said (`on_gap`), never papered over.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::decode::Segment;
+use crate::time::Timestamp;
+
+mod half;
+mod lru;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub use table::{Counters, FlowTable};
+
+/// A direction, named by its sender. The originator sent the SYN, or, where the SYN was not seen,
+/// the first packet that was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    Orig,
+    Resp,
+}
+
+impl Side {
+    pub fn other(self) -> Self {
+        match self {
+            Self::Orig => Self::Resp,
+            Self::Resp => Self::Orig,
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// Who the two sides are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowInfo {
+    pub orig: (IpAddr, u16),
+    pub resp: (IpAddr, u16),
+    pub vni: Option<u32>,
+    /// The SYN was seen, so each side's first byte is the first of its stream.
+    pub from_start: bool,
+}
+
+/// Delivered bytes. Valid for the call only.
+#[derive(Clone, Copy, Debug)]
+pub struct Chunk<'a> {
+    /// Time of the packet that brought the newest byte.
+    pub ts: Timestamp,
+    /// Absolute offset of `data[0]` in its direction.
+    pub offset: u64,
+    /// Absolute offset in the other direction up to which the sender had received everything when
+    /// it sent the newest byte.
+    pub ack: Option<u64>,
+    /// `data[0]` is the first byte of a segment.
+    pub boundary: bool,
+    pub data: &'a [u8],
+}
+
+/// Why a direction or a flow ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Fin,
+    Reset,
+    /// Idle for too long, or the input is over.
+    Expired,
+    /// Put out by the budget.
+    Evicted,
+}
+
+/// What a flow's bytes are fed to. Incomplete is not an error: what `on_data` does not consume is
+/// offered again, with more behind it.
+pub trait Stream {
+    /// Where results go; drained by the caller of [`FlowTable::push`].
+    type Out;
+
+    /// Returns how many bytes of `chunk.data` were consumed.
+    fn on_data(&mut self, side: Side, chunk: Chunk<'_>, out: &mut Self::Out) -> usize;
+
+    /// `len` bytes from `offset` on will never come. Unconsumed bytes before it are gone.
+    fn on_gap(&mut self, side: Side, ts: Timestamp, offset: u64, len: u64, out: &mut Self::Out);
+
+    /// This side sends no more.
+    fn on_end(&mut self, side: Side, ts: Timestamp, out: &mut Self::Out);
+
+    /// The flow is over; called once, last.
+    fn on_close(&mut self, ts: Timestamp, end: End, out: &mut Self::Out);
+}
+
+/// Budgets and time-outs of one flow table (one virtual shard).
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub max_flows: usize,
+    /// Closed flows remembered so that late copies of their segments are known for what they are.
+    pub max_closed: usize,
+    /// Bytes held out of order or left by parsers, over all flows.
+    pub max_buffered: usize,
+    /// The same for one direction of one flow.
+    pub max_held: usize,
+    pub idle: Duration,
+    /// For flows that have carried no data yet: a SYN flood is made of these.
+    pub half_open: Duration,
+    /// How long a closed flow is remembered (TIME_WAIT).
+    pub closed: Duration,
+    /// How long a hole may still be filled when the receiver has acknowledged what was in it: only
+    /// a late copy in the mirror can.
+    pub acked_patience: Duration,
+    /// The same when nobody has: the sender will retransmit (RFC 6298 doubles from 1 s).
+    pub patience: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_flows: 16_384,
+            max_closed: 256,
+            max_buffered: 4 << 20,
+            max_held: 256 << 10,
+            idle: Duration::from_secs(900),
+            half_open: Duration::from_secs(60),
+            closed: Duration::from_secs(10),
+            acked_patience: Duration::from_secs(1),
+            patience: Duration::from_secs(8),
+        }
+    }
+}
+
+/// The key of a flow, the same for both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowKey {
+    low: u128,
+    high: u128,
+    low_port: u16,
+    high_port: u16,
+    /// VNI plus one; 0 for none.
+    zone: u32,
+}
+
+impl FlowKey {
+    /// The key, and whether `src` is the low end.
+    pub fn of(s: &Segment<'_>) -> (Self, bool) {
+        let (src, dst) = (bits(s.src), bits(s.dst));
+        let src_low = (src, s.src_port) <= (dst, s.dst_port);
+        let zone = s.vni.map_or(0, |vni| vni.wrapping_add(1));
+        let key = if src_low {
+            Self {
+                low: src,
+                high: dst,
+                low_port: s.src_port,
+                high_port: s.dst_port,
+                zone,
+            }
+        } else {
+            Self {
+                low: dst,
+                high: src,
+                low_port: s.dst_port,
+                high_port: s.src_port,
+                zone,
+            }
+        };
+        (key, src_low)
+    }
+
+    /// Seeded, the same for both directions: spreads flows over shards and orders their records.
+    pub fn hash(&self, seed: u64) -> u64 {
+        let fold = |h: u64, v: u64| {
+            let wide = u128::from(h ^ v) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835_u128;
+            (wide as u64) ^ ((wide >> 64) as u64)
+        };
+        let ports =
+            u64::from(self.low_port) << 48 | u64::from(self.high_port) << 32 | u64::from(self.zone);
+        let words = [
+            self.low as u64,
+            (self.low >> 64) as u64,
+            self.high as u64,
+            (self.high >> 64) as u64,
+            ports,
+        ];
+        words.into_iter().fold(seed ^ 0x243f_6a88_85a3_08d3, fold)
+    }
+}
+
+fn bits(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}

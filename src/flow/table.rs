@@ -1,0 +1,721 @@
+//! The flow table of one virtual shard: look-up, life cycle, budgets, and the delivery of both
+//! directions in causal order.
+
+use std::collections::HashMap;
+
+use super::half::{Half, Held};
+use super::lru::{Link, List};
+use super::{Chunk, End, FlowInfo, FlowKey, Settings, Side, Stream};
+use crate::decode::Segment;
+use crate::time::Timestamp;
+
+/// More than a parser may leave unconsumed; past it the direction is treated as lossy.
+const MAX_CARRY: usize = 128 << 10;
+
+/// A RST must lie near what was seen, or anybody could end anybody's flow.
+const RST_WINDOW: i64 = 1 << 20;
+
+/// Where every segment went, and what reassembly met. `segments = analysed + no_flow +
+/// retransmitted + shed + pending`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub segments: u64,
+    pub analysed: u64,
+    /// Bare control segments of a flow that is not followed.
+    pub no_flow: u64,
+    /// Nothing new in them: retransmissions, copies, keep-alives.
+    pub retransmitted: u64,
+    /// Held, then put out by a budget.
+    pub shed: u64,
+    pub pending: u64,
+    pub flows: u64,
+    pub flows_evicted: u64,
+    pub gaps: u64,
+    pub gap_bytes: u64,
+    /// RSTs too far from the flow to be its own.
+    pub rst_ignored: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// No data yet.
+    HalfOpen,
+    Open,
+    Closed,
+}
+
+struct Flow<S> {
+    key: FlowKey,
+    /// The low end of the key is the originator.
+    orig_low: bool,
+    phase: Phase,
+    last: Timestamp,
+    halves: [Half; 2],
+    /// A hole keeps delivery waiting, and the table's list knows.
+    stalled: bool,
+    /// Gone once the flow is closed.
+    stream: Option<Box<S>>,
+}
+
+/// Flows by key, with the streams that read them.
+pub struct FlowTable<S: Stream> {
+    settings: Settings,
+    map: HashMap<FlowKey, u32, foldhash::fast::FixedState>,
+    flows: Vec<Option<Flow<S>>>,
+    links: Vec<Link>,
+    free: Vec<u32>,
+    /// By phase, oldest activity first.
+    lists: [List; 3],
+    stalled: Vec<u32>,
+    buffered: usize,
+    counters: Counters,
+}
+
+impl<S: Stream> FlowTable<S> {
+    pub fn new(settings: Settings, seed: u64) -> Self {
+        Self {
+            settings,
+            map: HashMap::with_hasher(foldhash::fast::FixedState::with_seed(seed)),
+            flows: Vec::new(),
+            links: Vec::new(),
+            free: Vec::new(),
+            lists: [List::EMPTY, List::EMPTY, List::EMPTY],
+            stalled: Vec::new(),
+            buffered: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Flows followed now.
+    pub fn len(&self) -> usize {
+        self.lists[Phase::HalfOpen as usize].len + self.lists[Phase::Open as usize].len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes held now.
+    pub fn buffered(&self) -> usize {
+        self.buffered
+    }
+
+    /// Takes one segment. `key` and `src_low` as [`FlowKey::of`] gives them; `now` never goes back.
+    pub fn push(
+        &mut self,
+        segment: &Segment<'_>,
+        (key, src_low): (FlowKey, bool),
+        now: Timestamp,
+        out: &mut S::Out,
+        make: impl FnOnce(&FlowInfo) -> S,
+    ) {
+        self.counters.segments += 1;
+        let known = self.map.get(&key).copied();
+        let at = match known {
+            Some(at) if !self.starts_anew(at, segment, src_low) => at,
+            other => {
+                if let Some(old) = other {
+                    self.close(old, now, End::Reset, out);
+                    self.forget(old);
+                }
+                let opens = segment.flags.syn || !segment.payload.is_empty();
+                if !opens || segment.flags.rst {
+                    self.counters.no_flow += 1;
+                    return;
+                }
+                self.open(segment, key, src_low, now, out, make)
+            }
+        };
+        self.touch(at, now);
+        let Some(flow) = self.flows[at as usize].as_mut() else {
+            return;
+        };
+        if flow.phase == Phase::Closed {
+            let counter = if segment.payload.is_empty() {
+                &mut self.counters.no_flow
+            } else {
+                &mut self.counters.retransmitted
+            };
+            *counter += 1;
+            return;
+        }
+        let side = if src_low == flow.orig_low {
+            Side::Orig
+        } else {
+            Side::Resp
+        };
+        self.accept(at, side, segment, now, out);
+    }
+
+    /// Expires what has been idle, and gives up holes that nobody filled.
+    pub fn tick(&mut self, now: Timestamp, out: &mut S::Out) {
+        for at in std::mem::take(&mut self.stalled) {
+            if let Some(flow) = self.flows[at as usize].as_mut().filter(|f| f.stalled) {
+                flow.stalled = false;
+                self.settle(at, now, out);
+            }
+        }
+        let limits = [
+            self.settings.half_open,
+            self.settings.idle,
+            self.settings.closed,
+        ];
+        for (list, limit) in limits.into_iter().enumerate() {
+            while let Some(at) = self.lists[list].oldest() {
+                let idle = self.flows[at as usize]
+                    .as_ref()
+                    .is_none_or(|f| now.since(f.last) >= limit);
+                if !idle {
+                    break;
+                }
+                self.close(at, now, End::Expired, out);
+                self.forget(at);
+            }
+        }
+    }
+
+    /// Ends every flow, in the order of last activity: the input is over.
+    pub fn finish(&mut self, now: Timestamp, out: &mut S::Out) {
+        for list in 0..self.lists.len() {
+            while let Some(at) = self.lists[list].oldest() {
+                self.close(at, now, End::Expired, out);
+                self.forget(at);
+            }
+        }
+    }
+
+    /// A SYN with another initial sequence number: the ports are used again. A SYN that only came
+    /// late (the mirror shuffled it behind the first data) is not.
+    fn starts_anew(&self, at: u32, segment: &Segment<'_>, src_low: bool) -> bool {
+        let Some(flow) = self.flows[at as usize].as_ref() else {
+            return true;
+        };
+        if !segment.flags.syn || segment.flags.ack {
+            return false;
+        }
+        let side = if src_low == flow.orig_low {
+            Side::Orig
+        } else {
+            Side::Resp
+        };
+        let half = &flow.halves[side.index()];
+        match half.offset(segment.seq.wrapping_add(1)) {
+            None => flow.phase == Phase::Closed,
+            Some(0) => false,
+            Some(offset) => flow.phase == Phase::Closed || !(-RST_WINDOW..0).contains(&offset),
+        }
+    }
+
+    fn open(
+        &mut self,
+        segment: &Segment<'_>,
+        key: FlowKey,
+        src_low: bool,
+        now: Timestamp,
+        out: &mut S::Out,
+        make: impl FnOnce(&FlowInfo) -> S,
+    ) -> u32 {
+        while self.len() >= self.settings.max_flows {
+            let lists = [Phase::HalfOpen, Phase::Open];
+            let Some(oldest) = lists
+                .into_iter()
+                .find_map(|p| self.lists[p as usize].oldest())
+            else {
+                break;
+            };
+            self.counters.flows_evicted += 1;
+            self.close(oldest, now, End::Evicted, out);
+            self.forget(oldest);
+        }
+        let (src, dst) = (
+            (segment.src, segment.src_port),
+            (segment.dst, segment.dst_port),
+        );
+        let from_resp = segment.flags.syn && segment.flags.ack;
+        let (orig, resp) = if from_resp { (dst, src) } else { (src, dst) };
+        let info = FlowInfo {
+            orig,
+            resp,
+            vni: segment.vni,
+            from_start: segment.flags.syn,
+        };
+        let flow = Flow {
+            key,
+            orig_low: src_low != from_resp,
+            phase: Phase::HalfOpen,
+            last: now,
+            halves: Default::default(),
+            stalled: false,
+            stream: Some(Box::new(make(&info))),
+        };
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.flows.push(None);
+            self.links.push(Link::FREE);
+            (self.flows.len() - 1) as u32
+        });
+        self.flows[at as usize] = Some(flow);
+        self.map.insert(key, at);
+        self.lists[Phase::HalfOpen as usize].push(&mut self.links, at);
+        self.counters.flows += 1;
+        at
+    }
+
+    fn touch(&mut self, at: u32, now: Timestamp) {
+        if let Some(flow) = self.flows[at as usize]
+            .as_mut()
+            .filter(|f| f.phase != Phase::Closed)
+        {
+            flow.last = now;
+            self.lists[flow.phase as usize].touch(&mut self.links, at);
+        }
+    }
+
+    fn set_phase(&mut self, at: u32, phase: Phase) {
+        let Some(flow) = self.flows[at as usize].as_mut() else {
+            return;
+        };
+        if flow.phase != phase {
+            self.lists[flow.phase as usize].remove(&mut self.links, at);
+            flow.phase = phase;
+            self.lists[phase as usize].push(&mut self.links, at);
+        }
+    }
+
+    /// Sequence numbers to offsets, then deliver, hold, or know as a copy.
+    fn accept(
+        &mut self,
+        at: u32,
+        side: Side,
+        segment: &Segment<'_>,
+        now: Timestamp,
+        out: &mut S::Out,
+    ) {
+        let Some(flow) = self.flows[at as usize].as_mut() else {
+            return;
+        };
+        let flags = segment.flags;
+        let (own, peer) = (side.index(), side.other().index());
+        let first_seq = if flags.syn {
+            segment.seq.wrapping_add(1)
+        } else {
+            segment.seq
+        };
+        if !flow.halves[own].started() {
+            flow.halves[own].start(first_seq);
+        }
+        flow.halves[own].seen = true;
+        let ack = flags.ack.then(|| {
+            let half = &mut flow.halves[peer];
+            if !half.started() {
+                half.start(segment.ack);
+            }
+            u64::try_from(half.offset(segment.ack).unwrap_or(0)).unwrap_or(0)
+        });
+        if let Some(ack) = ack {
+            let half = &mut flow.halves[peer];
+            half.acked = half.acked.max(ack);
+            if !half.seen && ack > half.next {
+                // The mirror does not show this side: nothing of it will ever come.
+                let len = ack - half.next;
+                self.gap(at, side.other(), segment.ts, len, out);
+            }
+        }
+        let Some(flow) = self.flows[at as usize].as_mut() else {
+            return;
+        };
+        let half = &mut flow.halves[own];
+        let offset = half.offset(first_seq).unwrap_or(0);
+        if flags.rst {
+            if (offset - half.next as i64).abs() > RST_WINDOW {
+                self.counters.rst_ignored += 1;
+                self.counters.retransmitted += 1;
+                return;
+            }
+            self.counters.analysed += 1;
+            self.close(at, now, End::Reset, out);
+            return;
+        }
+        let length = segment.payload.len() as i64 + i64::from(segment.missing);
+        if flags.fin && half.fin.is_none() {
+            half.fin = u64::try_from(offset + length).ok();
+        }
+        if length == 0 {
+            self.counters.analysed += 1;
+        } else if offset + length <= half.next as i64 {
+            self.counters.retransmitted += 1;
+        } else {
+            self.place(at, side, segment, offset, ack, out);
+        }
+        self.settle(at, now, out);
+    }
+
+    /// `offset + length > next`: the segment has something new, or is the first to say so.
+    fn place(
+        &mut self,
+        at: u32,
+        side: Side,
+        segment: &Segment<'_>,
+        offset: i64,
+        ack: Option<u64>,
+        out: &mut S::Out,
+    ) {
+        let Some(flow) = self.flows[at as usize].as_mut() else {
+            return;
+        };
+        // Bytes from before the first one that was seen to be the first are nobody's.
+        let skip = usize::try_from(-offset)
+            .unwrap_or(0)
+            .min(segment.payload.len());
+        let offset = offset.max(0) as u64;
+        let payload = &segment.payload[skip..];
+        let [orig, resp] = &mut flow.halves;
+        let (half, peer) = if side == Side::Orig {
+            (orig, resp)
+        } else {
+            (resp, orig)
+        };
+        let in_order = offset <= half.next
+            && half.held.is_empty()
+            && offset + payload.len() as u64 >= half.next;
+        let caused = ack.is_none_or(|a| a <= peer.next);
+        if in_order && caused {
+            self.counters.analysed += 1;
+            let known = (half.next - offset) as usize;
+            let piece = Piece {
+                ts: segment.ts,
+                ack,
+                boundary: known == 0 && skip == 0,
+                data: &payload[known..],
+                missing: segment.missing,
+            };
+            self.deliver(at, side, piece, out);
+            if self.flows[at as usize]
+                .as_ref()
+                .is_some_and(|f| f.phase == Phase::HalfOpen)
+            {
+                self.set_phase(at, Phase::Open);
+            }
+            return;
+        }
+        let before = half.held_bytes;
+        let held = Held {
+            offset,
+            ack,
+            ts: segment.ts,
+            data: payload.into(),
+            missing: segment.missing,
+            boundary: skip == 0,
+            counts: true,
+        };
+        if half.hold(&held) {
+            self.counters.pending += 1;
+        } else {
+            self.counters.retransmitted += 1;
+        }
+        self.buffered += half.held_bytes - before;
+        self.set_phase(at, Phase::Open);
+    }
+
+    /// Hands bytes to the stream; what it leaves is carried to the next call.
+    fn deliver(&mut self, at: u32, side: Side, piece: Piece<'_>, out: &mut S::Out) {
+        let Some(flow) = self.flows[at as usize].as_mut() else {
+            return;
+        };
+        let Some(stream) = flow.stream.as_deref_mut() else {
+            return;
+        };
+        let half = &mut flow.halves[side.index()];
+        let carried = half.carry.len();
+        half.next += piece.data.len() as u64;
+        let offset = half.next - piece.data.len() as u64 - carried as u64;
+        let mut chunk = Chunk {
+            ts: piece.ts,
+            offset,
+            ack: piece.ack,
+            boundary: piece.boundary,
+            data: piece.data,
+        };
+        if piece.data.is_empty() {
+            // Only a cut tail: the gap below says so.
+        } else if carried == 0 {
+            let used = stream.on_data(side, chunk, out).min(piece.data.len());
+            if used < piece.data.len() {
+                half.carry.extend_from_slice(&piece.data[used..]);
+                half.carry_boundary = piece.boundary && used == 0;
+            }
+        } else {
+            half.carry.extend_from_slice(piece.data);
+            chunk.data = &half.carry;
+            chunk.boundary = half.carry_boundary;
+            let used = stream.on_data(side, chunk, out).min(half.carry.len());
+            half.carry.drain(..used);
+            half.carry_boundary &= used == 0;
+            if half.carry.is_empty() {
+                half.carry = Vec::new();
+            }
+        }
+        self.buffered = self.buffered + half.carry.len() - carried;
+        let overflow = half.carry.len() > MAX_CARRY;
+        if piece.missing > 0 || overflow {
+            self.gap(at, side, piece.ts, u64::from(piece.missing), out);
+        }
+    }
+
+    /// Says that `len` bytes from `next` on will not come, and goes on behind them.
+    fn gap(&mut self, at: u32, side: Side, ts: Timestamp, len: u64, out: &mut S::Out) {
+        let Some(flow) = self.flows[at as usize].as_mut() else {
+            return;
+        };
+        let half = &mut flow.halves[side.index()];
+        let offset = half.next;
+        half.next += len;
+        self.buffered -= half.carry.len();
+        half.carry = Vec::new();
+        self.counters.gaps += 1;
+        self.counters.gap_bytes += len;
+        if let Some(stream) = flow.stream.as_deref_mut() {
+            stream.on_gap(side, ts, offset, len, out);
+        }
+    }
+
+    /// Delivers what has become deliverable, gives up what will not, ends what has ended, and
+    /// holds the budget.
+    fn settle(&mut self, at: u32, now: Timestamp, out: &mut S::Out) {
+        self.drain(at, out);
+        let full = self.buffered > self.settings.max_buffered;
+        self.relieve(at, now, full, out);
+        self.end_sides(at, now, out);
+        if let Some(flow) = self.flows[at as usize].as_mut()
+            && !flow.stalled
+            && flow.halves.iter().any(|h| !h.held.is_empty())
+        {
+            flow.stalled = true;
+            self.stalled.push(at);
+        }
+        while self.buffered > self.settings.max_buffered {
+            // What is left are many flows' small remainders: the oldest goes.
+            let Some(oldest) = self.lists[Phase::Open as usize].oldest() else {
+                break;
+            };
+            self.counters.flows_evicted += 1;
+            self.close(oldest, now, End::Evicted, out);
+            self.forget(oldest);
+        }
+    }
+
+    /// Held pieces in order, both directions, as long as either moves.
+    fn drain(&mut self, at: u32, out: &mut S::Out) {
+        loop {
+            let mut moved = false;
+            for side in [Side::Orig, Side::Resp] {
+                while let Some(held) = self.next_ready(at, side) {
+                    moved = true;
+                    let Some(flow) = self.flows[at as usize].as_ref() else {
+                        return;
+                    };
+                    let known = flow.halves[side.index()].next.saturating_sub(held.offset) as usize;
+                    let Held {
+                        ts,
+                        ack,
+                        boundary,
+                        data,
+                        missing,
+                        ..
+                    } = held;
+                    let fresh = &data[known.min(data.len())..];
+                    self.deliver(
+                        at,
+                        side,
+                        Piece {
+                            ts,
+                            ack,
+                            boundary: boundary && known == 0,
+                            data: fresh,
+                            missing,
+                        },
+                        out,
+                    );
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn next_ready(&mut self, at: u32, side: Side) -> Option<Held> {
+        let flow = self.flows[at as usize].as_mut()?;
+        let peer_next = {
+            let peer = &flow.halves[side.other().index()];
+            // Nothing was ever seen of a side that the mirror does not show: do not wait for it.
+            if peer.seen { peer.next } else { u64::MAX }
+        };
+        let half = &mut flow.halves[side.index()];
+        let first = half.held.first()?;
+        if first.offset > half.next || first.ack.is_some_and(|ack| ack > peer_next) {
+            return None;
+        }
+        let held = half.pop()?;
+        self.buffered -= held.cost();
+        if held.counts {
+            self.counters.pending -= 1;
+            self.counters.analysed += 1;
+        }
+        Some(held)
+    }
+
+    /// Gives up the holes that keep a flow waiting, where patience is over. `force` is for budgets
+    /// and ends.
+    fn relieve(&mut self, at: u32, now: Timestamp, force: bool, out: &mut S::Out) {
+        loop {
+            let Some(flow) = self.flows[at as usize].as_ref() else {
+                return;
+            };
+            let Some(obstacle) = flow.obstacle() else {
+                return;
+            };
+            let Settings {
+                acked_patience,
+                patience,
+                max_held,
+                ..
+            } = self.settings;
+            let patience = if obstacle.acked {
+                acked_patience
+            } else {
+                patience
+            };
+            let crowded = flow.halves.iter().any(|h| h.held_bytes > max_held);
+            if !force && !crowded && now.since(obstacle.since) < patience {
+                return;
+            }
+            let len = obstacle.to - flow.halves[obstacle.side.index()].next;
+            self.gap(at, obstacle.side, now, len, out);
+            self.drain(at, out);
+        }
+    }
+
+    /// Tells the stream which sides have sent their last byte; both done closes the flow.
+    fn end_sides(&mut self, at: u32, now: Timestamp, out: &mut S::Out) {
+        let Some(flow) = self.flows[at as usize].as_mut() else {
+            return;
+        };
+        let Some(stream) = flow.stream.as_deref_mut() else {
+            return;
+        };
+        for side in [Side::Orig, Side::Resp] {
+            let half = &mut flow.halves[side.index()];
+            if !half.ended && half.fin.is_some_and(|fin| half.next >= fin) {
+                half.ended = true;
+                stream.on_end(side, now, out);
+            }
+        }
+        if flow.halves.iter().all(|h| h.ended) {
+            self.close(at, now, End::Fin, out);
+        }
+    }
+
+    /// Delivers what can be, ends the stream, and keeps the bare flow as a memory of itself.
+    fn close(&mut self, at: u32, now: Timestamp, end: End, out: &mut S::Out) {
+        let Some(flow) = self.flows[at as usize].as_mut() else {
+            return;
+        };
+        if flow.phase == Phase::Closed {
+            return;
+        }
+        if end != End::Evicted && flow.halves.iter().any(|h| !h.held.is_empty()) {
+            self.relieve(at, now, true, out);
+        }
+        let Some(flow) = self.flows[at as usize].as_mut() else {
+            return;
+        };
+        flow.stalled = false;
+        if let Some(mut stream) = flow.stream.take() {
+            stream.on_close(now, end, out);
+        }
+        for half in &mut flow.halves {
+            self.buffered -= half.held_bytes + half.carry.len();
+            let pieces = half.held.iter().filter(|h| h.counts).count() as u64;
+            self.counters.pending -= pieces;
+            self.counters.shed += pieces;
+            half.held = Vec::new();
+            half.held_bytes = 0;
+            half.carry = Vec::new();
+        }
+        self.set_phase(at, Phase::Closed);
+        while self.lists[Phase::Closed as usize].len > self.settings.max_closed {
+            let Some(oldest) = self.lists[Phase::Closed as usize].oldest() else {
+                break;
+            };
+            self.forget(oldest);
+        }
+    }
+
+    fn forget(&mut self, at: u32) {
+        if let Some(flow) = self.flows[at as usize].take() {
+            self.lists[flow.phase as usize].remove(&mut self.links, at);
+            self.map.remove(&flow.key);
+            self.free.push(at);
+        }
+    }
+}
+
+/// A hole that keeps a held piece waiting.
+struct Obstacle {
+    /// The side whose bytes are missing.
+    side: Side,
+    /// Where the hole ends.
+    to: u64,
+    /// The receiver has those bytes, so they will not be sent again.
+    acked: bool,
+    /// When the piece that waits came.
+    since: Timestamp,
+}
+
+impl<S> Flow<S> {
+    /// The hole to give up first, if any piece waits: one that was acknowledged before one that
+    /// was not.
+    fn obstacle(&self) -> Option<Obstacle> {
+        let stuck = [Side::Orig, Side::Resp].into_iter().filter_map(|side| {
+            let half = &self.halves[side.index()];
+            let first = half.held.first()?;
+            let since = first.ts;
+            if first.offset > half.next {
+                return Some(Obstacle {
+                    side,
+                    to: first.offset,
+                    acked: half.acked > half.next,
+                    since,
+                });
+            }
+            let peer = &self.halves[side.other().index()];
+            let ack = first.ack.filter(|ack| *ack > peer.next)?;
+            let to = peer
+                .held
+                .first()
+                .map_or(ack, |h| h.offset.clamp(peer.next, ack));
+            // Where the other side holds its next piece, its own obstacle is found in its turn.
+            (to > peer.next).then_some(Obstacle {
+                side: side.other(),
+                to,
+                acked: true,
+                since,
+            })
+        });
+        stuck.min_by_key(|o| (!o.acked, o.to, o.side.index()))
+    }
+}
+
+/// Payload on its way to the stream.
+#[derive(Clone, Copy)]
+struct Piece<'a> {
+    ts: Timestamp,
+    ack: Option<u64>,
+    boundary: bool,
+    data: &'a [u8],
+    missing: u32,
+}
