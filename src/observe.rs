@@ -1,1 +1,83 @@
-//! (skeleton)
+//! What may leave a message: who called (as a keyed hash), and text with its secrets masked.
+//!
+//! Runs in the worker, on bytes that are let go right after. Credentials, user names and secrets
+//! exist in clear only inside this room's functions; what they return is safe to keep.
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+mod identity;
+mod login;
+mod mask;
+
+pub use identity::Credential;
+
+/// Holds the identity key; one per worker.
+#[derive(Clone)]
+pub struct Observer {
+    mac: Hmac<Sha256>,
+    mask: bool,
+}
+
+impl Observer {
+    /// `mask` off keeps secrets in paths and queries: for files on one's own desk only.
+    pub fn new(key: &[u8; 32], mask: bool) -> Self {
+        let mac = Hmac::new_from_slice(key)
+            .unwrap_or_else(|_| unreachable!("HMAC takes a key of any length"));
+        Self { mac, mask }
+    }
+
+    /// Keyed hash of `parts` under `domain`, the first 8 bytes in hex. The same input gives the
+    /// same text as long as the key file stays; without the key it says nothing.
+    fn pseudonym(&self, domain: &str, parts: &[&[u8]]) -> CompactString {
+        let mut mac = self.mac.clone();
+        mac.update(domain.as_bytes());
+        for part in parts {
+            // Length first, so that no two splits of the same bytes collide.
+            mac.update(&(part.len() as u64).to_le_bytes());
+            mac.update(part);
+        }
+        hex(&mac.finalize().into_bytes()[..8])
+    }
+
+    /// `kind:hash` of a credential, and the kind alone.
+    pub fn identity(&self, credential: &Credential<'_>) -> Option<(Arc<str>, CompactString)> {
+        identity::identity(self, credential)
+    }
+
+    /// Keyed hash of the user name on a login call: a body with a password-like field.
+    pub fn login(&self, content_type: &str, body: &[u8]) -> Option<CompactString> {
+        let name = login::user_name(content_type, body)?;
+        Some(self.pseudonym("login", &[name.trim().to_lowercase().as_bytes()]))
+    }
+
+    /// A path with the segments that hold secrets masked.
+    pub fn path(&self, path: &str) -> CompactString {
+        if self.mask {
+            mask::path(self, path)
+        } else {
+            path.into()
+        }
+    }
+
+    /// A query with the values that hold secrets masked.
+    pub fn query(&self, query: &str) -> CompactString {
+        if self.mask {
+            mask::query(self, query)
+        } else {
+            query.into()
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> CompactString {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]])
+        .map(char::from)
+        .collect()
+}
