@@ -1,1 +1,67 @@
-//! (skeleton)
+//! HTTP/1.x: two byte streams in, exchanges out (RFC 9110, RFC 9112).
+//!
+//! Sans-IO: fed by the flow table through [`Stream`](crate::flow::Stream). Protocols are told by
+//! content, on any port. Heads are read by httparse, and by a lenient reader of our own where
+//! servers take what httparse refuses; framing is ours. Pairing never guesses: see [`pairing`].
+
+use crate::exchange::Exchange;
+use crate::observe::Observer;
+use crate::time::Timestamp;
+
+mod body;
+mod conn;
+mod head;
+mod pairing;
+mod probe;
+
+#[cfg(test)]
+mod tests;
+
+pub use conn::Connection;
+pub use probe::{Probe, probe};
+
+/// A head larger than this is no head: no server takes it.
+pub const MAX_HEAD: usize = 64 << 10;
+
+/// Where every message went: `messages = analysed + interim + malformed + shed + pending`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub messages: u64,
+    /// In an exchange that was handed on.
+    pub analysed: u64,
+    /// 1xx responses: announced, and part of no exchange.
+    pub interim: u64,
+    pub malformed: u64,
+    /// Requests past the pipeline's bound.
+    pub shed: u64,
+    pub pending: u64,
+    /// Exchanges handed on.
+    pub exchanges: u64,
+    pub unpaired: u64,
+    /// Streams given up as something else than HTTP/1, by what they are.
+    pub tls: u64,
+    pub http2: u64,
+    pub upgraded: u64,
+    pub unknown: u64,
+}
+
+/// What connections write to; drained by the shard after each segment.
+pub struct Out {
+    pub observer: Observer,
+    #[allow(clippy::vec_box)] // a record is some 400 bytes and is handed on several times
+    pub exchanges: Vec<Box<Exchange>>,
+    pub counters: Counters,
+    /// Monotone packet time of the segment at hand.
+    pub now: Timestamp,
+}
+
+impl Out {
+    pub fn new(observer: Observer) -> Self {
+        Self {
+            observer,
+            exchanges: Vec::new(),
+            counters: Counters::default(),
+            now: Timestamp::MIN,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Which request a response answers. Never a guess.
+//!
+//! While both directions are whole, responses answer requests in order (RFC 9112, section 9.3.2).
+//! After a hole that order is worth nothing: requests or responses may have been in it. Then the
+//! acknowledgement numbers decide:
+//!
+//! * A response whose packet had not acknowledged a request's first byte does not answer it.
+//! * A client that was never seen to pipeline sends a request only after it has the whole answer
+//!   to the one before; so the message that begins exactly where the client's own acknowledgement
+//!   stood when it sent the request is that request's answer, if no other request is outstanding.
+//! * Where only the server's direction has a hole, every request is known; a single outstanding
+//!   one owns whatever begins at or behind that place.
+//!
+//! What fits none of these is reported in halves, `unpaired`.
+
+use std::collections::VecDeque;
+
+use crate::exchange::Exchange;
+use crate::time::Timestamp;
+
+/// Requests outstanding on one connection; browsers allow 6, benchmarks some hundreds.
+pub(super) const MAX_PIPELINE: usize = 1_024;
+
+/// A request without its response.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) x: Box<Exchange>,
+    /// Offset of the head's first byte in the client's direction.
+    pub(super) start: u64,
+    /// What the client had received when it sent that byte.
+    pub(super) ack: Option<u64>,
+    /// When its last byte came; none while the body is under way.
+    pub(super) done: Option<Timestamp>,
+}
+
+/// Outstanding requests of one connection, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Pipeline {
+    queue: VecDeque<Pending>,
+    /// Requests may be outstanding that were never seen.
+    hole: bool,
+    /// Responses may have gone by that were never seen.
+    server_hole: bool,
+    /// The client has sent a request before the last one was answered.
+    pipelined: bool,
+}
+
+impl Pipeline {
+    pub(super) fn request_hole(&mut self) {
+        self.hole = true;
+    }
+
+    pub(super) fn response_hole(&mut self) {
+        self.server_hole = true;
+    }
+
+    pub(super) fn certain(&self) -> bool {
+        !self.hole && !self.server_hole
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// The request whose body may be under way.
+    pub(super) fn last(&mut self) -> Option<&mut Pending> {
+        self.queue.back_mut()
+    }
+
+    /// Adds a request; returns those whose answers went by unseen.
+    pub(super) fn push(&mut self, new: Pending) -> Vec<Pending> {
+        let mut given_up = Vec::new();
+        if let Some(last) = self.queue.back() {
+            // The client has received more since its last request: that was the answer.
+            let answered = self.server_hole && new.ack > last.ack;
+            if answered || self.queue.len() >= MAX_PIPELINE {
+                self.hole |= !answered;
+                given_up = self.flush();
+            } else {
+                self.pipelined = true;
+            }
+        }
+        self.queue.push_back(new);
+        given_up
+    }
+
+    pub(super) fn flush(&mut self) -> Vec<Pending> {
+        self.queue.drain(..).collect()
+    }
+
+    /// Whether a response at `offset` of the server's direction, whose packet acknowledged `ack`,
+    /// answers the oldest request. `None`: it cannot be told.
+    fn answers_front(&self, offset: u64, ack: Option<u64>) -> Option<bool> {
+        let Some(front) = self.queue.front() else {
+            return Some(false);
+        };
+        if ack.is_some_and(|ack| ack <= front.start) {
+            return Some(false);
+        }
+        if self.certain() {
+            return Some(true);
+        }
+        let alone = self.queue.len() == 1 && !self.pipelined;
+        match front.ack {
+            Some(had) if offset < had => Some(false),
+            Some(had) if alone && (offset == had || !self.hole) => Some(true),
+            _ => None,
+        }
+    }
+
+    /// An interim response is no answer, but it is as good a proof of who is next.
+    pub(super) fn interim(&mut self, offset: u64, ack: Option<u64>) {
+        if self.answers_front(offset, ack) == Some(true) {
+            (self.hole, self.server_hole) = (false, false);
+        }
+    }
+
+    /// A final response begins. Returns the request that it answers, and the requests of which it
+    /// can no longer be told.
+    pub(super) fn answer(
+        &mut self,
+        offset: u64,
+        ack: Option<u64>,
+    ) -> (Option<Pending>, Vec<Pending>) {
+        match self.answers_front(offset, ack) {
+            Some(true) => {
+                (self.hole, self.server_hole) = (false, false);
+                (self.queue.pop_front(), Vec::new())
+            }
+            Some(false) => (None, Vec::new()),
+            None => {
+                // One of the outstanding requests may be the one answered, or none of them.
+                (self.hole, self.server_hole) = (true, false);
+                (None, self.flush())
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Protocol detection by content. Errs on the side of "not HTTP": an unread stream is counted, an
+//! invented request is believed.
+
+use memchr::memchr;
+
+use super::MAX_HEAD;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// A request line of HTTP/1.
+    Request,
+    /// A status line of HTTP/1.
+    Response,
+    /// TLS record with a handshake (RFC 8446, section 5.1).
+    Tls,
+    /// The connection preface of RFC 9113, section 3.4.
+    Http2,
+    /// Could still become one of them.
+    More,
+    Other,
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const STATUS: &[u8] = b"HTTP/";
+
+/// Longest method that is taken for one; WebDAV's longest is BASELINE-CONTROL.
+const MAX_METHOD: usize = 32;
+
+/// What a stream that begins with `data` speaks.
+pub fn probe(data: &[u8]) -> Probe {
+    let blank = data
+        .iter()
+        .take_while(|b| matches!(b, b'\r' | b'\n'))
+        .count();
+    let data = &data[blank..];
+    match data {
+        [] => Probe::More,
+        [0x16] | [0x16, 0x03] => Probe::More,
+        [0x16, 0x03, ..] => Probe::Tls,
+        _ if data.len() < PREFACE.len() && PREFACE.starts_with(data) => Probe::More,
+        _ if data.starts_with(PREFACE) => Probe::Http2,
+        _ if data.len() < STATUS.len() && STATUS.starts_with(data) => Probe::More,
+        _ if data.starts_with(STATUS) => Probe::Response,
+        _ => request_line(data),
+    }
+}
+
+fn request_line(data: &[u8]) -> Probe {
+    let method = data
+        .iter()
+        .take(MAX_METHOD + 1)
+        .take_while(|b| is_token(**b))
+        .count();
+    if method == data.len() {
+        return if method <= MAX_METHOD && method_like(data) {
+            Probe::More
+        } else {
+            Probe::Other
+        };
+    }
+    if method == 0
+        || method > MAX_METHOD
+        || !matches!(data[method], b' ' | b'\t')
+        || !method_like(&data[..method])
+    {
+        return Probe::Other;
+    }
+    match memchr(b'\n', data) {
+        Some(end) => {
+            let line = data[..end].trim_ascii_end();
+            let version = line
+                .iter()
+                .rposition(|b| matches!(b, b' ' | b'\t'))
+                .map_or(line, |at| &line[at + 1..]);
+            let is_http = version.len() >= STATUS.len()
+                && version[..STATUS.len()].eq_ignore_ascii_case(STATUS);
+            if is_http && method < line.len() - version.len() {
+                Probe::Request
+            } else {
+                Probe::Other
+            }
+        }
+        None if data.len() <= MAX_HEAD => Probe::More,
+        None => Probe::Other,
+    }
+}
+
+/// Methods are letters, with a hyphen or underscore at most; RFC 9110 allows more, and every
+/// binary protocol begins with something that RFC 9110 allows.
+fn method_like(token: &[u8]) -> bool {
+    token
+        .iter()
+        .all(|b| b.is_ascii_alphabetic() || matches!(b, b'-' | b'_'))
+}
+
+/// RFC 9110, section 5.6.2.
+fn is_token(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn told_by_content_at_every_cut() {
+        let cases: [(&[u8], Probe); 9] = [
+            (b"GET / HTTP/1.1\r\n", Probe::Request),
+            (b"\r\nPOST http://h/p?q HTTP/1.0\r\n", Probe::Request),
+            (b"get  /  http/1.1\n", Probe::Request),
+            (b"HTTP/1.1 200 OK\r\n", Probe::Response),
+            (b"\x16\x03\x01\x02\x00", Probe::Tls),
+            (PREFACE, Probe::Http2),
+            (b"EHLO mail.example\r\n", Probe::Other),
+            (b"* OK IMAP ready\r\n", Probe::Other),
+            (b"\x00\x00\x00", Probe::Other),
+        ];
+        for (data, expected) in cases {
+            assert_eq!(probe(data), expected, "{data:?}");
+            for end in 0..data.len() {
+                let cut = probe(&data[..end]);
+                assert!(
+                    cut == Probe::More || cut == expected,
+                    "{data:?} cut at {end}: {cut:?}"
+                );
+            }
+        }
+    }
+}
