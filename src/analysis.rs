@@ -2,12 +2,16 @@
 //! and alerts out. The single writer of all analysis state; one thread runs it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::alert::{self, Alert};
 use crate::catalog::{self, Access, Catalog, CatalogView, Change};
 use crate::detect::{self, Detect, Verdict};
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
+
+/// How often, in packet time, baselines and statuses are looked at.
+const TICK: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -20,32 +24,42 @@ pub struct Analysis {
     pub catalog: Catalog,
     pub detect: Detect,
     pub alerts: alert::Manager,
+    next_tick: Timestamp,
     changes: Vec<Change>,
     verdicts: Vec<Verdict>,
 }
 
 impl Analysis {
     pub fn new(settings: Settings) -> Self {
+        let Settings {
+            catalog,
+            detect,
+            alert,
+        } = settings;
         Self::with(
-            Catalog::new(settings.catalog),
-            Detect::new(settings.detect),
-            alert::Manager::new(settings.alert),
+            Catalog::new(catalog),
+            Detect::new(detect),
+            alert::Manager::new(alert),
         )
     }
 
     /// From parts that were restored.
     pub fn with(catalog: Catalog, detect: Detect, alerts: alert::Manager) -> Self {
+        let (changes, verdicts) = (Vec::new(), Vec::new());
         Self {
             catalog,
             detect,
             alerts,
-            changes: Vec::new(),
-            verdicts: Vec::new(),
+            next_tick: Timestamp::MIN,
+            changes,
+            verdicts,
         }
     }
 
-    /// Takes one exchange, in total order. Alerts that it raises or revises are appended to `out`.
-    pub fn apply(&mut self, x: &Exchange, out: &mut Vec<Alert>) -> Access {
+    /// Takes one exchange that was complete at `at`, in total order. Alerts that it raises or
+    /// revises are appended to `out`.
+    pub fn apply(&mut self, at: Timestamp, x: &Exchange, out: &mut Vec<Alert>) -> Access {
+        self.advance(at, out);
         let access = self.catalog.apply(x, &mut self.changes);
         self.take_changes(out);
         self.detect.apply(&access, x, &mut self.verdicts);
@@ -53,12 +67,24 @@ impl Analysis {
         access
     }
 
-    /// Moves packet time on where no exchange does.
-    pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
-        self.catalog.tick(now, &mut self.changes);
+    /// Moves packet time on. Ticks lie on a fixed grid, so that they fall between the same
+    /// exchanges however those are batched.
+    pub fn advance(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
+        if now < self.next_tick || now == Timestamp::MAX {
+            return;
+        }
+        let grid = TICK.as_nanos() as i64;
+        let tick = Timestamp(now.nanos().div_euclid(grid).saturating_mul(grid));
+        self.next_tick = tick + TICK;
+        self.catalog.tick(tick, &mut self.changes);
         self.take_changes(out);
-        self.detect.tick(now, &mut self.verdicts);
+        self.detect.tick(tick, &mut self.verdicts);
         self.take_verdicts(out);
+    }
+
+    pub fn set_specs(&mut self, specs: catalog::spec::SpecSet, out: &mut Vec<Alert>) {
+        self.catalog.set_specs(specs, &mut self.changes);
+        self.take_changes(out);
     }
 
     pub fn view(&mut self) -> Arc<CatalogView> {

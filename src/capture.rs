@@ -62,7 +62,8 @@ pub trait Source: Send {
     /// File name or interface, for messages.
     fn name(&self) -> &str;
 
-    /// Hands frames to `sink` as they come, a batch at a time; waits `patience` at most.
+    /// Hands frames to `sink` as they come, a batch at a time; waits `patience` at most. After an
+    /// error the next call goes on with what is left, or says `End`.
     fn poll(
         &mut self,
         patience: Duration,
@@ -76,5 +77,36 @@ pub trait Source: Send {
     /// A live source ticks by wall clock while it is quiet; a file's time is its packets' alone.
     fn live(&self) -> bool {
         false
+    }
+}
+
+mod file;
+mod live;
+mod merge;
+
+pub use file::FileSource;
+pub use live::{LiveSettings, LiveSource, interfaces};
+pub use merge::MergedSource;
+
+/// `DLT_RAW` has other numbers in memory than in savefiles; everything else agrees for us.
+fn link_type(dlt: pcap::Linktype) -> LinkType {
+    match dlt.0 {
+        12 | 14 => LinkType::RAW,
+        other => LinkType(other),
+    }
+}
+
+/// libpcap's header with nanosecond precision: `tv_usec` holds nanoseconds.
+fn frame<'a>(link: LinkType, packet: &pcap::Packet<'a>) -> Frame<'a> {
+    let ts = packet.header.ts;
+    let nanos = ts
+        .tv_sec
+        .saturating_mul(1_000_000_000)
+        .saturating_add(ts.tv_usec);
+    Frame {
+        ts: Timestamp::from_nanos(nanos),
+        link,
+        data: packet.data,
+        wire_len: packet.header.len,
     }
 }

@@ -1,1 +1,340 @@
-//! (skeleton)
+//! One TOML file, every default in one place.
+//!
+//! No room imports this one: each takes a small settings struct of its own, made here. Unknown
+//! keys are refused, so that a typing error never silently means the default. The sample in
+//! `systemd/apitap.toml` shows every key at its default; a test holds it to that.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::{alert, analysis, capture, catalog, detect, flow, sensor, web};
+
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+pub use units::{ByteSize, Span};
+
+/// Where the daemon looks when it is told nothing.
+pub const DEFAULT_PATH: &str = "/etc/apitap/apitap.toml";
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub capture: Capture,
+    pub sensor: Sensor,
+    pub catalog: Catalog,
+    pub detect: Detect,
+    pub alert: Alert,
+    pub webhook: Vec<Webhook>,
+    pub web: Web,
+    pub store: Store,
+    pub log: Log,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Capture {
+    pub interfaces: Vec<String>,
+    pub filter: String,
+    pub snap_length: u32,
+    pub buffer: ByteSize,
+    pub promiscuous: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sensor {
+    pub workers: usize,
+    pub max_flows: usize,
+    pub max_buffered: ByteSize,
+    pub idle_timeout: Span,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Catalog {
+    pub specs: Vec<PathBuf>,
+    pub learning: Span,
+    pub dormant_after: Span,
+    pub max_endpoints: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Detect {
+    pub false_alarms_per_week: f64,
+    pub learning: Span,
+    pub max_principals: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Alert {
+    pub max_alerts: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    pub name: String,
+    pub url: String,
+    /// File with the signing secret (`whsec_…`).
+    pub secret_file: Option<PathBuf>,
+    /// Environment variable with it.
+    pub secret_env: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Web {
+    pub listen: SocketAddr,
+    pub hosts: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    pub path: PathBuf,
+    pub checkpoint_every: Span,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    pub level: String,
+    pub json: bool,
+}
+
+impl Default for Capture {
+    fn default() -> Self {
+        Self {
+            interfaces: Vec::new(),
+            // A kernel filter `tcp` alone misses frames whose VLAN tag is still in them.
+            filter: "tcp or (vlan and tcp)".into(),
+            snap_length: 262_144,
+            buffer: ByteSize(64 << 20),
+            promiscuous: true,
+        }
+    }
+}
+
+impl Default for Sensor {
+    fn default() -> Self {
+        Self {
+            workers: 1,
+            max_flows: 1_000_000,
+            max_buffered: ByteSize(256 << 20),
+            idle_timeout: Span(Duration::from_secs(900)),
+        }
+    }
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        let room = catalog::Settings::default();
+        Self {
+            specs: Vec::new(),
+            learning: Span(room.learning),
+            dormant_after: Span(room.dormant_after),
+            max_endpoints: room.max_endpoints,
+        }
+    }
+}
+
+impl Default for Detect {
+    fn default() -> Self {
+        let room = detect::Settings::default();
+        Self {
+            false_alarms_per_week: room.false_alarms_per_week,
+            learning: Span(room.learning),
+            max_principals: room.max_principals,
+        }
+    }
+}
+
+impl Default for Alert {
+    fn default() -> Self {
+        Self {
+            max_alerts: alert::Settings::default().max_alerts,
+        }
+    }
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self {
+            listen: web::Settings::default().listen,
+            hosts: Vec::new(),
+        }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            path: "/var/lib/apitap".into(),
+            checkpoint_every: Span(Duration::from_secs(30)),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: "info".into(),
+            json: false,
+        }
+    }
+}
+
+/// What is wrong, where, and the mend.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read {path}: {why}")]
+    Unreadable { path: String, why: String },
+    #[error("{path}:{line}:{column}: {why}")]
+    Wrong {
+        path: String,
+        line: usize,
+        column: usize,
+        why: String,
+    },
+}
+
+impl Config {
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let name = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, &name),
+            Err(e) => Err(ConfigError::Unreadable {
+                path: name,
+                why: e.to_string(),
+            }),
+        }
+    }
+
+    /// The file named, or the default one where it is there, or the defaults.
+    pub fn find(named: Option<&Path>) -> Result<Self, ConfigError> {
+        match named {
+            Some(path) => Self::load(path),
+            None if Path::new(DEFAULT_PATH).exists() => Self::load(Path::new(DEFAULT_PATH)),
+            None => Ok(Self::default()),
+        }
+    }
+
+    pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
+        let wrong = |at: usize, why: String| {
+            let before = &text[..at.min(text.len())];
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
+            ConfigError::Wrong {
+                path: name.to_owned(),
+                line,
+                column,
+                why,
+            }
+        };
+        let config: Self = toml::from_str(text).map_err(|e| {
+            wrong(
+                e.span().map_or(0, |s| s.start),
+                e.message().replace('\n', " "),
+            )
+        })?;
+        config
+            .check()
+            .map_err(|(key, why)| wrong(text.find(key).unwrap_or(0), format!("{key}: {why}")))?;
+        Ok(config)
+    }
+
+    /// What the types alone do not say.
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        if self.sensor.workers == 0 || self.sensor.workers > 64 {
+            return Err(("workers", "must be 1 to 64".into()));
+        }
+        let budget = self.detect.false_alarms_per_week;
+        if !(budget.is_finite() && budget > 0.0) {
+            return Err((
+                "false_alarms_per_week",
+                "must be a number above 0, such as 1.0".into(),
+            ));
+        }
+        for hook in &self.webhook {
+            let url =
+                url::Url::parse(&hook.url).map_err(|e| ("url", format!("`{}`: {e}", hook.name)))?;
+            if !matches!(url.scheme(), "http" | "https") {
+                return Err((
+                    "url",
+                    format!("webhook `{}` must be http:// or https://", hook.name),
+                ));
+            }
+            if hook.secret_file.is_some() == hook.secret_env.is_some() {
+                return Err((
+                    "webhook",
+                    format!(
+                        "`{}` needs secret_file or secret_env, one of them",
+                        hook.name
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn analysis(&self) -> analysis::Settings {
+        analysis::Settings {
+            catalog: catalog::Settings {
+                learning: self.catalog.learning.0,
+                dormant_after: self.catalog.dormant_after.0,
+                max_endpoints: self.catalog.max_endpoints,
+                ..catalog::Settings::default()
+            },
+            detect: detect::Settings {
+                false_alarms_per_week: self.detect.false_alarms_per_week,
+                learning: self.detect.learning.0,
+                max_principals: self.detect.max_principals,
+            },
+            alert: alert::Settings {
+                max_alerts: self.alert.max_alerts,
+            },
+        }
+    }
+
+    pub fn live(&self) -> capture::LiveSettings {
+        capture::LiveSettings {
+            filter: self.capture.filter.clone(),
+            snap_length: self.capture.snap_length,
+            buffer: u32::try_from(self.capture.buffer.0).unwrap_or(u32::MAX),
+            promiscuous: self.capture.promiscuous,
+        }
+    }
+
+    /// The budgets are given to the virtual shards in equal parts.
+    pub fn sensor(&self, seed: u64, identity_key: [u8; 32]) -> sensor::Settings {
+        let shards = sensor::SHARDS as usize;
+        let flow = flow::Settings {
+            max_flows: (self.sensor.max_flows / shards).max(1),
+            max_buffered: (self.sensor.max_buffered.0 as usize / shards).max(64 << 10),
+            idle: self.sensor.idle_timeout.0,
+            ..flow::Settings::default()
+        };
+        sensor::Settings {
+            workers: self.sensor.workers,
+            flow,
+            seed,
+            identity_key,
+            mask: true,
+        }
+    }
+
+    pub fn web(&self) -> web::Settings {
+        web::Settings {
+            listen: self.web.listen,
+            hosts: self.web.hosts.clone(),
+        }
+    }
+}

@@ -153,25 +153,21 @@ pub struct FlowKey {
 impl FlowKey {
     /// The key, and whether `src` is the low end.
     pub fn of(s: &Segment<'_>) -> (Self, bool) {
-        let (src, dst) = (bits(s.src), bits(s.dst));
-        let src_low = (src, s.src_port) <= (dst, s.dst_port);
-        let zone = s.vni.map_or(0, |vni| vni.wrapping_add(1));
-        let key = if src_low {
-            Self {
-                low: src,
-                high: dst,
-                low_port: s.src_port,
-                high_port: s.dst_port,
-                zone,
-            }
-        } else {
-            Self {
-                low: dst,
-                high: src,
-                low_port: s.dst_port,
-                high_port: s.src_port,
-                zone,
-            }
+        Self::between((s.src, s.src_port), (s.dst, s.dst_port), s.vni)
+    }
+
+    /// The key of two ends, and whether the first is the low one.
+    pub fn between(src: (IpAddr, u16), dst: (IpAddr, u16), vni: Option<u32>) -> (Self, bool) {
+        let (src, dst) = ((bits(src.0), src.1), (bits(dst.0), dst.1));
+        let src_low = src <= dst;
+        let (low, high) = if src_low { (src, dst) } else { (dst, src) };
+        let zone = vni.map_or(0, |vni| vni.wrapping_add(1));
+        let key = Self {
+            low: low.0,
+            high: high.0,
+            low_port: low.1,
+            high_port: high.1,
+            zone,
         };
         (key, src_low)
     }

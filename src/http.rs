@@ -45,6 +45,28 @@ pub struct Counters {
     pub unknown: u64,
 }
 
+impl Counters {
+    pub fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.messages, other.messages),
+            (&mut self.analysed, other.analysed),
+            (&mut self.interim, other.interim),
+            (&mut self.malformed, other.malformed),
+            (&mut self.shed, other.shed),
+            (&mut self.pending, other.pending),
+            (&mut self.exchanges, other.exchanges),
+            (&mut self.unpaired, other.unpaired),
+            (&mut self.tls, other.tls),
+            (&mut self.http2, other.http2),
+            (&mut self.upgraded, other.upgraded),
+            (&mut self.unknown, other.unknown),
+        ];
+        for (mine, theirs) in pairs {
+            *mine += theirs;
+        }
+    }
+}
+
 /// What connections write to; drained by the shard after each segment.
 pub struct Out {
     pub observer: Observer,

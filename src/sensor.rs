@@ -1,5 +1,70 @@
 //! Capture to exchange: decode, flows, HTTP and observation joined, and the ledger of all of it.
+//!
+//! Flow state lives in a fixed number of virtual shards; a worker owns a set of them. Results
+//! therefore do not depend on the number of workers: [`Merger`] puts the records of all of them
+//! into one total order by (time of completion, flow, ordinal).
 
+use std::time::Duration;
+
+use crate::exchange::Exchange;
+use crate::flow;
+use crate::time::Timestamp;
+
+mod intake;
 mod ledger;
+mod merge;
+mod pipeline;
+mod worker;
 
+pub use intake::{FrameCounters, Intake, Route};
 pub use ledger::{Counters, Drops, Ledger, Stage};
+pub use merge::Merger;
+pub use pipeline::{Counts, Inline, Pool, PoolHandle, Report, SourceStatus};
+pub use worker::{Status, Worker};
+
+/// Virtual shards: the unit in which flows are owned and budgets are given.
+pub const SHARDS: u64 = 64;
+
+/// How often, in packet time, flows are looked at for expiry and holes for patience.
+pub const TICK: Duration = Duration::from_millis(500);
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub workers: usize,
+    /// Budgets of one virtual shard.
+    pub flow: flow::Settings,
+    /// Spreads flows over shards. Random on live ports, where an attacker could aim; fixed for
+    /// files.
+    pub seed: u64,
+    pub identity_key: [u8; 32],
+    /// Off keeps secrets in paths and queries: for files only.
+    pub mask: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            workers: 1,
+            flow: flow::Settings::default(),
+            seed: 0,
+            identity_key: [0; 32],
+            mask: true,
+        }
+    }
+}
+
+/// The place of a record in the total order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Order {
+    /// Packet time at which the exchange was complete.
+    pub at: Timestamp,
+    pub flow: u64,
+    /// Order inside one flow.
+    pub ordinal: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub order: Order,
+    pub exchange: Box<Exchange>,
+}

@@ -36,6 +36,27 @@ pub struct Counters {
     pub rst_ignored: u64,
 }
 
+impl Counters {
+    pub fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.segments, other.segments),
+            (&mut self.analysed, other.analysed),
+            (&mut self.no_flow, other.no_flow),
+            (&mut self.retransmitted, other.retransmitted),
+            (&mut self.shed, other.shed),
+            (&mut self.pending, other.pending),
+            (&mut self.flows, other.flows),
+            (&mut self.flows_evicted, other.flows_evicted),
+            (&mut self.gaps, other.gaps),
+            (&mut self.gap_bytes, other.gap_bytes),
+            (&mut self.rst_ignored, other.rst_ignored),
+        ];
+        for (mine, theirs) in pairs {
+            *mine += theirs;
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// No data yet.

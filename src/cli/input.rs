@@ -1,0 +1,128 @@
+//! What the user named: files, folders, specs, keys. Errors say what, where, and the mend.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use super::Common;
+use crate::analysis;
+use crate::catalog::spec::{self, SpecSet};
+use crate::config::Config;
+
+/// Folders become the captures in them, by name.
+pub(super) fn captures(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in named {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let mut inside = list(path, is_capture)?;
+        if inside.is_empty() {
+            bail!(
+                "{}: no capture in this folder (.pcap, .pcapng, .cap, also .gz and .zst)",
+                path.display()
+            );
+        }
+        files.append(&mut inside);
+    }
+    Ok(files)
+}
+
+fn is_capture(name: &str) -> bool {
+    let bare = name.trim_end_matches(".gz").trim_end_matches(".zst");
+    [".pcap", ".pcapng", ".cap", ".ntar"]
+        .iter()
+        .any(|end| bare.ends_with(end))
+}
+
+fn list(folder: &Path, wanted: impl Fn(&str) -> bool) -> anyhow::Result<Vec<PathBuf>> {
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    let mut files: Vec<_> = entries
+        .filter_map(|e| Some(e.ok()?.path()))
+        .filter(|p| p.is_file() && p.file_name().and_then(|n| n.to_str()).is_some_and(&wanted))
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
+/// Reads documents and folders of them. Each that is refused is told with its reason.
+pub fn specs(named: &[PathBuf]) -> (SpecSet, Vec<String>) {
+    let (mut read, mut refused) = (Vec::new(), Vec::new());
+    let is_spec = |name: &str| {
+        [".json", ".yaml", ".yml"]
+            .iter()
+            .any(|end| name.ends_with(end))
+    };
+    for path in named {
+        let files = if path.is_dir() {
+            list(path, is_spec)
+        } else {
+            Ok(vec![path.clone()])
+        };
+        let files = match files {
+            Ok(files) if files.is_empty() => {
+                refused.push(format!(
+                    "{}: no .json, .yaml or .yml in this folder",
+                    path.display()
+                ));
+                continue;
+            }
+            Ok(files) => files,
+            Err(e) => {
+                refused.push(format!("{e:#}"));
+                continue;
+            }
+        };
+        for file in files {
+            let name = file.display().to_string();
+            match std::fs::read_to_string(&file) {
+                Ok(text) => match spec::parse(&name, &text) {
+                    Ok(spec) => read.push(spec),
+                    Err(e) => refused.push(e.to_string()),
+                },
+                Err(e) => refused.push(format!("{name}: {e}")),
+            }
+        }
+    }
+    (SpecSet::new(read), refused)
+}
+
+/// The specs, or an error that names all that is wrong.
+pub(super) fn specs_or_fail(named: &[PathBuf]) -> anyhow::Result<SpecSet> {
+    let (set, refused) = specs(named);
+    if !refused.is_empty() {
+        bail!("spec refused: {}", refused.join("\napitap: spec refused: "));
+    }
+    Ok(set)
+}
+
+/// The settings of the analysis: defaults, or those of `--config`.
+pub(super) fn settings(common: &Common) -> anyhow::Result<analysis::Settings> {
+    let config = match &common.config {
+        Some(path) => Config::load(path)?,
+        None => Config::default(),
+    };
+    Ok(config.analysis())
+}
+
+/// The identity key: the file named, or the user's own.
+pub(super) fn identity_key(named: Option<&Path>) -> anyhow::Result<[u8; 32]> {
+    let path = match named {
+        Some(path) => path.to_owned(),
+        None => user_state().join("identity.key"),
+    };
+    Ok(crate::store::identity_key(&path)?)
+}
+
+/// XDG base directories: where a user's programs keep state.
+fn user_state() -> PathBuf {
+    let var = |name| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
+    let base = var("XDG_STATE_HOME").or_else(|| var("HOME").map(|home| home.join(".local/state")));
+    base.unwrap_or_else(std::env::temp_dir).join("apitap")
+}

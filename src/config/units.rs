@@ -1,0 +1,93 @@
+//! Durations and sizes as people write them: `7d`, `1h30m`, `64MiB`.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
+
+/// A duration. jiff's "friendly" format has calendar units too; those of fixed length suffice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        parse_span(&text).map(Self).ok_or_else(|| {
+            de::Error::custom(format!(
+                "`{text}` is no duration: write it like 30s, 15m, 1h30m or 7d"
+            ))
+        })
+    }
+}
+
+fn parse_span(text: &str) -> Option<Duration> {
+    let span: jiff::Span = text.trim().parse().ok()?;
+    let relative = jiff::SpanRelativeTo::days_are_24_hours();
+    let duration = span.to_duration(relative).ok()?;
+    Duration::try_from(duration).ok()
+}
+
+/// A number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteSize(pub u64);
+
+impl<'de> Deserialize<'de> for ByteSize {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = ByteSize;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a size such as \"64MiB\"")
+            }
+
+            fn visit_i64<E: de::Error>(self, v: i64) -> Result<ByteSize, E> {
+                u64::try_from(v)
+                    .map(ByteSize)
+                    .map_err(|_| E::custom("a size is not negative"))
+            }
+
+            fn visit_str<E: de::Error>(self, v: &str) -> Result<ByteSize, E> {
+                parse_size(v).ok_or_else(|| {
+                    E::custom(format!(
+                        "`{v}` is no size: write it like 512KiB, 64MiB or 2GiB"
+                    ))
+                })
+            }
+        }
+        d.deserialize_any(Visitor)
+    }
+}
+
+fn parse_size(text: &str) -> Option<ByteSize> {
+    let text = text.trim();
+    let at = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let number: u64 = text[..at].parse().ok()?;
+    let unit: u64 = match text[at..].trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    number.checked_mul(unit).map(ByteSize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_people_write_them() {
+        assert_eq!(parse_span("7d"), Some(Duration::from_secs(7 * 86_400)));
+        assert_eq!(parse_span("1h30m"), Some(Duration::from_secs(5_400)));
+        assert_eq!(parse_span("soon"), None);
+        assert_eq!(parse_span("-1s"), None);
+        assert_eq!(parse_size("64MiB"), Some(ByteSize(64 << 20)));
+        assert_eq!(parse_size("10"), Some(ByteSize(10)));
+        assert_eq!(parse_size("9999999999GiB"), None);
+        assert_eq!(parse_size("64 apples"), None);
+    }
+}

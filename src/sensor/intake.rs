@@ -1,0 +1,121 @@
+//! Frames to segments, on the thread of the source: decode, count, keep the clock, spread.
+
+use super::TICK;
+use crate::capture::Frame;
+use crate::decode::{Decoded, Ignored, Malformed, Segment, decode};
+use crate::flow::FlowKey;
+use crate::sensor::ledger::Stage;
+use crate::time::Timestamp;
+
+/// Where segments go: into a worker at hand, or to threads.
+pub trait Route {
+    fn segment(&mut self, segment: &Segment<'_>, key: (FlowKey, bool), hash: u64, now: Timestamp);
+
+    fn tick(&mut self, now: Timestamp);
+}
+
+/// Every frame in one of these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FrameCounters {
+    pub frames: u64,
+    pub bytes: u64,
+    pub segments: u64,
+    ignored: [u64; Ignored::ALL.len()],
+    malformed: [u64; Malformed::ALL.len()],
+}
+
+impl FrameCounters {
+    pub fn stage(&self) -> Stage {
+        let mut stage = Stage {
+            received: self.frames,
+            analysed: self.segments,
+            ..Stage::default()
+        };
+        let ignored = Ignored::ALL
+            .iter()
+            .zip(self.ignored)
+            .map(|(reason, n)| (reason.name(), n));
+        stage.ignored = ignored.filter(|(_, n)| *n > 0).collect();
+        let malformed = Malformed::ALL
+            .iter()
+            .zip(self.malformed)
+            .map(|(reason, n)| (reason.name(), n));
+        stage.malformed = malformed.filter(|(_, n)| *n > 0).collect();
+        stage
+    }
+}
+
+/// The front of one source.
+#[derive(Debug)]
+pub struct Intake {
+    seed: u64,
+    /// The latest packet time so far: the clock never goes back, whatever the stamps do.
+    now: Timestamp,
+    next_tick: Timestamp,
+    counters: FrameCounters,
+}
+
+impl Intake {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            now: Timestamp::MIN,
+            next_tick: Timestamp::MIN,
+            counters: FrameCounters::default(),
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub fn counters(&self) -> FrameCounters {
+        self.counters
+    }
+
+    pub fn take(&mut self, frame: &Frame<'_>, route: &mut impl Route) {
+        self.counters.frames += 1;
+        self.counters.bytes += frame.data.len() as u64;
+        self.tick(frame.ts, route);
+        match decode(frame) {
+            Decoded::Segment(segment) => {
+                self.counters.segments += 1;
+                let key = FlowKey::of(&segment);
+                route.segment(&segment, key, key.0.hash(self.seed), self.now);
+            }
+            // The enums are without data and ALL holds them in order.
+            Decoded::Ignored(reason) => self.counters.ignored[reason as usize] += 1,
+            Decoded::Malformed(reason) => self.counters.malformed[reason as usize] += 1,
+        }
+    }
+
+    /// Moves the clock; ticks lie on a fixed grid, so that they fall between the same packets
+    /// whoever counts.
+    pub fn tick(&mut self, now: Timestamp, route: &mut impl Route) {
+        if now <= self.now {
+            return;
+        }
+        self.now = now;
+        if now >= self.next_tick {
+            let grid = TICK.as_nanos() as i64;
+            self.next_tick =
+                Timestamp((now.nanos().div_euclid(grid).saturating_add(1)).saturating_mul(grid));
+            route.tick(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_stand_at_their_own_place() {
+        for (i, reason) in Ignored::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, i);
+        }
+        for (i, reason) in Malformed::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, i);
+        }
+    }
+}

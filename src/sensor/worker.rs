@@ -1,0 +1,169 @@
+//! One worker: the virtual shards it owns, joined to the HTTP reader. No lock, no atomic, no
+//! allocation per packet.
+
+use super::intake::Route;
+use super::ledger::{Ledger, Stage};
+use super::{Order, Record, SHARDS, Settings};
+use crate::decode::Segment;
+use crate::exchange::Exchange;
+use crate::flow::{self, FlowKey, FlowTable};
+use crate::http::{self, Connection};
+use crate::observe::Observer;
+use crate::time::Timestamp;
+
+pub struct Worker {
+    /// Shard `s` stands at `s / workers`; this worker owns those with `s % workers` = its index.
+    shards: Vec<FlowTable<Connection>>,
+    workers: u64,
+    seed: u64,
+    out: http::Out,
+    now: Timestamp,
+    records: Vec<Record>,
+    ordinal: u64,
+}
+
+/// A worker's counters at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Status {
+    pub flow: flow::Counters,
+    pub http: http::Counters,
+    pub flows: u64,
+    pub buffered: u64,
+}
+
+impl Worker {
+    pub fn new(index: usize, settings: &Settings) -> Self {
+        let workers = settings.workers.max(1) as u64;
+        let owned = (index as u64..SHARDS).step_by(workers as usize);
+        Self {
+            shards: owned
+                .map(|_| FlowTable::new(settings.flow.clone(), settings.seed))
+                .collect(),
+            workers,
+            seed: settings.seed,
+            out: http::Out::new(Observer::new(&settings.identity_key, settings.mask)),
+            now: Timestamp::MIN,
+            records: Vec::new(),
+            ordinal: 0,
+        }
+    }
+
+    /// Which worker of `workers` owns a flow.
+    pub fn owner(hash: u64, workers: usize) -> usize {
+        (hash % SHARDS) as usize % workers.max(1)
+    }
+
+    /// Ends every flow: the input is over.
+    pub fn finish(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        for shard in &mut self.shards {
+            shard.finish(self.now, &mut self.out);
+        }
+        self.collect();
+    }
+
+    /// What has been completed since the last call.
+    pub fn drain_into(&mut self, records: &mut Vec<Record>) {
+        records.append(&mut self.records);
+    }
+
+    /// Records waiting to be drained.
+    pub fn waiting(&self) -> usize {
+        self.records.len()
+    }
+
+    /// No record to come is older than this.
+    pub fn watermark(&self) -> Timestamp {
+        self.now
+    }
+
+    pub fn status(&self) -> Status {
+        let mut status = Status {
+            http: self.out.counters,
+            ..Status::default()
+        };
+        for shard in &self.shards {
+            status.flow.add(&shard.counters());
+            status.flows += shard.len() as u64;
+            status.buffered += shard.buffered() as u64;
+        }
+        status
+    }
+
+    fn collect(&mut self) {
+        for exchange in self.out.exchanges.drain(..) {
+            let flow = flow_of(&exchange).hash(self.seed);
+            self.ordinal += 1;
+            let order = Order {
+                at: self.now,
+                flow,
+                ordinal: self.ordinal,
+            };
+            self.records.push(Record { order, exchange });
+        }
+    }
+}
+
+fn flow_of(x: &Exchange) -> FlowKey {
+    FlowKey::between((x.client, x.client_port), (x.server, x.server_port), x.vni).0
+}
+
+impl Route for Worker {
+    fn segment(&mut self, segment: &Segment<'_>, key: (FlowKey, bool), hash: u64, now: Timestamp) {
+        self.now = self.now.max(now);
+        self.out.now = self.now;
+        let shard = (hash % SHARDS / self.workers) as usize;
+        self.shards[shard].push(segment, key, self.now, &mut self.out, Connection::new);
+        if !self.out.exchanges.is_empty() {
+            self.collect();
+        }
+    }
+
+    fn tick(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        self.out.now = self.now;
+        for shard in &mut self.shards {
+            shard.tick(self.now, &mut self.out);
+        }
+        self.collect();
+    }
+}
+
+impl Status {
+    pub fn add(&mut self, other: &Self) {
+        self.flow.add(&other.flow);
+        self.http.add(&other.http);
+        self.flows += other.flows;
+        self.buffered += other.buffered;
+    }
+
+    /// What was under way is lost: a worker panicked.
+    pub fn give_up(&mut self) {
+        self.flow.shed += std::mem::take(&mut self.flow.pending);
+        self.http.shed += std::mem::take(&mut self.http.pending);
+        (self.flows, self.buffered) = (0, 0);
+    }
+
+    /// Writes the stages `segment` and `message`.
+    pub fn enter(&self, ledger: &mut Ledger) {
+        let (f, h) = (&self.flow, &self.http);
+        let reasons =
+            |pairs: &[(&'static str, u64)]| pairs.iter().copied().filter(|(_, n)| *n > 0).collect();
+        ledger.stage("segment").add(&Stage {
+            received: f.segments,
+            analysed: f.analysed,
+            ignored: reasons(&[("no_flow", f.no_flow), ("retransmission", f.retransmitted)]),
+            shed: reasons(&[("budget", f.shed)]),
+            pending: f.pending,
+            ..Stage::default()
+        });
+        ledger.stage("message").add(&Stage {
+            received: h.messages,
+            analysed: h.analysed,
+            ignored: reasons(&[("interim", h.interim)]),
+            malformed: reasons(&[("http1_head", h.malformed)]),
+            shed: reasons(&[("pipeline", h.shed)]),
+            pending: h.pending,
+        });
+    }
+}
