@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 mod analyze;
-mod check;
-mod input;
+pub(crate) mod check;
+pub(crate) mod input;
 mod output;
 mod read;
 mod summary;

@@ -114,6 +114,8 @@ pub struct Settings {
     pub idle: Duration,
     /// For flows that have carried no data yet: a SYN flood is made of these.
     pub half_open: Duration,
+    /// How long data may still follow a RST that nobody believed.
+    pub reset: Duration,
     /// How long a closed flow is remembered (TIME_WAIT).
     pub closed: Duration,
     /// How long a hole may still be filled when the receiver has acknowledged what was in it: only
@@ -132,6 +134,7 @@ impl Default for Settings {
             max_held: 256 << 10,
             idle: Duration::from_secs(900),
             half_open: Duration::from_secs(60),
+            reset: Duration::from_secs(3),
             closed: Duration::from_secs(10),
             acked_patience: Duration::from_secs(1),
             patience: Duration::from_secs(8),

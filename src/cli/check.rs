@@ -120,7 +120,7 @@ fn tempfile_in(path: &Path) -> std::io::Result<()> {
 }
 
 /// Why the port cannot be had.
-pub fn busy(at: std::net::SocketAddr, e: &std::io::Error) -> String {
+pub(crate) fn busy(at: std::net::SocketAddr, e: &std::io::Error) -> String {
     match e.kind() {
         std::io::ErrorKind::AddrInUse => {
             format!("{at} is in use: stop what listens there, or set another web.listen")
@@ -130,7 +130,7 @@ pub fn busy(at: std::net::SocketAddr, e: &std::io::Error) -> String {
 }
 
 /// Why only loopback will do.
-pub fn not_loopback(at: std::net::SocketAddr) -> String {
+pub(crate) fn not_loopback(at: std::net::SocketAddr) -> String {
     format!(
         "{at} is no loopback address, and there is no sign-in yet: listen on 127.0.0.1 and use a tunnel or a proxy"
     )

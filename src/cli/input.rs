@@ -48,7 +48,7 @@ fn list(folder: &Path, wanted: impl Fn(&str) -> bool) -> anyhow::Result<Vec<Path
 }
 
 /// Reads documents and folders of them. Each that is refused is told with its reason.
-pub fn specs(named: &[PathBuf]) -> (SpecSet, Vec<String>) {
+pub(crate) fn specs(named: &[PathBuf]) -> (SpecSet, Vec<String>) {
     let (mut read, mut refused) = (Vec::new(), Vec::new());
     let is_spec = |name: &str| {
         [".json", ".yaml", ".yml"]

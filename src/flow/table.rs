@@ -57,11 +57,14 @@ impl Counters {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 enum Phase {
     /// No data yet.
     HalfOpen,
     Open,
+    /// A RST was seen. It may be one that the receiver did not believe: data that follows in
+    /// sequence brings the flow back.
+    Reset,
     Closed,
 }
 
@@ -86,7 +89,7 @@ pub struct FlowTable<S: Stream> {
     links: Vec<Link>,
     free: Vec<u32>,
     /// By phase, oldest activity first.
-    lists: [List; 3],
+    lists: [List; 4],
     stalled: Vec<u32>,
     buffered: usize,
     counters: Counters,
@@ -100,7 +103,7 @@ impl<S: Stream> FlowTable<S> {
             flows: Vec::new(),
             links: Vec::new(),
             free: Vec::new(),
-            lists: [List::EMPTY, List::EMPTY, List::EMPTY],
+            lists: [List::EMPTY; 4],
             stalled: Vec::new(),
             buffered: 0,
             counters: Counters::default(),
@@ -113,7 +116,7 @@ impl<S: Stream> FlowTable<S> {
 
     /// Flows followed now.
     pub fn len(&self) -> usize {
-        self.lists[Phase::HalfOpen as usize].len + self.lists[Phase::Open as usize].len
+        self.flows.len() - self.free.len() - self.lists[Phase::Closed as usize].len
     }
 
     pub fn is_empty(&self) -> bool {
@@ -140,8 +143,7 @@ impl<S: Stream> FlowTable<S> {
             Some(at) if !self.starts_anew(at, segment, src_low) => at,
             other => {
                 if let Some(old) = other {
-                    self.close(old, now, End::Reset, out);
-                    self.forget(old);
+                    self.retire(old, now, End::Expired, out);
                 }
                 let opens = segment.flags.syn || !segment.payload.is_empty();
                 if !opens || segment.flags.rst {
@@ -180,12 +182,14 @@ impl<S: Stream> FlowTable<S> {
                 self.settle(at, now, out);
             }
         }
-        let limits = [
-            self.settings.half_open,
-            self.settings.idle,
-            self.settings.closed,
-        ];
-        for (list, limit) in limits.into_iter().enumerate() {
+        let Settings {
+            half_open,
+            idle,
+            reset,
+            closed,
+            ..
+        } = self.settings;
+        for (list, limit) in [half_open, idle, reset, closed].into_iter().enumerate() {
             while let Some(at) = self.lists[list].oldest() {
                 let idle = self.flows[at as usize]
                     .as_ref()
@@ -193,8 +197,7 @@ impl<S: Stream> FlowTable<S> {
                 if !idle {
                     break;
                 }
-                self.close(at, now, End::Expired, out);
-                self.forget(at);
+                self.retire(at, now, End::Expired, out);
             }
         }
     }
@@ -203,10 +206,22 @@ impl<S: Stream> FlowTable<S> {
     pub fn finish(&mut self, now: Timestamp, out: &mut S::Out) {
         for list in 0..self.lists.len() {
             while let Some(at) = self.lists[list].oldest() {
-                self.close(at, now, End::Expired, out);
-                self.forget(at);
+                self.retire(at, now, End::Expired, out);
             }
         }
+    }
+
+    /// Closes and forgets; a flow that was reset ended then, not now.
+    fn retire(&mut self, at: u32, now: Timestamp, end: End, out: &mut S::Out) {
+        let reset = self.flows[at as usize]
+            .as_ref()
+            .filter(|f| f.phase == Phase::Reset)
+            .map(|f| f.last);
+        match reset {
+            Some(then) => self.close(at, then, End::Reset, out),
+            None => self.close(at, now, end, out),
+        }
+        self.forget(at);
     }
 
     /// A SYN with another initial sequence number: the ports are used again. A SYN that only came
@@ -225,9 +240,9 @@ impl<S: Stream> FlowTable<S> {
         };
         let half = &flow.halves[side.index()];
         match half.offset(segment.seq.wrapping_add(1)) {
-            None => flow.phase == Phase::Closed,
+            None => flow.phase >= Phase::Reset,
             Some(0) => false,
-            Some(offset) => flow.phase == Phase::Closed || !(-RST_WINDOW..0).contains(&offset),
+            Some(offset) => flow.phase >= Phase::Reset || !(-RST_WINDOW..0).contains(&offset),
         }
     }
 
@@ -241,7 +256,7 @@ impl<S: Stream> FlowTable<S> {
         make: impl FnOnce(&FlowInfo) -> S,
     ) -> u32 {
         while self.len() >= self.settings.max_flows {
-            let lists = [Phase::HalfOpen, Phase::Open];
+            let lists = [Phase::Reset, Phase::HalfOpen, Phase::Open];
             let Some(oldest) = lists
                 .into_iter()
                 .find_map(|p| self.lists[p as usize].oldest())
@@ -249,8 +264,7 @@ impl<S: Stream> FlowTable<S> {
                 break;
             };
             self.counters.flows_evicted += 1;
-            self.close(oldest, now, End::Evicted, out);
-            self.forget(oldest);
+            self.retire(oldest, now, End::Evicted, out);
         }
         let (src, dst) = (
             (segment.src, segment.src_port),
@@ -357,7 +371,8 @@ impl<S: Stream> FlowTable<S> {
                 return;
             }
             self.counters.analysed += 1;
-            self.close(at, now, End::Reset, out);
+            self.relieve(at, now, true, out);
+            self.set_phase(at, Phase::Reset);
             return;
         }
         let length = segment.payload.len() as i64 + i64::from(segment.missing);
@@ -414,12 +429,7 @@ impl<S: Stream> FlowTable<S> {
                 missing: segment.missing,
             };
             self.deliver(at, side, piece, out);
-            if self.flows[at as usize]
-                .as_ref()
-                .is_some_and(|f| f.phase == Phase::HalfOpen)
-            {
-                self.set_phase(at, Phase::Open);
-            }
+            self.reopen(at);
             return;
         }
         let before = half.held_bytes;
@@ -438,7 +448,15 @@ impl<S: Stream> FlowTable<S> {
             self.counters.retransmitted += 1;
         }
         self.buffered += half.held_bytes - before;
-        self.set_phase(at, Phase::Open);
+        self.reopen(at);
+    }
+
+    /// Data came.
+    fn reopen(&mut self, at: u32) {
+        let phase = self.flows[at as usize].as_ref().map(|f| f.phase);
+        if matches!(phase, Some(Phase::HalfOpen | Phase::Reset)) {
+            self.set_phase(at, Phase::Open);
+        }
     }
 
     /// Hands bytes to the stream; what it leaves is carried to the next call.
@@ -523,8 +541,7 @@ impl<S: Stream> FlowTable<S> {
                 break;
             };
             self.counters.flows_evicted += 1;
-            self.close(oldest, now, End::Evicted, out);
-            self.forget(oldest);
+            self.retire(oldest, now, End::Evicted, out);
         }
     }
 

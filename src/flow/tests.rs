@@ -255,10 +255,22 @@ fn ports_used_again_are_a_new_flow_and_late_copies_are_not() {
     b.raw(true, "A", 100, 500, b"abc");
     b.raw(true, "RA", 103, 500, b"");
     b.raw(true, "A", 100, 500, b"abc");
-    assert_eq!(b.told(), "Orig 0:abc | close Reset");
+    assert_eq!(b.told(), "Orig 0:abc");
     b.raw(true, "S", 70_000, 0, b"fast");
-    assert_eq!(b.told(), "Orig 0:fast");
+    assert_eq!(b.told(), "close Reset | Orig 0:fast");
     assert_eq!(b.table.counters().flows, 2);
+}
+
+#[test]
+fn a_reset_that_nobody_believed_is_not_believed() {
+    let mut b = Bench::new();
+    b.open();
+    b.raw(false, "RA", 500, 100, b"");
+    b.raw(true, "A", 100, 500, b"abc");
+    assert_eq!(b.told(), "Orig 0:abc");
+    b.raw(false, "RA", 500, 103, b"");
+    b.wait(4_000);
+    assert_eq!(b.told(), "close Reset");
 }
 
 #[test]

@@ -75,13 +75,14 @@ pub(super) fn request(head: &[u8]) -> Option<Request<'_>> {
         });
     }
     let (line, rest) = split_line(head)?;
-    let line = line.trim_ascii();
-    let method_end = line.iter().position(u8::is_ascii_whitespace)?;
-    let version_at = line.iter().rposition(u8::is_ascii_whitespace)? + 1;
-    let minor = minor(&line[version_at..])?;
-    let target = line.get(method_end..version_at)?.trim_ascii();
-    (!target.is_empty()).then(|| Request {
-        method: &line[..method_end],
+    let mut words = line
+        .split(u8::is_ascii_whitespace)
+        .filter(|w| !w.is_empty());
+    // Of several words the first is the target: whoever reads on has left RFC 9112, section 3.
+    let (method, target) = (words.next()?, words.next()?);
+    let minor = words.next_back().and_then(minor).unwrap_or(0);
+    Some(Request {
+        method,
         target,
         minor,
         fields: lenient(rest),
@@ -115,7 +116,7 @@ pub(super) fn response(head: &[u8]) -> Option<Response<'_>> {
         .next()
         .and_then(|w| std::str::from_utf8(w).ok()?.parse().ok());
     Some(Response {
-        status: status.filter(|s| (100..=999).contains(s)),
+        status: status.filter(|s| (1..=999).contains(s)),
         minor,
         fields: lenient(rest),
     })

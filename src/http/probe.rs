@@ -26,6 +26,9 @@ const STATUS: &[u8] = b"HTTP/";
 /// Longest method that is taken for one; WebDAV's longest is BASELINE-CONTROL.
 const MAX_METHOD: usize = 32;
 
+/// Longest header name that is waited for.
+const MAX_HEADER_NAME: usize = 64;
+
 /// What a stream that begins with `data` speaks.
 pub fn probe(data: &[u8]) -> Probe {
     let blank = data
@@ -76,12 +79,27 @@ fn request_line(data: &[u8]) -> Probe {
                 && version[..STATUS.len()].eq_ignore_ascii_case(STATUS);
             if is_http && method < line.len() - version.len() {
                 Probe::Request
+            } else if line[method..].trim_ascii_start().starts_with(b"/")
+                || version.starts_with(STATUS)
+            {
+                without_version(&data[end + 1..])
             } else {
                 Probe::Other
             }
         }
         None if data.len() <= MAX_HEAD => Probe::More,
         None => Probe::Other,
+    }
+}
+
+/// Servers take a request line without a version where header lines follow; nothing but HTTP has
+/// those.
+fn without_version(next: &[u8]) -> Probe {
+    let name = next.iter().take_while(|b| is_token(**b)).count();
+    match next.get(name) {
+        Some(b':') if name > 0 => Probe::Request,
+        None if name <= MAX_HEADER_NAME => Probe::More,
+        _ => Probe::Other,
     }
 }
 
@@ -104,11 +122,13 @@ mod tests {
 
     #[test]
     fn told_by_content_at_every_cut() {
-        let cases: [(&[u8], Probe); 9] = [
+        let cases: [(&[u8], Probe); 11] = [
             (b"GET / HTTP/1.1\r\n", Probe::Request),
             (b"\r\nPOST http://h/p?q HTTP/1.0\r\n", Probe::Request),
             (b"get  /  http/1.1\n", Probe::Request),
             (b"HTTP/1.1 200 OK\r\n", Probe::Response),
+            (b"TRACE /path\r\nHost: h\r\n", Probe::Request),
+            (b"RETR /file\r\n\r\n", Probe::Other),
             (b"\x16\x03\x01\x02\x00", Probe::Tls),
             (PREFACE, Probe::Http2),
             (b"EHLO mail.example\r\n", Probe::Other),
