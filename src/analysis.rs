@@ -87,6 +87,14 @@ impl Analysis {
         self.take_changes(out);
     }
 
+    /// The input is over: what waits for more evidence is judged by what there is.
+    pub fn finish(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
+        self.next_tick = Timestamp::MIN;
+        self.advance(now, out);
+        self.catalog.settle(&mut self.changes);
+        self.take_changes(out);
+    }
+
     pub fn view(&mut self) -> Arc<CatalogView> {
         self.catalog.view()
     }

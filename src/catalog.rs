@@ -4,21 +4,30 @@
 //! [`Access`] that the detectors read, and what changed in the inventory; readers elsewhere get
 //! immutable views (`Arc` per endpoint).
 
+mod endpoint;
+mod inventory;
+mod openapi;
+mod segment;
 pub mod spec;
+mod trie;
 mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use inventory::Catalog;
+pub use openapi::openapi;
 
 pub use view::{
     Auth, CatalogView, Documentation, EndpointView, Finding, FindingKind, HostView, Kind, Life,
     Quantiles, Reason, SpecView,
 };
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::exchange::Exchange;
-use crate::time::Timestamp;
 
 /// An endpoint of this process's inventory. Stable while the process runs; across restarts the
 /// `key` of its view is what stays.
@@ -95,102 +104,6 @@ impl Default for Settings {
     }
 }
 
-/// The inventory. STUB of the skeleton: typed segments only, everything an endpoint at once.
-pub struct Catalog {
-    labels: Vec<String>,
-    by_label: std::collections::HashMap<String, u32>,
-}
-
-impl Catalog {
-    pub fn new(_settings: Settings) -> Self {
-        Self {
-            labels: Vec::new(),
-            by_label: std::collections::HashMap::new(),
-        }
-    }
-
-    /// Takes one exchange, in total order.
-    pub fn apply(&mut self, x: &Exchange, _changes: &mut Vec<Change>) -> Access {
-        let (mut object, mut template) = (None, String::new());
-        for segment in x
-            .path
-            .as_deref()
-            .unwrap_or("/")
-            .split('/')
-            .filter(|s| !s.is_empty())
-        {
-            let typed = segment.bytes().all(|b| b.is_ascii_digit())
-                || (segment.len() == 36 && segment.as_bytes()[8] == b'-');
-            if typed {
-                let hash = segment.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-                    (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
-                });
-                object = Some(Object {
-                    hash,
-                    number: segment.parse().ok(),
-                });
-                template.push_str("/{id}");
-            } else {
-                template.push('/');
-                template.push_str(segment);
-            }
-        }
-        let known = x.status.is_some_and(|s| s < 400);
-        let label = format!(
-            "{} {} {}",
-            x.method.as_deref().unwrap_or("-"),
-            x.host.as_deref().unwrap_or("-"),
-            template
-        );
-        let id = match self.by_label.get(&label) {
-            Some(id) => Some(*id),
-            None if known => {
-                let id = self.labels.len() as u32;
-                self.labels.push(label.clone());
-                self.by_label.insert(label, id);
-                Some(id)
-            }
-            None => None,
-        };
-        Access {
-            endpoint: id.map(EndpointId),
-            node: id.map(NodeId),
-            object,
-            confirmed: id.is_some(),
-            login: x.login.is_some(),
-        }
-    }
-
-    pub fn tick(&mut self, _now: Timestamp, _changes: &mut Vec<Change>) {}
-
-    /// The specs that own hosts and base paths from now on.
-    pub fn set_specs(&mut self, _specs: spec::SpecSet, _changes: &mut Vec<Change>) {}
-
-    /// An immutable view; endpoints that have not changed since the last call share their `Arc`.
-    pub fn view(&mut self) -> Arc<CatalogView> {
-        Arc::default()
-    }
-
-    /// `GET host /path/{param}`.
-    pub fn label(&self, id: EndpointId) -> Option<String> {
-        self.labels.get(id.0 as usize).cloned()
-    }
-
-    /// The endpoint that this request belongs to by the inventory of now, candidates included.
-    pub fn assign(&self, _method: &str, _host: &str, _path: &str) -> Option<String> {
-        None
-    }
-
-    /// All state, for the store; `restore` reads it back.
-    pub fn save(&self) -> Vec<u8> {
-        Vec::new()
-    }
-
-    pub fn restore(settings: Settings, _saved: &[u8]) -> Result<Self, RestoreError> {
-        Ok(Self::new(settings))
-    }
-}
-
 /// A saved state that cannot be read: the caller starts clean and says so.
 #[derive(Debug, thiserror::Error)]
 #[error("saved {what} cannot be read: {why}")]
@@ -199,6 +112,23 @@ pub struct RestoreError {
     pub why: String,
 }
 
-pub fn openapi(_view: &CatalogView) -> serde_json::Value {
-    serde_json::Value::Null
+/// What an answer says of the path that it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Admission {
+    /// 2xx, 3xx: something stands behind it.
+    Answered,
+    /// Refused or failed; of a known endpoint it is one more call, of an unknown path nothing.
+    Refused,
+    /// 404, 405, 501, or no response: no evidence of anything there.
+    Nothing,
+}
+
+impl Admission {
+    fn of(x: &Exchange) -> Self {
+        match x.status {
+            Some(200..=399) | Some(101) => Self::Answered,
+            None | Some(404 | 405 | 410 | 501) => Self::Nothing,
+            _ => Self::Refused,
+        }
+    }
 }

@@ -47,7 +47,7 @@ pub(super) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
         ..
     } = lines;
     let mut end = Vec::new();
-    analysis.advance(reading.to, &mut end);
+    analysis.finish(reading.to, &mut end);
     reading.alerts.append(&mut end);
     let broken = stage.malformed.values().sum::<u64>();
     *reading.ledger.stage("exchange") = stage;

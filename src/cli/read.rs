@@ -198,7 +198,7 @@ fn run(
         )?;
     }
     let mut end = Vec::new();
-    analysis.advance(reading.to, &mut end);
+    analysis.finish(reading.to, &mut end);
     reading.alerts.append(&mut end);
     Ok(reading)
 }

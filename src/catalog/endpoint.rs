@@ -1,0 +1,267 @@
+//! What is kept of one endpoint: counts and sketches of fixed size.
+
+use std::collections::BTreeMap;
+
+use cardinality_estimator::CardinalityEstimator;
+use serde::{Deserialize, Serialize};
+use sketches_ddsketch::{Config, DDSketch};
+
+use super::view::Quantiles;
+use super::{Admission, NodeId};
+use crate::exchange::Exchange;
+use crate::time::Timestamp;
+
+const HOURS: usize = 24;
+const HOUR: i64 = 3_600_000_000_000;
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Endpoint {
+    pub(super) node: NodeId,
+    pub(super) method: String,
+    pub(super) host: String,
+    pub(super) first: Timestamp,
+    pub(super) last: Timestamp,
+    /// No response, 1xx … 5xx.
+    pub(super) by_class: [u64; 6],
+    /// First and last answer that something stands behind (2xx, 3xx).
+    pub(super) answered: u64,
+    pub(super) first_answer: Option<Timestamp>,
+    pub(super) last_answer: Option<Timestamp>,
+    pub(super) assets: u64,
+    pub(super) unpaired: u64,
+    latency: Sketch,
+    request_size: Sketch,
+    response_size: Sketch,
+    callers: CardinalityEstimator<u64>,
+    /// Of answered calls, by scheme.
+    pub(super) auth: BTreeMap<String, u64>,
+    /// Media types of answers: what kind of thing this is.
+    pub(super) html: u64,
+    pub(super) statuses: BTreeMap<u16, u64>,
+    pub(super) deprecation: Option<Timestamp>,
+    pub(super) sunset: Option<Timestamp>,
+    hours: [u64; HOURS],
+    /// The hour of the epoch that `hours` ends with.
+    hour: i64,
+    /// Findings already told, by bit of their kind.
+    pub(super) told: u8,
+    pub(super) deprecated_since: Option<Timestamp>,
+    pub(super) zombie_since: Option<Timestamp>,
+    pub(super) zombie_of: Option<String>,
+    pub(super) spec: Option<SpecRef>,
+    pub(super) shadow: bool,
+}
+
+/// The operation that documents an endpoint, or the spec that owns its place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct SpecRef {
+    pub(super) title: String,
+    pub(super) operation: Option<String>,
+    pub(super) documented: bool,
+    pub(super) deprecated: bool,
+}
+
+/// A quantile sketch that costs nothing until it is used.
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Sketch(Option<Box<DDSketch>>);
+
+impl Sketch {
+    fn add(&mut self, value: f64) {
+        // 2 % relative error, at most 512 bins.
+        self.0
+            .get_or_insert_with(|| Box::new(DDSketch::new(Config::new(0.02, 512, 1e-3))))
+            .add(value);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        match (&mut self.0, &other.0) {
+            (Some(mine), Some(theirs)) => {
+                // Fails only between different configurations, and there is one.
+                let _ = mine.merge(theirs);
+            }
+            (mine @ None, Some(theirs)) => *mine = Some(theirs.clone()),
+            (_, None) => {}
+        }
+    }
+
+    fn quantiles(&self) -> Option<Quantiles> {
+        let sketch = self.0.as_ref()?;
+        let at = |q| {
+            sketch
+                .quantile(q)
+                .ok()
+                .flatten()
+                .map(|v| (v * 100.0).round() / 100.0)
+        };
+        Some(Quantiles {
+            p50: at(0.5)?,
+            p90: at(0.9)?,
+            p99: at(0.99)?,
+        })
+    }
+}
+
+impl Endpoint {
+    pub(super) fn new(node: NodeId, method: &str, host: &str, ts: Timestamp) -> Self {
+        Self {
+            node,
+            method: method.to_owned(),
+            host: host.to_owned(),
+            first: ts,
+            last: ts,
+            by_class: [0; 6],
+            answered: 0,
+            first_answer: None,
+            last_answer: None,
+            assets: 0,
+            unpaired: 0,
+            latency: Sketch::default(),
+            request_size: Sketch::default(),
+            response_size: Sketch::default(),
+            callers: CardinalityEstimator::new(),
+            auth: BTreeMap::new(),
+            html: 0,
+            statuses: BTreeMap::new(),
+            deprecation: None,
+            sunset: None,
+            hours: [0; HOURS],
+            hour: ts.nanos().div_euclid(HOUR),
+            told: 0,
+            deprecated_since: None,
+            zombie_since: None,
+            zombie_of: None,
+            spec: None,
+            shadow: false,
+        }
+    }
+
+    pub(super) fn take(&mut self, x: &Exchange, admission: Admission, asset: bool, principal: u64) {
+        self.first = self.first.min(x.ts);
+        self.last = self.last.max(x.ts);
+        self.by_class[x.status_class()] += 1;
+        self.unpaired += u64::from(x.partial.unpaired);
+        self.assets += u64::from(asset);
+        if let Some(status) = x.status
+            && (self.statuses.len() < 32 || self.statuses.contains_key(&status))
+        {
+            *self.statuses.entry(status).or_default() += 1;
+        }
+        if let Some(ms) = x.latency_ms {
+            self.latency.add(ms);
+        }
+        if let Some(bytes) = x.request_bytes.filter(|_| !x.partial.truncated) {
+            self.request_size.add(bytes as f64);
+        }
+        if let Some(bytes) = x.response_bytes.filter(|_| !x.partial.truncated) {
+            self.response_size.add(bytes as f64);
+        }
+        self.callers.insert(&principal);
+        self.deprecation = x.deprecation.or(self.deprecation);
+        self.sunset = x.sunset.or(self.sunset);
+        if admission == Admission::Answered {
+            self.answered += 1;
+            self.first_answer = Some(self.first_answer.map_or(x.ts, |t| t.min(x.ts)));
+            self.last_answer = Some(self.last_answer.map_or(x.ts, |t| t.max(x.ts)));
+            let scheme = x.auth.as_deref().unwrap_or("none");
+            match self.auth.get_mut(scheme) {
+                Some(n) => *n += 1,
+                None => {
+                    self.auth.insert(scheme.to_owned(), 1);
+                }
+            }
+            self.html += u64::from(x.content_type.as_deref() == Some("text/html"));
+        }
+        self.count_hour(x.ts);
+    }
+
+    fn count_hour(&mut self, ts: Timestamp) {
+        let hour = ts.nanos().div_euclid(HOUR);
+        self.turn(hour);
+        let back = self.hour - hour;
+        if (0..HOURS as i64).contains(&back) {
+            self.hours[HOURS - 1 - back as usize] += 1;
+        }
+    }
+
+    /// Moves the window of hours on.
+    fn turn(&mut self, hour: i64) {
+        let ahead = hour - self.hour;
+        if ahead > 0 {
+            let shift = usize::try_from(ahead).unwrap_or(HOURS).min(HOURS);
+            self.hours.rotate_left(shift % HOURS);
+            self.hours[HOURS - shift..].fill(0);
+            self.hour = hour;
+        }
+    }
+
+    pub(super) fn hourly(&self, now: Timestamp) -> Vec<u64> {
+        let mut turned = Self {
+            hours: self.hours,
+            hour: self.hour,
+            ..Self::new(self.node, "", "", self.first)
+        };
+        turned.turn(now.nanos().div_euclid(HOUR));
+        turned.hours.to_vec()
+    }
+
+    /// Two endpoints were found to be one.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        for (mine, theirs) in self.by_class.iter_mut().zip(other.by_class) {
+            *mine += theirs;
+        }
+        self.answered += other.answered;
+        self.first_answer = self
+            .first_answer
+            .into_iter()
+            .chain(other.first_answer)
+            .min();
+        self.last_answer = self.last_answer.max(other.last_answer);
+        self.assets += other.assets;
+        self.unpaired += other.unpaired;
+        self.latency.merge(&other.latency);
+        self.request_size.merge(&other.request_size);
+        self.response_size.merge(&other.response_size);
+        self.callers.merge(&other.callers);
+        for (scheme, n) in &other.auth {
+            *self.auth.entry(scheme.clone()).or_default() += n;
+        }
+        self.html += other.html;
+        for (status, n) in &other.statuses {
+            *self.statuses.entry(*status).or_default() += n;
+        }
+        self.deprecation = self.deprecation.or(other.deprecation);
+        self.sunset = self.sunset.or(other.sunset);
+        let latest = self.hour.max(other.hour);
+        self.turn(latest);
+        let mut theirs = other.clone();
+        theirs.turn(latest);
+        for (mine, n) in self.hours.iter_mut().zip(theirs.hours) {
+            *mine += n;
+        }
+        self.told |= other.told;
+    }
+
+    /// More than one answer, spread in time.
+    pub(super) fn confirmed(&self) -> bool {
+        let spread = self
+            .first_answer
+            .zip(self.last_answer)
+            .is_some_and(|(a, b)| b > a);
+        self.answered >= 2 && spread
+    }
+
+    pub(super) fn is_static(&self) -> bool {
+        let requests: u64 = self.by_class.iter().sum();
+        self.assets * 10 >= requests * 9
+    }
+
+    pub(super) fn quantiles(&self) -> [Option<Quantiles>; 3] {
+        [&self.latency, &self.request_size, &self.response_size].map(Sketch::quantiles)
+    }
+
+    pub(super) fn callers(&self) -> u64 {
+        self.callers.estimate() as u64
+    }
+}

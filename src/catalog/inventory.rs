@@ -1,0 +1,805 @@
+//! The catalogue itself: exchanges in, endpoints, accesses and changes out.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::BuildHasher;
+use std::mem;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::endpoint::{Endpoint, SpecRef};
+use super::segment::{self, Type};
+use super::spec::{SpecSet, host_name};
+use super::trie::{Folded, Trie};
+use super::view::{
+    Auth, CatalogView, Documentation, EndpointView, Finding, FindingKind, HostView, Kind, Life,
+    Reason, SpecView,
+};
+use super::{Access, Admission, Change, EndpointId, NodeId, Object, RestoreError, Settings};
+use crate::exchange::Exchange;
+use crate::time::Timestamp;
+
+/// Of the saved form.
+const VERSION: u8 = 1;
+
+/// Object ids must hash alike in every process that reads the same packets.
+const HASH: FixedState = FixedState::with_seed(0x61_70_69_74_61_70);
+
+/// Everything that a restart must bring back.
+#[derive(Default, Serialize, Deserialize)]
+struct State {
+    trie: Trie,
+    endpoints: BTreeMap<u32, Entry>,
+    next: u32,
+    started: Option<Timestamp>,
+    now: Timestamp,
+    evicted: u64,
+    /// Hosts that no spec knows, already told.
+    strangers: BTreeSet<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    key: String,
+    e: Endpoint,
+}
+
+/// The inventory.
+pub struct Catalog {
+    settings: Settings,
+    specs: SpecSet,
+    state: State,
+    views: HashMap<u32, Arc<EndpointView>>,
+    /// Endpoints whose view is stale.
+    dirty: BTreeSet<u32>,
+    /// Answered paths that were new since siblings were last judged.
+    grown: usize,
+    /// An endpoint was confirmed since versions were last compared.
+    confirmed: bool,
+}
+
+impl Catalog {
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            specs: SpecSet::default(),
+            state: State {
+                now: Timestamp::MIN,
+                ..State::default()
+            },
+            views: HashMap::new(),
+            dirty: BTreeSet::new(),
+            grown: 0,
+            confirmed: false,
+        }
+    }
+
+    /// Takes one exchange, in total order.
+    pub fn apply(&mut self, x: &Exchange, changes: &mut Vec<Change>) -> Access {
+        self.state.now = self.state.now.max(x.end);
+        self.state.started.get_or_insert(x.ts);
+        let nowhere = Access {
+            endpoint: None,
+            node: None,
+            object: None,
+            confirmed: false,
+            login: x.login.is_some(),
+        };
+        let (Some(method), Some(path)) = (x.method.as_deref(), x.path.as_deref()) else {
+            return nowhere;
+        };
+        let own_name = || CompactHost::of(x.server, x.server_port);
+        let host = x
+            .host
+            .as_deref()
+            .map_or_else(own_name, |h| CompactHost(host_name(h)));
+        let segments = segment::split(path);
+        // HEAD asks what GET would answer; it is no endpoint of its own.
+        let method = if method == "HEAD" { "GET" } else { method };
+        let admission = Admission::of(x);
+        let id = match self.locate(&host.0, method, &segments) {
+            Some(id) => Some(id),
+            None if admission == Admission::Answered
+                && x.method.as_deref() == Some(method)
+                && method != "OPTIONS" =>
+            {
+                self.admit(&host.0, method, &segments, x.ts, changes)
+            }
+            None => None,
+        };
+        let Some(entry) = id.and_then(|id| self.state.endpoints.get_mut(&id)) else {
+            return nowhere;
+        };
+        let before = entry.e.confirmed();
+        let asset = segments.last().is_some_and(|s| segment::is_asset(s));
+        entry.e.take(x, admission, asset, principal(x));
+        let (node, confirmed) = (entry.e.node, entry.e.confirmed());
+        self.confirmed |= confirmed && !before;
+        let id = id.unwrap_or_default();
+        self.dirty.insert(id);
+        if confirmed {
+            self.find_facts(id, changes);
+        }
+        Access {
+            endpoint: Some(EndpointId(id)),
+            node: Some(node),
+            object: self.object(node, &segments),
+            confirmed,
+            login: x.login.is_some(),
+        }
+    }
+
+    /// Judges siblings and versions; O(1) amortised over the exchanges between two ticks.
+    pub fn tick(&mut self, now: Timestamp, changes: &mut Vec<Change>) {
+        self.state.now = self.state.now.max(now);
+        if self.grown > 64.max(self.state.trie.len() / 16) {
+            self.fold(true, changes);
+        }
+        if mem::take(&mut self.confirmed) {
+            self.compare_versions(changes);
+        }
+    }
+
+    /// The specs that own hosts and base paths from now on.
+    pub fn set_specs(&mut self, specs: SpecSet, changes: &mut Vec<Change>) {
+        self.specs = specs;
+        let ids: Vec<u32> = self.state.endpoints.keys().copied().collect();
+        for id in ids {
+            self.look_up(id);
+            self.dirty.insert(id);
+            if self.state.endpoints[&id].e.confirmed() {
+                self.find_facts(id, changes);
+            }
+        }
+    }
+
+    /// `GET host /path/{param}`.
+    pub fn label(&self, id: EndpointId) -> Option<String> {
+        let e = &self.state.endpoints.get(&id.0)?.e;
+        Some(format!(
+            "{} {} {}",
+            e.method,
+            e.host,
+            self.state.trie.template(e.node)
+        ))
+    }
+
+    /// The endpoint that this request belongs to by the inventory of now, candidates included.
+    pub fn assign(&self, method: &str, host: &str, path: &str) -> Option<String> {
+        let method = if method == "HEAD" { "GET" } else { method };
+        let id = self.locate(&host_name(host), method, &segment::split(path))?;
+        let e = &self.state.endpoints.get(&id)?.e;
+        if e.is_static() {
+            return None;
+        }
+        self.label(EndpointId(id))
+    }
+
+    /// An immutable view; endpoints that have not changed since the last call share their `Arc`.
+    pub fn view(&mut self) -> Arc<CatalogView> {
+        let mut changes = Vec::new();
+        if mem::take(&mut self.confirmed) {
+            self.compare_versions(&mut changes);
+        }
+        for id in mem::take(&mut self.dirty) {
+            if let Some(view) = self.endpoint_view(id) {
+                self.views.insert(id, Arc::new(view));
+            }
+        }
+        let now = self.state.now;
+        let mut endpoints: Vec<Arc<EndpointView>> = self.views.values().cloned().collect();
+        endpoints.extend(self.unseen(now).into_iter().map(Arc::new));
+        endpoints.sort_by(|a, b| {
+            (&a.host, &a.template, &a.method).cmp(&(&b.host, &b.template, &b.method))
+        });
+        let hosts = self.host_views(&endpoints);
+        let specs = self.spec_views(&endpoints);
+        let learning_until = self.state.started.map(|t| t + self.settings.learning);
+        Arc::new(CatalogView {
+            endpoints,
+            hosts,
+            specs,
+            at: now,
+            learning_until,
+            evicted: self.state.evicted,
+        })
+    }
+
+    /// Judges siblings by all the evidence there is: at the end of input, and now and then.
+    pub fn settle(&mut self, changes: &mut Vec<Change>) {
+        self.state.trie.forget_judgements();
+        self.fold(false, changes);
+    }
+
+    fn fold(&mut self, early: bool, changes: &mut Vec<Change>) {
+        self.grown = 0;
+        // A merge brings evidence together below it; four levels at once are enough for any path.
+        for _ in 0..4 {
+            let mut places = Vec::new();
+            for root in self.state.trie.roots() {
+                self.state.trie.unjudged(root, &mut places);
+            }
+            let mut moved = false;
+            for at in places {
+                if let Some((values, why)) = self.state.trie.to_fold(at, early) {
+                    let folded = self.state.trie.fold(at, &values, why);
+                    self.follow(folded, changes);
+                    moved = true;
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// All state, for the store; `restore` reads it back.
+    pub fn save(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        // Serialising to memory fails only for types that postcard cannot hold, and State is none.
+        out.extend(postcard::to_stdvec(&self.state).unwrap_or_default());
+        out
+    }
+
+    pub fn restore(settings: Settings, saved: &[u8]) -> Result<Self, RestoreError> {
+        let fail = |why: String| RestoreError {
+            what: "inventory",
+            why,
+        };
+        let state: State = match saved.split_first() {
+            Some((&VERSION, rest)) => {
+                postcard::from_bytes(rest).map_err(|e| fail(e.to_string()))?
+            }
+            Some((other, _)) => return Err(fail(format!("its version {other} is not {VERSION}"))),
+            None => return Err(fail("it is empty".into())),
+        };
+        let dirty = state.endpoints.keys().copied().collect();
+        Ok(Self {
+            state,
+            dirty,
+            confirmed: true,
+            ..Self::new(settings)
+        })
+    }
+
+    fn locate(&self, host: &str, method: &str, segments: &[impl AsRef<str>]) -> Option<u32> {
+        let root = self.state.trie.root(host)?;
+        let node = self
+            .state
+            .trie
+            .find(root, segments, &|node| node.endpoints.contains_key(method))?;
+        self.state.trie.node(node).endpoints.get(method).copied()
+    }
+
+    /// A path that something answered for the first time.
+    fn admit(
+        &mut self,
+        host: &str,
+        method: &str,
+        segments: &[impl AsRef<str>],
+        ts: Timestamp,
+        changes: &mut Vec<Change>,
+    ) -> Option<u32> {
+        self.make_room(changes);
+        let room = self.settings.max_nodes;
+        let trie = &mut self.state.trie;
+        let root = trie.root_or_new(host);
+        let documented = self.specs.find(host, method, segments).and_then(Result::ok);
+        let node = match documented {
+            // A spec's own template wins over whatever would be learnt.
+            Some(found) => {
+                let mut at = root;
+                for part in &found.template {
+                    trie.node_mut(at).hits += 1;
+                    at = match part {
+                        Ok(word) => trie.insert_word(at, word, room)?,
+                        Err(name) => {
+                            let id = trie.param(at, Type::Text, room)?;
+                            let node = trie.node_mut(id);
+                            node.name = Some(name.clone());
+                            node.why = format!("`{}` has it so", found.spec.title);
+                            id
+                        }
+                    };
+                }
+                trie.node_mut(at).hits += 1;
+                at
+            }
+            None => trie.insert(root, segments, room)?,
+        };
+        self.grown += 1;
+        if let Some(id) = trie.node(node).endpoints.get(method) {
+            return Some(*id);
+        }
+        let id = self.state.next;
+        self.state.next += 1;
+        self.state
+            .trie
+            .node_mut(node)
+            .endpoints
+            .insert(method.to_owned(), id);
+        let template = self.state.trie.template(node);
+        let e = Endpoint::new(node, method, host, ts);
+        self.state.endpoints.insert(
+            id,
+            Entry {
+                key: key(method, host, &template),
+                e,
+            },
+        );
+        self.look_up(id);
+        Some(id)
+    }
+
+    /// Past the budget the least useful hundredth goes: candidates first, then what was called
+    /// longest ago.
+    fn make_room(&mut self, changes: &mut Vec<Change>) {
+        if self.state.endpoints.len() < self.settings.max_endpoints {
+            return;
+        }
+        let mut order: Vec<(bool, Timestamp, u32)> = self
+            .state
+            .endpoints
+            .iter()
+            .map(|(id, n)| (n.e.confirmed(), n.e.last, *id))
+            .collect();
+        order.sort_unstable();
+        for (_, _, id) in order
+            .into_iter()
+            .take(self.settings.max_endpoints / 100 + 1)
+        {
+            if let Some(entry) = self.state.endpoints.remove(&id) {
+                self.state.trie.remove(entry.e.node, &entry.e.method);
+                self.views.remove(&id);
+                self.dirty.remove(&id);
+                self.state.evicted += 1;
+                changes.push(Change::Evicted(EndpointId(id)));
+            }
+        }
+    }
+
+    /// The trie has merged nodes; endpoints follow.
+    fn follow(&mut self, folded: Folded, changes: &mut Vec<Change>) {
+        for (endpoint, node) in folded.moved {
+            if let Some(entry) = self.state.endpoints.get_mut(&endpoint) {
+                entry.e.node = node;
+            }
+        }
+        for (from, into) in folded.endpoints {
+            let Some(gone) = self.state.endpoints.remove(&from) else {
+                continue;
+            };
+            self.views.remove(&from);
+            self.dirty.remove(&from);
+            if let Some(kept) = self.state.endpoints.get_mut(&into) {
+                kept.e.merge(&gone.e);
+            }
+            changes.push(Change::Merged {
+                from: EndpointId(from),
+                into: EndpointId(into),
+            });
+        }
+        changes.extend(
+            folded
+                .nodes
+                .into_iter()
+                .map(|(from, into)| Change::NodeMerged { from, into }),
+        );
+        // Templates below the merge read otherwise now.
+        self.dirty.extend(self.state.endpoints.keys());
+    }
+
+    fn object(&self, node: NodeId, segments: &[impl AsRef<str>]) -> Option<Object> {
+        let mut at = node;
+        for segment in segments.iter().rev() {
+            let node = self.state.trie.node(at);
+            if node.types != 0 {
+                let text = segment.as_ref();
+                return Some(Object {
+                    hash: HASH.hash_one(text),
+                    number: text.parse().ok(),
+                });
+            }
+            at = node.parent?;
+        }
+        None
+    }
+
+    /// What the specs say of an endpoint.
+    fn look_up(&mut self, id: u32) {
+        let Some(entry) = self.state.endpoints.get_mut(&id) else {
+            return;
+        };
+        let e = &mut entry.e;
+        let template = self.state.trie.template(e.node);
+        let segments: Vec<&str> = template.split('/').filter(|s| !s.is_empty()).collect();
+        e.spec = match self.specs.find(&e.host, &e.method, &segments) {
+            Some(Ok(found)) => Some(SpecRef {
+                title: found.spec.title.clone(),
+                operation: found.operation.map(|o| o.id.clone()),
+                documented: found.operation.is_some(),
+                deprecated: found.operation.is_some_and(|o| o.deprecated),
+            }),
+            Some(Err(owner)) => Some(SpecRef {
+                title: owner.title.clone(),
+                operation: None,
+                documented: false,
+                deprecated: false,
+            }),
+            None => None,
+        };
+        e.shadow = !self.specs.is_empty() && e.spec.as_ref().is_none_or(|s| !s.documented);
+    }
+
+    /// Lasting facts that are newly true of a confirmed endpoint.
+    fn find_facts(&mut self, id: u32, changes: &mut Vec<Change>) {
+        let now = self.state.now;
+        let learnt = self
+            .state
+            .started
+            .map_or(now, |t| t + self.settings.learning);
+        let Some(entry) = self.state.endpoints.get_mut(&id) else {
+            return;
+        };
+        let e = &mut entry.e;
+        let deprecated = e.deprecation.is_some() || e.spec.as_ref().is_some_and(|s| s.deprecated);
+        if deprecated {
+            e.deprecated_since.get_or_insert(now);
+        }
+        let unknown_host = e.shadow && e.spec.is_none();
+        let is_api = kind(e, "") != Kind::Static;
+        let facts = [
+            (FindingKind::New, e.first > learnt),
+            (FindingKind::Shadow, e.shadow && !unknown_host && is_api),
+            (FindingKind::DeprecatedInUse, deprecated),
+            (FindingKind::Zombie, e.zombie_since.is_some()),
+            (
+                FindingKind::SunsetPassed,
+                e.sunset.is_some_and(|t| e.last > t),
+            ),
+        ];
+        let due: Vec<FindingKind> = facts
+            .iter()
+            .filter(|(k, is)| *is && e.told & bit(*k) == 0)
+            .map(|(k, _)| *k)
+            .collect();
+        for kind in &due {
+            e.told |= bit(*kind);
+        }
+        let (since, host, requests) = (e.first, e.host.clone(), e.by_class.iter().sum::<u64>());
+        if !due.is_empty() {
+            let subject = self.label(EndpointId(id)).unwrap_or_default();
+            for kind in due {
+                let why = self.why(id, kind);
+                let finding = Finding {
+                    kind,
+                    endpoint: Some(EndpointId(id)),
+                    subject: subject.clone(),
+                    at: now,
+                    since,
+                    why,
+                };
+                changes.push(Change::Found(finding));
+            }
+        }
+        if unknown_host && is_api && self.state.strangers.insert(host.clone()) {
+            let why = format!("no spec knows this host; {requests} requests so far");
+            let finding = Finding {
+                kind: FindingKind::UnknownHost,
+                endpoint: None,
+                subject: host,
+                at: now,
+                since,
+                why,
+            };
+            changes.push(Change::Found(finding));
+        }
+    }
+
+    fn why(&self, id: u32, kind: FindingKind) -> String {
+        let Some(Entry { e, .. }) = self.state.endpoints.get(&id) else {
+            return String::new();
+        };
+        let title = e.spec.as_ref().map_or("", |s| s.title.as_str());
+        match kind {
+            FindingKind::New => "first seen after the learning time".into(),
+            FindingKind::Shadow => {
+                format!("`{title}` owns this place and does not have this operation")
+            }
+            FindingKind::DeprecatedInUse => match (&e.deprecation, &e.spec) {
+                (_, Some(s)) if s.deprecated => {
+                    format!("`{title}` marks it deprecated, and it is still called")
+                }
+                _ => "its answers carry the Deprecation header, and it is still called".into(),
+            },
+            FindingKind::Zombie => format!(
+                "still called beside {}",
+                e.zombie_of.as_deref().unwrap_or("a newer version")
+            ),
+            FindingKind::SunsetPassed => {
+                format!(
+                    "its Sunset was {}, and it is still called",
+                    e.sunset.map(|t| t.to_string()).unwrap_or_default()
+                )
+            }
+            FindingKind::UnknownHost => "no spec knows this host".into(),
+        }
+    }
+
+    /// An old version still called beside a newer one is a zombie.
+    fn compare_versions(&mut self, changes: &mut Vec<Change>) {
+        let mut groups: BTreeMap<(String, String, String), Vec<(u32, u32)>> = BTreeMap::new();
+        for (id, entry) in self.state.endpoints.iter().filter(|(_, n)| n.e.confirmed()) {
+            let template = self.state.trie.template(entry.e.node);
+            let number = template.split('/').find_map(segment::version);
+            if let Some(number) = number {
+                let words = template.split('/').map(|s| {
+                    if segment::version(s).is_some() {
+                        "v*"
+                    } else {
+                        s
+                    }
+                });
+                let masked = words.collect::<Vec<_>>().join("/");
+                groups
+                    .entry((entry.e.host.clone(), entry.e.method.clone(), masked))
+                    .or_default()
+                    .push((number, *id));
+            }
+        }
+        let now = self.state.now;
+        for mut versions in groups.into_values().filter(|v| v.len() > 1) {
+            versions.sort_unstable();
+            let Some((newest, newer)) = versions.pop() else {
+                continue;
+            };
+            let born = self.state.endpoints[&newer].e.first_answer;
+            let name = self.label(EndpointId(newer));
+            for (_, id) in versions.into_iter().filter(|(n, _)| *n < newest) {
+                let Some(entry) = self.state.endpoints.get_mut(&id) else {
+                    continue;
+                };
+                if entry.e.zombie_since.is_none() && born.is_some_and(|b| entry.e.last > b) {
+                    entry.e.zombie_since = Some(now);
+                    entry.e.zombie_of = name.clone();
+                    self.dirty.insert(id);
+                    self.find_facts(id, changes);
+                }
+            }
+        }
+    }
+
+    fn endpoint_view(&self, id: u32) -> Option<EndpointView> {
+        let Entry { key, e } = self.state.endpoints.get(&id)?;
+        let template = self.state.trie.template(e.node);
+        let confirmed = e.confirmed();
+        let learnt = self
+            .state
+            .started
+            .map_or(Timestamp::MAX, |t| t + self.settings.learning);
+        let kind = kind(e, &template);
+        let documentation = match &e.spec {
+            Some(s) if s.documented => Documentation::Documented,
+            _ if e.shadow && confirmed && kind != Kind::Static => Documentation::Shadow,
+            _ => Documentation::Unreviewed,
+        };
+        let deprecated = e.deprecated_since.is_some();
+        let silent = self.state.now.since(e.last) >= self.settings.dormant_after;
+        let life = match () {
+            () if !confirmed => Life::Candidate,
+            () if documentation == Documentation::Documented && silent => Life::Dormant,
+            () if e.first > learnt => Life::New,
+            () => Life::Active,
+        };
+        let mut reasons = Vec::new();
+        let mut reason = |status: &str, kind, since| {
+            reasons.push(Reason {
+                status: status.into(),
+                why: self.why(id, kind),
+                since,
+            });
+        };
+        if documentation == Documentation::Shadow {
+            let fact = if e.spec.is_some() {
+                FindingKind::Shadow
+            } else {
+                FindingKind::UnknownHost
+            };
+            reason("shadow", fact, Some(e.first));
+        }
+        if deprecated {
+            reason(
+                "deprecated",
+                FindingKind::DeprecatedInUse,
+                e.deprecated_since,
+            );
+        }
+        if e.zombie_since.is_some() {
+            reason("zombie", FindingKind::Zombie, e.zombie_since);
+        }
+        if life == Life::New {
+            reason("new", FindingKind::New, Some(e.first));
+        }
+        let [latency, request_size, response_size] = e.quantiles();
+        Some(EndpointView {
+            id: EndpointId(id),
+            key: key.clone(),
+            method: e.method.clone(),
+            host: e.host.clone(),
+            evidence: self.state.trie.evidence(e.node),
+            template,
+            kind,
+            confirmed,
+            documentation,
+            life,
+            deprecated,
+            zombie: e.zombie_since.is_some(),
+            reasons,
+            first_seen: Some(e.first),
+            last_seen: Some(e.last),
+            requests: e.by_class.iter().sum(),
+            by_class: e.by_class,
+            latency,
+            request_size,
+            response_size,
+            callers: e.callers(),
+            auth: e
+                .auth
+                .iter()
+                .map(|(scheme, n)| Auth {
+                    scheme: scheme.clone(),
+                    requests: *n,
+                })
+                .collect(),
+            unpaired: e.unpaired,
+            sunset: e.sunset,
+            spec: e.spec.as_ref().map(|s| s.title.clone()),
+            operation: e.spec.as_ref().and_then(|s| s.operation.clone()),
+            hourly: e.hourly(self.state.now),
+        })
+    }
+
+    /// Documented operations without any traffic, once that means something.
+    fn unseen(&self, now: Timestamp) -> Vec<EndpointView> {
+        let long_enough = self
+            .state
+            .started
+            .is_some_and(|t| now.since(t) >= self.settings.dormant_after);
+        if !long_enough {
+            return Vec::new();
+        }
+        let seen: BTreeSet<(&str, &str)> = self
+            .views
+            .values()
+            .filter_map(|v| Some((v.spec.as_deref()?, v.operation.as_deref()?)))
+            .collect();
+        let mut out = Vec::new();
+        for spec in self.specs.specs() {
+            for (method, host, template, id) in spec.listing() {
+                if !seen.contains(&(spec.title.as_str(), id.as_str())) {
+                    out.push(dormant(&spec.title, method, host, template, id));
+                }
+            }
+        }
+        out
+    }
+
+    fn host_views(&self, endpoints: &[Arc<EndpointView>]) -> Vec<HostView> {
+        let mut hosts: BTreeMap<&str, HostView> = BTreeMap::new();
+        for e in endpoints {
+            let host = hosts.entry(&e.host).or_insert_with(|| HostView {
+                host: e.host.clone(),
+                endpoints: 0,
+                requests: 0,
+                spec: None,
+            });
+            host.endpoints += usize::from(e.confirmed);
+            host.requests += e.requests;
+            host.spec = host.spec.take().or_else(|| e.spec.clone());
+        }
+        hosts.into_values().collect()
+    }
+
+    fn spec_views(&self, endpoints: &[Arc<EndpointView>]) -> Vec<SpecView> {
+        let one = |spec: &super::spec::Spec| {
+            let own = || {
+                endpoints
+                    .iter()
+                    .filter(|e| e.spec.as_deref() == Some(&spec.title) && e.confirmed)
+            };
+            SpecView {
+                title: spec.title.clone(),
+                version: spec.version.clone(),
+                file: spec.file.clone(),
+                scope: spec.scope(),
+                operations: spec.operations,
+                seen: own().filter(|e| e.operation.is_some()).count(),
+                undocumented: own()
+                    .filter(|e| e.documentation == Documentation::Shadow)
+                    .count(),
+            }
+        };
+        self.specs.specs().iter().map(one).collect()
+    }
+}
+
+/// The name of a host without one.
+struct CompactHost(String);
+
+impl CompactHost {
+    fn of(server: IpAddr, port: u16) -> Self {
+        Self(host_name(
+            &std::net::SocketAddr::new(server, port).to_string(),
+        ))
+    }
+}
+
+fn bit(kind: FindingKind) -> u8 {
+    1 << kind as u8
+}
+
+fn key(method: &str, host: &str, template: &str) -> String {
+    let digest = Sha256::digest(format!("{method}\0{host}\0{template}"));
+    digest[..8].iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn kind(e: &Endpoint, template: &str) -> Kind {
+    const PROBES: [&str; 8] = [
+        "/health", "/healthz", "/ready", "/readyz", "/live", "/livez", "/ping", "/metrics",
+    ];
+    match () {
+        () if e.is_static() => Kind::Static,
+        () if PROBES.contains(&template) => Kind::Infrastructure,
+        () if e.answered > 0 && e.html * 10 >= e.answered * 9 => Kind::Web,
+        () => Kind::Api,
+    }
+}
+
+/// Whoever calls: the identity, or the address (of IPv6 the /64, since hosts change the rest).
+fn principal(x: &Exchange) -> u64 {
+    match (&x.identity, x.client) {
+        (Some(identity), _) => HASH.hash_one(identity.as_bytes()),
+        (None, IpAddr::V4(v4)) => HASH.hash_one(v4.to_bits()),
+        (None, IpAddr::V6(v6)) => HASH.hash_one((v6.to_bits() >> 64) as u64),
+    }
+}
+
+fn dormant(spec: &str, method: String, host: String, template: String, id: String) -> EndpointView {
+    let why = format!("`{spec}` documents it, and it was never called");
+    EndpointView {
+        id: EndpointId(u32::MAX),
+        key: key(&method, &host, &template),
+        method,
+        host,
+        template,
+        kind: Kind::Api,
+        confirmed: false,
+        documentation: Documentation::Documented,
+        life: Life::Dormant,
+        deprecated: false,
+        zombie: false,
+        reasons: vec![Reason {
+            status: "dormant".into(),
+            why,
+            since: None,
+        }],
+        first_seen: None,
+        last_seen: None,
+        requests: 0,
+        by_class: [0; 6],
+        latency: None,
+        request_size: None,
+        response_size: None,
+        callers: 0,
+        auth: Vec::new(),
+        unpaired: 0,
+        sunset: None,
+        spec: Some(spec.to_owned()),
+        operation: Some(id),
+        evidence: Vec::new(),
+        hourly: Vec::new(),
+    }
+}

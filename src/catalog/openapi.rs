@@ -1,0 +1,84 @@
+//! The observed API as an OpenAPI 3.1 document: confirmed endpoints, their path parameters and the
+//! status classes that were seen.
+
+use serde_json::{Map, Value, json};
+
+use super::view::{CatalogView, EndpointView, Kind};
+
+/// Methods that OpenAPI 3.1 has a place for.
+const METHODS: [&str; 8] = [
+    "GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE",
+];
+
+pub fn openapi(view: &CatalogView) -> Value {
+    let wanted = |e: &&EndpointView| {
+        e.confirmed && e.kind == Kind::Api && METHODS.contains(&e.method.as_str())
+    };
+    let endpoints: Vec<&EndpointView> = view
+        .endpoints
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(wanted)
+        .collect();
+    let mut hosts: Vec<&str> = endpoints.iter().map(|e| e.host.as_str()).collect();
+    hosts.dedup();
+    let mut paths = Map::new();
+    for e in &endpoints {
+        let item = paths
+            .entry(e.template.clone())
+            .or_insert_with(|| json!({}))
+            .as_object_mut();
+        if let Some(item) = item {
+            // Two hosts may have the same path: one entry, both tags.
+            let operation = item
+                .entry(e.method.to_lowercase())
+                .or_insert_with(|| operation(e));
+            if let Some(tags) = operation.get_mut("tags").and_then(Value::as_array_mut)
+                && !tags.contains(&json!(e.host))
+            {
+                tags.push(json!(e.host));
+            }
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": "Observed API", "version": view.at.to_string(),
+            "description": "What apitap saw answer. No schema is claimed beyond what is listed." },
+        "servers": hosts.iter().map(|h| json!({ "url": format!("http://{h}") })).collect::<Vec<_>>(),
+        "tags": hosts.iter().map(|h| json!({ "name": h })).collect::<Vec<_>>(),
+        "paths": paths,
+    })
+}
+
+fn operation(e: &EndpointView) -> Value {
+    let parameters: Vec<Value> = e
+        .template
+        .split('/')
+        .filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'))
+        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
+        .collect();
+    let mut responses = Map::new();
+    for (class, n) in e
+        .by_class
+        .iter()
+        .enumerate()
+        .skip(1)
+        .filter(|(_, n)| **n > 0)
+    {
+        responses.insert(
+            format!("{class}XX"),
+            json!({ "description": format!("{n} seen") }),
+        );
+    }
+    if responses.is_empty() {
+        responses.insert(
+            "default".into(),
+            json!({ "description": "no response was seen" }),
+        );
+    }
+    let mut out = json!({ "tags": [e.host], "parameters": parameters, "responses": responses });
+    if e.deprecated {
+        out["deprecated"] = json!(true);
+    }
+    out
+}
