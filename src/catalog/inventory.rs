@@ -117,6 +117,9 @@ impl Catalog {
         let asset = segments.last().is_some_and(|s| segment::is_asset(s));
         entry.e.take(x, admission, asset, principal(x));
         let (node, confirmed) = (entry.e.node, entry.e.confirmed());
+        if admission == Admission::Answered {
+            self.state.trie.count(node);
+        }
         self.confirmed |= confirmed && !before;
         let id = id.unwrap_or_default();
         self.dirty.insert(id);
@@ -293,7 +296,6 @@ impl Catalog {
             Some(found) => {
                 let mut at = root;
                 for part in &found.template {
-                    trie.node_mut(at).hits += 1;
                     at = match part {
                         Ok(word) => trie.insert_word(at, word, room)?,
                         Err(name) => {
@@ -305,7 +307,6 @@ impl Catalog {
                         }
                     };
                 }
-                trie.node_mut(at).hits += 1;
                 at
             }
             None => trie.insert(root, segments, room)?,

@@ -206,7 +206,7 @@ fn is_token(s: &str, digits: usize) -> bool {
     } else {
         capitals + mixed >= 4
     };
-    let keyed = prefixed && capitals + mixed >= 2;
+    let keyed = (prefixed || core.len() >= 20) && capitals + mixed >= 2;
     separators <= 1 && ((core.len() >= 10 && noisy) || (core.len() >= 8 && keyed))
 }
 

@@ -16,7 +16,7 @@ const ALIKE: usize = 6;
 /// Leaves that must be there before their vocabulary is judged.
 const LEAVES: usize = 10;
 /// As many are one parameter whatever else is true.
-const MANY: usize = 40;
+const MANY: usize = 24;
 /// As many leaves are judged at once, to bound the node.
 const MANY_LEAVES: usize = 256;
 /// Good-Turing mass of words not seen yet, above which a vocabulary is open.
@@ -120,7 +120,6 @@ impl Trie {
         let mut at = root;
         for segment in segments {
             let segment = segment.as_ref();
-            self.node_mut(at).hits += 1;
             let folded = fold(segment);
             let known = self.node(at).words.get(folded.as_ref()).copied();
             let open = self
@@ -134,7 +133,6 @@ impl Trie {
                 (None, None, None) => self.insert_word(at, segment, room)?,
             };
         }
-        self.node_mut(at).hits += 1;
         Some(at)
     }
 
@@ -174,6 +172,16 @@ impl Trie {
         };
         self.node_mut(id).types |= kind.bit();
         Some(id)
+    }
+
+    /// One more answered request ended at this node.
+    pub(super) fn count(&mut self, id: NodeId) {
+        let mut at = Some(id);
+        while let Some(id) = at {
+            let node = self.node_mut(id);
+            node.hits += 1;
+            at = node.parent;
+        }
     }
 
     /// The path template of a node, and the segment's own names in it.
@@ -246,8 +254,8 @@ impl Trie {
             .param
             .is_some_and(|p| self.node(p).types & Type::Text.bit() != 0);
         let rare = alike.iter().filter(|id| self.node(**id).hits <= 3).count();
-        let enough =
-            alike.len() >= 40 || (alike.len() >= ALIKE && rare * 6 >= alike.len() && rare >= 2);
+        let some = alike.len() >= ALIKE && rare * 6 >= alike.len() && rare >= 2;
+        let enough = alike.len() >= MANY || (!early && some);
         if enough || (open_words && alike.len() >= 2 && rare > 0) {
             let typical = median(alike.iter().map(|id| self.node(*id).hits).collect());
             // A leaf among them that is used far more is a route of its own (`/users/me`).
@@ -260,11 +268,18 @@ impl Trie {
             );
             return Some((alike.iter().copied().chain(quiet).collect(), why));
         }
+        if let Some(joining) = self.strays(at, interior.iter().chain(&leaves)) {
+            return Some((
+                joining,
+                "rare values beside a parameter, with its sub-paths".into(),
+            ));
+        }
         let hits: u64 = leaves.iter().map(|id| self.node(*id).hits).sum();
         let once = leaves.iter().filter(|id| self.node(**id).hits == 1).count();
         let unseen = once as f64 / hits.max(1) as f64;
+        let needed = if early { MANY_LEAVES } else { LEAVES };
         let open =
-            leaves.len() >= LEAVES && once >= 4 && unseen >= OPEN && once * 4 >= leaves.len();
+            leaves.len() >= needed && once >= 4 && unseen >= OPEN && once * 4 >= leaves.len();
         open.then(|| {
             let why = format!(
                 "{} values seen here, {:.0} % of requests bring a new one",
@@ -273,6 +288,35 @@ impl Trie {
             );
             (leaves, why)
         })
+    }
+
+    /// Words beside a text parameter that lead nowhere else than it does, and seldom.
+    fn strays<'a>(
+        &self,
+        at: NodeId,
+        words: impl Iterator<Item = &'a NodeId>,
+    ) -> Option<Vec<NodeId>> {
+        let id = self
+            .node(at)
+            .param
+            .filter(|p| self.node(*p).types & Type::Text.bit() != 0)?;
+        let (param, known) = (self.node(id), self.shape(id));
+        let stray = |word: &&NodeId| {
+            let node = self.node(**word);
+            let seldom = node.hits * 20 <= param.hits;
+            let inside = self
+                .shape(**word)
+                .iter()
+                .all(|w| known.binary_search(w).is_ok());
+            seldom
+                && inside
+                && node
+                    .endpoints
+                    .keys()
+                    .all(|m| param.endpoints.contains_key(m))
+        };
+        let found: Vec<NodeId> = words.filter(stray).copied().collect();
+        (!found.is_empty()).then_some(found)
     }
 
     /// Version segments are routes.
