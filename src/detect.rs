@@ -6,10 +6,20 @@
 
 use std::time::Duration;
 
+mod budget;
+mod detectors;
+mod stats;
+mod tally;
+mod volume;
+
+#[cfg(test)]
+mod tests;
+
+pub use detectors::Detect;
+
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Access, Change, EndpointId};
-use crate::exchange::Exchange;
+use crate::catalog::EndpointId;
 use crate::time::Timestamp;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -100,34 +110,5 @@ impl Default for Settings {
             learning: Duration::from_secs(86_400),
             max_principals: 100_000,
         }
-    }
-}
-
-/// All detectors. STUB of the skeleton.
-pub struct Detect {}
-
-impl Detect {
-    pub fn new(_settings: Settings) -> Self {
-        Self {}
-    }
-
-    /// Takes one exchange with what the catalogue made of it, in total order.
-    pub fn apply(&mut self, _access: &Access, _x: &Exchange, _out: &mut Vec<Verdict>) {}
-
-    /// Detector state follows the inventory: what was kept for a merged endpoint is added.
-    pub fn change(&mut self, _change: &Change) {}
-
-    /// Moves packet time on where no exchange does.
-    pub fn tick(&mut self, _now: Timestamp, _out: &mut Vec<Verdict>) {}
-
-    pub fn save(&self) -> Vec<u8> {
-        Vec::new()
-    }
-
-    pub fn restore(
-        settings: Settings,
-        _saved: &[u8],
-    ) -> Result<Self, crate::catalog::RestoreError> {
-        Ok(Self::new(settings))
     }
 }
