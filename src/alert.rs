@@ -5,10 +5,16 @@
 
 use std::sync::Arc;
 
+pub mod delivery;
+mod manager;
+mod webhook;
+
+pub use manager::{Counts, Manager};
+pub use webhook::{Secret, WebhookSettings};
+
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::Finding;
-use crate::detect::{Point, Principal, Severity, Verdict};
+use crate::detect::{Point, Principal, Severity};
 use crate::time::Timestamp;
 
 /// Version of the JSON form.
@@ -89,42 +95,4 @@ impl Default for Settings {
 pub struct AlertsView {
     pub alerts: Vec<Arc<Alert>>,
     pub evicted: u64,
-}
-
-/// Alerts by fingerprint. STUB of the skeleton.
-pub struct Manager {}
-
-impl Manager {
-    pub fn new(_settings: Settings) -> Self {
-        Self {}
-    }
-
-    /// Takes back what the store kept.
-    pub fn restore(&mut self, _alerts: Vec<Alert>) {}
-
-    /// A verdict becomes a new alert, a revision of an open one, or nothing worth telling.
-    pub fn raise(&mut self, _verdict: &Verdict, _endpoint: Option<String>) -> Option<Alert> {
-        None
-    }
-
-    /// The same for a lasting fact of the catalogue.
-    pub fn raise_finding(&mut self, _finding: &Finding) -> Option<Alert> {
-        None
-    }
-
-    /// A person's decision. Errors name the alert that is not there, or the status it already has.
-    pub fn set_status(
-        &mut self,
-        id: &str,
-        _status: Status,
-        _by: &str,
-        _note: Option<String>,
-        _at: Timestamp,
-    ) -> Result<Alert, String> {
-        Err(format!("no alert {id}"))
-    }
-
-    pub fn view(&mut self) -> Arc<AlertsView> {
-        Arc::default()
-    }
 }

@@ -1,4 +1,264 @@
-//! (skeleton)
-pub fn identity_key(_path: &std::path::Path) -> anyhow::Result<[u8; 32]> {
-    Ok([0; 32])
+//! What stays: alerts, what is still to be delivered, and checkpoints of the analysis.
+//!
+//! Two things on disk, owned by one thread. The *journal* is append-only JSON Lines, each line with
+//! its CRC-32, fsynced before anything is shown or sent: nothing acknowledged is lost. *sled* holds
+//! checkpoints (inventory, baselines) and an index of alerts; it is a cache that may be thrown
+//! away, and is moved aside when it does not open. Nobody else knows sled.
+//!
+//! | file | what | a crash costs |
+//! | --- | --- | --- |
+//! | `journal` | alerts, deliveries | what was not yet acknowledged |
+//! | `sled/` `checkpoint` | `catalog`, `detect`: version, CRC, postcard | what came after the last checkpoint |
+//! | `sled/` `alerts` | id → latest revision, JSON | nothing: rebuilt from the journal |
+//! | `identity.key` | 32 random bytes | – |
+//! | `lock` | held while a process uses the directory | – |
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::alert::Alert;
+
+mod checkpoint;
+mod journal;
+mod thread;
+
+pub use journal::{Journal, Pending};
+use thread::{Op, Thread};
+
+/// Operations that wait for the disk.
+const QUEUE: usize = 4_096;
+
+/// What, where, and the mend.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("{path}: {why}")]
+    Io { path: PathBuf, why: String },
+    #[error(
+        "{path} is in use by another apitap (process {pid}): stop it, or set another store.path"
+    )]
+    Locked { path: PathBuf, pid: String },
+    #[error("{path} can be read by others: `chmod 600 {path}`; and since others may have read it, remove it to get a new one", path = path.display())]
+    OpenKey { path: PathBuf },
+    #[error("{path} is no identity key (32 bytes): remove it to get a new one, or restore it", path = path.display())]
+    BadKey { path: PathBuf },
+}
+
+fn io_error(path: &Path) -> impl Fn(std::io::Error) -> StoreError + '_ {
+    move |e| StoreError::Io {
+        path: path.to_owned(),
+        why: e.to_string(),
+    }
+}
+
+/// What was there when the store was opened.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// Latest revision of each alert.
+    pub alerts: Vec<Alert>,
+    /// What is not delivered to each sink yet, oldest first.
+    pub outbox: Vec<Pending>,
+    pub catalog: Option<Vec<u8>>,
+    pub detect: Option<Vec<u8>>,
+    /// What a person should know, loudly.
+    pub notices: Vec<String>,
+}
+
+/// A handle to the store's thread.
+#[derive(Clone)]
+pub struct Store {
+    ops: Sender<Op>,
+    trouble: Arc<Mutex<Option<String>>>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl Store {
+    /// Opens the directory, made where it is not there. `sinks` are those configured now: messages
+    /// for others are dropped. `recorded` is called on the store's thread with each alert once it
+    /// is on disk.
+    pub fn open(
+        dir: &Path,
+        sinks: Vec<String>,
+        recorded: Box<dyn Fn(Alert) + Send>,
+    ) -> Result<(Self, Recovered), StoreError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(io_error(dir))?;
+        let lock = lock(&dir.join("lock"))?;
+        let (journal, mut notices) = Journal::open(dir, sinks)?;
+        let (checkpoints, found) = checkpoint::Checkpoints::open(dir, &mut notices)?;
+        let recovered = Recovered {
+            alerts: journal.alerts().cloned().collect(),
+            outbox: journal.pending(),
+            catalog: found.0,
+            detect: found.1,
+            notices,
+        };
+        let (ops, queue): (Sender<Op>, Receiver<Op>) = bounded(QUEUE);
+        let trouble: Arc<Mutex<Option<String>>> = Arc::default();
+        let thread = Thread {
+            journal,
+            checkpoints,
+            recorded,
+            trouble: trouble.clone(),
+            _lock: lock,
+        };
+        let handle = std::thread::spawn(move || thread.run(&queue));
+        Ok((
+            Self {
+                ops,
+                trouble,
+                thread: Arc::new(Mutex::new(Some(handle))),
+            },
+            recovered,
+        ))
+    }
+
+    /// Puts an alert (or its next revision) on disk; waits where the disk is behind.
+    pub fn record(&self, alert: Alert) {
+        // The thread ends only with `close`, after which nobody records.
+        let _ = self.ops.send(Op::Record(Box::new(alert)));
+    }
+
+    /// A sink has taken a message.
+    pub fn delivered(&self, sink: &str, message: &str) {
+        let _ = self.ops.send(Op::Settled {
+            sink: sink.to_owned(),
+            message: message.to_owned(),
+            dead: false,
+        });
+    }
+
+    /// A sink will never take a message.
+    pub fn dead(&self, sink: &str, message: &str) {
+        let _ = self.ops.send(Op::Settled {
+            sink: sink.to_owned(),
+            message: message.to_owned(),
+            dead: true,
+        });
+    }
+
+    /// Replaces the checkpoint.
+    pub fn checkpoint(&self, catalog: Vec<u8>, detect: Vec<u8>) {
+        let _ = self.ops.send(Op::Checkpoint { catalog, detect });
+    }
+
+    /// What keeps the store from writing, while something does.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Writes what is waiting, and ends.
+    pub fn close(&self) {
+        let (done, wait) = bounded(1);
+        if self.ops.send(Op::Close(done)).is_ok() {
+            let _ = wait.recv();
+        }
+        let handle = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(handle) = handle {
+            let _ = handle.join();
+        }
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    use rustix::fs::{FlockOperation, flock};
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(io_error(path))?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let mut pid = String::new();
+        let _ = file.read_to_string(&mut pid);
+        let pid = if pid.is_empty() {
+            "unknown".into()
+        } else {
+            pid
+        };
+        return Err(StoreError::Locked {
+            path: path.parent().unwrap_or(path).to_owned(),
+            pid,
+        });
+    }
+    file.set_len(0).map_err(io_error(path))?;
+    write!(file, "{}", std::process::id()).map_err(io_error(path))?;
+    Ok(file)
+}
+
+/// The key of the identity hashes: read, or made (0600) where there is none. A file of its own,
+/// never in sled.
+pub fn identity_key(path: &Path) -> Result<[u8; 32], StoreError> {
+    match File::open(path) {
+        Ok(mut file) => {
+            let mode = file
+                .metadata()
+                .map_err(io_error(path))?
+                .permissions()
+                .mode();
+            if mode & 0o077 != 0 {
+                return Err(StoreError::OpenKey {
+                    path: path.to_owned(),
+                });
+            }
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).map_err(io_error(path))?;
+            bytes.try_into().map_err(|_| StoreError::BadKey {
+                path: path.to_owned(),
+            })
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => make_key(path),
+        Err(e) => Err(io_error(path)(e)),
+    }
+}
+
+fn make_key(path: &Path) -> Result<[u8; 32], StoreError> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|e| StoreError::Io {
+        path: path.to_owned(),
+        why: e.to_string(),
+    })?;
+    if let Some(dir) = path.parent() {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(io_error(dir))?;
+    }
+    // Written aside and linked into place: two that start together agree on one key.
+    let aside = path.with_extension(format!("new-{}", std::process::id()));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&aside)
+        .map_err(io_error(&aside))?;
+    file.write_all(&key)
+        .and_then(|()| file.sync_all())
+        .map_err(io_error(&aside))?;
+    let linked = fs::hard_link(&aside, path);
+    let _ = fs::remove_file(&aside);
+    match linked {
+        Ok(()) => Ok(key),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => identity_key(path),
+        Err(e) => Err(io_error(path)(e)),
+    }
 }

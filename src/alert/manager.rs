@@ -51,7 +51,8 @@ impl Manager {
     pub fn restore(&mut self, alerts: Vec<Alert>) {
         for alert in alerts {
             if alert.status != Status::Resolved {
-                self.open.insert(alert.fingerprint.clone(), alert.id.clone());
+                self.open
+                    .insert(alert.fingerprint.clone(), alert.id.clone());
             }
             self.told.insert(alert.id.clone(), alert.occurrences);
             self.alerts.insert(alert.id.clone(), Arc::new(alert));
@@ -67,8 +68,16 @@ impl Manager {
     /// A verdict becomes a new alert, a revision of an open one, or nothing worth telling.
     pub fn raise(&mut self, v: &Verdict, endpoint: Option<String>) -> Option<Alert> {
         let kind = kind_name(v.kind);
-        let who = v.principal.as_ref().and_then(|p| p.identity.as_deref().or(p.client.as_deref()));
-        let fingerprint = fingerprint(&[kind, &v.detector, who.unwrap_or("-"), endpoint.as_deref().unwrap_or("-")]);
+        let who = v
+            .principal
+            .as_ref()
+            .and_then(|p| p.identity.as_deref().or(p.client.as_deref()));
+        let fingerprint = fingerprint(&[
+            kind,
+            &v.detector,
+            who.unwrap_or("-"),
+            endpoint.as_deref().unwrap_or("-"),
+        ]);
         self.take(Alert {
             v: VERSION,
             id: String::new(),
@@ -106,19 +115,47 @@ impl Manager {
             FindingKind::New => return None,
             FindingKind::Shadow => ("shadow", Severity::Medium, "no spec has it"),
             FindingKind::UnknownHost => ("shadow", Severity::Medium, "no spec knows this host"),
-            FindingKind::DeprecatedInUse => ("deprecated", Severity::Low, "deprecated, and still called"),
-            FindingKind::Zombie => ("deprecated", Severity::Low, "an old version, and still called"),
-            FindingKind::SunsetPassed => ("deprecated", Severity::Medium, "past its sunset, and still called"),
+            FindingKind::DeprecatedInUse => {
+                ("deprecated", Severity::Low, "deprecated, and still called")
+            }
+            FindingKind::Zombie => (
+                "deprecated",
+                Severity::Low,
+                "an old version, and still called",
+            ),
+            FindingKind::SunsetPassed => (
+                "deprecated",
+                Severity::Medium,
+                "past its sunset, and still called",
+            ),
         };
         let detector = format!("catalog-{}", serde_json::to_value(f.kind).ok()?.as_str()?);
         let is_host = f.kind == FindingKind::UnknownHost;
-        self.plain(kind, severity, &detector, &f.subject, !is_host, format!("{}: {what}", f.subject), vec![f.why.clone()], f.at, f.since)
+        self.plain(
+            kind,
+            severity,
+            &detector,
+            &f.subject,
+            !is_host,
+            format!("{}: {what}", f.subject),
+            vec![f.why.clone()],
+            f.at,
+            f.since,
+        )
     }
 
     /// Something is wrong with the watching itself.
-    pub fn raise_sensor(&mut self, summary: String, why: Vec<String>, severity: Severity, at: Timestamp) -> Option<Alert> {
+    pub fn raise_sensor(
+        &mut self,
+        summary: String,
+        why: Vec<String>,
+        severity: Severity,
+        at: Timestamp,
+    ) -> Option<Alert> {
         let subject = summary.clone();
-        self.plain("sensor", severity, "sensor", &subject, false, summary, why, at, at)
+        self.plain(
+            "sensor", severity, "sensor", &subject, false, summary, why, at, at,
+        )
     }
 
     #[allow(clippy::too_many_arguments)] // an alert's own fields
@@ -154,7 +191,11 @@ impl Manager {
             why,
             samples: Vec::new(),
             series: Vec::new(),
-            owasp: if kind == "sensor" { String::new() } else { "API9:2023".into() },
+            owasp: if kind == "sensor" {
+                String::new()
+            } else {
+                "API9:2023".into()
+            },
             status: Status::Open,
             fingerprint: fingerprint(&[kind, detector, subject]),
             occurrences: 1,
@@ -177,7 +218,9 @@ impl Manager {
             self.make_room();
             return Some(new);
         };
-        let Some(known) = self.alerts.get_mut(id).map(Arc::make_mut) else { return None };
+        let Some(known) = self.alerts.get_mut(id).map(Arc::make_mut) else {
+            return None;
+        };
         let worse = new.severity > known.severity || new.score >= 2.0 * known.score.max(1.0);
         known.occurrences += 1;
         let told = self.told.entry(known.id.clone()).or_insert(1);
@@ -202,10 +245,22 @@ impl Manager {
     }
 
     /// A person's decision. Errors name the alert that is not there, or the status it already has.
-    pub fn set_status(&mut self, id: &str, status: Status, by: &str, note: Option<String>, at: Timestamp) -> Result<Alert, String> {
-        let Some(alert) = self.alerts.get_mut(id) else { return Err(format!("there is no alert {id}")) };
+    pub fn set_status(
+        &mut self,
+        id: &str,
+        status: Status,
+        by: &str,
+        note: Option<String>,
+        at: Timestamp,
+    ) -> Result<Alert, String> {
+        let Some(alert) = self.alerts.get_mut(id) else {
+            return Err(format!("there is no alert {id}"));
+        };
         if alert.status == status && note.is_none() {
-            return Err(format!("the alert is {} already", format!("{status:?}").to_lowercase()));
+            return Err(format!(
+                "the alert is {} already",
+                format!("{status:?}").to_lowercase()
+            ));
         }
         let alert = Arc::make_mut(alert);
         alert.status = status;
@@ -217,7 +272,8 @@ impl Manager {
             // What comes after is another alert.
             self.open.remove(&alert.fingerprint);
         } else {
-            self.open.insert(alert.fingerprint.clone(), alert.id.clone());
+            self.open
+                .insert(alert.fingerprint.clone(), alert.id.clone());
         }
         self.view = None;
         Ok(alert.clone())
@@ -230,7 +286,10 @@ impl Manager {
         }
         let mut alerts: Vec<Arc<Alert>> = self.alerts.values().cloned().collect();
         alerts.sort_by(|a, b| (b.ts, &a.id).cmp(&(a.ts, &b.id)));
-        let view = Arc::new(AlertsView { alerts, evicted: self.counts.evicted });
+        let view = Arc::new(AlertsView {
+            alerts,
+            evicted: self.counts.evicted,
+        });
         self.view = Some(view.clone());
         view
     }
@@ -242,7 +301,15 @@ impl Manager {
         }
         let mut order: BTreeMap<(bool, Severity, Timestamp, String), ()> = BTreeMap::new();
         for a in self.alerts.values() {
-            order.insert((a.status != Status::Resolved, a.severity, a.last_seen, a.id.clone()), ());
+            order.insert(
+                (
+                    a.status != Status::Resolved,
+                    a.severity,
+                    a.last_seen,
+                    a.id.clone(),
+                ),
+                (),
+            );
         }
         let surplus = self.alerts.len() - self.settings.max_alerts;
         for (_, _, _, id) in order.into_keys().take(surplus) {
@@ -282,17 +349,34 @@ mod tests {
 
     fn finding(subject: &str, at: i64) -> Finding {
         let at = Timestamp::from_secs(at);
-        Finding { kind: FindingKind::Shadow, endpoint: None, subject: subject.into(), at, since: at, why: "w".into() }
+        Finding {
+            kind: FindingKind::Shadow,
+            endpoint: None,
+            subject: subject.into(),
+            at,
+            since: at,
+            why: "w".into(),
+        }
     }
 
     #[test]
     fn the_same_again_is_counted_and_told_seldom() {
         let mut m = Manager::new(Settings::default());
         let first = m.raise_finding(&finding("GET h /a", 1)).unwrap();
-        let told: Vec<u64> = (2..=20).filter_map(|t| m.raise_finding(&finding("GET h /a", t))).map(|a| a.occurrences).collect();
+        let told: Vec<u64> = (2..=20)
+            .filter_map(|t| m.raise_finding(&finding("GET h /a", t)))
+            .map(|a| a.occurrences)
+            .collect();
         assert_eq!(told, [2, 4, 8, 16]);
         let view = m.view();
-        assert_eq!((view.alerts.len(), view.alerts[0].occurrences, &view.alerts[0].id), (1, 20, &first.id));
+        assert_eq!(
+            (
+                view.alerts.len(),
+                view.alerts[0].occurrences,
+                &view.alerts[0].id
+            ),
+            (1, 20, &first.id)
+        );
         let c = m.counts();
         assert_eq!(c.raised, c.opened + c.revised + c.duplicate);
     }
@@ -301,11 +385,47 @@ mod tests {
     fn after_it_is_resolved_it_is_another() {
         let mut m = Manager::new(Settings::default());
         let first = m.raise_finding(&finding("GET h /a", 1)).unwrap();
-        let done = m.set_status(&first.id, Status::Resolved, "ann", Some("known".into()), Timestamp::from_secs(2)).unwrap();
-        assert_eq!((done.revision, done.changed_by.as_deref(), done.note.as_deref()), (2, Some("ann"), Some("known")));
-        assert!(m.set_status(&first.id, Status::Resolved, "ann", None, Timestamp::from_secs(2)).is_err());
-        assert!(m.set_status("nothing", Status::Open, "ann", None, Timestamp::from_secs(2)).is_err());
-        assert_ne!(m.raise_finding(&finding("GET h /a", 3)).unwrap().id, first.id);
+        let done = m
+            .set_status(
+                &first.id,
+                Status::Resolved,
+                "ann",
+                Some("known".into()),
+                Timestamp::from_secs(2),
+            )
+            .unwrap();
+        assert_eq!(
+            (
+                done.revision,
+                done.changed_by.as_deref(),
+                done.note.as_deref()
+            ),
+            (2, Some("ann"), Some("known"))
+        );
+        assert!(
+            m.set_status(
+                &first.id,
+                Status::Resolved,
+                "ann",
+                None,
+                Timestamp::from_secs(2)
+            )
+            .is_err()
+        );
+        assert!(
+            m.set_status(
+                "nothing",
+                Status::Open,
+                "ann",
+                None,
+                Timestamp::from_secs(2)
+            )
+            .is_err()
+        );
+        assert_ne!(
+            m.raise_finding(&finding("GET h /a", 3)).unwrap().id,
+            first.id
+        );
     }
 
     #[test]
@@ -314,7 +434,10 @@ mod tests {
         let first = m.raise_finding(&finding("GET h /a", 1)).unwrap();
         let mut again = Manager::new(Settings::default());
         again.restore(vec![first.clone()]);
-        assert_eq!(again.raise_finding(&finding("GET h /a", 2)).unwrap().id, first.id);
+        assert_eq!(
+            again.raise_finding(&finding("GET h /a", 2)).unwrap().id,
+            first.id
+        );
     }
 
     proptest::proptest! {
