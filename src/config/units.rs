@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(parse_span("-1s"), None);
         assert_eq!(parse_size("64MiB"), Some(ByteSize(64 << 20)));
         assert_eq!(parse_size("10"), Some(ByteSize(10)));
-        assert_eq!(parse_size("9999999999GiB"), None);
+        assert_eq!(parse_size("99999999999GiB"), None);
         assert_eq!(parse_size("64 apples"), None);
     }
 }
