@@ -91,6 +91,11 @@ impl Analysis {
     pub fn finish(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
         self.next_tick = Timestamp::MIN;
         self.advance(now, out);
+        self.settle(out);
+    }
+
+    /// Judges path templates by all the evidence there is.
+    pub fn settle(&mut self, out: &mut Vec<Alert>) {
         self.catalog.settle(&mut self.changes);
         self.take_changes(out);
     }

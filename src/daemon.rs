@@ -1,16 +1,335 @@
-//! (skeleton)
-use crate::{analysis::Analysis, sensor::Ledger};
+//! Wiring: sources, workers, the analysis thread, the store's thread, and tokio for web and
+//! delivery; signals in, ordered shutdown out.
+//!
+//! Order of starting: config, then everything that can be refused (state directory, port,
+//! interfaces), then threads. Order of ending: sources, workers, analysis, checkpoint, store, sinks.
+
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
-pub(crate) fn run(_config: Option<&Path>, _interfaces: &[String]) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not yet")
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, bail};
+use crossbeam_channel::{Sender, bounded};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::alert::Alert;
+use crate::alert::delivery::{Backoff, Sink};
+use crate::alert::{self, Secret, WebhookSettings};
+use crate::analysis::{self, Analysis};
+use crate::capture::{LiveSource, Source};
+use crate::catalog::{Catalog, spec::SpecSet};
+use crate::cli::{check, input};
+use crate::compose::demo;
+use crate::config::{Config, Webhook};
+use crate::detect::Detect;
+use crate::sensor::{self, Ledger, Pool};
+use crate::store::{self, Recovered, Store};
+use crate::time::Timestamp;
+use crate::web::{self, Command, SensorView, Views};
+
+mod analyst;
+
+use analyst::{Analyst, Message};
+
+/// Within this much all is written and ended.
+const SHUTDOWN: Duration = Duration::from_secs(4);
+
+/// What the analysis thread is told by others, waiting.
+const MESSAGES: usize = 1_024;
+
+/// `apitap run`.
+pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result<ExitCode> {
+    let mut config = Config::find(named)?;
+    if !interfaces.is_empty() {
+        config.capture.interfaces = interfaces.to_vec();
+    }
+    if config.capture.interfaces.is_empty() {
+        bail!("no interface to capture on: name one with -i, or set capture.interfaces; `apitap interfaces` lists what there is");
+    }
+    logging(&config)?;
+    let key = store::identity_key(&config.store.path.join("identity.key"))?;
+    let mut sources: Vec<Box<dyn Source>> = Vec::new();
+    for name in &config.capture.interfaces {
+        sources.push(Box::new(LiveSource::open(name, &config.live())?));
+    }
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).map_err(|e| anyhow::anyhow!("no randomness: {e}"))?;
+    let settings = config.sensor(u64::from_le_bytes(seed), key);
+    let (specs, refused) = input::specs(&config.catalog.specs);
+    for why in &refused {
+        tracing::error!("spec refused: {why}");
+    }
+    let setup = Setup { analysis: config.analysis(), sensor: settings, specs, sources };
+    Daemon::start(config, setup)?.wait()
 }
-pub(crate) fn demo(_listen: std::net::SocketAddr, _seed: u64) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not yet")
+
+/// `apitap demo`: the same daemon on composed packets, its state in a folder that goes with it.
+pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
+    let dir = std::env::temp_dir().join(format!("apitap-demo-{}", std::process::id()));
+    let mut config = Config::default();
+    config.web.listen = listen;
+    config.store.path = dir.clone();
+    config.log.level = "warn".into();
+    logging(&config)?;
+    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = Timestamp::from_secs(i64::try_from(wall.as_secs()).unwrap_or_default());
+    let setup = Setup {
+        analysis: demo::settings(),
+        sensor: config.sensor(0, [7; 32]),
+        specs: demo::specs()?,
+        sources: vec![Box::new(demo::DemoSource::new(seed, now, demo::Pace::Wall))],
+    };
+    let daemon = Daemon::start(config, setup)?;
+    println!("Three days of a shop's traffic are being read; then it goes on live, with attacks in the first two minutes.");
+    println!("Open http://{listen}/  (Ctrl-C ends it)");
+    let done = daemon.wait();
+    let _ = std::fs::remove_dir_all(&dir);
+    done
 }
-pub(crate) fn serve(_analysis: &mut Analysis, _ledger: &Ledger) -> anyhow::Result<()> {
-    anyhow::bail!("not yet")
+
+/// `apitap read --serve`: what was read, in the web UI, until Ctrl-C.
+pub(crate) fn serve(analysis: &mut Analysis, ledger: &Ledger) -> anyhow::Result<()> {
+    let config = Config::default();
+    let listener = bind(config.web.listen)?;
+    let views = Arc::new(Views::default());
+    views.catalog.store(analysis.view());
+    views.alerts.store(analysis.alerts.view());
+    views.sensor.store(Arc::new(SensorView { ledger: ledger.clone(), ..SensorView::default() }));
+    views.ready.store(true, Ordering::Relaxed);
+    eprintln!("apitap: http://{}/ shows the result; Ctrl-C ends it", config.web.listen);
+    runtime()?.block_on(async {
+        let (commands, mut refused) = tokio::sync::mpsc::channel::<Command>(16);
+        tokio::spawn(async move {
+            while let Some(Command::SetAlertStatus { reply, .. }) = refused.recv().await {
+                let _ = reply.send(Err("a file that was read has no store: nothing can be changed here".into()));
+            }
+        });
+        let app = web::router(views, commands, config.web());
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        axum::serve(listener, app).with_graceful_shutdown(ended()).await?;
+        Ok(())
+    })
 }
-pub(crate) fn secret(_hook: &crate::config::Webhook) -> anyhow::Result<Vec<u8>> {
-    anyhow::bail!("not yet")
+
+/// The secret of a webhook, from its file or environment variable.
+pub(crate) fn secret(hook: &Webhook) -> anyhow::Result<Secret> {
+    let text = match (&hook.secret_file, &hook.secret_env) {
+        (Some(path), _) => std::fs::read_to_string(path).with_context(|| format!("webhook `{}`: {}", hook.name, path.display()))?,
+        (None, Some(name)) => {
+            std::env::var(name).with_context(|| format!("webhook `{}`: environment variable {name}", hook.name))?
+        }
+        (None, None) => bail!("webhook `{}` has neither secret_file nor secret_env", hook.name),
+    };
+    Secret::parse(&text).map_err(|why| anyhow::anyhow!("webhook `{}`: {why}", hook.name))
 }
+
+/// What differs between a port and the demo.
+struct Setup {
+    analysis: analysis::Settings,
+    sensor: sensor::Settings,
+    specs: SpecSet,
+    sources: Vec<Box<dyn Source>>,
+}
+
+struct Daemon {
+    runtime: tokio::runtime::Runtime,
+    config: Config,
+    store: Store,
+    messages: Sender<Message>,
+    sinks: Arc<Vec<Sink>>,
+    analyst: std::thread::JoinHandle<()>,
+    ended: tokio::sync::oneshot::Receiver<()>,
+}
+
+impl Daemon {
+    fn start(config: Config, setup: Setup) -> anyhow::Result<Self> {
+        let listener = bind(config.web.listen)?;
+        let hooks = config.webhook.iter().map(|h| Ok((h, secret(h)?))).collect::<anyhow::Result<Vec<_>>>()?;
+        let (messages, inbox) = bounded(MESSAGES);
+        let recorded = messages.clone();
+        let tell = Box::new(move |alert: Alert| {
+            // The analysis thread ends after the store.
+            let _ = recorded.send(Message::Recorded(Arc::new(alert)));
+        });
+        let names = hooks.iter().map(|(h, _)| h.name.clone()).collect();
+        let (store, mut recovered) = Store::open(&config.store.path, names, tell)?;
+        let runtime = runtime()?;
+        let guard = runtime.enter();
+        let mut sinks = Vec::new();
+        for (hook, secret) in hooks {
+            let settings = WebhookSettings { name: hook.name.clone(), url: hook.url.clone(), secret };
+            let sink = Sink::start(settings, Backoff::default(), store.clone()).map_err(anyhow::Error::msg)?;
+            for pending in recovered.outbox.iter().filter(|p| p.sinks.contains(&hook.name)) {
+                sink.send(Arc::new(pending.alert.clone()));
+            }
+            sinks.push(sink);
+        }
+        drop(guard);
+        let sinks = Arc::new(sinks);
+        for notice in &recovered.notices {
+            tracing::error!("{notice}");
+        }
+        let notices = std::mem::take(&mut recovered.notices);
+        let analysis = restore(setup.analysis, recovered);
+        let views = Arc::new(Views::default());
+        let pool = Pool::start(setup.sources, &setup.sensor);
+        let (done, ended) = tokio::sync::oneshot::channel();
+        let analyst = Analyst::new(analysis, pool, store.clone(), views.clone(), sinks.clone(), setup.sensor.workers, config.store.checkpoint_every.0);
+        let specs = setup.specs;
+        let analyst = std::thread::spawn(move || {
+            analyst.run(specs, notices, &inbox);
+            let _ = done.send(());
+        });
+        runtime.spawn(web_server(listener, views, messages.clone(), config.web()));
+        Ok(Self { runtime, config, store, messages, sinks, analyst, ended })
+    }
+
+    /// Until a signal, or the end of the sources; then ends in order.
+    fn wait(self) -> anyhow::Result<ExitCode> {
+        let Self { runtime, config, store, messages, sinks, analyst, ended } = self;
+        notify(&[sd_notify::NotifyState::Ready]);
+        runtime.block_on(until_told(&config, &messages, ended))?;
+        notify(&[sd_notify::NotifyState::Stopping]);
+        let late = std::thread::spawn(|| {
+            std::thread::sleep(SHUTDOWN);
+            // Alerts are on disk; a checkpoint that takes longer is not worth a hanging service.
+            eprintln!("apitap: ending took too long; the last checkpoint stands");
+            std::process::exit(1);
+        });
+        let _ = messages.send(Message::Stop);
+        let _ = analyst.join();
+        store.close();
+        if let Ok(sinks) = Arc::try_unwrap(sinks) {
+            runtime.block_on(async {
+                for sink in sinks {
+                    sink.stop(Duration::from_millis(500)).await;
+                }
+            });
+        }
+        runtime.shutdown_timeout(Duration::from_millis(500));
+        drop(late);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn until_told(
+    config: &Config,
+    messages: &Sender<Message>,
+    mut ended: tokio::sync::oneshot::Receiver<()>,
+) -> anyhow::Result<()> {
+    let (mut term, mut int, mut hup) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+    let mut watchdog = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        tokio::select! {
+            _ = term.recv() => return Ok(()),
+            _ = int.recv() => return Ok(()),
+            _ = &mut ended => return Ok(()),
+            _ = watchdog.tick() => {
+                // Alive means that the analysis thread still takes messages.
+                if messages.try_send(Message::Ping).is_ok() {
+                    notify(&[sd_notify::NotifyState::Watchdog]);
+                }
+            }
+            _ = hup.recv() => reload(config, messages).await,
+        }
+    }
+}
+
+/// SIGHUP: the specs are read again. What is refused is said; the rest is taken.
+async fn reload(config: &Config, messages: &Sender<Message>) {
+    let paths = config.catalog.specs.clone();
+    let read = tokio::task::spawn_blocking(move || input::specs(&paths)).await;
+    let Ok((specs, refused)) = read else { return };
+    for why in &refused {
+        tracing::error!("spec refused: {why}");
+    }
+    if refused.is_empty() {
+        tracing::info!("specs read again");
+        let _ = messages.try_send(Message::Specs(specs));
+    } else {
+        tracing::error!("the specs in use stay as they were");
+    }
+}
+
+async fn web_server(listener: TcpListener, views: Arc<Views>, messages: Sender<Message>, settings: web::Settings) {
+    let (commands, mut queue) = tokio::sync::mpsc::channel(64);
+    tokio::spawn(async move {
+        while let Some(command) = queue.recv().await {
+            if messages.try_send(Message::Command(command)).is_err() {
+                // Dropping the command drops its reply: the page says that apitap is busy.
+                tracing::warn!("a command was refused: the analysis is behind");
+            }
+        }
+    });
+    let app = web::router(views, commands, settings);
+    let served = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => axum::serve(listener, app).await,
+        Err(e) => Err(e),
+    };
+    if let Err(e) = served {
+        tracing::error!("the web server ended: {e}");
+    }
+}
+
+/// Parts that do not read start clean, loudly.
+fn restore(settings: analysis::Settings, recovered: Recovered) -> Analysis {
+    let analysis::Settings { catalog, detect, alert } = settings;
+    let clean = |e: &dyn std::fmt::Display| tracing::error!("{e}; it starts clean");
+    let catalog = match recovered.catalog {
+        Some(saved) => Catalog::restore(catalog.clone(), &saved).unwrap_or_else(|e| {
+            clean(&e);
+            Catalog::new(catalog)
+        }),
+        None => Catalog::new(catalog),
+    };
+    let detect = match recovered.detect {
+        Some(saved) => Detect::restore(detect.clone(), &saved).unwrap_or_else(|e| {
+            clean(&e);
+            Detect::new(detect)
+        }),
+        None => Detect::new(detect),
+    };
+    let mut alerts = alert::Manager::new(alert);
+    alerts.restore(recovered.alerts);
+    Analysis::with(catalog, detect, alerts)
+}
+
+fn bind(at: SocketAddr) -> anyhow::Result<TcpListener> {
+    if !at.ip().is_loopback() {
+        bail!("{}", check::not_loopback(at));
+    }
+    let listener = TcpListener::bind(at).map_err(|e| anyhow::anyhow!("{}", check::busy(at, &e)))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+async fn ended() {
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+fn logging(config: &Config) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log.level)
+        .with_context(|| format!("log.level: `{}` is no level (error, warn, info, debug, trace)", config.log.level))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    if config.log.json {
+        builder.json().init();
+    } else {
+        builder.with_ansi(!plain && std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
+    }
+    Ok(())
+}
+
+/// Tells systemd, where it asked to be told.
+fn notify(state: &[sd_notify::NotifyState<'_>]) {
+    let _ = sd_notify::notify(state);
+}
+

@@ -158,10 +158,10 @@ impl<S: Stream> FlowTable<S> {
             return;
         };
         if flow.phase == Phase::Closed {
-            let counter = if segment.payload.is_empty() {
-                &mut self.counters.no_flow
-            } else {
-                &mut self.counters.retransmitted
+            // The last acknowledgements, and late copies of anything else.
+            let counter = match segment.payload {
+                [] => &mut self.counters.analysed,
+                _ => &mut self.counters.retransmitted,
             };
             *counter += 1;
             return;

@@ -1,0 +1,300 @@
+//! The analysis thread: the single writer of inventory, baselines and alerts. Takes the workers'
+//! reports in one total order, and everybody else's wishes between them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, select};
+
+use crate::alert::Alert;
+use crate::alert::delivery::Sink;
+use crate::analysis::Analysis;
+use crate::catalog::spec::SpecSet;
+use crate::detect::Severity;
+use crate::sensor::{Counts, Merger, Pool, Report, SourceStatus, Stage, Status};
+use crate::store::Store;
+use crate::time::Timestamp;
+use crate::web::{Command, Live, SensorView, SourceView, Views};
+
+/// How often readers get new views.
+const PUBLISH: Duration = Duration::from_secs(1);
+/// How long workers may take to finish once told.
+const DRAIN: Duration = Duration::from_secs(2);
+
+pub(super) enum Message {
+    /// An alert is on disk: it may be shown and sent.
+    Recorded(Arc<Alert>),
+    Command(Command),
+    Specs(SpecSet),
+    /// Nothing but a sign of life.
+    Ping,
+    Stop,
+}
+
+pub(super) struct Analyst {
+    analysis: Analysis,
+    pool: Pool,
+    store: Store,
+    views: Arc<Views>,
+    sinks: Arc<Vec<Sink>>,
+    merger: Merger,
+    workers: Vec<(Status, u64, u64)>,
+    finished: usize,
+    analysed: u64,
+    /// Alerts handed to the store and not on disk yet.
+    in_flight: u64,
+    started: Timestamp,
+    published: Instant,
+    checkpointed: Instant,
+    checkpoint_every: Duration,
+    settled: Timestamp,
+    last_count: u64,
+    known_drops: u64,
+    known_panics: u64,
+    trouble: bool,
+}
+
+impl Analyst {
+    pub(super) fn new(
+        analysis: Analysis,
+        pool: Pool,
+        store: Store,
+        views: Arc<Views>,
+        sinks: Arc<Vec<Sink>>,
+        workers: usize,
+        checkpoint_every: Duration,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            analysis,
+            pool,
+            store,
+            views,
+            sinks,
+            merger: Merger::new(workers),
+            workers: vec![(Status::default(), 0, 0); workers],
+            finished: 0,
+            analysed: 0,
+            in_flight: 0,
+            started: wall(),
+            published: now,
+            checkpointed: now,
+            checkpoint_every,
+            settled: Timestamp::MIN,
+            last_count: 0,
+            known_drops: 0,
+            known_panics: 0,
+            trouble: false,
+        }
+    }
+
+    pub(super) fn run(mut self, specs: SpecSet, notices: Vec<String>, inbox: &Receiver<Message>) {
+        let mut raised = Vec::new();
+        self.analysis.set_specs(specs, &mut raised);
+        for notice in notices {
+            raised.extend(self.analysis.alerts.raise_sensor(notice, Vec::new(), Severity::High, self.started));
+        }
+        self.record(&mut raised);
+        self.publish();
+        self.views.ready.store(true, std::sync::atomic::Ordering::Relaxed);
+        let reports = self.pool.reports.clone();
+        let mut stopping: Option<Instant> = None;
+        loop {
+            select! {
+                recv(reports) -> report => match report {
+                    Ok(report) => self.take(report, &mut raised),
+                    Err(_) => break,
+                },
+                recv(inbox) -> message => match message {
+                    Ok(Message::Stop) | Err(_) => {
+                        self.pool.handle.stop();
+                        stopping.get_or_insert_with(Instant::now);
+                    }
+                    Ok(message) => self.hear(message, &mut raised),
+                },
+                default(Duration::from_millis(200)) => {}
+            }
+            self.record(&mut raised);
+            if self.published.elapsed() >= PUBLISH {
+                self.watch(&mut raised);
+                self.record(&mut raised);
+                self.publish();
+            }
+            if self.checkpointed.elapsed() >= self.checkpoint_every {
+                self.checkpoint();
+            }
+            let all_done = self.finished == self.workers.len() && stopping.is_some();
+            if all_done || stopping.is_some_and(|since| since.elapsed() >= DRAIN) {
+                break;
+            }
+        }
+        self.end(inbox, &mut raised);
+    }
+
+    /// What is left in the merger, the last alerts, the last checkpoint.
+    fn end(&mut self, inbox: &Receiver<Message>, raised: &mut Vec<Alert>) {
+        for record in self.merger.finish() {
+            self.analysed += 1;
+            self.analysis.apply(record.order.at, &record.exchange, raised);
+        }
+        self.record(raised);
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while self.in_flight > 0 {
+            match inbox.recv_deadline(deadline) {
+                Ok(message) => self.hear(message, raised),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.checkpoint();
+        self.publish();
+    }
+
+    fn take(&mut self, mut report: Report, raised: &mut Vec<Alert>) {
+        self.workers[report.worker] = (report.status, report.shed, report.panics);
+        self.finished += usize::from(report.finished);
+        self.merger.add(report.worker, &mut report.records, report.watermark);
+        for record in self.merger.ready() {
+            self.analysed += 1;
+            self.analysis.apply(record.order.at, &record.exchange, raised);
+        }
+        let now = self.merger.watermark();
+        if now > Timestamp::MIN && now < Timestamp::MAX {
+            self.analysis.advance(now, raised);
+            // By the hour, siblings are judged by all the evidence there is.
+            if now.since(self.settled) >= Duration::from_secs(3_600) {
+                self.settled = now;
+                self.analysis.settle(raised);
+            }
+        }
+    }
+
+    fn hear(&mut self, message: Message, raised: &mut Vec<Alert>) {
+        match message {
+            Message::Recorded(alert) => {
+                self.in_flight = self.in_flight.saturating_sub(1);
+                if self.in_flight == 0 {
+                    self.views.alerts.store(self.analysis.alerts.view());
+                }
+                for sink in self.sinks.iter() {
+                    if !sink.send(alert.clone()) {
+                        tracing::warn!(alert = %alert.id, "a sink is far behind; the alert waits on disk for the next start");
+                    }
+                }
+                // Nobody listening is fine.
+                let _ = self.views.live.send(Live::Alert(alert));
+            }
+            Message::Command(Command::SetAlertStatus { id, status, by, note, reply }) => {
+                let changed = self.analysis.alerts.set_status(&id, status, &by, note, wall());
+                raised.extend(changed.as_ref().ok().cloned());
+                let _ = reply.send(changed);
+            }
+            Message::Specs(specs) => self.analysis.set_specs(specs, raised),
+            Message::Ping | Message::Stop => {}
+        }
+    }
+
+    fn record(&mut self, raised: &mut Vec<Alert>) {
+        for alert in raised.drain(..) {
+            self.in_flight += 1;
+            self.store.record(alert);
+        }
+    }
+
+    /// A dead or lossy span port must page someone.
+    fn watch(&mut self, raised: &mut Vec<Alert>) {
+        let sources = self.pool.handle.sources();
+        let now = wall();
+        let mut say = |summary: String, why: &str, severity| {
+            raised.extend(self.analysis.alerts.raise_sensor(summary, vec![why.to_owned()], severity, now));
+        };
+        let drops: u64 = sources.iter().map(|s| s.drops.kernel + s.drops.interface).sum();
+        if drops > self.known_drops {
+            let new = drops - std::mem::replace(&mut self.known_drops, drops);
+            say(
+                "packets are being dropped before apitap sees them".into(),
+                &format!("{new} since the last look: a larger capture.buffer, more sensor.workers or a narrower capture.filter helps"),
+                Severity::Medium,
+            );
+        }
+        for source in sources.iter().filter(|s| s.live) {
+            if let Some(ended) = &source.ended {
+                say(format!("capture on {} has ended", source.name), ended, Severity::High);
+            }
+        }
+        let panics: u64 = self.workers.iter().map(|w| w.2).sum();
+        if panics > self.known_panics {
+            self.known_panics = panics;
+            say("a worker met a bug and was restarted".into(), "its flows are counted as shed; please report it", Severity::High);
+        }
+        let trouble = self.store.trouble();
+        if let Some(why) = trouble.as_deref().filter(|_| !self.trouble) {
+            say("the store cannot write".into(), why, Severity::Critical);
+        }
+        self.trouble = trouble.is_some();
+    }
+
+    fn publish(&mut self) {
+        self.published = Instant::now();
+        let mut status = Status::default();
+        let mut shed = 0;
+        for (worker, lost, _) in &self.workers {
+            status.add(worker);
+            shed += lost;
+        }
+        let counts = Counts { status, analysed: self.analysed, pending: self.merger.pending() as u64, shed };
+        let sources = self.pool.handle.sources();
+        let mut ledger = counts.ledger(&sources);
+        let alerts = self.analysis.alerts.counts();
+        let stage = Stage {
+            received: alerts.raised,
+            analysed: alerts.opened + alerts.revised,
+            ignored: [("duplicate", alerts.duplicate)].into_iter().filter(|(_, n)| *n > 0).collect(),
+            ..Stage::default()
+        };
+        *ledger.stage("alert") = stage;
+        let exchanges = status.http.exchanges;
+        let view = SensorView {
+            ledger,
+            sources: sources.iter().map(source_view).collect(),
+            workers: self.workers.len(),
+            flows: status.flows,
+            flows_evicted: status.flow.flows_evicted,
+            buffered_bytes: status.buffered,
+            exchanges,
+            exchanges_per_second: exchanges.saturating_sub(self.last_count) as f64 / PUBLISH.as_secs_f64(),
+            at: sources.iter().map(|s| s.now).max().unwrap_or(Timestamp::MIN),
+            last_frame_wall: sources.iter().map(|s| s.last_frame).max().unwrap_or(Timestamp::MIN),
+            started_wall: self.started,
+        };
+        self.last_count = exchanges;
+        self.views.sensor.store(Arc::new(view));
+        self.views.catalog.store(self.analysis.view());
+        if self.in_flight == 0 {
+            self.views.alerts.store(self.analysis.alerts.view());
+        }
+        let _ = self.views.live.send(Live::Sensor);
+        let _ = self.views.live.send(Live::Inventory);
+    }
+
+    fn checkpoint(&mut self) {
+        self.checkpointed = Instant::now();
+        self.store.checkpoint(self.analysis.catalog.save(), self.analysis.detect.save());
+    }
+}
+
+fn source_view(s: &SourceStatus) -> SourceView {
+    SourceView {
+        name: s.name.clone(),
+        live: s.live,
+        frames: s.frames.frames,
+        bytes: s.frames.bytes,
+        kernel_drops: s.drops.kernel,
+        interface_drops: s.drops.interface,
+        ended: s.ended.clone(),
+    }
+}
+
+fn wall() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
