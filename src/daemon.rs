@@ -47,7 +47,9 @@ pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result
         config.capture.interfaces = interfaces.to_vec();
     }
     if config.capture.interfaces.is_empty() {
-        bail!("no interface to capture on: name one with -i, or set capture.interfaces; `apitap interfaces` lists what there is");
+        bail!(
+            "no interface to capture on: name one with -i, or set capture.interfaces; `apitap interfaces` lists what there is"
+        );
     }
     logging(&config)?;
     let key = store::identity_key(&config.store.path.join("identity.key"))?;
@@ -62,7 +64,12 @@ pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result
     for why in &refused {
         tracing::error!("spec refused: {why}");
     }
-    let setup = Setup { analysis: config.analysis(), sensor: settings, specs, sources };
+    let setup = Setup {
+        analysis: config.analysis(),
+        sensor: settings,
+        specs,
+        sources,
+    };
     Daemon::start(config, setup)?.wait()
 }
 
@@ -74,7 +81,9 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
     config.store.path = dir.clone();
     config.log.level = "warn".into();
     logging(&config)?;
-    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let wall = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     let now = Timestamp::from_secs(i64::try_from(wall.as_secs()).unwrap_or_default());
     let setup = Setup {
         analysis: demo::settings(),
@@ -83,7 +92,9 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
         sources: vec![Box::new(demo::DemoSource::new(seed, now, demo::Pace::Wall))],
     };
     let daemon = Daemon::start(config, setup)?;
-    println!("Three days of a shop's traffic are being read; then it goes on live, with attacks in the first two minutes.");
+    println!(
+        "Three days of a shop's traffic are being read; then it goes on live, with attacks in the first two minutes."
+    );
     println!("Open http://{listen}/  (Ctrl-C ends it)");
     let done = daemon.wait();
     let _ = std::fs::remove_dir_all(&dir);
@@ -97,19 +108,29 @@ pub(crate) fn serve(analysis: &mut Analysis, ledger: &Ledger) -> anyhow::Result<
     let views = Arc::new(Views::default());
     views.catalog.store(analysis.view());
     views.alerts.store(analysis.alerts.view());
-    views.sensor.store(Arc::new(SensorView { ledger: ledger.clone(), ..SensorView::default() }));
+    views.sensor.store(Arc::new(SensorView {
+        ledger: ledger.clone(),
+        ..SensorView::default()
+    }));
     views.ready.store(true, Ordering::Relaxed);
-    eprintln!("apitap: http://{}/ shows the result; Ctrl-C ends it", config.web.listen);
+    eprintln!(
+        "apitap: http://{}/ shows the result; Ctrl-C ends it",
+        config.web.listen
+    );
     runtime()?.block_on(async {
         let (commands, mut refused) = tokio::sync::mpsc::channel::<Command>(16);
         tokio::spawn(async move {
             while let Some(Command::SetAlertStatus { reply, .. }) = refused.recv().await {
-                let _ = reply.send(Err("a file that was read has no store: nothing can be changed here".into()));
+                let _ = reply.send(Err(
+                    "a file that was read has no store: nothing can be changed here".into(),
+                ));
             }
         });
         let app = web::router(views, commands, config.web());
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        axum::serve(listener, app).with_graceful_shutdown(ended()).await?;
+        axum::serve(listener, app)
+            .with_graceful_shutdown(ended())
+            .await?;
         Ok(())
     })
 }
@@ -117,11 +138,14 @@ pub(crate) fn serve(analysis: &mut Analysis, ledger: &Ledger) -> anyhow::Result<
 /// The secret of a webhook, from its file or environment variable.
 pub(crate) fn secret(hook: &Webhook) -> anyhow::Result<Secret> {
     let text = match (&hook.secret_file, &hook.secret_env) {
-        (Some(path), _) => std::fs::read_to_string(path).with_context(|| format!("webhook `{}`: {}", hook.name, path.display()))?,
-        (None, Some(name)) => {
-            std::env::var(name).with_context(|| format!("webhook `{}`: environment variable {name}", hook.name))?
-        }
-        (None, None) => bail!("webhook `{}` has neither secret_file nor secret_env", hook.name),
+        (Some(path), _) => std::fs::read_to_string(path)
+            .with_context(|| format!("webhook `{}`: {}", hook.name, path.display()))?,
+        (None, Some(name)) => std::env::var(name)
+            .with_context(|| format!("webhook `{}`: environment variable {name}", hook.name))?,
+        (None, None) => bail!(
+            "webhook `{}` has neither secret_file nor secret_env",
+            hook.name
+        ),
     };
     Secret::parse(&text).map_err(|why| anyhow::anyhow!("webhook `{}`: {why}", hook.name))
 }
@@ -147,7 +171,11 @@ struct Daemon {
 impl Daemon {
     fn start(config: Config, setup: Setup) -> anyhow::Result<Self> {
         let listener = bind(config.web.listen)?;
-        let hooks = config.webhook.iter().map(|h| Ok((h, secret(h)?))).collect::<anyhow::Result<Vec<_>>>()?;
+        let hooks = config
+            .webhook
+            .iter()
+            .map(|h| Ok((h, secret(h)?)))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let (messages, inbox) = bounded(MESSAGES);
         let recorded = messages.clone();
         let tell = Box::new(move |alert: Alert| {
@@ -160,9 +188,18 @@ impl Daemon {
         let guard = runtime.enter();
         let mut sinks = Vec::new();
         for (hook, secret) in hooks {
-            let settings = WebhookSettings { name: hook.name.clone(), url: hook.url.clone(), secret };
-            let sink = Sink::start(settings, Backoff::default(), store.clone()).map_err(anyhow::Error::msg)?;
-            for pending in recovered.outbox.iter().filter(|p| p.sinks.contains(&hook.name)) {
+            let settings = WebhookSettings {
+                name: hook.name.clone(),
+                url: hook.url.clone(),
+                secret,
+            };
+            let sink = Sink::start(settings, Backoff::default(), store.clone())
+                .map_err(anyhow::Error::msg)?;
+            for pending in recovered
+                .outbox
+                .iter()
+                .filter(|p| p.sinks.contains(&hook.name))
+            {
                 sink.send(Arc::new(pending.alert.clone()));
             }
             sinks.push(sink);
@@ -177,19 +214,43 @@ impl Daemon {
         let views = Arc::new(Views::default());
         let pool = Pool::start(setup.sources, &setup.sensor);
         let (done, ended) = tokio::sync::oneshot::channel();
-        let analyst = Analyst::new(analysis, pool, store.clone(), views.clone(), sinks.clone(), setup.sensor.workers, config.store.checkpoint_every.0);
+        let analyst = Analyst::new(
+            analysis,
+            pool,
+            store.clone(),
+            views.clone(),
+            sinks.clone(),
+            setup.sensor.workers,
+            config.store.checkpoint_every.0,
+        );
         let specs = setup.specs;
         let analyst = std::thread::spawn(move || {
             analyst.run(specs, notices, &inbox);
             let _ = done.send(());
         });
         runtime.spawn(web_server(listener, views, messages.clone(), config.web()));
-        Ok(Self { runtime, config, store, messages, sinks, analyst, ended })
+        Ok(Self {
+            runtime,
+            config,
+            store,
+            messages,
+            sinks,
+            analyst,
+            ended,
+        })
     }
 
     /// Until a signal, or the end of the sources; then ends in order.
     fn wait(self) -> anyhow::Result<ExitCode> {
-        let Self { runtime, config, store, messages, sinks, analyst, ended } = self;
+        let Self {
+            runtime,
+            config,
+            store,
+            messages,
+            sinks,
+            analyst,
+            ended,
+        } = self;
         notify(&[sd_notify::NotifyState::Ready]);
         runtime.block_on(until_told(&config, &messages, ended))?;
         notify(&[sd_notify::NotifyState::Stopping]);
@@ -220,8 +281,11 @@ async fn until_told(
     messages: &Sender<Message>,
     mut ended: tokio::sync::oneshot::Receiver<()>,
 ) -> anyhow::Result<()> {
-    let (mut term, mut int, mut hup) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+    let (mut term, mut int, mut hup) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::hangup())?,
+    );
     let mut watchdog = tokio::time::interval(Duration::from_secs(5));
     loop {
         tokio::select! {
@@ -255,7 +319,12 @@ async fn reload(config: &Config, messages: &Sender<Message>) {
     }
 }
 
-async fn web_server(listener: TcpListener, views: Arc<Views>, messages: Sender<Message>, settings: web::Settings) {
+async fn web_server(
+    listener: TcpListener,
+    views: Arc<Views>,
+    messages: Sender<Message>,
+    settings: web::Settings,
+) {
     let (commands, mut queue) = tokio::sync::mpsc::channel(64);
     tokio::spawn(async move {
         while let Some(command) = queue.recv().await {
@@ -277,7 +346,11 @@ async fn web_server(listener: TcpListener, views: Arc<Views>, messages: Sender<M
 
 /// Parts that do not read start clean, loudly.
 fn restore(settings: analysis::Settings, recovered: Recovered) -> Analysis {
-    let analysis::Settings { catalog, detect, alert } = settings;
+    let analysis::Settings {
+        catalog,
+        detect,
+        alert,
+    } = settings;
     let clean = |e: &dyn std::fmt::Display| tracing::error!("{e}; it starts clean");
     let catalog = match recovered.catalog {
         Some(saved) => Catalog::restore(catalog.clone(), &saved).unwrap_or_else(|e| {
@@ -308,7 +381,10 @@ fn bind(at: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?)
 }
 
 async fn ended() {
@@ -316,14 +392,22 @@ async fn ended() {
 }
 
 fn logging(config: &Config) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log.level)
-        .with_context(|| format!("log.level: `{}` is no level (error, warn, info, debug, trace)", config.log.level))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log.level).with_context(|| {
+        format!(
+            "log.level: `{}` is no level (error, warn, info, debug, trace)",
+            config.log.level
+        )
+    })?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
     if config.log.json {
         builder.json().init();
     } else {
-        builder.with_ansi(!plain && std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
+        builder
+            .with_ansi(!plain && std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .init();
     }
     Ok(())
 }
@@ -332,4 +416,3 @@ fn logging(config: &Config) -> anyhow::Result<()> {
 fn notify(state: &[sd_notify::NotifyState<'_>]) {
     let _ = sd_notify::notify(state);
 }
-

@@ -5,8 +5,19 @@
 
 use std::sync::Arc;
 
+mod api;
+mod chart;
+mod guard;
+mod live;
+mod openapi;
+mod pages;
+mod query;
+mod routes;
+
+pub use routes::router;
+
 use arc_swap::ArcSwap;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, oneshot};
 
 use crate::alert::{Alert, AlertsView, Status};
 use crate::catalog::CatalogView;
@@ -106,13 +117,4 @@ impl Default for Settings {
             hosts: Vec::new(),
         }
     }
-}
-
-/// All routes. STUB of the skeleton.
-pub fn router(
-    _views: Arc<Views>,
-    _commands: mpsc::Sender<Command>,
-    _settings: Settings,
-) -> axum::Router {
-    axum::Router::new()
 }

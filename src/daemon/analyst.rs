@@ -92,11 +92,18 @@ impl Analyst {
         let mut raised = Vec::new();
         self.analysis.set_specs(specs, &mut raised);
         for notice in notices {
-            raised.extend(self.analysis.alerts.raise_sensor(notice, Vec::new(), Severity::High, self.started));
+            raised.extend(self.analysis.alerts.raise_sensor(
+                notice,
+                Vec::new(),
+                Severity::High,
+                self.started,
+            ));
         }
         self.record(&mut raised);
         self.publish();
-        self.views.ready.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.views
+            .ready
+            .store(true, std::sync::atomic::Ordering::Relaxed);
         let reports = self.pool.reports.clone();
         let mut stopping: Option<Instant> = None;
         loop {
@@ -135,7 +142,8 @@ impl Analyst {
     fn end(&mut self, inbox: &Receiver<Message>, raised: &mut Vec<Alert>) {
         for record in self.merger.finish() {
             self.analysed += 1;
-            self.analysis.apply(record.order.at, &record.exchange, raised);
+            self.analysis
+                .apply(record.order.at, &record.exchange, raised);
         }
         self.record(raised);
         let deadline = Instant::now() + Duration::from_secs(1);
@@ -152,10 +160,12 @@ impl Analyst {
     fn take(&mut self, mut report: Report, raised: &mut Vec<Alert>) {
         self.workers[report.worker] = (report.status, report.shed, report.panics);
         self.finished += usize::from(report.finished);
-        self.merger.add(report.worker, &mut report.records, report.watermark);
+        self.merger
+            .add(report.worker, &mut report.records, report.watermark);
         for record in self.merger.ready() {
             self.analysed += 1;
-            self.analysis.apply(record.order.at, &record.exchange, raised);
+            self.analysis
+                .apply(record.order.at, &record.exchange, raised);
         }
         let now = self.merger.watermark();
         if now > Timestamp::MIN && now < Timestamp::MAX {
@@ -183,8 +193,17 @@ impl Analyst {
                 // Nobody listening is fine.
                 let _ = self.views.live.send(Live::Alert(alert));
             }
-            Message::Command(Command::SetAlertStatus { id, status, by, note, reply }) => {
-                let changed = self.analysis.alerts.set_status(&id, status, &by, note, wall());
+            Message::Command(Command::SetAlertStatus {
+                id,
+                status,
+                by,
+                note,
+                reply,
+            }) => {
+                let changed = self
+                    .analysis
+                    .alerts
+                    .set_status(&id, status, &by, note, wall());
                 raised.extend(changed.as_ref().ok().cloned());
                 let _ = reply.send(changed);
             }
@@ -205,26 +224,44 @@ impl Analyst {
         let sources = self.pool.handle.sources();
         let now = wall();
         let mut say = |summary: String, why: &str, severity| {
-            raised.extend(self.analysis.alerts.raise_sensor(summary, vec![why.to_owned()], severity, now));
+            raised.extend(self.analysis.alerts.raise_sensor(
+                summary,
+                vec![why.to_owned()],
+                severity,
+                now,
+            ));
         };
-        let drops: u64 = sources.iter().map(|s| s.drops.kernel + s.drops.interface).sum();
+        let drops: u64 = sources
+            .iter()
+            .map(|s| s.drops.kernel + s.drops.interface)
+            .sum();
         if drops > self.known_drops {
             let new = drops - std::mem::replace(&mut self.known_drops, drops);
             say(
                 "packets are being dropped before apitap sees them".into(),
-                &format!("{new} since the last look: a larger capture.buffer, more sensor.workers or a narrower capture.filter helps"),
+                &format!(
+                    "{new} since the last look: a larger capture.buffer, more sensor.workers or a narrower capture.filter helps"
+                ),
                 Severity::Medium,
             );
         }
         for source in sources.iter().filter(|s| s.live) {
             if let Some(ended) = &source.ended {
-                say(format!("capture on {} has ended", source.name), ended, Severity::High);
+                say(
+                    format!("capture on {} has ended", source.name),
+                    ended,
+                    Severity::High,
+                );
             }
         }
         let panics: u64 = self.workers.iter().map(|w| w.2).sum();
         if panics > self.known_panics {
             self.known_panics = panics;
-            say("a worker met a bug and was restarted".into(), "its flows are counted as shed; please report it", Severity::High);
+            say(
+                "a worker met a bug and was restarted".into(),
+                "its flows are counted as shed; please report it",
+                Severity::High,
+            );
         }
         let trouble = self.store.trouble();
         if let Some(why) = trouble.as_deref().filter(|_| !self.trouble) {
@@ -241,14 +278,22 @@ impl Analyst {
             status.add(worker);
             shed += lost;
         }
-        let counts = Counts { status, analysed: self.analysed, pending: self.merger.pending() as u64, shed };
+        let counts = Counts {
+            status,
+            analysed: self.analysed,
+            pending: self.merger.pending() as u64,
+            shed,
+        };
         let sources = self.pool.handle.sources();
         let mut ledger = counts.ledger(&sources);
         let alerts = self.analysis.alerts.counts();
         let stage = Stage {
             received: alerts.raised,
             analysed: alerts.opened + alerts.revised,
-            ignored: [("duplicate", alerts.duplicate)].into_iter().filter(|(_, n)| *n > 0).collect(),
+            ignored: [("duplicate", alerts.duplicate)]
+                .into_iter()
+                .filter(|(_, n)| *n > 0)
+                .collect(),
             ..Stage::default()
         };
         *ledger.stage("alert") = stage;
@@ -261,9 +306,18 @@ impl Analyst {
             flows_evicted: status.flow.flows_evicted,
             buffered_bytes: status.buffered,
             exchanges,
-            exchanges_per_second: exchanges.saturating_sub(self.last_count) as f64 / PUBLISH.as_secs_f64(),
-            at: sources.iter().map(|s| s.now).max().unwrap_or(Timestamp::MIN),
-            last_frame_wall: sources.iter().map(|s| s.last_frame).max().unwrap_or(Timestamp::MIN),
+            exchanges_per_second: exchanges.saturating_sub(self.last_count) as f64
+                / PUBLISH.as_secs_f64(),
+            at: sources
+                .iter()
+                .map(|s| s.now)
+                .max()
+                .unwrap_or(Timestamp::MIN),
+            last_frame_wall: sources
+                .iter()
+                .map(|s| s.last_frame)
+                .max()
+                .unwrap_or(Timestamp::MIN),
             started_wall: self.started,
         };
         self.last_count = exchanges;
@@ -278,7 +332,8 @@ impl Analyst {
 
     fn checkpoint(&mut self) {
         self.checkpointed = Instant::now();
-        self.store.checkpoint(self.analysis.catalog.save(), self.analysis.detect.save());
+        self.store
+            .checkpoint(self.analysis.catalog.save(), self.analysis.detect.save());
     }
 }
 
@@ -295,6 +350,8 @@ fn source_view(s: &SourceStatus) -> SourceView {
 }
 
 fn wall() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }

@@ -1,0 +1,51 @@
+// First-party and optional: without it every page still reads. Keeps pages fresh by the live
+// stream, and shows times in the reader's zone with the exact one at hand.
+"use strict";
+
+function localTimes(root) {
+  for (const t of root.querySelectorAll("time[datetime]")) {
+    const at = new Date(t.dateTime);
+    if (Number.isNaN(at.getTime()) || t.dataset.done) continue;
+    t.dataset.done = "1";
+    t.title = t.dateTime;
+    const options = { dateStyle: "medium", timeStyle: "short" };
+    t.textContent = new Intl.DateTimeFormat(undefined, options).format(at);
+  }
+}
+
+const main = document.getElementById("main");
+const state = document.querySelector("[data-live-state]");
+let waiting = null;
+let stale = false;
+
+// Pages with a form that is being filled in are left alone.
+function busy() {
+  const at = document.activeElement;
+  return at && at.matches("input, select, textarea");
+}
+
+async function refresh() {
+  waiting = null;
+  if (busy() || document.hidden) { stale = true; return; }
+  stale = false;
+  const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const open = [...main.querySelectorAll("details")].map((d) => d.open);
+  main.replaceChildren(...page.getElementById("main").childNodes);
+  main.querySelectorAll("details").forEach((d, i) => { d.open = open[i] ?? false; });
+  document.querySelector("nav").replaceChildren(...page.querySelector("nav").childNodes);
+  state.textContent = page.querySelector("[data-live-state]").textContent;
+  localTimes(main);
+}
+
+function soon() {
+  if (waiting === null) waiting = setTimeout(() => refresh().catch(() => {}), 3000);
+}
+
+localTimes(document);
+const source = new EventSource("/live");
+for (const kind of ["inventory", "sensor", "alert", "resync"]) source.addEventListener(kind, soon);
+source.addEventListener("error", () => { state.textContent = "Connection lost; trying again"; });
+document.addEventListener("visibilitychange", () => { if (!document.hidden && stale) soon(); });
+document.addEventListener("focusout", () => { if (stale) soon(); });

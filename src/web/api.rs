@@ -1,0 +1,156 @@
+//! The JSON API: the same views as the pages, as data.
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::query::{AlertFilter, EndpointFilter, Page, parse_status};
+use super::routes::{App, Shared};
+use super::{Command, guard};
+use crate::alert::{Alert, Status};
+
+/// RFC 9457.
+pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
+    let body = serde_json::json!({
+        "type": "about:blank", "title": status.canonical_reason().unwrap_or_default(), "status": status.as_u16(), "detail": detail,
+    });
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/problem+json")],
+        body.to_string(),
+    )
+        .into_response()
+}
+
+fn json(value: &impl Serialize) -> Response {
+    match serde_json::to_string(value) {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
+        Err(_) => problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the answer could not be written",
+        ),
+    }
+}
+
+fn list<T: Serialize>(page: &Page<T>) -> Response {
+    let items: Vec<&T> = page.items.iter().map(AsRef::as_ref).collect();
+    json(&serde_json::json!({ "items": items, "next": page.next, "total": page.total }))
+}
+
+pub(super) async fn endpoints(
+    State(app): Shared,
+    Query(filter): Query<EndpointFilter>,
+) -> Response {
+    list(&filter.page(&app.views.catalog.load().endpoints))
+}
+
+pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Response {
+    match app
+        .views
+        .catalog
+        .load()
+        .endpoints
+        .iter()
+        .find(|e| e.key == key)
+    {
+        Some(e) => json(e.as_ref()),
+        None => problem(StatusCode::NOT_FOUND, "there is no such endpoint"),
+    }
+}
+
+pub(super) async fn alerts(State(app): Shared, Query(filter): Query<AlertFilter>) -> Response {
+    list(&filter.page(&app.views.alerts.load().alerts))
+}
+
+pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Response {
+    match app.views.alerts.load().alerts.iter().find(|a| a.id == id) {
+        Some(a) => json(a.as_ref()),
+        None => problem(StatusCode::NOT_FOUND, "there is no such alert"),
+    }
+}
+
+pub(super) async fn sensor(State(app): Shared) -> Response {
+    let s = app.views.sensor.load();
+    json(&serde_json::json!({
+        "ledger": s.ledger.to_json(), "sources": s.sources, "workers": s.workers, "flows": s.flows,
+        "flows_evicted": s.flows_evicted, "buffered_bytes": s.buffered_bytes, "exchanges": s.exchanges,
+        "exchanges_per_second": s.exchanges_per_second, "at": s.at, "last_frame": s.last_frame_wall, "started": s.started_wall,
+    }))
+}
+
+pub(super) async fn specs(State(app): Shared) -> Response {
+    json(&serde_json::json!({ "items": app.views.catalog.load().specs, "next": null }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewStatus {
+    status: String,
+    note: Option<String>,
+}
+
+/// JSON only: a form on another site cannot send that without our leave (CORS preflight).
+pub(super) async fn set_status(
+    State(app): Shared,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
+    if !kind.starts_with("application/json") {
+        return guard::not_json();
+    }
+    let Ok(new) = serde_json::from_slice::<NewStatus>(&body) else {
+        return problem(StatusCode::BAD_REQUEST, "send {\"status\": …, \"note\": …}");
+    };
+    let Some(status) = parse_status(&new.status) else {
+        return problem(
+            StatusCode::BAD_REQUEST,
+            "status is open, acknowledged or resolved",
+        );
+    };
+    match change(&app, id, status, "api", new.note).await {
+        Ok(alert) => json(&alert),
+        Err((code, why)) => problem(code, &why),
+    }
+}
+
+/// Asks the single writer.
+pub(super) async fn change(
+    app: &App,
+    id: String,
+    status: Status,
+    by: &str,
+    note: Option<String>,
+) -> Result<Alert, (StatusCode, String)> {
+    if !app.views.alerts.load().alerts.iter().any(|a| a.id == id) {
+        return Err((StatusCode::NOT_FOUND, "there is no such alert".into()));
+    }
+    let note = note
+        .filter(|n| !n.trim().is_empty())
+        .map(|n| n.chars().take(500).collect());
+    let (reply, answer) = oneshot::channel();
+    let command = Command::SetAlertStatus {
+        id,
+        status,
+        by: by.to_owned(),
+        note,
+        reply,
+    };
+    let busy = (
+        StatusCode::SERVICE_UNAVAILABLE,
+        "apitap is busy: try again".to_owned(),
+    );
+    app.commands.try_send(command).map_err(|_| busy.clone())?;
+    match answer.await {
+        Ok(Ok(alert)) => Ok(alert),
+        Ok(Err(why)) => Err((StatusCode::CONFLICT, why)),
+        Err(_) => Err(busy),
+    }
+}

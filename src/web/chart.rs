@@ -1,0 +1,114 @@
+//! Charts as SVG: classes and attributes only, so that the strictest content policy holds.
+
+use std::fmt::Write;
+
+use crate::detect::Point;
+use crate::sensor::Ledger;
+
+const WIDTH: f64 = 720.0;
+const HEIGHT: f64 = 140.0;
+
+/// Bars, oldest first. `label` tells in words what is drawn.
+pub(super) fn bars(values: &[u64], label: &str) -> String {
+    let points: Vec<(f64, Option<f64>)> = values.iter().map(|v| (*v as f64, None)).collect();
+    draw(&points, label)
+}
+
+/// Bars of what was seen, and the line of what was expected.
+pub(super) fn band(series: &[Point], label: &str) -> String {
+    let points: Vec<(f64, Option<f64>)> = series
+        .iter()
+        .map(|p| (p.observed, Some(p.expected)))
+        .collect();
+    draw(&points, label)
+}
+
+fn draw(points: &[(f64, Option<f64>)], label: &str) -> String {
+    let finite = |v: f64| if v.is_finite() { v.max(0.0) } else { 0.0 };
+    let top = points
+        .iter()
+        .flat_map(|(o, e)| [finite(*o), finite(e.unwrap_or(0.0))])
+        .fold(1.0, f64::max);
+    let step = WIDTH / points.len().max(1) as f64;
+    let y = |v: f64| HEIGHT - 2.0 - finite(v) / top * (HEIGHT - 8.0);
+    let mut svg = format!(
+        r#"<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{}">"#,
+        askama::filters::escape(label, askama::filters::Html)
+            .map(|s| s.to_string())
+            .unwrap_or_default()
+    );
+    // Writing to a String cannot fail.
+    for (i, (observed, _)) in points.iter().enumerate() {
+        let (x, top) = (i as f64 * step, y(*observed));
+        let _ = write!(
+            svg,
+            r#"<rect class="seen" x="{x:.1}" y="{top:.1}" width="{:.1}" height="{:.1}"/>"#,
+            (step - 1.0).max(0.5),
+            HEIGHT - 2.0 - top
+        );
+    }
+    let line: Vec<String> = points
+        .iter()
+        .enumerate()
+        .filter_map(|(i, (_, e))| Some(format!("{:.1},{:.1}", (i as f64 + 0.5) * step, y((*e)?))))
+        .collect();
+    if !line.is_empty() {
+        let _ = write!(
+            svg,
+            r#"<polyline class="expected" points="{}"/>"#,
+            line.join(" ")
+        );
+    }
+    let _ = write!(
+        svg,
+        r#"<line class="axis" x1="0" x2="{WIDTH}" y1="{0}" y2="{0}"/></svg>"#,
+        HEIGHT - 1.0
+    );
+    svg
+}
+
+/// Each stage a bar: analysed, ignored and pending, malformed and shed, in their shares.
+pub(super) fn flow(ledger: &Ledger) -> String {
+    let names = ["frame", "segment", "message", "exchange", "alert"];
+    let stages: Vec<_> = names
+        .iter()
+        .filter_map(|n| Some((*n, ledger.stages.get(n)?)))
+        .collect();
+    let height = 34 * stages.len();
+    let mut svg = format!(
+        r#"<svg class="flow" viewBox="0 0 900 {height}" role="img" aria-label="The ledger as shares of each stage; the table below has the numbers">"#
+    );
+    for (row, (name, stage)) in stages.iter().enumerate() {
+        let y = row * 34;
+        let whole = stage.received.max(1) as f64;
+        let sum = |c: &crate::sensor::Counters| c.values().sum::<u64>();
+        let lost = sum(&stage.malformed) + sum(&stage.shed);
+        let parts = [
+            ("ok", stage.analysed),
+            ("ignored", sum(&stage.ignored)),
+            ("rest", stage.pending),
+            ("lost", lost),
+        ];
+        let _ = write!(svg, r#"<text x="0" y="{}">{name}</text>"#, y + 17);
+        let mut x = 90.0;
+        for (class, n) in parts {
+            let width = n as f64 / whole * 640.0;
+            if width > 0.0 {
+                let _ = write!(
+                    svg,
+                    r#"<rect class="{class}" x="{x:.1}" y="{}" width="{width:.1}" height="20"/>"#,
+                    y + 3
+                );
+            }
+            x += width;
+        }
+        let _ = write!(
+            svg,
+            r#"<text x="745" y="{}">{}</text>"#,
+            y + 17,
+            stage.received
+        );
+    }
+    svg.push_str("</svg>");
+    svg
+}

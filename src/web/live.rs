@@ -1,0 +1,61 @@
+//! The live stream: small events, after which a page asks for what it shows. A client that lags is
+//! told to load anew, never left silently behind.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::BroadcastStream;
+use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
+
+use super::Live;
+use super::api::problem;
+use super::routes::{App, Shared};
+
+/// Streams at once; each costs a connection and a place in the broadcast.
+const MAX_CLIENTS: usize = 64;
+
+/// Counts a stream for as long as it lasts.
+struct Guest(Arc<App>);
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.0.clients.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+pub(super) async fn stream(State(app): Shared) -> Response {
+    if app.clients.fetch_add(1, Ordering::Relaxed) >= MAX_CLIENTS {
+        app.clients.fetch_sub(1, Ordering::Relaxed);
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "too many live streams");
+    }
+    let guest = Guest(app.clone());
+    let events = BroadcastStream::new(app.views.live.subscribe()).map(move |live| {
+        let _ = &guest;
+        Ok::<_, Infallible>(event(live))
+    });
+    let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)));
+    let headers = [
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    (headers, stream).into_response()
+}
+
+fn event(live: Result<Live, BroadcastStreamRecvError>) -> Event {
+    match live {
+        Ok(Live::Inventory) => Event::default().event("inventory").data("{}"),
+        Ok(Live::Sensor) => Event::default().event("sensor").data("{}"),
+        Ok(Live::Alert(alert)) => {
+            let data = serde_json::json!({ "id": alert.id, "severity": alert.severity, "summary": alert.summary });
+            Event::default().event("alert").data(data.to_string())
+        }
+        Err(BroadcastStreamRecvError::Lagged(_)) => Event::default().event("resync").data("{}"),
+    }
+}

@@ -1,0 +1,123 @@
+//! The API's own OpenAPI 3.1 document, made from the table of routes.
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use super::routes::api_routes;
+
+pub(super) async fn document() -> Response {
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        build().to_string(),
+    )
+        .into_response()
+}
+
+pub(super) fn build() -> Value {
+    let mut paths = Map::new();
+    for (path, method, _) in api_routes() {
+        let item = paths.entry(path).or_insert_with(|| json!({}));
+        item[method] = operation(path, method);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": "apitap", "version": env!("CARGO_PKG_VERSION"), "description": "Inventory, alerts and the sensor's ledger." },
+        "paths": paths,
+        "components": { "schemas": { "Problem": {
+            "type": "object", "required": ["title", "status"],
+            "properties": { "type": text(), "title": text(), "status": { "type": "integer" }, "detail": text() } } } }
+    })
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn operation(path: &str, method: &str) -> Value {
+    let mut parameters: Vec<Value> = path
+        .split('/')
+        .filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'))
+        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": text() }))
+        .collect();
+    let filters: &[&str] = match path {
+        "/api/v1/endpoints" => &[
+            "q",
+            "host",
+            "method",
+            "documentation",
+            "life",
+            "flag",
+            "sort",
+            "cursor",
+        ],
+        "/api/v1/alerts" => &["status", "kind", "severity", "cursor"],
+        _ => &[],
+    };
+    parameters.extend(
+        filters
+            .iter()
+            .map(|name| json!({ "name": name, "in": "query", "schema": text() })),
+    );
+    if !filters.is_empty() {
+        parameters.push(json!({ "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 1000 } }));
+    }
+    let error = |what: &str| {
+        let schema = json!({ "$ref": "#/components/schemas/Problem" });
+        json!({ "description": what, "content": { "application/problem+json": { "schema": schema } } })
+    };
+    let mut responses = Map::new();
+    responses.insert("200".into(), json!({ "description": "the answer", "content": { "application/json": { "schema": shape(path) } } }));
+    responses.insert("403".into(), error("the Host or Origin is not known"));
+    if path.contains('{') {
+        responses.insert("404".into(), error("there is no such thing"));
+    }
+    if !filters.is_empty() {
+        responses.insert(
+            "400".into(),
+            json!({ "description": "a filter cannot be read" }),
+        );
+    }
+    let mut out = json!({ "operationId": format!("{method} {path}"), "parameters": parameters, "responses": responses });
+    if method == "post" {
+        out["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": {
+            "type": "object", "required": ["status"], "additionalProperties": false,
+            "properties": { "status": { "enum": ["open", "acknowledged", "resolved"] }, "note": { "type": ["string", "null"] } } } } } });
+        for (code, what) in [
+            ("400", "the body cannot be read"),
+            ("409", "it has that status already"),
+            ("415", "not JSON"),
+            ("503", "busy"),
+        ] {
+            out["responses"][code] = error(what);
+        }
+    }
+    out
+}
+
+fn shape(path: &str) -> Value {
+    match path {
+        "/api/v1/endpoints" | "/api/v1/alerts" | "/api/v1/specs" => json!({
+            "type": "object", "required": ["items", "next"],
+            "properties": { "items": { "type": "array", "items": { "type": "object" } }, "next": { "type": ["string", "null"] } } }),
+        _ => json!({ "type": "object" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_described_with_its_parameters() {
+        let document = build();
+        for (path, method, _) in api_routes() {
+            let operation = &document["paths"][path][method];
+            assert!(operation["responses"]["200"].is_object(), "{method} {path}");
+            let declared = operation["parameters"]
+                .as_array()
+                .map_or(0, |p| p.iter().filter(|p| p["in"] == "path").count());
+            assert_eq!(declared, path.matches('{').count());
+        }
+    }
+}

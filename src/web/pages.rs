@@ -1,0 +1,783 @@
+//! The pages. Everything captured passes askama's escaping; only our own SVG goes as it is.
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::query::{
+    AlertFilter, EndpointFilter, documentation, life, parse_status, severity, status,
+};
+use super::routes::{App, Shared, asset_version};
+use super::{SensorView, SourceView, api, chart, guard};
+use crate::alert::{Alert, Status};
+use crate::catalog::{Documentation, EndpointView, HostView, Life, Quantiles};
+use crate::detect::Severity;
+use crate::time::Timestamp;
+
+/// A live port without a frame for so long is stale.
+const STALE: u64 = 60;
+
+/// What the frame around every page needs.
+struct Page {
+    here: &'static str,
+    open: usize,
+    health: String,
+    assets: String,
+    csrf: String,
+}
+
+impl Page {
+    fn new(app: &App, here: &'static str) -> Self {
+        let open = app
+            .views
+            .alerts
+            .load()
+            .alerts
+            .iter()
+            .filter(|a| a.status == Status::Open)
+            .count();
+        let health = health(&app.views.sensor.load()).1;
+        Self {
+            here,
+            open,
+            health,
+            assets: asset_version(),
+            csrf: app.csrf.clone(),
+        }
+    }
+}
+
+fn show(template: &impl Template) -> Response {
+    match template.render() {
+        Ok(text) => Html(text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// The sensor's state in words, with its tone.
+fn health(s: &SensorView) -> (&'static str, String) {
+    let live: Vec<&SourceView> = s.sources.iter().filter(|x| x.live).collect();
+    let drops: u64 = s
+        .sources
+        .iter()
+        .map(|x| x.kernel_drops + x.interface_drops)
+        .sum();
+    let now = Timestamp::from_secs(jiff::Timestamp::now().as_second());
+    if let Some(ended) = live.iter().find(|x| x.ended.is_some()) {
+        return ("bad", format!("Capture on {} has ended", ended.name));
+    }
+    if s.sources.is_empty() && s.ledger.stages.is_empty() {
+        return ("", "No source".into());
+    }
+    if !live.is_empty()
+        && s.last_frame_wall > Timestamp::MIN
+        && now.since(s.last_frame_wall).as_secs() > STALE
+    {
+        return ("warn", format!("Silent since {}", s.last_frame_wall));
+    }
+    if drops > 0 {
+        return ("warn", format!("{drops} packets dropped"));
+    }
+    if !s.ledger.balanced() {
+        return ("bad", "Ledger not balanced".into());
+    }
+    (
+        "good",
+        if live.is_empty() {
+            "Whole".into()
+        } else {
+            "Live".into()
+        },
+    )
+}
+
+/// What a first-time user is missing.
+fn hint(s: &SensorView, endpoints: usize) -> Option<(String, String)> {
+    if endpoints > 0 {
+        return None;
+    }
+    let stage = |name: &str| {
+        s.ledger
+            .stages
+            .get(name)
+            .map_or((0, 0), |x| (x.received, x.analysed))
+    };
+    let say = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
+    match (stage("frame"), stage("message")) {
+        ((0, _), _) => say(
+            "No packet has arrived",
+            "Check that the mirror port is connected and up (ip link), that the switch mirrors to it, and that capture.filter does not exclude everything.",
+        ),
+        ((_, 0), _) => say(
+            "Packets arrive, but none is TCP over IP that can be read yet",
+            "The sensor page counts them by reason. Tunnels and fragments are counted, and not read yet.",
+        ),
+        (_, (0, _)) => say(
+            "TCP arrives, but no HTTP in clear",
+            "Perhaps the port shows only TLS. Mirror behind the point where TLS ends, such as between the load balancer and the services.",
+        ),
+        _ => say(
+            "HTTP arrives; no endpoint has answered yet",
+            "An endpoint appears with its first 2xx or 3xx answer. A mirror of one direction alone shows no answers.",
+        ),
+    }
+}
+
+/// One line of a list of alerts.
+struct AlertRow {
+    id: String,
+    summary: String,
+    severity: String,
+    kind: String,
+    endpoint: String,
+    who: String,
+    status: &'static str,
+    occurrences: u64,
+    at: String,
+}
+
+impl AlertRow {
+    fn of(a: &Alert) -> Self {
+        let who = a
+            .principal
+            .as_ref()
+            .and_then(|p| p.identity.clone().or_else(|| p.client.clone()));
+        Self {
+            id: a.id.clone(),
+            summary: a.summary.clone(),
+            severity: severity(a),
+            kind: a.kind.clone(),
+            endpoint: a.endpoint.clone().unwrap_or_default(),
+            who: who.unwrap_or_default(),
+            status: status(a.status),
+            occurrences: a.occurrences,
+            at: a.ts.to_string(),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct Overview {
+    page: Page,
+    hint: Option<(String, String)>,
+    tone: &'static str,
+    rate: String,
+    confirmed: usize,
+    candidates: usize,
+    shadow: usize,
+    deprecated: usize,
+    zombie: usize,
+    new: usize,
+    high: usize,
+    chart: String,
+    alerts: Vec<AlertRow>,
+    hosts: Vec<HostView>,
+}
+
+pub(super) async fn overview(State(app): Shared) -> Response {
+    let (catalog, alerts, sensor) = (
+        app.views.catalog.load(),
+        app.views.alerts.load(),
+        app.views.sensor.load(),
+    );
+    let count =
+        |f: &dyn Fn(&EndpointView) -> bool| catalog.endpoints.iter().filter(|e| f(e)).count();
+    let mut hours = vec![0; 24];
+    for e in &catalog.endpoints {
+        for (sum, n) in hours.iter_mut().zip(&e.hourly) {
+            *sum += n;
+        }
+    }
+    let mut hosts = catalog.hosts.clone();
+    hosts.sort_by_key(|h| std::cmp::Reverse(h.requests));
+    hosts.truncate(10);
+    let confirmed = count(&|e| e.confirmed);
+    let open = |a: &&std::sync::Arc<Alert>| a.status == Status::Open;
+    show(&Overview {
+        hint: hint(&sensor, catalog.endpoints.len()),
+        tone: health(&sensor).0,
+        rate: format!("{:.0}", sensor.exchanges_per_second),
+        confirmed,
+        candidates: count(&|e| e.life == Life::Candidate),
+        shadow: count(&|e| e.documentation == Documentation::Shadow),
+        deprecated: count(&|e| e.deprecated),
+        zombie: count(&|e| e.zombie),
+        new: count(&|e| e.life == Life::New),
+        high: alerts
+            .alerts
+            .iter()
+            .filter(open)
+            .filter(|a| a.severity >= Severity::High)
+            .count(),
+        chart: chart::bars(
+            &hours,
+            &format!(
+                "Requests an hour over the last day, {} in all",
+                hours.iter().sum::<u64>()
+            ),
+        ),
+        alerts: alerts
+            .alerts
+            .iter()
+            .filter(open)
+            .take(8)
+            .map(|a| AlertRow::of(a))
+            .collect(),
+        hosts,
+        page: Page::new(&app, "overview"),
+    })
+}
+
+struct Select {
+    label: &'static str,
+    name: &'static str,
+    value: String,
+    options: Vec<(String, String)>,
+}
+
+impl Select {
+    fn new(
+        label: &'static str,
+        name: &'static str,
+        value: &str,
+        any: &str,
+        options: &[&str],
+    ) -> Self {
+        let first = (String::new(), any.to_owned());
+        let rest = options.iter().map(|o| ((*o).to_owned(), (*o).to_owned()));
+        Self {
+            label,
+            name,
+            value: value.to_owned(),
+            options: std::iter::once(first).chain(rest).collect(),
+        }
+    }
+}
+
+struct EndpointRow {
+    key: String,
+    method: String,
+    template: String,
+    host: String,
+    badges: Vec<&'static str>,
+    requests: u64,
+    errors: u64,
+    p90: String,
+    callers: u64,
+    auth: String,
+    last: String,
+}
+
+fn badges(e: &EndpointView) -> Vec<&'static str> {
+    let mut out = vec![documentation(e.documentation)];
+    out.extend(e.deprecated.then_some("deprecated"));
+    out.extend(e.zombie.then_some("zombie"));
+    out.extend((e.life != Life::Active).then_some(life(e.life)));
+    out
+}
+
+#[derive(Template)]
+#[template(path = "endpoints.html")]
+struct Endpoints {
+    page: Page,
+    total: usize,
+    f: EndpointFilter,
+    hosts: Vec<String>,
+    selects: Vec<Select>,
+    filtered: bool,
+    rows: Vec<EndpointRow>,
+    next: Option<String>,
+}
+
+pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter>) -> Response {
+    let catalog = app.views.catalog.load();
+    let found = f.page(&catalog.endpoints);
+    let row = |e: &EndpointView| EndpointRow {
+        key: e.key.clone(),
+        method: e.method.clone(),
+        template: e.template.clone(),
+        host: e.host.clone(),
+        badges: badges(e),
+        requests: e.requests,
+        errors: e.by_class[4] + e.by_class[5],
+        p90: e
+            .latency
+            .map_or_else(|| "–".into(), |q| format!("{:.1}", q.p90)),
+        callers: e.callers,
+        auth: e
+            .auth
+            .iter()
+            .map(|a| a.scheme.as_str())
+            .collect::<Vec<_>>()
+            .join(", "),
+        last: e
+            .last_seen
+            .map_or_else(|| "never".into(), |t| t.to_string()),
+    };
+    let selects = vec![
+        Select::new(
+            "Method",
+            "method",
+            &f.method,
+            "any",
+            &["GET", "POST", "PUT", "PATCH", "DELETE"],
+        ),
+        Select::new(
+            "Documentation",
+            "documentation",
+            &f.documentation,
+            "any",
+            &["documented", "shadow", "unreviewed"],
+        ),
+        Select::new(
+            "Life",
+            "life",
+            &f.life,
+            "any",
+            &["candidate", "new", "active", "dormant"],
+        ),
+        Select::new("Flag", "flag", &f.flag, "any", &["deprecated", "zombie"]),
+        Select::new(
+            "Sort",
+            "sort",
+            &f.sort,
+            "requests",
+            &["path", "errors", "last"],
+        ),
+    ];
+    let parts = [
+        ("q", &f.q),
+        ("host", &f.host),
+        ("method", &f.method),
+        ("documentation", &f.documentation),
+        ("life", &f.life),
+        ("flag", &f.flag),
+        ("sort", &f.sort),
+    ];
+    show(&Endpoints {
+        total: found.total,
+        hosts: catalog
+            .hosts
+            .iter()
+            .take(200)
+            .map(|h| h.host.clone())
+            .collect(),
+        selects,
+        filtered: f.is_set(),
+        rows: found.items.iter().map(|e| row(e)).collect(),
+        next: found.next.map(|c| link("/endpoints", &parts, &c)),
+        f: f.clone(),
+        page: Page::new(&app, "endpoints"),
+    })
+}
+
+/// The same list from the next item on.
+fn link(path: &str, parts: &[(&str, &String)], cursor: &str) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in parts.iter().filter(|(_, v)| !v.is_empty()) {
+        query.append_pair(name, value);
+    }
+    query.append_pair("cursor", cursor);
+    format!("{path}?{}", query.finish())
+}
+
+#[derive(Template)]
+#[template(path = "endpoint.html")]
+struct Endpoint<'a> {
+    page: Page,
+    e: &'a EndpointView,
+    badges: Vec<&'static str>,
+    chart: String,
+    facts: Vec<(&'static str, String)>,
+    classes: Vec<(&'static str, u64)>,
+    quantiles: Vec<(&'static str, String, String, String)>,
+    alerts: Vec<AlertRow>,
+}
+
+pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Response {
+    let catalog = app.views.catalog.load();
+    let Some(e) = catalog.endpoints.iter().find(|e| e.key == key) else {
+        return missing(&app, "There is no such endpoint");
+    };
+    let label = e.label();
+    let time = |t: Option<Timestamp>| t.map_or_else(|| "never".into(), |t| t.to_string());
+    let auth = e
+        .auth
+        .iter()
+        .map(|a| format!("{} ({})", a.scheme, a.requests))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let facts = vec![
+        ("Host", e.host.clone()),
+        ("Requests", e.requests.to_string()),
+        ("Callers", format!("about {}", e.callers)),
+        (
+            "Auth of answered calls",
+            if auth.is_empty() { "–".into() } else { auth },
+        ),
+        ("First seen", time(e.first_seen)),
+        ("Last seen", time(e.last_seen)),
+        (
+            "Spec",
+            e.spec
+                .clone()
+                .unwrap_or_else(|| "none owns this place".into()),
+        ),
+        (
+            "Operation",
+            e.operation.clone().unwrap_or_else(|| "–".into()),
+        ),
+        (
+            "Sunset",
+            e.sunset.map_or_else(|| "–".into(), |t| t.to_string()),
+        ),
+        ("Unpaired", e.unpaired.to_string()),
+    ];
+    let names = ["no response", "1xx", "2xx", "3xx", "4xx", "5xx"];
+    let line = |name, q: Option<Quantiles>| {
+        let text = |v: Option<f64>| v.map_or_else(|| "–".into(), |v| format!("{v:.1}"));
+        (
+            name,
+            text(q.map(|q| q.p50)),
+            text(q.map(|q| q.p90)),
+            text(q.map(|q| q.p99)),
+        )
+    };
+    show(&Endpoint {
+        badges: badges(e),
+        chart: chart::bars(
+            &e.hourly,
+            &format!(
+                "Requests an hour over the last day, {} in all",
+                e.hourly.iter().sum::<u64>()
+            ),
+        ),
+        facts,
+        classes: names
+            .into_iter()
+            .zip(e.by_class)
+            .filter(|(_, n)| *n > 0)
+            .collect(),
+        quantiles: vec![
+            line("latency, ms", e.latency),
+            line("request body, bytes", e.request_size),
+            line("response body, bytes", e.response_size),
+        ],
+        alerts: app
+            .views
+            .alerts
+            .load()
+            .alerts
+            .iter()
+            .filter(|a| a.endpoint.as_deref() == Some(&label))
+            .take(20)
+            .map(|a| AlertRow::of(a))
+            .collect(),
+        e,
+        page: Page::new(&app, "endpoints"),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "alerts.html")]
+struct Alerts {
+    page: Page,
+    total: usize,
+    selects: Vec<Select>,
+    filtered: bool,
+    rows: Vec<AlertRow>,
+    next: Option<String>,
+}
+
+pub(super) async fn alerts(State(app): Shared, Query(f): Query<AlertFilter>) -> Response {
+    let found = f.page(&app.views.alerts.load().alerts);
+    let kinds = [
+        "enumeration",
+        "scan",
+        "scraping",
+        "credential",
+        "volume",
+        "exfiltration",
+        "authorization",
+        "source",
+        "shadow",
+        "deprecated",
+        "sensor",
+    ];
+    let selects = vec![
+        Select::new(
+            "Status",
+            "status",
+            &f.status,
+            "any",
+            &["open", "acknowledged", "resolved"],
+        ),
+        Select::new("Kind", "kind", &f.kind, "any", &kinds),
+        Select::new(
+            "Severity",
+            "severity",
+            &f.severity,
+            "any",
+            &["critical", "high", "medium", "low", "info"],
+        ),
+    ];
+    let parts = [
+        ("status", &f.status),
+        ("kind", &f.kind),
+        ("severity", &f.severity),
+    ];
+    show(&Alerts {
+        total: found.total,
+        selects,
+        filtered: f.is_set(),
+        rows: found.items.iter().map(|a| AlertRow::of(a)).collect(),
+        next: found.next.map(|c| link("/alerts", &parts, &c)),
+        page: Page::new(&app, "alerts"),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "alert.html")]
+struct AlertPage<'a> {
+    page: Page,
+    a: &'a Alert,
+    severity: String,
+    status: &'static str,
+    chart: String,
+    series: Vec<(String, String, String)>,
+    facts: Vec<(&'static str, String)>,
+    others: Vec<AlertRow>,
+}
+
+pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Response {
+    let all = app.views.alerts.load();
+    let Some(a) = all.alerts.iter().find(|a| a.id == id) else {
+        return missing(&app, "There is no such alert");
+    };
+    let principal = a.principal.clone().unwrap_or_default();
+    let likely = if a.log10_p < 0.0 {
+        format!("1 in 10^{:.0}", -a.log10_p)
+    } else {
+        "–".into()
+    };
+    let number = |v: f64| {
+        if a.observed > 0.0 {
+            format!("{v:.1}")
+        } else {
+            "–".into()
+        }
+    };
+    let facts = vec![
+        ("Expected", number(a.expected)),
+        ("Seen", number(a.observed)),
+        ("By chance", likely),
+        ("Identity", principal.identity.unwrap_or_else(|| "–".into())),
+        ("Client", principal.client.unwrap_or_else(|| "–".into())),
+        ("Endpoint", a.endpoint.clone().unwrap_or_else(|| "–".into())),
+        ("Since", a.since.to_string()),
+        ("Until", a.until.to_string()),
+        ("Occurrences", a.occurrences.to_string()),
+        ("Detector", a.detector.clone()),
+        (
+            "OWASP",
+            if a.owasp.is_empty() {
+                "–".into()
+            } else {
+                a.owasp.clone()
+            },
+        ),
+    ];
+    let related = |o: &&std::sync::Arc<Alert>| {
+        o.id != a.id
+            && ((a.principal.is_some() && o.principal == a.principal)
+                || (a.endpoint.is_some() && o.endpoint == a.endpoint))
+    };
+    show(&AlertPage {
+        severity: severity(a),
+        status: status(a.status),
+        chart: chart::band(
+            &a.series,
+            &format!("Expected {:.0}, seen {:.0}", a.expected, a.observed),
+        ),
+        series: a
+            .series
+            .iter()
+            .map(|p| {
+                (
+                    p.at.to_string(),
+                    format!("{:.1}", p.expected),
+                    format!("{:.0}", p.observed),
+                )
+            })
+            .collect(),
+        facts,
+        others: all
+            .alerts
+            .iter()
+            .filter(related)
+            .take(12)
+            .map(|o| AlertRow::of(o))
+            .collect(),
+        a,
+        page: Page::new(&app, "alerts"),
+    })
+}
+
+#[derive(Deserialize)]
+pub(super) struct StatusForm {
+    csrf: String,
+    status: String,
+    #[serde(default)]
+    note: String,
+}
+
+pub(super) async fn set_status(
+    State(app): Shared,
+    Path(id): Path<String>,
+    Form(form): Form<StatusForm>,
+) -> Response {
+    if !guard::same_token(&app, &form.csrf) {
+        return failed(
+            &app,
+            StatusCode::FORBIDDEN,
+            "This form is from before a restart",
+            "Load the page again and send it once more.",
+        );
+    }
+    let Some(status) = parse_status(&form.status) else {
+        return failed(
+            &app,
+            StatusCode::BAD_REQUEST,
+            "No such status",
+            "It is open, acknowledged or resolved.",
+        );
+    };
+    match api::change(&app, id.clone(), status, "web", Some(form.note)).await {
+        Ok(_) => Redirect::to(&format!(
+            "/alerts/{}",
+            percent_encoding::utf8_percent_encode(&id, percent_encoding::NON_ALPHANUMERIC)
+        ))
+        .into_response(),
+        Err((code, why)) => failed(&app, code, "The alert was not changed", &why),
+    }
+}
+
+struct StageRow {
+    name: &'static str,
+    numbers: Vec<u64>,
+    reasons: String,
+}
+
+#[derive(Template)]
+#[template(path = "sensor.html")]
+struct Sensor {
+    page: Page,
+    balanced: bool,
+    picture: String,
+    stages: Vec<StageRow>,
+    sources: Vec<SourceView>,
+    facts: Vec<(&'static str, String)>,
+}
+
+pub(super) async fn sensor(State(app): Shared) -> Response {
+    let s = app.views.sensor.load();
+    let row = |name: &'static str| {
+        let stage = s.ledger.stages.get(name)?;
+        let sum = |c: &crate::sensor::Counters| c.values().sum::<u64>();
+        let numbers = vec![
+            stage.received,
+            stage.analysed,
+            sum(&stage.ignored),
+            sum(&stage.malformed),
+            sum(&stage.shed),
+            stage.pending,
+        ];
+        let all = stage
+            .ignored
+            .iter()
+            .chain(&stage.malformed)
+            .chain(&stage.shed);
+        let reasons = all
+            .map(|(reason, n)| format!("{reason} {n}"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        Some(StageRow {
+            name,
+            numbers,
+            reasons,
+        })
+    };
+    let time = |t: Timestamp| {
+        if t > Timestamp::MIN {
+            t.to_string()
+        } else {
+            "–".into()
+        }
+    };
+    let facts = vec![
+        ("Workers", s.workers.to_string()),
+        ("Flows followed", s.flows.to_string()),
+        ("Flows put out by the budget", s.flows_evicted.to_string()),
+        ("Held for reassembly", format!("{} bytes", s.buffered_bytes)),
+        ("Exchanges", s.exchanges.to_string()),
+        ("Packet time", time(s.at)),
+        ("Last frame", time(s.last_frame_wall)),
+        ("Started", time(s.started_wall)),
+    ];
+    show(&Sensor {
+        balanced: s.ledger.balanced(),
+        picture: chart::flow(&s.ledger),
+        stages: ["frame", "segment", "message", "exchange", "alert"]
+            .into_iter()
+            .filter_map(row)
+            .collect(),
+        sources: s.sources.clone(),
+        facts,
+        page: Page::new(&app, "sensor"),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    page: Page,
+    title: &'a str,
+    text: &'a str,
+}
+
+fn failed(app: &App, code: StatusCode, title: &str, text: &str) -> Response {
+    (
+        code,
+        show(&ErrorPage {
+            page: Page::new(app, ""),
+            title,
+            text,
+        }),
+    )
+        .into_response()
+}
+
+fn missing(app: &App, title: &str) -> Response {
+    failed(
+        app,
+        StatusCode::NOT_FOUND,
+        title,
+        "It may have been merged into another, or put out by the budget.",
+    )
+}
+
+pub(super) async fn not_found(State(app): Shared, headers: axum::http::HeaderMap) -> Response {
+    let html = headers
+        .get(header::ACCEPT)
+        .and_then(|a| a.to_str().ok())
+        .is_some_and(|a| a.contains("text/html"));
+    if html {
+        missing(&app, "There is no such page")
+    } else {
+        api::problem(StatusCode::NOT_FOUND, "there is no such path")
+    }
+}

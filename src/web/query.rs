@@ -1,0 +1,182 @@
+//! Filters, order and paging of lists: one meaning for pages and API.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::alert::{Alert, Status};
+use crate::catalog::{Documentation, EndpointView, Kind, Life};
+
+pub(super) const PAGE: usize = 100;
+const MAX_PAGE: usize = 1_000;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct EndpointFilter {
+    /// Part of path or host, without case.
+    pub(super) q: String,
+    pub(super) host: String,
+    pub(super) method: String,
+    /// `documented`, `shadow`, `unreviewed`.
+    pub(super) documentation: String,
+    /// `candidate`, `new`, `active`, `dormant`.
+    pub(super) life: String,
+    /// `deprecated`, `zombie`.
+    pub(super) flag: String,
+    /// `requests` (default), `path`, `errors`, `last`.
+    pub(super) sort: String,
+    pub(super) cursor: String,
+    pub(super) limit: Option<usize>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct AlertFilter {
+    pub(super) status: String,
+    pub(super) kind: String,
+    pub(super) severity: String,
+    pub(super) cursor: String,
+    pub(super) limit: Option<usize>,
+}
+
+/// One page, and where the next begins.
+pub(super) struct Page<T> {
+    pub(super) items: Vec<Arc<T>>,
+    pub(super) next: Option<String>,
+    pub(super) total: usize,
+}
+
+impl EndpointFilter {
+    pub(super) fn is_set(&self) -> bool {
+        [
+            &self.q,
+            &self.host,
+            &self.method,
+            &self.documentation,
+            &self.life,
+            &self.flag,
+        ]
+        .iter()
+        .any(|f| !f.is_empty())
+    }
+
+    fn matches(&self, e: &EndpointView, needle: &str) -> bool {
+        let is =
+            |filter: &str, value: &str| filter.is_empty() || filter.eq_ignore_ascii_case(value);
+        let shown = e.kind != Kind::Static || !needle.is_empty();
+        let text = needle.is_empty()
+            || e.template.to_lowercase().contains(needle)
+            || e.host.contains(needle);
+        let flag = match self.flag.as_str() {
+            "deprecated" => e.deprecated,
+            "zombie" => e.zombie,
+            _ => true,
+        };
+        shown
+            && text
+            && flag
+            && is(&self.host, &e.host)
+            && is(&self.method, &e.method)
+            && is(&self.documentation, documentation(e.documentation))
+            && is(&self.life, life(e.life))
+    }
+
+    pub(super) fn page(&self, all: &[Arc<EndpointView>]) -> Page<EndpointView> {
+        let needle = self.q.trim().to_lowercase();
+        let mut found: Vec<&Arc<EndpointView>> =
+            all.iter().filter(|e| self.matches(e, &needle)).collect();
+        // `all` is sorted by host, path and method; these sorts are stable.
+        match self.sort.as_str() {
+            "path" => {}
+            "errors" => found.sort_by_key(|e| std::cmp::Reverse(e.by_class[4] + e.by_class[5])),
+            "last" => found.sort_by_key(|e| std::cmp::Reverse(e.last_seen)),
+            _ => found.sort_by_key(|e| std::cmp::Reverse(e.requests)),
+        }
+        cut(&found, &self.cursor, self.limit, |e| &e.key)
+    }
+}
+
+impl AlertFilter {
+    pub(super) fn is_set(&self) -> bool {
+        [&self.status, &self.kind, &self.severity]
+            .iter()
+            .any(|f| !f.is_empty())
+    }
+
+    pub(super) fn page(&self, all: &[Arc<Alert>]) -> Page<Alert> {
+        let is =
+            |filter: &str, value: &str| filter.is_empty() || filter.eq_ignore_ascii_case(value);
+        let wanted = |a: &&Arc<Alert>| {
+            is(&self.status, status(a.status))
+                && is(&self.kind, &a.kind)
+                && is(&self.severity, &severity(a))
+        };
+        let found: Vec<&Arc<Alert>> = all.iter().filter(wanted).collect();
+        cut(&found, &self.cursor, self.limit, |a| &a.id)
+    }
+}
+
+/// The page behind the item that the cursor names; from the start where it is gone.
+fn cut<T>(
+    found: &[&Arc<T>],
+    cursor: &str,
+    limit: Option<usize>,
+    key: impl Fn(&T) -> &String,
+) -> Page<T> {
+    let start = if cursor.is_empty() {
+        0
+    } else {
+        found
+            .iter()
+            .position(|x| key(x) == cursor)
+            .map_or(0, |at| at + 1)
+    };
+    let limit = limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    let end = (start + limit).min(found.len());
+    let items: Vec<Arc<T>> = found[start..end].iter().map(|x| Arc::clone(x)).collect();
+    let next = if end < found.len() {
+        items.last().map(|x| key(x).clone())
+    } else {
+        None
+    };
+    Page {
+        items,
+        next,
+        total: found.len(),
+    }
+}
+
+pub(super) fn documentation(d: Documentation) -> &'static str {
+    match d {
+        Documentation::Documented => "documented",
+        Documentation::Shadow => "shadow",
+        Documentation::Unreviewed => "unreviewed",
+    }
+}
+
+pub(super) fn life(l: Life) -> &'static str {
+    match l {
+        Life::Candidate => "candidate",
+        Life::New => "new",
+        Life::Active => "active",
+        Life::Dormant => "dormant",
+    }
+}
+
+pub(super) fn status(s: Status) -> &'static str {
+    match s {
+        Status::Open => "open",
+        Status::Acknowledged => "acknowledged",
+        Status::Resolved => "resolved",
+    }
+}
+
+pub(super) fn parse_status(text: &str) -> Option<Status> {
+    [Status::Open, Status::Acknowledged, Status::Resolved]
+        .into_iter()
+        .find(|s| status(*s) == text)
+}
+
+pub(super) fn severity(a: &Alert) -> String {
+    format!("{:?}", a.severity).to_lowercase()
+}

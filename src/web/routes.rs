@@ -1,0 +1,117 @@
+//! All routes, and the state that they share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use tokio::sync::mpsc;
+
+use super::{Command, Settings, Views, api, guard, live, openapi, pages};
+use crate::telemetry;
+
+const CSS: &str = include_str!("../../dashboards/assets/app.css");
+const JS: &str = include_str!("../../dashboards/assets/app.js");
+const ICON: &str = include_str!("../../dashboards/assets/icon.svg");
+
+pub(super) struct App {
+    pub(super) views: Arc<Views>,
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) settings: Settings,
+    /// Made anew at each start: forms of an older page must be loaded again.
+    pub(super) csrf: String,
+    pub(super) clients: AtomicUsize,
+}
+
+pub(super) type Shared = State<Arc<App>>;
+
+/// Paths of the JSON API with their methods: the router and its OpenAPI document are both made
+/// from it, so that neither can lack what the other has.
+pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<App>>)> {
+    vec![
+        ("/api/v1/endpoints", "get", get(api::endpoints)),
+        ("/api/v1/endpoints/{key}", "get", get(api::endpoint)),
+        ("/api/v1/alerts", "get", get(api::alerts)),
+        ("/api/v1/alerts/{id}", "get", get(api::alert)),
+        ("/api/v1/alerts/{id}/status", "post", post(api::set_status)),
+        ("/api/v1/sensor", "get", get(api::sensor)),
+        ("/api/v1/specs", "get", get(api::specs)),
+        ("/api/v1/openapi.json", "get", get(openapi::document)),
+    ]
+}
+
+/// Pages, API, live stream, metrics.
+pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Settings) -> Router {
+    let app = Arc::new(App {
+        views,
+        commands,
+        settings,
+        csrf: guard::token(),
+        clients: AtomicUsize::new(0),
+    });
+    let mut router = Router::new()
+        .route("/", get(pages::overview))
+        .route("/endpoints", get(pages::endpoints))
+        .route("/endpoints/{key}", get(pages::endpoint))
+        .route("/alerts", get(pages::alerts))
+        .route("/alerts/{id}", get(pages::alert))
+        .route("/alerts/{id}/status", post(pages::set_status))
+        .route("/sensor", get(pages::sensor))
+        .route("/live", get(live::stream))
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route(
+            "/assets/app.css",
+            get(|| asset("text/css; charset=utf-8", CSS)),
+        )
+        .route(
+            "/assets/app.js",
+            get(|| asset("text/javascript; charset=utf-8", JS)),
+        )
+        .route("/assets/icon.svg", get(|| asset("image/svg+xml", ICON)));
+    for (path, _, handler) in api_routes() {
+        router = router.route(path, handler);
+    }
+    router
+        .fallback(pages::not_found)
+        .layer(axum::middleware::from_fn_with_state(
+            app.clone(),
+            guard::check,
+        ))
+        .with_state(app)
+}
+
+/// Changes with the assets: a new build is never shown with old styles.
+pub(super) fn asset_version() -> String {
+    format!(
+        "{:08x}",
+        crc32fast::hash(CSS.as_bytes()) ^ crc32fast::hash(JS.as_bytes())
+    )
+}
+
+async fn asset(kind: &'static str, text: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+    ];
+    (headers, text).into_response()
+}
+
+async fn metrics(State(app): Shared) -> Response {
+    match telemetry::render(&app.views) {
+        Ok(text) => ([(header::CONTENT_TYPE, telemetry::CONTENT_TYPE)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn ready(State(app): Shared) -> Response {
+    if app.views.ready.load(Ordering::Relaxed) {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response()
+    }
+}
