@@ -53,6 +53,8 @@ pub struct Sensor {
     pub max_flows: usize,
     pub max_buffered: ByteSize,
     pub idle_timeout: Span,
+    /// Where every exchange is appended as a JSON line; nowhere where it is empty.
+    pub exchanges: PathBuf,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -130,6 +132,7 @@ impl Default for Sensor {
             max_flows: 1_000_000,
             max_buffered: ByteSize(256 << 20),
             idle_timeout: Span(Duration::from_secs(900)),
+            exchanges: PathBuf::new(),
         }
     }
 }

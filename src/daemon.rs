@@ -5,6 +5,7 @@
 //! interfaces), then threads. Order of ending: sources, workers, analysis, checkpoint, store, sinks.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -214,7 +215,7 @@ impl Daemon {
         let views = Arc::new(Views::default());
         let pool = Pool::start(setup.sources, &setup.sensor);
         let (done, ended) = tokio::sync::oneshot::channel();
-        let analyst = Analyst::new(
+        let mut analyst = Analyst::new(
             analysis,
             pool,
             store.clone(),
@@ -223,6 +224,16 @@ impl Daemon {
             setup.sensor.workers,
             config.store.checkpoint_every.0,
         );
+        if !config.sensor.exchanges.as_os_str().is_empty() {
+            let path = &config.sensor.exchanges;
+            let file = std::fs::OpenOptions::new()
+                .append(true)
+                .create(true)
+                .mode(0o600)
+                .open(path);
+            analyst = analyst
+                .with_lines(file.with_context(|| format!("sensor.exchanges: {}", path.display()))?);
+        }
         let specs = setup.specs;
         let analyst = std::thread::spawn(move || {
             analyst.run(specs, notices, &inbox);

@@ -178,7 +178,7 @@ impl FlowKey {
     /// Seeded, the same for both directions: spreads flows over shards and orders their records.
     pub fn hash(&self, seed: u64) -> u64 {
         let fold = |h: u64, v: u64| {
-            let wide = u128::from(h ^ v) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835_u128;
+            let wide = u128::from(h ^ v) * 0xf39c_c060_5ced_c835_u128;
             (wide as u64) ^ ((wide >> 64) as u64)
         };
         let ports =

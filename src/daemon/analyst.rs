@@ -1,6 +1,8 @@
 //! The analysis thread: the single writer of inventory, baselines and alerts. Takes the workers'
 //! reports in one total order, and everybody else's wishes between them.
 
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,7 +13,8 @@ use crate::alert::delivery::Sink;
 use crate::analysis::Analysis;
 use crate::catalog::spec::SpecSet;
 use crate::detect::Severity;
-use crate::sensor::{Counts, Merger, Pool, Report, SourceStatus, Stage, Status};
+use crate::exchange::write_line;
+use crate::sensor::{Counts, Merger, Pool, Record, Report, SourceStatus, Stage, Status};
 use crate::store::Store;
 use crate::time::Timestamp;
 use crate::web::{Command, Live, SensorView, SourceView, Views};
@@ -52,6 +55,8 @@ pub(super) struct Analyst {
     known_drops: u64,
     known_panics: u64,
     trouble: bool,
+    /// Every exchange as a line, where the config asks for it.
+    lines: Option<BufWriter<File>>,
 }
 
 impl Analyst {
@@ -85,7 +90,14 @@ impl Analyst {
             known_drops: 0,
             known_panics: 0,
             trouble: false,
+            lines: None,
         }
+    }
+
+    /// Appends every exchange to this file, too.
+    pub(super) fn with_lines(mut self, file: File) -> Self {
+        self.lines = Some(BufWriter::new(file));
+        self
     }
 
     pub(super) fn run(mut self, specs: SpecSet, notices: Vec<String>, inbox: &Receiver<Message>) {
@@ -140,11 +152,8 @@ impl Analyst {
 
     /// What is left in the merger, the last alerts, the last checkpoint.
     fn end(&mut self, inbox: &Receiver<Message>, raised: &mut Vec<Alert>) {
-        for record in self.merger.finish() {
-            self.analysed += 1;
-            self.analysis
-                .apply(record.order.at, &record.exchange, raised);
-        }
+        let rest = self.merger.finish();
+        self.apply(rest, raised);
         self.record(raised);
         let deadline = Instant::now() + Duration::from_secs(1);
         while self.in_flight > 0 {
@@ -162,11 +171,8 @@ impl Analyst {
         self.finished += usize::from(report.finished);
         self.merger
             .add(report.worker, &mut report.records, report.watermark);
-        for record in self.merger.ready() {
-            self.analysed += 1;
-            self.analysis
-                .apply(record.order.at, &record.exchange, raised);
-        }
+        let ready = self.merger.ready();
+        self.apply(ready, raised);
         let now = self.merger.watermark();
         if now > Timestamp::MIN && now < Timestamp::MAX {
             self.analysis.advance(now, raised);
@@ -175,6 +181,25 @@ impl Analyst {
                 self.settled = now;
                 self.analysis.settle(raised);
             }
+        }
+    }
+
+    fn apply(&mut self, records: Vec<Record>, raised: &mut Vec<Alert>) {
+        let mut text = Vec::new();
+        for record in records {
+            self.analysed += 1;
+            if self.lines.is_some() {
+                write_line(&record.exchange, &mut text);
+            }
+            self.analysis
+                .apply(record.order.at, &record.exchange, raised);
+        }
+        let written = self.lines.as_mut().map_or(Ok(()), |out| {
+            out.write_all(&text).and_then(|()| out.flush())
+        });
+        if let Err(e) = written {
+            tracing::error!("exchanges are no longer written: {e}");
+            self.lines = None;
         }
     }
 

@@ -87,7 +87,7 @@ fn health(s: &SensorView) -> (&'static str, String) {
     (
         "good",
         if live.is_empty() {
-            "Whole".into()
+            "Nothing lost".into()
         } else {
             "Live".into()
         },
