@@ -48,8 +48,8 @@ impl Network {
               ip -n ${n%:*} link set ${n#*:} arp off up
             done
             tc -n atap-s qdisc add dev s0 clsact
-            tc -n atap-s filter add dev s0 ingress matchall action mirred egress mirror dev m0
-            tc -n atap-s filter add dev s0 egress matchall action mirred egress mirror dev m0",
+            tc -n atap-s filter add dev s0 ingress protocol all u32 match u32 0 0 action mirred egress mirror dev m0
+            tc -n atap-s filter add dev s0 egress protocol all u32 match u32 0 0 action mirred egress mirror dev m0",
         )?;
         Ok(Self {
             processes: Vec::new(),
