@@ -1,6 +1,6 @@
 //! Baselines, tests and scores: who does what the past does not explain.
 //!
-//! Sans-IO and deterministic; time is packet time. Detectors read the catalogue's [`Access`] with
+//! Sans-IO and deterministic; time is packet time. Detectors read the catalogue's `Access` with
 //! the exchange and answer with a [`Verdict`]. One number is set by a person, the false alarms a
 //! week one will bear; each detector's bar follows from it.
 

@@ -2,7 +2,7 @@
 //!
 //! Sans-IO: fed by the flow table through [`Stream`](crate::flow::Stream). Protocols are told by
 //! content, on any port. Heads are read by httparse, and by a lenient reader of our own where
-//! servers take what httparse refuses; framing is ours. Pairing never guesses: see [`pairing`].
+//! servers take what httparse refuses; framing is ours. Pairing never guesses: see `pairing`.
 
 use crate::exchange::Exchange;
 use crate::observe::Observer;

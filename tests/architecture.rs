@@ -1,5 +1,6 @@
 //! Data flows one way: a room uses the types of the rooms before it and knows nothing of those
 //! after it. Paths are read with syn, not with a search for text.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

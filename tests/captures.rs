@@ -1,5 +1,6 @@
 //! Real captures: whatever is in a file, the ledger balances, nothing panics, and the number of
 //! workers changes nothing. Skipped, loudly, where `../shared` is absent.
+#![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,6 @@
 //! Bad input: one clear line that says what is wrong, where, and the mend, with the exit code of
 //! the contract (0 done, 1 failed or partly read, 2 wrong use).
+#![allow(clippy::unwrap_used)]
 
 use std::io::Write;
 use std::path::Path;

@@ -1,4 +1,5 @@
 //! At least once: receivers that fail, hang and restart, and a process that is killed.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 use std::path::Path;

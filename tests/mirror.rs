@@ -4,6 +4,7 @@
 //!
 //! Needs root, iproute2, nginx and curl. Without root it is skipped, loudly; where
 //! `APITAP_NEED_NETNS` is set (CI), it fails instead.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::path::Path;

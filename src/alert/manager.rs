@@ -218,9 +218,7 @@ impl Manager {
             self.make_room();
             return Some(new);
         };
-        let Some(known) = self.alerts.get_mut(id).map(Arc::make_mut) else {
-            return None;
-        };
+        let known = self.alerts.get_mut(id).map(Arc::make_mut)?;
         let worse = new.severity > known.severity || new.score >= 2.0 * known.score.max(1.0);
         known.occurrences += 1;
         let told = self.told.entry(known.id.clone()).or_insert(1);

@@ -35,8 +35,8 @@ struct Scope {
 /// Path templates of one document.
 #[derive(Clone, Debug, Default)]
 struct Node {
-    words: BTreeMap<String, Node>,
-    param: Option<(String, Box<Node>)>,
+    words: BTreeMap<String, Self>,
+    param: Option<(String, Box<Self>)>,
     operations: BTreeMap<String, Operation>,
 }
 

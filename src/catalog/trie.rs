@@ -240,15 +240,14 @@ impl Trie {
     /// node small.
     pub(super) fn to_fold(&self, at: NodeId, early: bool) -> Option<(Vec<NodeId>, String)> {
         let node = self.node(at);
-        let children: Vec<NodeId> = node
+        let values = node
             .words
             .values()
             .copied()
-            .filter(|id| self.may_be_value(*id))
-            .collect();
-        let (interior, leaves): (Vec<NodeId>, Vec<NodeId>) = children
-            .into_iter()
-            .partition(|id| !self.node(*id).words.is_empty() || self.node(*id).param.is_some());
+            .filter(|id| self.may_be_value(*id));
+        let inner =
+            |id: &NodeId| !self.node(*id).words.is_empty() || self.node(*id).param.is_some();
+        let (interior, leaves): (Vec<NodeId>, Vec<NodeId>) = values.partition(inner);
         let alike = self.alike(&interior);
         let open_words = node
             .param

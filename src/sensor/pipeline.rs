@@ -423,7 +423,7 @@ impl SourceThread {
         self.spread.flush();
         if running.fetch_sub(1, Ordering::AcqRel) == 1 {
             let last = self.handle.sources().iter().map(|s| s.now).max();
-            self.spread.end(last.unwrap_or(intake.now()));
+            self.spread.end(last.unwrap_or_else(|| intake.now()));
             self.publish(
                 &intake,
                 last_frame,

@@ -1,0 +1,68 @@
+# Two commands do all the set-up on a fresh Debian or Ubuntu that has Rust: `make demo`, `make test`.
+
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+CARGO ?= cargo
+SHARED ?= ../shared
+
+.PHONY: demo test check-demo deps deps-test bench bench-templating bench-detection bench-captures browser lint deny install clean
+
+demo: deps                ## three days of composed traffic, then live attacks; UI on 127.0.0.1:8650
+	$(CARGO) run --release --locked -- demo
+
+check-demo: deps          ## the same traffic at once, as a summary
+	$(CARGO) run --release --locked -- demo --once
+
+test: deps-test           ## all tests; those that need root or ../shared say so where they are skipped
+	$(CARGO) test --locked
+	$(MAKE) browser
+
+browser: deps-test        ## the demo in real Chromium
+	$(CARGO) build --locked
+	cd tests/browser && npm ci --no-audit --no-fund && APITAP=$(CURDIR)/target/debug/apitap npm test
+
+# libpcap is all that the program needs beside Rust and a C compiler.
+deps:
+	@dpkg -s libpcap-dev gcc >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq libpcap-dev gcc; }
+
+TEST_PACKAGES := libpcap-dev gcc nginx-light curl iproute2 chromium
+deps-test:
+	@dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $(TEST_PACKAGES); }
+	@command -v npm >/dev/null || $(SUDO) apt-get install -y -qq nodejs npm
+
+lint:                     ## formatting, clippy, docs
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+
+deny:                     ## licences, sources, bans; advisories where their database can be had
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny check licenses bans sources
+	@if $(CARGO) deny fetch db; then $(CARGO) deny check advisories; else echo "NOTE: advisories NOT checked: their database cannot be fetched from here"; fi
+
+bench: deps               ## speed beside the floor and the peers that are installed
+	$(CARGO) build --release --locked
+	benches/run.sh
+
+bench-captures:           ## recall and precision against the Wireshark oracles
+	$(CARGO) build --release --locked
+	python3 $(SHARED)/captures/score.py $(SHARED)/captures -j2 --cmd '$(CURDIR)/target/release/apitap read {file} --no-mask --format exchanges' | tail -36
+
+bench-templating:         ## path templates on real APIs
+	$(CARGO) build --release --locked
+	python3 $(SHARED)/templating/score.py $(SHARED)/templating --cmd '$(CURDIR)/target/release/apitap analyze {file} --format assignments'
+
+bench-detection:          ## labelled attacks; SEEDS and SCALE may be set
+	$(CARGO) build --release --locked
+	benches/detection.sh
+
+install: deps             ## program, unit, man page, sample config
+	$(CARGO) build --release --locked
+	$(SUDO) install -Dm755 target/release/apitap /usr/bin/apitap
+	$(SUDO) install -Dm644 systemd/apitap.service /usr/lib/systemd/system/apitap.service
+	$(SUDO) install -Dm644 systemd/apitap.sysusers /usr/lib/sysusers.d/apitap.conf
+	$(SUDO) install -Dm644 systemd/apitap.tmpfiles /usr/lib/tmpfiles.d/apitap.conf
+	[ -e /etc/apitap/apitap.toml ] || $(SUDO) install -Dm640 systemd/apitap.toml /etc/apitap/apitap.toml
+	target/release/apitap generate man | $(SUDO) install -Dm644 /dev/stdin /usr/share/man/man1/apitap.1
+
+clean:
+	$(CARGO) clean
