@@ -1,26 +1,34 @@
 //! Baselines, tests and scores: who does what the past does not explain.
 //!
-//! Sans-IO and deterministic; time is packet time. Detectors read the catalogue's `Access` with
+//! Sans-IO and deterministic; time is packet time. Detectors read the catalogue's [`Access`] with
 //! the exchange and answer with a [`Verdict`]. One number is set by a person, the false alarms a
 //! week one will bear; each detector's bar follows from it.
 
-use std::time::Duration;
-
 mod budget;
-mod detectors;
-mod stats;
-mod tally;
+mod counter;
+mod credential;
+mod distinct;
+mod enumeration;
+mod exfiltration;
+mod principals;
+mod scan;
+mod scraping;
+mod tail;
+mod verdict;
 mod volume;
 
 #[cfg(test)]
 mod tests;
 
-pub use detectors::Detect;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::EndpointId;
+use crate::catalog::{Access, Change, EndpointId, RestoreError};
+use crate::exchange::Exchange;
 use crate::time::Timestamp;
+use counter::{Crowd, Entry};
+use principals::Table;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -109,6 +117,253 @@ impl Default for Settings {
             false_alarms_per_week: 1.0,
             learning: Duration::from_secs(86_400),
             max_principals: 100_000,
+        }
+    }
+}
+
+/// A kind of thing that is counted for each principal: one detector. What it is and what it
+/// says stands with the detector; how it is judged is the same for all.
+struct Watch {
+    detector: &'static str,
+    kind: VerdictKind,
+    owasp: &'static str,
+    /// What the counts are of, in the plural.
+    unit: &'static str,
+    /// At the bar; twice as unlikely in log10 is one step more.
+    severity: Severity,
+    names_endpoint: bool,
+    /// A stranger is no surprise where strangers did as much before: crawlers change addresses.
+    precedent: bool,
+    pick: fn(&Look<'_>) -> Option<Item>,
+}
+
+/// One exchange as the detectors see it.
+struct Look<'a> {
+    access: &'a Access,
+    x: &'a Exchange,
+    /// An object that this principal is not known to have asked for before.
+    novel: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Item {
+    Each,
+    /// Counts for as many.
+    Many(f64),
+    /// Counted once a window.
+    Distinct(u64),
+}
+
+/// The order is part of the saved form: new ones go last, with a new `SAVED`.
+static WATCHES: [&Watch; 8] = [
+    &volume::WATCH,
+    &enumeration::OBJECTS,
+    &enumeration::NOVEL,
+    &enumeration::MISSES,
+    &scan::WATCH,
+    &scraping::WATCH,
+    &credential::WATCH,
+    &exfiltration::WATCH,
+];
+
+/// Packet time, taken apart once an exchange.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    nanos: i64,
+    secs: i64,
+    hour: i64,
+    of_day: usize,
+    weekend: bool,
+    /// Baselines are worth something: scores are collected.
+    scoring: bool,
+    /// Learning is over.
+    ringing: bool,
+}
+
+/// All detectors.
+pub struct Detect {
+    settings: Settings,
+    state: State,
+}
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    /// Nanoseconds of the first exchange, and of the latest so far.
+    started: Option<i64>,
+    now: i64,
+    principals: Table,
+    crowds: Vec<Crowd>,
+    nodes: enumeration::Nodes,
+    endpoints: volume::Endpoints,
+}
+
+/// Some 146 years from the epoch, in nanoseconds.
+const FAR: i64 = i64::MAX / 2;
+/// First byte of the saved form; another one is refused.
+const SAVED: u8 = 1;
+
+impl Detect {
+    pub fn new(settings: Settings) -> Self {
+        let state = State {
+            started: None,
+            now: i64::MIN,
+            principals: Table::new(settings.max_principals),
+            crowds: vec![Crowd::default(); WATCHES.len()],
+            nodes: enumeration::Nodes::default(),
+            endpoints: volume::Endpoints::default(),
+        };
+        Self { settings, state }
+    }
+
+    /// Takes one exchange with what the catalogue made of it, in total order.
+    pub fn apply(&mut self, access: &Access, x: &Exchange, out: &mut Vec<Verdict>) {
+        // A request that was not seen says nothing of what was asked.
+        if x.method.is_none() {
+            return;
+        }
+        let at = self.clock(x);
+        let share = self.settings.false_alarms_per_week.max(0.0) / budget::FAMILIES;
+        let state = &mut self.state;
+        let who = state.principals.of(x);
+        who.presence.turn(&at, &mut state.crowds);
+        let novel = who.known.novel(access);
+        let look = Look { access, x, novel };
+        let place = who.nameless().then_some(access.endpoint);
+        let mut hits = Vec::new();
+        who.counters.resize_with(WATCHES.len(), || None);
+        for ((watch, crowd), counter) in
+            WATCHES.iter().zip(&mut state.crowds).zip(&mut who.counters)
+        {
+            let Some(item) = (watch.pick)(&look) else {
+                continue;
+            };
+            let endpoint = access.endpoint.filter(|_| watch.names_endpoint);
+            // Three lengths, new and known; enumeration spends a quarter each on ids, new ids,
+            // misses and rows.
+            let cells = if watch.kind == VerdictKind::Enumeration {
+                24.0
+            } else {
+                6.0
+            };
+            let entry = Entry {
+                item,
+                endpoint,
+                place: place.filter(|_| watch.precedent),
+                per_week: share / cells,
+            };
+            let counter = counter.get_or_insert_default();
+            let hit = counter.add(entry, &at, &who.presence, crowd, || verdict::sample(x));
+            hits.extend(hit.map(|hit| (*watch, hit)));
+        }
+        out.extend(
+            hits.into_iter()
+                .map(|(watch, hit)| verdict::count(watch, hit, who, &at)),
+        );
+        let mark = who.mark();
+        let [alone, together] =
+            state
+                .nodes
+                .visit(&mut who.walks, mark, access, x, &at, share / 8.0);
+        out.extend(
+            alone.map(|found| verdict::row(found, Some(who.principal()), access.endpoint, x, &at)),
+        );
+        if who.walks.over(&at) || who.counters.iter().flatten().any(|c| c.over(&at)) {
+            who.counters.iter_mut().flatten().for_each(|c| c.told());
+        }
+        out.extend(together.map(|found| verdict::row(found, None, access.endpoint, x, &at)));
+        let Some(endpoint) = access.endpoint.filter(|_| access.confirmed) else {
+            return;
+        };
+        let failed = credential::failed(access, x);
+        let [requests, failures] = state.endpoints.request(endpoint, failed, &at, share / 4.0);
+        out.extend(requests.map(|surge| verdict::surge(surge, false, endpoint, x, &at)));
+        out.extend(failures.map(|surge| verdict::surge(surge, true, endpoint, x, &at)));
+    }
+
+    /// Detector state follows the inventory: what was kept for a merged endpoint is added.
+    pub fn change(&mut self, change: &Change) {
+        let state = &mut self.state;
+        match change {
+            Change::Merged { from, into } => {
+                state.endpoints.merged(*from, *into);
+                state.crowds.iter_mut().for_each(|c| c.merged(*from, *into));
+                let counters = state
+                    .principals
+                    .iter_mut()
+                    .flat_map(|who| who.counters.iter_mut().flatten());
+                counters.for_each(|c| c.merged(*from, *into));
+            }
+            Change::NodeMerged { from, into } => {
+                state.nodes.merged(*from, *into);
+                state
+                    .principals
+                    .iter_mut()
+                    .for_each(|who| who.walks.merged(*from, *into));
+            }
+            Change::Evicted(endpoint) => {
+                state.endpoints.evicted(*endpoint);
+                state.crowds.iter_mut().for_each(|c| c.evicted(*endpoint));
+            }
+            Change::Found(_) => {}
+        }
+    }
+
+    /// Moves packet time on where no exchange does. Nothing here waits for silence: a window is
+    /// closed by the next exchange that it concerns, so ticks change no verdict.
+    pub fn tick(&mut self, _now: Timestamp, _out: &mut Vec<Verdict>) {}
+
+    pub fn save(&self) -> Vec<u8> {
+        // Fails only where a length is unknown, and every collection here knows its own.
+        postcard::to_extend(&self.state, vec![SAVED]).unwrap_or_default()
+    }
+
+    /// Takes back what `save` gave. Endpoints and nodes must have the ids they had then.
+    pub fn restore(settings: Settings, saved: &[u8]) -> Result<Self, RestoreError> {
+        let refused = |why: String| RestoreError {
+            what: "detection baselines",
+            why,
+        };
+        let body = match saved.split_first() {
+            Some((&SAVED, body)) => body,
+            Some((version, _)) => {
+                return Err(refused(format!(
+                    "version {version}, this program reads {SAVED}"
+                )));
+            }
+            None => return Err(refused("empty".into())),
+        };
+        let mut state: State = postcard::from_bytes(body).map_err(|e| refused(e.to_string()))?;
+        if !state.principals.sound() || state.crowds.len() != WATCHES.len() {
+            return Err(refused("inconsistent".into()));
+        }
+        state.principals = state.principals.restored(settings.max_principals);
+        Ok(Self { settings, state })
+    }
+
+    /// Principals followed now, and put out by the budget so far.
+    pub fn principals(&self) -> (usize, u64) {
+        (self.state.principals.len(), self.state.principals.evicted)
+    }
+
+    fn clock(&mut self, x: &Exchange) -> Clock {
+        // Within the order's lateness time may step back; windows must not.
+        // Forged time stamps stay where differences do not overflow.
+        let end = x.end.nanos().clamp(-FAR, FAR);
+        self.state.now = self.state.now.max(end);
+        let nanos = self.state.now;
+        let started = *self.state.started.get_or_insert(nanos);
+        let age = u128::try_from(nanos - started).unwrap_or(0);
+        let learning = self.settings.learning.as_nanos();
+        let secs = nanos.div_euclid(1_000_000_000);
+        let hour = secs.div_euclid(3_600);
+        Clock {
+            nanos,
+            secs,
+            hour,
+            of_day: hour.rem_euclid(24) as usize,
+            weekend: volume::weekend(secs),
+            scoring: age * 2 >= learning,
+            ringing: age >= learning,
         }
     }
 }

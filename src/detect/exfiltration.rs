@@ -1,0 +1,19 @@
+//! Exfiltration: how much one caller carries away.
+
+use super::{Item, Severity, VerdictKind, Watch};
+
+pub(super) const WATCH: Watch = Watch {
+    detector: "response-bytes",
+    kind: VerdictKind::Exfiltration,
+    owasp: "API6:2023",
+    unit: "KiB of responses",
+    severity: Severity::High,
+    names_endpoint: true,
+    precedent: true,
+    pick: |look| {
+        look.x
+            .response_bytes
+            .filter(|n| *n > 0)
+            .map(|n| Item::Many(n as f64 / 1024.0))
+    },
+};
