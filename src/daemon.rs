@@ -356,7 +356,7 @@ async fn web_server(
 }
 
 /// Parts that do not read start clean, loudly.
-fn restore(settings: analysis::Settings, recovered: Recovered) -> Analysis {
+pub(crate) fn restore(settings: analysis::Settings, recovered: Recovered) -> Analysis {
     let analysis::Settings {
         catalog,
         detect,

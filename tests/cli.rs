@@ -203,6 +203,24 @@ fn a_capture_goes_through_in_every_format() {
 }
 
 #[test]
+fn a_state_goes_on_where_it_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, state) = (
+        shop(dir.path()),
+        dir.path().join("state").display().to_string(),
+    );
+    let read = || {
+        let (code, text, err) = run(&["read", &file, "--state", &state, "--format", "inventory"]);
+        assert_eq!(code, 0, "{err}");
+        serde_json::from_str::<serde_json::Value>(text.lines().next().unwrap()).unwrap()
+    };
+    assert_eq!(
+        (read()["requests"].as_u64(), read()["requests"].as_u64()),
+        (Some(3), Some(6))
+    );
+}
+
+#[test]
 fn a_cut_capture_is_read_as_far_as_it_goes() {
     let dir = tempfile::tempdir().unwrap();
     let file = shop(dir.path());

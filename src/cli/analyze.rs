@@ -20,7 +20,7 @@ const SHOWN: u64 = 3;
 
 pub(super) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     let specs = input::specs_or_fail(&args.common.specs)?;
-    let mut analysis = Analysis::new(input::settings(&args.common)?);
+    let (mut analysis, store) = input::analysis(&args.common)?;
     let mut alerts = Vec::new();
     analysis.set_specs(specs, &mut alerts);
     let reader: Box<dyn BufRead> = if args.file.as_os_str() == "-" {
@@ -53,6 +53,7 @@ pub(super) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     *reading.ledger.stage("exchange") = stage;
     summary::write(args.common.format, &mut analysis, &reading, &mut out)?;
     out.flush()?;
+    input::keep(store, &analysis, &reading.alerts);
     if late > 0 {
         eprintln!(
             "apitap: {late} lines came more than {} s late and were taken where they stood",

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use super::Common;
-use crate::analysis;
+use crate::alert::Alert;
+use crate::analysis::{self, Analysis};
 use crate::catalog::spec::{self, SpecSet};
 use crate::config::Config;
+use crate::store::Store;
 
 /// Folders become the captures in them, by name.
 pub(super) fn captures(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
@@ -99,7 +101,7 @@ pub(super) fn specs_or_fail(named: &[PathBuf]) -> anyhow::Result<SpecSet> {
 }
 
 /// The settings of the analysis: defaults, or those of `--config`.
-pub(super) fn settings(common: &Common) -> anyhow::Result<analysis::Settings> {
+fn settings(common: &Common) -> anyhow::Result<analysis::Settings> {
     let config = match &common.config {
         Some(path) => Config::load(path)?,
         None => Config::default(),
@@ -107,12 +109,32 @@ pub(super) fn settings(common: &Common) -> anyhow::Result<analysis::Settings> {
     Ok(config.analysis())
 }
 
+/// The analysis: new, or gone on with from `--state`.
+pub(super) fn analysis(common: &Common) -> anyhow::Result<(Analysis, Option<Store>)> {
+    let settings = settings(common)?;
+    let Some(dir) = &common.state else {
+        return Ok((Analysis::new(settings), None));
+    };
+    let (store, recovered) = Store::open(dir, Vec::new(), Box::new(|_| ()))?;
+    for notice in &recovered.notices {
+        eprintln!("apitap: {notice}");
+    }
+    Ok((crate::daemon::restore(settings, recovered), Some(store)))
+}
+
+/// Leaves the state for the next time.
+pub(super) fn keep(store: Option<Store>, analysis: &Analysis, alerts: &[Alert]) {
+    let Some(store) = store else { return };
+    for alert in alerts {
+        store.record(alert.clone());
+    }
+    store.checkpoint(analysis.catalog.save(), analysis.detect.save());
+    store.close();
+}
+
 /// The identity key: the file named, or the user's own.
 pub(super) fn identity_key(named: Option<&Path>) -> anyhow::Result<[u8; 32]> {
-    let path = match named {
-        Some(path) => path.to_owned(),
-        None => user_state().join("identity.key"),
-    };
+    let path = named.map_or_else(|| user_state().join("identity.key"), Path::to_owned);
     Ok(crate::store::identity_key(&path)?)
 }
 

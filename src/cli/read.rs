@@ -30,7 +30,7 @@ pub(super) struct Reading {
 
 pub(super) fn read(args: &ReadArgs) -> anyhow::Result<ExitCode> {
     let specs = input::specs_or_fail(&args.common.specs)?;
-    let mut analysis = Analysis::new(input::settings(&args.common)?);
+    let (mut analysis, store) = input::analysis(&args.common)?;
     let settings = sensor::Settings {
         workers: usize::from(args.workers),
         identity_key: input::identity_key(args.common.identity_key.as_deref())?,
@@ -69,6 +69,7 @@ pub(super) fn read(args: &ReadArgs) -> anyhow::Result<ExitCode> {
     progress.end();
     summary::write(args.common.format, &mut analysis, &reading, &mut out)?;
     out.flush()?;
+    input::keep(store, &analysis, &reading.alerts);
     for failure in &failures {
         eprintln!("apitap: {failure}");
     }
