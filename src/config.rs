@@ -181,7 +181,7 @@ impl Default for Store {
     fn default() -> Self {
         Self {
             path: "/var/lib/apitap".into(),
-            checkpoint_every: Span(Duration::from_secs(30)),
+            checkpoint_every: Span(Duration::from_secs(300)),
         }
     }
 }

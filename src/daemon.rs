@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Sender, bounded, unbounded};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::alert::Alert;
@@ -178,10 +178,12 @@ impl Daemon {
             .map(|h| Ok((h, secret(h)?)))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let (messages, inbox) = bounded(MESSAGES);
-        let recorded = messages.clone();
+        // Without a bound, so that the store never waits for the analysis, which waits for the
+        // store: what lies in it are alerts that were handed over and are now on disk.
+        let (recorded, on_disk) = unbounded();
         let tell = Box::new(move |alert: Alert| {
-            // The analysis thread ends after the store.
-            let _ = recorded.send(Message::Recorded(Arc::new(alert)));
+            // The analysis thread may have ended already; the alert is safe.
+            let _ = recorded.send(Arc::new(alert));
         });
         let names = hooks.iter().map(|(h, _)| h.name.clone()).collect();
         let (store, mut recovered) = Store::open(&config.store.path, names, tell)?;
@@ -236,7 +238,7 @@ impl Daemon {
         }
         let specs = setup.specs;
         let analyst = std::thread::spawn(move || {
-            analyst.run(specs, notices, &inbox);
+            analyst.run(specs, notices, &inbox, &on_disk);
             let _ = done.send(());
         });
         runtime.spawn(web_server(listener, views, messages.clone(), config.web()));

@@ -33,7 +33,7 @@ pub struct Exchange {
     /// `http` or `https`: what the client used on the wire that was seen.
     pub scheme: CompactString,
     pub method: Option<CompactString>,
-    /// Lower case, without the port where it is the scheme's default.
+    /// Lower case, with the port where it was sent.
     pub host: Option<CompactString>,
     /// As sent, query cut off, secrets masked.
     pub path: Option<CompactString>,

@@ -94,6 +94,12 @@ impl Store {
         let lock = lock(&dir.join("lock"))?;
         let (journal, mut notices) = Journal::open(dir, sinks)?;
         let (checkpoints, found) = checkpoint::Checkpoints::open(dir, &mut notices)?;
+        checkpoints
+            .rebuild(journal.alerts())
+            .map_err(|why| StoreError::Io {
+                path: dir.join("sled"),
+                why,
+            })?;
         let recovered = Recovered {
             alerts: journal.alerts().cloned().collect(),
             outbox: journal.pending(),

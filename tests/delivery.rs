@@ -363,6 +363,29 @@ fn a_damaged_checkpoint_store_is_moved_aside_and_alerts_stay() {
 }
 
 #[test]
+fn the_journal_does_not_grow_without_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path(), Vec::new(), Box::new(|_| ())).unwrap();
+    let mut all = alerts(300);
+    for round in 0..60 {
+        for alert in &mut all {
+            alert.revision = round + 1;
+            alert.why = vec!["x".repeat(500)];
+            store.record(alert.clone());
+        }
+    }
+    store.close();
+    drop(store);
+    // Some 18,000 lines of a kilobyte each were written; 300 alerts are worth keeping.
+    let size = std::fs::metadata(dir.path().join("journal")).unwrap().len();
+    assert!(size < 12 << 20, "{size}");
+    let (store, again) = Store::open(dir.path(), Vec::new(), Box::new(|_| ())).unwrap();
+    assert!(again.alerts.len() == 300 && again.alerts.iter().all(|a| a.revision == 60));
+    assert!(std::fs::metadata(dir.path().join("journal")).unwrap().len() < 1 << 20);
+    store.close();
+}
+
+#[test]
 fn two_cannot_share_a_directory() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _, _) = open(dir.path());

@@ -25,8 +25,6 @@ const PUBLISH: Duration = Duration::from_secs(1);
 const DRAIN: Duration = Duration::from_secs(2);
 
 pub(super) enum Message {
-    /// An alert is on disk: it may be shown and sent.
-    Recorded(Arc<Alert>),
     Command(Command),
     Specs(SpecSet),
     /// Nothing but a sign of life.
@@ -100,7 +98,13 @@ impl Analyst {
         self
     }
 
-    pub(super) fn run(mut self, specs: SpecSet, notices: Vec<String>, inbox: &Receiver<Message>) {
+    pub(super) fn run(
+        mut self,
+        specs: SpecSet,
+        notices: Vec<String>,
+        inbox: &Receiver<Message>,
+        on_disk: &Receiver<Arc<Alert>>,
+    ) {
         let mut raised = Vec::new();
         self.analysis.set_specs(specs, &mut raised);
         for notice in notices {
@@ -123,6 +127,9 @@ impl Analyst {
                 recv(reports) -> report => match report {
                     Ok(report) => self.take(report, &mut raised),
                     Err(_) => break,
+                },
+                recv(on_disk) -> alert => if let Ok(alert) = alert {
+                    self.recorded(alert);
                 },
                 recv(inbox) -> message => match message {
                     Ok(Message::Stop) | Err(_) => {
@@ -147,18 +154,18 @@ impl Analyst {
                 break;
             }
         }
-        self.end(inbox, &mut raised);
+        self.end(on_disk, &mut raised);
     }
 
     /// What is left in the merger, the last alerts, the last checkpoint.
-    fn end(&mut self, inbox: &Receiver<Message>, raised: &mut Vec<Alert>) {
+    fn end(&mut self, on_disk: &Receiver<Arc<Alert>>, raised: &mut Vec<Alert>) {
         let rest = self.merger.finish();
         self.apply(rest, raised);
         self.record(raised);
         let deadline = Instant::now() + Duration::from_secs(1);
         while self.in_flight > 0 {
-            match inbox.recv_deadline(deadline) {
-                Ok(message) => self.hear(message, raised),
+            match on_disk.recv_deadline(deadline) {
+                Ok(alert) => self.recorded(alert),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
             }
         }
@@ -203,21 +210,23 @@ impl Analyst {
         }
     }
 
+    /// An alert is on disk: it may be shown and sent.
+    fn recorded(&mut self, alert: Arc<Alert>) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if self.in_flight == 0 {
+            self.views.alerts.store(self.analysis.alerts.view());
+        }
+        for sink in self.sinks.iter() {
+            if !sink.send(alert.clone()) {
+                tracing::warn!(alert = %alert.id, "a sink is far behind; the alert waits on disk for the next start");
+            }
+        }
+        // Nobody listening is fine.
+        let _ = self.views.live.send(Live::Alert(alert));
+    }
+
     fn hear(&mut self, message: Message, raised: &mut Vec<Alert>) {
         match message {
-            Message::Recorded(alert) => {
-                self.in_flight = self.in_flight.saturating_sub(1);
-                if self.in_flight == 0 {
-                    self.views.alerts.store(self.analysis.alerts.view());
-                }
-                for sink in self.sinks.iter() {
-                    if !sink.send(alert.clone()) {
-                        tracing::warn!(alert = %alert.id, "a sink is far behind; the alert waits on disk for the next start");
-                    }
-                }
-                // Nobody listening is fine.
-                let _ = self.views.live.send(Live::Alert(alert));
-            }
             Message::Command(Command::SetAlertStatus {
                 id,
                 status,

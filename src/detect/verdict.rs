@@ -114,7 +114,7 @@ pub(super) fn row(
         observed: f64::from(found.len),
         log10_p: found.rung.log10_p,
         summary: format!(
-            "{who} walks object ids in order: {} steps, last {}",
+            "object ids in order, by {who}: {} steps, last {}",
             found.len, found.last
         ),
         why: vec![

@@ -92,6 +92,15 @@ impl Checkpoints {
         write().map(|_| ()).map_err(|e| e.to_string())
     }
 
+    /// The index anew from the journal, which decides what is kept.
+    pub(super) fn rebuild<'a>(
+        &self,
+        alerts: impl Iterator<Item = &'a Alert>,
+    ) -> Result<(), String> {
+        self.alerts.clear().map_err(|e| e.to_string())?;
+        alerts.into_iter().try_for_each(|alert| self.index(alert))
+    }
+
     pub(super) fn index(&self, alert: &Alert) -> Result<(), String> {
         let json = serde_json::to_vec(alert).map_err(|e| e.to_string())?;
         self.alerts

@@ -10,10 +10,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{StoreError, io_error};
-use crate::alert::Alert;
+use crate::alert::{Alert, Status};
 
 /// Past this, and twice what is worth keeping, the journal is written anew.
 const COMPACT: u64 = 8 << 20;
+
+/// Alerts kept at most, beside those still to be delivered.
+const KEEP: usize = 20_000;
 
 /// An alert that some sinks have not taken yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -202,8 +205,26 @@ impl Journal {
         }
     }
 
+    /// Past the bound resolved alerts are forgotten first, then those seen longest ago; never one
+    /// that is still to be delivered.
+    fn trim(&mut self) {
+        let surplus = self.alerts.len().saturating_sub(KEEP);
+        let mut order: Vec<_> = self
+            .alerts
+            .values()
+            .map(|a| (a.status != Status::Resolved, a.last_seen, a.id.clone()))
+            .collect();
+        order.sort();
+        for (_, _, id) in order.into_iter().take(surplus) {
+            if !self.outbox.keys().any(|(pending, _)| *pending == id) {
+                self.alerts.remove(&id);
+            }
+        }
+    }
+
     /// Writes what is worth keeping to a new file, and puts it in the old one's place.
     fn compact(&mut self) -> Result<(), StoreError> {
+        self.trim();
         let mut text = Vec::new();
         for pending in self.pending() {
             let (alert, open) = (pending.alert, pending.sinks);
@@ -258,11 +279,6 @@ impl Journal {
         }
         (self.file, self.len, self.kept) = (file, text.len() as u64, text.len() as u64);
         Ok(())
-    }
-
-    /// Forgets alerts that the manager has put out.
-    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
-        self.alerts.retain(|id, _| keep(id));
     }
 }
 
