@@ -19,7 +19,7 @@ mod worker;
 pub use intake::{FrameCounters, Intake, Route};
 pub use ledger::{Counters, Drops, Ledger, Stage};
 pub use merge::Merger;
-pub use pipeline::{Counts, Inline, Pool, PoolHandle, Report, SourceStatus};
+pub use pipeline::{Counts, END_OF_INPUT, Inline, Pool, PoolHandle, Report, SourceStatus};
 pub use worker::{Status, Worker};
 
 /// Virtual shards: the unit in which flows are owned and budgets are given.

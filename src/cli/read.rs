@@ -14,7 +14,7 @@ use crate::alert::Alert;
 use crate::analysis::Analysis;
 use crate::capture::{FileSource, MergedSource, Polled, Source};
 use crate::exchange::write_line;
-use crate::sensor::{self, Counts, Inline, Ledger, Merger, Pool, Record};
+use crate::sensor::{self, Counts, END_OF_INPUT, Inline, Ledger, Merger, Pool, Record};
 use crate::time::Timestamp;
 
 /// What one reading came to.
@@ -52,22 +52,29 @@ pub(super) fn read(args: &ReadArgs) -> anyhow::Result<ExitCode> {
         args.sequential,
         &mut failures,
     );
-    let mut out = output::open(args.common.output.as_deref())?;
-    let reading = match source {
-        Some(source) => run(
-            source,
-            &settings,
-            args.common.format,
-            &mut analysis,
-            alerts,
-            &progress,
-            &mut failures,
-            &mut out,
-        )?,
-        None => Reading::nothing(alerts),
+    let out = output::open(args.common.output.as_deref())?;
+    let format = args.common.format;
+    let mut job = Job {
+        format,
+        analysis,
+        reading: Reading::nothing(alerts),
+        lines: Vec::new(),
+        out,
+        progress,
+        failures,
     };
-    progress.end();
-    summary::write(args.common.format, &mut analysis, &reading, &mut out)?;
+    if let Some(source) = source {
+        job.run(source, &settings)?;
+    }
+    job.progress.end();
+    let Job {
+        mut analysis,
+        reading,
+        failures,
+        mut out,
+        ..
+    } = job;
+    summary::write(format, &mut analysis, &reading, &mut out)?;
     out.flush()?;
     input::keep(store, &analysis, &reading.alerts);
     for failure in &failures {
@@ -93,20 +100,20 @@ pub(super) fn demo_once(seed: u64) -> anyhow::Result<ExitCode> {
         until: now + Duration::from_secs(600),
     };
     let source = Box::new(crate::compose::demo::DemoSource::new(seed, now, pace));
-    let mut out = output::open(None)?;
-    let settings = sensor::Settings::default();
-    let reading = run(
-        source,
-        &settings,
-        Format::Summary,
-        &mut analysis,
-        alerts,
-        &Progress::none(),
-        &mut Vec::new(),
-        &mut out,
-    )?;
-    summary::write(Format::Summary, &mut analysis, &reading, &mut out)?;
-    out.flush()?;
+    let out = output::open(None)?;
+    let (format, progress) = (Format::Summary, Progress::none());
+    let mut job = Job {
+        format,
+        analysis,
+        reading: Reading::nothing(alerts),
+        lines: Vec::new(),
+        out,
+        progress,
+        failures: Vec::new(),
+    };
+    job.run(source, &sensor::Settings::default())?;
+    summary::write(format, &mut job.analysis, &job.reading, &mut job.out)?;
+    job.out.flush()?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -163,156 +170,118 @@ fn open(
     (source, Progress::new(taken, size))
 }
 
-#[allow(clippy::too_many_arguments)] // the parts of one reading, each used once
-fn run(
-    source: Box<dyn Source>,
-    settings: &sensor::Settings,
+/// One reading under way.
+struct Job<W> {
     format: Format,
-    analysis: &mut Analysis,
-    alerts: Vec<Alert>,
-    progress: &Progress,
-    failures: &mut Vec<String>,
-    out: &mut impl Write,
-) -> anyhow::Result<Reading> {
-    let mut reading = Reading::nothing(alerts);
-    if settings.workers > 1 {
-        threads(
-            source,
-            settings,
-            format,
-            analysis,
-            progress,
-            failures,
-            out,
-            &mut reading,
-        )?;
-    } else {
-        inline(
-            source,
-            settings,
-            format,
-            analysis,
-            progress,
-            failures,
-            out,
-            &mut reading,
-        )?;
-    }
-    let mut end = Vec::new();
-    analysis.finish(reading.to, &mut end);
-    reading.alerts.append(&mut end);
-    Ok(reading)
+    analysis: Analysis,
+    reading: Reading,
+    /// Exchange lines that wait to be written.
+    lines: Vec<u8>,
+    out: W,
+    progress: Progress,
+    failures: Vec<String>,
 }
 
-#[allow(clippy::too_many_arguments)]
-fn inline(
-    mut source: Box<dyn Source>,
-    settings: &sensor::Settings,
-    format: Format,
-    analysis: &mut Analysis,
-    progress: &Progress,
-    failures: &mut Vec<String>,
-    out: &mut impl Write,
-    reading: &mut Reading,
-) -> anyhow::Result<()> {
-    let mut sensor = Inline::new(settings);
-    let mut lines = Vec::new();
-    loop {
-        let polled = sensor.poll(source.as_mut());
-        if format == Format::Exchanges {
-            for record in sensor.unordered() {
-                write_line(&record.exchange, &mut lines);
-            }
-            out.write_all(&lines)?;
-            lines.clear();
+impl<W: Write> Job<W> {
+    fn run(&mut self, source: Box<dyn Source>, settings: &sensor::Settings) -> anyhow::Result<()> {
+        if settings.workers > 1 {
+            self.threads(source, settings)?;
         } else {
-            for record in sensor.ready() {
-                reading.take(&record, format, analysis);
-            }
+            self.inline(source, settings)?;
         }
-        match polled {
-            Ok(Polled::End) => break,
-            Ok(_) => {}
-            Err(e) => failures.push(e.to_string()),
-        }
-        progress.show();
+        let mut end = Vec::new();
+        self.analysis.finish(self.reading.to, &mut end);
+        self.reading.alerts.append(&mut end);
+        Ok(())
     }
-    for record in sensor.finish() {
-        if format == Format::Exchanges {
-            write_line(&record.exchange, &mut lines);
-        } else {
-            reading.take(&record, format, analysis);
-        }
-    }
-    out.write_all(&lines)?;
-    reading.ledger = sensor.ledger();
-    Ok(())
-}
 
-#[allow(clippy::too_many_arguments)]
-fn threads(
-    source: Box<dyn Source>,
-    settings: &sensor::Settings,
-    format: Format,
-    analysis: &mut Analysis,
-    progress: &Progress,
-    failures: &mut Vec<String>,
-    out: &mut impl Write,
-    reading: &mut Reading,
-) -> anyhow::Result<()> {
-    let name = source.name().to_owned();
-    let pool = Pool::start(vec![source], settings);
-    let mut merger = Merger::new(settings.workers);
-    let mut counts = vec![Counts::default(); settings.workers];
-    let (mut lines, mut finished, mut analysed) = (Vec::new(), 0, 0);
-    while finished < settings.workers {
-        let Ok(mut report) = pool.reports.recv() else {
-            break;
-        };
-        counts[report.worker].status = report.status;
-        finished += usize::from(report.finished);
-        if report.panics > 0 && report.finished {
-            failures.push(format!(
-                "worker {}: {} panics; what it held is counted as shed",
-                report.worker, report.panics
-            ));
-        }
-        merger.add(report.worker, &mut report.records, report.watermark);
-        let ready = if finished < settings.workers {
-            merger.ready()
+    fn take(&mut self, record: &Record) {
+        if self.format == Format::Exchanges {
+            write_line(&record.exchange, &mut self.lines);
         } else {
-            merger.finish()
-        };
-        analysed += ready.len() as u64;
-        for record in ready {
-            if format == Format::Exchanges {
-                write_line(&record.exchange, &mut lines);
+            self.reading.take(record, self.format, &mut self.analysis);
+        }
+    }
+
+    fn write(&mut self) -> std::io::Result<()> {
+        self.out.write_all(&self.lines)?;
+        self.lines.clear();
+        self.progress.show();
+        Ok(())
+    }
+
+    fn inline(
+        &mut self,
+        mut source: Box<dyn Source>,
+        settings: &sensor::Settings,
+    ) -> anyhow::Result<()> {
+        let mut sensor = Inline::new(settings);
+        loop {
+            let polled = sensor.poll(source.as_mut());
+            if self.format == Format::Exchanges {
+                // Lines alone need no total order.
+                sensor.unordered().for_each(|record| self.take(&record));
             } else {
-                reading.take(&record, format, analysis);
+                sensor.ready().iter().for_each(|record| self.take(record));
+            }
+            self.write()?;
+            match polled {
+                Ok(Polled::End) => break,
+                Ok(_) => {}
+                Err(e) => self.failures.push(e.to_string()),
             }
         }
-        out.write_all(&lines)?;
-        lines.clear();
-        progress.show();
+        sensor.finish().iter().for_each(|record| self.take(record));
+        self.write()?;
+        self.reading.ledger = sensor.ledger();
+        Ok(())
     }
-    let sources = pool.handle.sources();
-    pool.join();
-    failures.extend(
-        sources
+
+    fn threads(
+        &mut self,
+        source: Box<dyn Source>,
+        settings: &sensor::Settings,
+    ) -> anyhow::Result<()> {
+        let name = source.name().to_owned();
+        let pool = Pool::start(vec![source], settings);
+        let mut merger = Merger::new(settings.workers);
+        let mut statuses = vec![sensor::Status::default(); settings.workers];
+        let (mut finished, mut counts) = (0, Counts::default());
+        while finished < settings.workers {
+            let Ok(mut report) = pool.reports.recv() else {
+                break;
+            };
+            statuses[report.worker] = report.status;
+            finished += usize::from(report.finished);
+            if report.panics > 0 && report.finished {
+                let why = format!(
+                    "worker {}: {} panics; what it held is counted as shed",
+                    report.worker, report.panics
+                );
+                self.failures.push(why);
+            }
+            merger.add(report.worker, &mut report.records, report.watermark);
+            let ready = if finished < settings.workers {
+                merger.ready()
+            } else {
+                merger.finish()
+            };
+            counts.analysed += ready.len() as u64;
+            ready.iter().for_each(|record| self.take(record));
+            self.write()?;
+        }
+        let sources = pool.handle.sources();
+        pool.join();
+        let ended = sources
             .iter()
             .filter_map(|s| s.ended.clone())
-            .filter(|e| e != "end of input")
-            .map(|e| format!("{name}: {e}")),
-    );
-    let mut all = Counts {
-        analysed,
-        ..Counts::default()
-    };
-    for count in &counts {
-        all.status.add(&count.status);
+            .filter(|why| why != END_OF_INPUT);
+        self.failures
+            .extend(ended.map(|why| format!("{name}: {why}")));
+        statuses.iter().for_each(|status| counts.status.add(status));
+        self.reading.ledger = counts.ledger(&sources);
+        Ok(())
     }
-    reading.ledger = all.ledger(&sources);
-    Ok(())
 }
 
 /// A bar on a terminal, silence elsewhere.

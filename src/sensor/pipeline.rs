@@ -27,6 +27,9 @@ const REPORT_QUEUE: usize = 256;
 /// How long a live source may be quiet before its clock is moved by hand.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// How a source that was read to its end has ended.
+pub const END_OF_INPUT: &str = "end of input";
+
 /// Source, worker and order on the caller's thread: no copy, no channel.
 pub struct Inline {
     intake: Intake,
@@ -418,7 +421,7 @@ impl SourceThread {
                 self.publish(&intake, last_frame, None);
             }
         }
-        let ended = ended.unwrap_or_else(|| "end of input".to_owned());
+        let ended = ended.unwrap_or_else(|| END_OF_INPUT.to_owned());
         self.publish(&intake, last_frame, Some(ended));
         self.spread.flush();
         if running.fetch_sub(1, Ordering::AcqRel) == 1 {
