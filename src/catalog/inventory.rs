@@ -268,13 +268,27 @@ impl Catalog {
         })
     }
 
+    /// The endpoint of a request, where it is known. Where a spec has the path, by the spec's
+    /// template alone: a static word of it is never taken for a parameter's value.
     fn locate(&self, host: &str, method: &str, segments: &[impl AsRef<str>]) -> Option<u32> {
-        let root = self.state.trie.root(host)?;
-        let node = self
-            .state
-            .trie
-            .find(root, segments, &|node| node.endpoints.contains_key(method))?;
-        self.state.trie.node(node).endpoints.get(method).copied()
+        let trie = &self.state.trie;
+        let root = trie.root(host)?;
+        let documented = self.specs.find(host, method, segments).and_then(Result::ok);
+        let node = match documented {
+            Some(found) => found
+                .template
+                .iter()
+                .try_fold(root, |at, part| match part {
+                    Ok(word) => trie
+                        .node(at)
+                        .words
+                        .get(segment::fold(word).as_ref())
+                        .copied(),
+                    Err(_) => trie.node(at).param,
+                })?,
+            None => trie.find(root, segments, &|node| node.endpoints.contains_key(method))?,
+        };
+        trie.node(node).endpoints.get(method).copied()
     }
 
     /// A path that something answered for the first time.

@@ -302,11 +302,10 @@ impl Trie {
         let (param, known) = (self.node(id), self.shape(id));
         let stray = |word: &&NodeId| {
             let node = self.node(**word);
-            let seldom = node.hits * 20 <= param.hits;
-            let inside = self
-                .shape(**word)
-                .iter()
-                .all(|w| known.binary_search(w).is_ok());
+            let shape = self.shape(**word);
+            // Sub-paths in common are evidence of their own.
+            let seldom = node.hits * if shape.is_empty() { 20 } else { 3 } <= param.hits;
+            let inside = shape.iter().all(|w| known.binary_search(w).is_ok());
             seldom
                 && inside
                 && node
@@ -413,9 +412,15 @@ impl Trie {
     /// Nodes whose words have multiplied since they were last judged, those nearer the root first:
     /// a merge there brings evidence together below.
     pub(super) fn unjudged(&mut self, at: NodeId, out: &mut Vec<NodeId>) {
+        let open = self
+            .node(at)
+            .param
+            .is_some_and(|p| self.node(p).types & Type::Text.bit() != 0);
         let node = self.node_mut(at);
         let words = node.words.len() as u32;
-        if words >= ALIKE as u32 && words != node.judged {
+        // Beside a text parameter a single word may be a value, too.
+        let worth = words >= if open { 1 } else { ALIKE as u32 };
+        if worth && words != node.judged {
             node.judged = words;
             out.push(at);
         }
