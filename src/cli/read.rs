@@ -245,13 +245,13 @@ impl<W: Write> Job<W> {
         let name = source.name().to_owned();
         let pool = Pool::start(vec![source], settings);
         let mut merger = Merger::new(settings.workers);
-        let mut statuses = vec![sensor::Status::default(); settings.workers];
+        let mut statuses = vec![(sensor::Status::default(), 0); settings.workers];
         let (mut finished, mut counts) = (0, Counts::default());
         while finished < settings.workers {
             let Ok(mut report) = pool.reports.recv() else {
                 break;
             };
-            statuses[report.worker] = report.status;
+            statuses[report.worker] = (report.status, report.shed);
             finished += usize::from(report.finished);
             if report.panics > 0 && report.finished {
                 let why = format!(
@@ -278,7 +278,10 @@ impl<W: Write> Job<W> {
             .filter(|why| why != END_OF_INPUT);
         self.failures
             .extend(ended.map(|why| format!("{name}: {why}")));
-        statuses.iter().for_each(|status| counts.status.add(status));
+        for (status, shed) in &statuses {
+            counts.status.add(status);
+            counts.shed += shed;
+        }
         self.reading.ledger = counts.ledger(&sources);
         Ok(())
     }

@@ -260,6 +260,7 @@ impl Pool {
                 shed: 0,
                 panics: 0,
                 lost: Status::default(),
+                rescued: Vec::new(),
             };
             threads.push(std::thread::spawn(move || thread.run(&queue)));
         }
@@ -471,6 +472,8 @@ struct WorkerThread {
     panics: u64,
     /// Counters of workers that panicked.
     lost: Status,
+    /// What such a worker had completed.
+    rescued: Vec<Record>,
 }
 
 impl WorkerThread {
@@ -485,7 +488,11 @@ impl WorkerThread {
                 let mut status = worker.status();
                 status.give_up();
                 self.lost.add(&status);
-                worker = Worker::new(self.index, &self.settings);
+                let broken =
+                    std::mem::replace(&mut worker, Worker::new(self.index, &self.settings));
+                let (records, lost) = broken.abandon();
+                self.rescued = records;
+                self.shed += lost;
                 Step::Report
             });
             match step {
@@ -500,7 +507,7 @@ impl WorkerThread {
     }
 
     fn send(&mut self, worker: &mut Worker, finished: bool) {
-        let mut records = Vec::new();
+        let mut records = std::mem::take(&mut self.rescued);
         worker.drain_into(&mut records);
         let mut status = worker.status();
         status.add(&self.lost);

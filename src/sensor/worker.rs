@@ -67,6 +67,11 @@ impl Worker {
         records.append(&mut self.records);
     }
 
+    /// After a panic: what was completed, and how many exchanges were not yet made records.
+    pub fn abandon(self) -> (Vec<Record>, u64) {
+        (self.records, self.out.exchanges.len() as u64)
+    }
+
     /// Records waiting to be drained.
     pub fn waiting(&self) -> usize {
         self.records.len()
