@@ -14,9 +14,14 @@ pub struct LinkType(pub i32);
 impl LinkType {
     pub const NULL: Self = Self(0);
     pub const ETHERNET: Self = Self(1);
+    pub const PPP: Self = Self(9);
+    pub const PPP_SERIAL: Self = Self(50);
+    pub const PPP_ETHER: Self = Self(51);
     pub const RAW: Self = Self(101);
+    pub const IEEE802_11: Self = Self(105);
     pub const LOOP: Self = Self(108);
     pub const LINUX_SLL: Self = Self(113);
+    pub const IEEE802_11_RADIOTAP: Self = Self(127);
     pub const IPV4: Self = Self(228);
     pub const IPV6: Self = Self(229);
     pub const LINUX_SLL2: Self = Self(276);
@@ -30,6 +35,8 @@ pub struct Frame<'a> {
     pub data: &'a [u8],
     /// Length on the wire; more than `data.len()` where the snap length cut it.
     pub wire_len: u32,
+    /// Which of the source's interfaces it came from; [`Source::interface`] names it.
+    pub interface: u16,
 }
 
 /// What a poll found.
@@ -70,6 +77,11 @@ pub trait Source: Send {
         sink: &mut dyn FnMut(Frame<'_>),
     ) -> Result<Polled, SourceError>;
 
+    /// The name of an interface that a frame came from.
+    fn interface(&self, _index: u16) -> String {
+        self.name().to_owned()
+    }
+
     fn drops(&mut self) -> Drops {
         Drops::default()
     }
@@ -83,14 +95,15 @@ pub trait Source: Send {
 mod file;
 mod live;
 mod merge;
+mod pcapng;
 
 pub use file::FileSource;
 pub use live::{LiveSettings, LiveSource, interfaces};
 pub use merge::MergedSource;
 
-/// `DLT_RAW` has other numbers in memory than in savefiles; everything else agrees for us.
-fn link_type(dlt: pcap::Linktype) -> LinkType {
-    match dlt.0 {
+/// LINKTYPE_RAW is 101; an old BSD's DLT_RAW, 12 or 14, stands in some files and in memory.
+const fn raw_or(number: i32) -> LinkType {
+    match number {
         12 | 14 => LinkType::RAW,
         other => LinkType(other),
     }
@@ -108,5 +121,6 @@ fn frame<'a>(link: LinkType, packet: &pcap::Packet<'a>) -> Frame<'a> {
         link,
         data: packet.data,
         wire_len: packet.header.len,
+        interface: 0,
     }
 }

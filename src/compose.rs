@@ -192,6 +192,7 @@ mod tests {
                 link: LinkType::ETHERNET,
                 data: &p.data,
                 wire_len: p.data.len() as u32,
+                interface: 0,
             };
             let Decoded::Segment(s) = decode(&frame) else {
                 panic!()

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::{alert, analysis, capture, catalog, detect, flow, sensor, web};
+use crate::{alert, analysis, capture, catalog, decode, detect, flow, sensor, web};
 
 mod units;
 
@@ -44,6 +44,10 @@ pub struct Capture {
     pub snap_length: u32,
     pub buffer: ByteSize,
     pub promiscuous: bool,
+    pub vxlan_ports: Vec<u16>,
+    pub geneve_ports: Vec<u16>,
+    /// Lists of VNIs that are one network: a flow seen in two of one list is one flow.
+    pub same_network: Vec<Vec<u32>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -116,11 +120,14 @@ impl Default for Capture {
     fn default() -> Self {
         Self {
             interfaces: Vec::new(),
-            // A kernel filter `tcp` alone misses frames whose VLAN tag is still in them.
-            filter: "tcp or (vlan and tcp)".into(),
+            // A kernel filter such as `tcp` would miss tunnels, fragments and tagged frames.
+            filter: String::new(),
             snap_length: 262_144,
             buffer: ByteSize(64 << 20),
             promiscuous: true,
+            vxlan_ports: decode::Ports::default().vxlan,
+            geneve_ports: decode::Ports::default().geneve,
+            same_network: Vec::new(),
         }
     }
 }
@@ -327,6 +334,12 @@ impl Config {
         };
         sensor::Settings {
             workers: self.sensor.workers,
+            ports: decode::Ports {
+                vxlan: self.capture.vxlan_ports.clone(),
+                geneve: self.capture.geneve_ports.clone(),
+            },
+            fragments: decode::FragmentSettings::default(),
+            same_network: self.capture.same_network.clone(),
             flow,
             seed,
             identity_key,

@@ -1,20 +1,29 @@
-//! Link layers and IP: a frame's bytes in, one TCP segment out. Borrows, never copies, never
-//! allocates.
+//! Link layers, tunnels and IP: a frame's bytes in, one TCP segment out. Borrows, never copies,
+//! never allocates but for what comes in IP fragments.
 //!
-//! The fast path walks etherparse's layer slices; the whole-packet parser costs about ten times as
-//! much. Whatever is not TCP over IP is counted under a reason, so that the ledger adds up.
+//! A frame is peeled one header at a time, each a function from bytes to the next layer and its
+//! bytes, so that tunnels nest as networks nest them, up to a limit. The fast path walks
+//! etherparse's layer slices; the whole-packet parser costs about ten times as much. Whatever is
+//! not TCP over IP is counted under a reason, so that the ledger adds up.
 
 use std::net::IpAddr;
 
-use etherparse::{IpNumber, LaxIpv4Slice, LaxIpv6Slice, TcpSlice};
-
-use crate::capture::Frame;
+use crate::capture::{Frame, LinkType};
 use crate::time::Timestamp;
 
+mod fragment;
+mod ip;
 mod link;
+mod tunnel;
 
 #[cfg(test)]
 mod tests;
+
+pub use fragment::Settings as FragmentSettings;
+pub use tunnel::Ports;
+
+/// More headers than any network nests; past it a forged packet goes on for ever.
+const MAX_LAYERS: usize = 32;
 
 /// The control bits that reassembly needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +47,11 @@ pub struct Segment<'a> {
     pub seq: u32,
     pub ack: u32,
     pub flags: TcpFlags,
+    /// As sent, unscaled.
+    pub window: u16,
+    /// IP identification and TCP checksum: equal in copies of one packet, hardly ever in a
+    /// retransmission.
+    pub stamp: u32,
     pub payload: &'a [u8],
     /// Payload bytes that were on the wire and not in the capture (snap length).
     pub missing: u32,
@@ -48,74 +62,112 @@ pub struct Segment<'a> {
 #[non_exhaustive]
 pub enum Ignored {
     Arp,
+    Esp,
     EtherType,
-    Fragment,
+    /// A copy of a fragment that is held already.
+    FragmentCopy,
+    /// GTP signalling: echo, error, end marker.
+    Gtp,
     Icmp,
     LinkType,
     Llc,
     Mpls,
     OtherIp,
-    Pppoe,
+    Ppp,
+    PppoeDiscovery,
     Sctp,
     Tunnel,
     Udp,
+    /// VXLAN, on a port that the config does not name.
+    VxlanPort,
+    /// 802.11 that is no data in clear.
+    Wlan,
 }
 
 /// Not what it claims to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Malformed {
+    /// Against the rules of fragmentation.
+    Fragment,
     Ip,
+    /// Tunnels in tunnels past any network's need.
+    Layers,
     Link,
     Tcp,
     /// The snap length cut the packet inside its headers.
     Truncated,
+    Tunnel,
+    Udp,
 }
 
 impl Ignored {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::Arp,
+        Self::Esp,
         Self::EtherType,
-        Self::Fragment,
+        Self::FragmentCopy,
+        Self::Gtp,
         Self::Icmp,
         Self::LinkType,
         Self::Llc,
         Self::Mpls,
         Self::OtherIp,
-        Self::Pppoe,
+        Self::Ppp,
+        Self::PppoeDiscovery,
         Self::Sctp,
         Self::Tunnel,
         Self::Udp,
+        Self::VxlanPort,
+        Self::Wlan,
     ];
 
     /// The reason's name in the ledger.
     pub fn name(self) -> &'static str {
         match self {
             Self::Arp => "arp",
+            Self::Esp => "esp",
             Self::EtherType => "ethertype",
-            Self::Fragment => "ip_fragment",
+            Self::FragmentCopy => "ip_fragment_copy",
+            Self::Gtp => "gtp_signalling",
             Self::Icmp => "icmp",
             Self::LinkType => "link_type",
             Self::Llc => "llc",
             Self::Mpls => "mpls",
             Self::OtherIp => "ip_protocol",
-            Self::Pppoe => "pppoe",
+            Self::Ppp => "ppp",
+            Self::PppoeDiscovery => "pppoe_discovery",
             Self::Sctp => "sctp",
             Self::Tunnel => "tunnel",
             Self::Udp => "udp",
+            Self::VxlanPort => "vxlan_port",
+            Self::Wlan => "wlan",
         }
     }
 }
 
 impl Malformed {
-    pub const ALL: [Self; 4] = [Self::Ip, Self::Link, Self::Tcp, Self::Truncated];
+    pub const ALL: [Self; 8] = [
+        Self::Fragment,
+        Self::Ip,
+        Self::Layers,
+        Self::Link,
+        Self::Tcp,
+        Self::Truncated,
+        Self::Tunnel,
+        Self::Udp,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
+            Self::Fragment => "ip_fragment",
             Self::Ip => "ip",
+            Self::Layers => "layers",
             Self::Link => "link",
             Self::Tcp => "tcp",
             Self::Truncated => "truncated",
+            Self::Tunnel => "tunnel",
+            Self::Udp => "udp",
         }
     }
 }
@@ -126,9 +178,19 @@ pub enum Decoded<'a> {
     Segment(Segment<'a>),
     Ignored(Ignored),
     Malformed(Malformed),
+    /// A fragment that waits for its like; counted once its datagram is whole or given up.
+    Held,
+}
+
+/// The answer, and how many frames it is about: all fragments of a datagram share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer<'a> {
+    pub decoded: Decoded<'a>,
+    pub frames: u64,
 }
 
 /// Why there is no segment; `?` carries it up to `decode`.
+#[derive(Clone, Copy, Debug)]
 enum Stop {
     Ignored(Ignored),
     Malformed(Malformed),
@@ -146,85 +208,178 @@ impl From<Malformed> for Stop {
     }
 }
 
-/// Decodes one frame. Total: any bytes give an answer.
-pub fn decode<'a>(frame: &Frame<'a>) -> Decoded<'a> {
-    let cut = frame.wire_len as usize > frame.data.len();
-    let found = link::ip_packet(frame.link, frame.data).and_then(|ip| ip_segment(frame.ts, ip));
-    match found {
-        Ok(segment) => Decoded::Segment(segment),
-        Err(Stop::Ignored(reason)) => Decoded::Ignored(reason),
-        Err(Stop::Malformed(_)) if cut => Decoded::Malformed(Malformed::Truncated),
-        Err(Stop::Malformed(reason)) => Decoded::Malformed(reason),
+impl From<Stop> for Decoded<'_> {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Ignored(reason) => Self::Ignored(reason),
+            Stop::Malformed(reason) => Self::Malformed(reason),
+        }
     }
 }
 
-fn ip_segment(ts: Timestamp, ip: &[u8]) -> Result<Segment<'_>, Stop> {
-    match ip.first().map(|b| b >> 4) {
-        Some(4) => {
-            let (packet, _) = LaxIpv4Slice::from_slice(ip).map_err(|_| Malformed::Ip)?;
-            let header = LaxIpv4Slice::header(&packet);
-            let (src, dst) = (
-                header.source_addr().into(),
-                header.destination_addr().into(),
-            );
-            let body = packet.payload();
-            let claimed = usize::from(header.total_len()).saturating_sub(header.slice().len());
-            let exts = packet.extensions().auth.map_or(0, |a| a.slice().len());
-            tcp_segment(ts, src, dst, body, claimed.saturating_sub(exts))
-        }
-        Some(6) => {
-            let (packet, _) = LaxIpv6Slice::from_slice(ip).map_err(|_| Malformed::Ip)?;
-            let header = packet.header();
-            let (src, dst) = (
-                header.source_addr().into(),
-                header.destination_addr().into(),
-            );
-            let exts = packet.extensions().slice().len();
-            let claimed = usize::from(header.payload_length()).saturating_sub(exts);
-            tcp_segment(ts, src, dst, packet.payload(), claimed)
-        }
-        _ => Err(Malformed::Ip.into()),
-    }
+/// What the bytes at hand are.
+#[derive(Clone, Copy, Debug)]
+enum Layer {
+    Link(LinkType),
+    Ethernet,
+    EtherType(u16),
+    Ip,
+    Llc,
+    Mpls,
+    Ppp,
+    Wlan,
 }
 
-/// `claimed` is the payload length by the IP header; 0 where the sender left it to the network
-/// card (segmentation offload), and then the frame's own end counts.
-fn tcp_segment<'a>(
+/// What reading one IP packet came to.
+enum Step<'a> {
+    /// Something carried inside, and the network number that the tunnel gave it.
+    Down(Layer, &'a [u8], Option<u32>),
+    Segment(Segment<'a>),
+    Fragment(fragment::Fragment<'a>),
+}
+
+/// Peels headers until a TCP segment or a fragment is bare.
+fn peel<'a>(
+    mut layer: Layer,
+    mut data: &'a [u8],
     ts: Timestamp,
-    src: IpAddr,
-    dst: IpAddr,
-    body: &etherparse::LaxIpPayloadSlice<'a>,
-    claimed: usize,
-) -> Result<Segment<'a>, Stop> {
-    if body.fragmented {
-        return Err(Ignored::Fragment.into());
+    mut vni: Option<u32>,
+    ports: &Ports,
+) -> Result<Step<'a>, Stop> {
+    for _ in 0..MAX_LAYERS {
+        (layer, data) = match layer {
+            Layer::Link(kind) => link::step(kind, data)?,
+            Layer::Ethernet => link::ethernet(data)?,
+            Layer::EtherType(kind) => link::ether_type::step(kind, data)?,
+            Layer::Llc => link::llc(data)?,
+            Layer::Mpls => link::mpls(data)?,
+            Layer::Ppp => link::ppp(data)?,
+            Layer::Wlan => link::wlan(data)?,
+            Layer::Ip => match ip::step(data, ts, vni, ports)? {
+                Step::Down(layer, data, inner) => {
+                    vni = inner.or(vni);
+                    (layer, data)
+                }
+                done => return Ok(done),
+            },
+        };
     }
-    match body.ip_number {
-        IpNumber::TCP => {}
-        IpNumber::UDP => return Err(Ignored::Udp.into()),
-        IpNumber::ICMP | IpNumber::IPV6_ICMP => return Err(Ignored::Icmp.into()),
-        IpNumber::SCTP => return Err(Ignored::Sctp.into()),
-        IpNumber::GRE | IpNumber::IPV4 | IpNumber::IPV6 => return Err(Ignored::Tunnel.into()),
-        _ => return Err(Ignored::OtherIp.into()),
+    Err(Malformed::Layers.into())
+}
+
+/// Decodes the frames of one source; holds the fragments that wait.
+#[derive(Debug)]
+pub struct Decoder {
+    ports: Ports,
+    fragments: fragment::Pool,
+}
+
+impl Decoder {
+    /// `seed` spreads fragments over their table.
+    pub fn new(ports: Ports, fragments: FragmentSettings, seed: u64) -> Self {
+        Self {
+            ports,
+            fragments: fragment::Pool::new(fragments, seed),
+        }
     }
-    let tcp = TcpSlice::from_slice(body.payload).map_err(|_| Malformed::Tcp)?;
-    let missing = claimed.saturating_sub(body.payload.len());
-    Ok(Segment {
-        ts,
-        src,
-        dst,
-        src_port: tcp.source_port(),
-        dst_port: tcp.destination_port(),
-        vni: None,
-        seq: tcp.sequence_number(),
-        ack: tcp.acknowledgment_number(),
-        flags: TcpFlags {
-            syn: tcp.syn(),
-            ack: tcp.ack(),
-            fin: tcp.fin(),
-            rst: tcp.rst(),
-        },
-        payload: tcp.payload(),
-        missing: missing as u32,
-    })
+
+    /// Decodes one frame. Total: any bytes give an answer.
+    pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Answer<'a> {
+        let found = peel(
+            Layer::Link(frame.link),
+            frame.data,
+            frame.ts,
+            None,
+            &self.ports,
+        );
+        let decoded = match found {
+            Ok(Step::Segment(segment)) => Decoded::Segment(segment),
+            Ok(Step::Fragment(fragment)) => return self.fragment(&fragment),
+            Ok(Step::Down(..)) => Decoded::Malformed(Malformed::Layers),
+            Err(Stop::Malformed(_)) if frame.wire_len as usize > frame.data.len() => {
+                Decoded::Malformed(Malformed::Truncated)
+            }
+            Err(stop) => stop.into(),
+        };
+        Answer { decoded, frames: 1 }
+    }
+
+    /// A datagram that becomes whole is decoded in its fragments' place; it may be a tunnel that
+    /// holds a fragment of its own, and so on down to the limit.
+    fn fragment(&mut self, first: &fragment::Fragment<'_>) -> Answer<'_> {
+        let mut frames = 1;
+        let mut pushed = self.fragments.push(first, frames);
+        let mut payload = Vec::new();
+        for _ in 0..MAX_LAYERS {
+            let carrier = match pushed {
+                fragment::Push::Whole {
+                    carrier,
+                    frames: all,
+                } => {
+                    frames = all;
+                    carrier
+                }
+                fragment::Push::Held => {
+                    return Answer {
+                        decoded: Decoded::Held,
+                        frames: 0,
+                    };
+                }
+                fragment::Push::Copy => {
+                    let decoded = Decoded::Ignored(Ignored::FragmentCopy);
+                    return Answer { decoded, frames };
+                }
+                fragment::Push::Broken { frames } => {
+                    let decoded = Decoded::Malformed(Malformed::Fragment);
+                    return Answer { decoded, frames };
+                }
+            };
+            payload.clear();
+            payload.extend_from_slice(self.fragments.whole());
+            match self.above(&carrier, &payload) {
+                Ok(Step::Fragment(inner)) => pushed = self.fragments.push(&inner, frames),
+                Err(stop) => {
+                    return Answer {
+                        decoded: stop.into(),
+                        frames,
+                    };
+                }
+                Ok(_) => {
+                    let decoded = match self.above(&carrier, self.fragments.whole()) {
+                        Ok(Step::Segment(segment)) => Decoded::Segment(segment),
+                        _ => Decoded::Malformed(Malformed::Layers),
+                    };
+                    return Answer { decoded, frames };
+                }
+            }
+        }
+        let decoded = Decoded::Malformed(Malformed::Layers);
+        Answer { decoded, frames }
+    }
+
+    /// Decodes from the transport up.
+    fn above<'a>(&self, carrier: &ip::Carrier, data: &'a [u8]) -> Result<Step<'a>, Stop> {
+        match ip::transport(carrier, data, data.len(), &self.ports)? {
+            Step::Down(layer, data, vni) => {
+                peel(layer, data, carrier.ts, vni.or(carrier.vni), &self.ports)
+            }
+            done => Ok(done),
+        }
+    }
+
+    /// Gives up fragments that have waited too long.
+    pub fn tick(&mut self, now: Timestamp) {
+        self.fragments.expire(now);
+    }
+
+    /// Frames whose fragments wait.
+    pub fn pending(&self) -> u64 {
+        self.fragments.pending()
+    }
+
+    /// Frames whose fragments waited in vain: too long, and for the budget.
+    pub fn given_up(&self) -> (u64, u64) {
+        let lost = self.fragments.lost();
+        (lost.expired, lost.evicted)
+    }
 }

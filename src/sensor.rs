@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use crate::decode;
 use crate::exchange::Exchange;
 use crate::flow;
 use crate::time::Timestamp;
@@ -31,6 +32,11 @@ pub const TICK: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub workers: usize,
+    /// Where tunnels are looked for.
+    pub ports: decode::Ports,
+    pub fragments: decode::FragmentSettings,
+    /// Lists of VNIs that are one network.
+    pub same_network: Vec<Vec<u32>>,
     /// Budgets of one virtual shard.
     pub flow: flow::Settings,
     /// Spreads flows over shards. Random on live ports, where an attacker could aim; fixed for
@@ -45,6 +51,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             workers: 1,
+            ports: decode::Ports::default(),
+            fragments: decode::FragmentSettings::default(),
+            same_network: Vec::new(),
             flow: flow::Settings::default(),
             seed: 0,
             identity_key: [0; 32],

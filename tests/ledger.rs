@@ -31,6 +31,7 @@ impl Source for Packets {
             link: LinkType::ETHERNET,
             data: &p.data,
             wire_len,
+            interface: 0,
         });
         Ok(Polled::Frames)
     }

@@ -1,30 +1,46 @@
-//! Savefiles: pcap and pcapng by libpcap, plain, gzipped or zstd-compressed, by name or on
-//! standard input.
+//! Savefiles: pcap by libpcap, pcapng by our own reader, plain, gzipped or zstd-compressed, by name
+//! or on standard input.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pcap::{Capture, Offline, Precision};
 
-use super::{Frame, LinkType, Polled, Source, SourceError, frame, link_type};
+use super::pcapng::{self, Next, Pcapng};
+use super::{Drops, Frame, LinkType, Polled, Source, SourceError, frame, raw_or};
 
 /// Packets a poll hands out at most, so that the caller can drain what they led to.
 const BATCH: usize = 256;
 
+/// Damage told one by one; a file of garbage could go on for ever.
+const MAX_ERRORS: usize = 16;
+
+/// Why unpacking ended early, told by the thread that unpacks.
+type Damage = Arc<Mutex<Option<String>>>;
+
+enum Reader {
+    Pcap {
+        capture: Capture<Offline>,
+        link: LinkType,
+        /// libpcap reads the file itself: count by packets.
+        direct: bool,
+        damage: Damage,
+    },
+    Pcapng(Box<Pcapng>),
+}
+
 pub struct FileSource {
     name: String,
-    capture: Capture<Offline>,
-    link: LinkType,
+    reader: Reader,
     /// Bytes of the file (compressed ones, where it is) taken so far; for progress.
     taken: Arc<AtomicU64>,
     size: Option<u64>,
-    /// libpcap reads the file itself: count by packets.
-    direct: bool,
+    errors: usize,
     broken: bool,
 }
 
@@ -37,36 +53,34 @@ impl FileSource {
             reason,
         };
         let taken = Arc::new(AtomicU64::new(0));
-        let (opened, size, direct) = if name == "-" {
-            (pumped(io::stdin(), taken.clone()), None, false)
+        let (input, size): (Box<dyn Read + Send>, _) = if name == "-" {
+            (Box::new(io::stdin()), None)
         } else {
-            let mut file = File::open(path).map_err(|e| fail(open_reason(&e)))?;
+            let file = File::open(path).map_err(|e| fail(open_reason(&e)))?;
             let size = file
                 .metadata()
                 .ok()
                 .filter(|m| m.is_file())
                 .map(|m| m.len());
-            let packed = size.is_some() && is_packed(&mut file).map_err(|e| fail(e.to_string()))?;
-            // Only a regular file can be opened a second time by libpcap.
-            let direct = size.is_some() && !packed;
-            let opened = if direct {
-                Capture::from_file_with_precision(path, Precision::Nano)
-                    .map_err(|e| pcap_reason(&e))
-            } else {
-                pumped(file, taken.clone())
-            };
-            (opened, size, direct)
+            (Box::new(file), size)
         };
-        let capture =
+        let counter = taken.clone();
+        let opened = open(
+            path,
+            size.is_some(),
+            Counted {
+                input,
+                taken: counter,
+            },
+        );
+        let reader =
             opened.map_err(|reason| fail(format!("no capture that can be read: {reason}")))?;
-        let link = link_type(capture.get_datalink());
         Ok(Self {
             name,
-            capture,
-            link,
+            reader,
             taken,
             size,
-            direct,
+            errors: 0,
             broken: false,
         })
     }
@@ -74,6 +88,48 @@ impl FileSource {
     /// Bytes taken so far, and the file's size where it is known.
     pub fn progress(&self) -> (Arc<AtomicU64>, Option<u64>) {
         (self.taken.clone(), self.size)
+    }
+
+    fn read(&mut self, sink: &mut dyn FnMut(Frame<'_>)) -> Result<Polled, String> {
+        match &mut self.reader {
+            Reader::Pcap {
+                capture,
+                link,
+                direct,
+                damage,
+            } => {
+                let mut bytes = 0;
+                let read = capture.dispatch(Some(BATCH), |packet| {
+                    // A pcap record header has 16 bytes.
+                    bytes += 16 + packet.data.len() as u64;
+                    sink(frame(*link, &packet));
+                });
+                if *direct {
+                    self.taken.fetch_add(bytes, Ordering::Relaxed);
+                }
+                let told = || damage.lock().unwrap_or_else(PoisonError::into_inner).take();
+                match read.map_err(|e| pcap_reason(&e)) {
+                    Ok(0) => told().map_or(Ok(Polled::End), Err),
+                    Ok(_) => Ok(Polled::Frames),
+                    Err(reason) => {
+                        self.broken = true;
+                        Err(told().unwrap_or(reason))
+                    }
+                }
+            }
+            Reader::Pcapng(reader) => {
+                let mut packets = 0;
+                while packets < BATCH {
+                    match reader.next(sink)? {
+                        Next::Packet => packets += 1,
+                        Next::Other => {}
+                        Next::End if packets > 0 => break,
+                        Next::End => return Ok(Polled::End),
+                    }
+                }
+                Ok(Polled::Frames)
+            }
+        }
     }
 }
 
@@ -90,25 +146,30 @@ impl Source for FileSource {
         if self.broken {
             return Ok(Polled::End);
         }
-        let (link, mut bytes) = (self.link, 0);
-        let read = self.capture.dispatch(Some(BATCH), |packet| {
-            // A pcap record header has 16 bytes.
-            bytes += 16 + packet.data.len() as u64;
-            sink(frame(link, &packet));
-        });
-        if self.direct {
-            self.taken.fetch_add(bytes, Ordering::Relaxed);
-        }
-        match read {
-            Ok(0) => Ok(Polled::End),
-            Ok(_) => Ok(Polled::Frames),
-            Err(e) => {
-                self.broken = true;
-                Err(SourceError {
-                    name: self.name.clone(),
-                    reason: pcap_reason(&e),
-                })
+        self.read(sink).map_err(|reason| {
+            self.errors += 1;
+            self.broken |= self.errors >= MAX_ERRORS;
+            SourceError {
+                name: self.name.clone(),
+                reason,
             }
+        })
+    }
+
+    fn interface(&self, index: u16) -> String {
+        match &self.reader {
+            Reader::Pcapng(reader) => match reader.interface(index) {
+                Some(name) => format!("{} ({name})", self.name),
+                None => format!("{} (interface {index})", self.name),
+            },
+            Reader::Pcap { .. } => self.name.clone(),
+        }
+    }
+
+    fn drops(&mut self) -> Drops {
+        match &self.reader {
+            Reader::Pcapng(reader) => reader.drops(),
+            Reader::Pcap { .. } => Drops::default(),
         }
     }
 }
@@ -131,37 +192,69 @@ fn pcap_reason(e: &pcap::Error) -> String {
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-fn is_packed(file: &mut File) -> io::Result<bool> {
-    let mut magic = Vec::new();
-    file.by_ref().take(4).read_to_end(&mut magic)?;
-    file.seek(SeekFrom::Start(0))?;
-    Ok(magic.starts_with(&GZIP) || magic.starts_with(&ZSTD))
+/// Chooses the reader by the first bytes, packed and unpacked.
+fn open(path: &Path, regular: bool, mut input: Counted) -> Result<Reader, String> {
+    let magic = peek(&mut input).map_err(|e| e.to_string())?;
+    let packed = magic.starts_with(&GZIP) || magic.starts_with(&ZSTD);
+    if !packed && magic != pcapng::MAGIC && regular {
+        let capture = Capture::from_file_with_precision(path, Precision::Nano)
+            .map_err(|e| pcap_reason(&e))?;
+        input.taken.store(0, Ordering::Relaxed);
+        return Ok(libpcap(capture, true, Damage::default()));
+    }
+    let mut plain = unpack(magic, input).map_err(|e| e.to_string())?;
+    let magic = peek(&mut plain).map_err(|e| e.to_string())?;
+    let is_pcapng = magic == pcapng::MAGIC;
+    let plain = Box::new(io::Cursor::new(magic).chain(plain));
+    if is_pcapng {
+        Ok(Reader::Pcapng(Box::new(Pcapng::new(plain))))
+    } else {
+        pumped(plain)
+    }
 }
 
-/// libpcap reads from a pipe what a thread unpacks into it. The thread ends with its input, or
-/// when the reading end is closed.
-fn pumped(
-    input: impl Read + Send + 'static,
-    taken: Arc<AtomicU64>,
-) -> Result<Capture<Offline>, String> {
-    let (reader, mut writer) = io::pipe().map_err(|e| e.to_string())?;
-    let counted = Counted { input, taken };
-    std::thread::spawn(move || {
-        let unpacked = unpack(counted);
-        // A closed pipe means that nobody wants more; a broken archive shows as a short capture.
-        let _ = unpacked.and_then(|mut from| io::copy(&mut from, &mut writer));
-    });
-    let path = format!("/dev/fd/{}", reader.as_raw_fd());
-    Capture::from_file_with_precision(path, Precision::Nano).map_err(|e| pcap_reason(&e))
+fn libpcap(capture: Capture<Offline>, direct: bool, damage: Damage) -> Reader {
+    let link = raw_or(capture.get_datalink().0);
+    Reader::Pcap {
+        capture,
+        link,
+        direct,
+        damage,
+    }
 }
 
-fn unpack(mut input: impl Read + Send + 'static) -> io::Result<Box<dyn Read>> {
+fn peek(input: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut magic = Vec::new();
     input.by_ref().take(4).read_to_end(&mut magic)?;
-    let whole = io::Cursor::new(magic.clone()).chain(input);
-    if magic.starts_with(&GZIP) {
+    Ok(magic)
+}
+
+/// libpcap reads from a pipe what a thread writes into it. The thread ends with its input, or when
+/// the reading end is closed.
+fn pumped(mut input: impl Read + Send + 'static) -> Result<Reader, String> {
+    let (reader, mut writer) = io::pipe().map_err(|e| e.to_string())?;
+    let damage = Damage::default();
+    let told = damage.clone();
+    std::thread::spawn(move || {
+        if let Err(e) = io::copy(&mut input, &mut writer)
+            && e.kind() != io::ErrorKind::BrokenPipe
+        {
+            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(e.to_string());
+        }
+    });
+    let path = format!("/dev/fd/{}", reader.as_raw_fd());
+    let capture =
+        Capture::from_file_with_precision(path, Precision::Nano).map_err(|e| pcap_reason(&e))?;
+    Ok(libpcap(capture, false, damage))
+}
+
+/// `magic` was read from `input` already.
+fn unpack(magic: Vec<u8>, input: Counted) -> io::Result<Box<dyn Read + Send>> {
+    let (gzip, zstd) = (magic.starts_with(&GZIP), magic.starts_with(&ZSTD));
+    let whole = io::Cursor::new(magic).chain(input);
+    if gzip {
         Ok(Box::new(flate2::read::MultiGzDecoder::new(whole)))
-    } else if magic.starts_with(&ZSTD) {
+    } else if zstd {
         let decoder = ruzstd::decoding::StreamingDecoder::new(whole).map_err(io::Error::other)?;
         Ok(Box::new(decoder))
     } else {
@@ -169,12 +262,12 @@ fn unpack(mut input: impl Read + Send + 'static) -> io::Result<Box<dyn Read>> {
     }
 }
 
-struct Counted<R> {
-    input: R,
+struct Counted {
+    input: Box<dyn Read + Send>,
     taken: Arc<AtomicU64>,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl Read for Counted {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.input.read(buf)?;
         self.taken.fetch_add(n as u64, Ordering::Relaxed);

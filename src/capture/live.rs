@@ -6,7 +6,7 @@ use std::time::Duration;
 use pcap::{Active, Capture, Device, Precision};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{Drops, Frame, LinkType, Polled, Source, SourceError, frame, link_type};
+use super::{Drops, Frame, LinkType, Polled, Source, SourceError, frame, raw_or};
 
 #[derive(Clone, Debug)]
 pub struct LiveSettings {
@@ -53,7 +53,7 @@ impl LiveSource {
                     ),
                 })?;
         }
-        let link = link_type(capture.get_datalink());
+        let link = raw_or(capture.get_datalink().0);
         Ok(Self {
             name: name.to_owned(),
             capture: capture.setnonblock().map_err(fail)?,

@@ -3,16 +3,24 @@
 
 use std::time::Duration;
 
-use super::{Frame, LinkType, Polled, Source, SourceError};
+use super::{Drops, Frame, LinkType, Polled, Source, SourceError};
 use crate::time::Timestamp;
 
 /// Frames of one source that wait for their turn. A batch is copied; single files are read without.
 struct Lane {
     source: Box<dyn Source>,
     bytes: Vec<u8>,
-    frames: Vec<(Timestamp, LinkType, u32, std::ops::Range<usize>)>,
+    frames: Vec<Waiting>,
     at: usize,
     ended: bool,
+}
+
+struct Waiting {
+    ts: Timestamp,
+    link: LinkType,
+    wire_len: u32,
+    interface: u16,
+    bytes: std::ops::Range<usize>,
 }
 
 impl Lane {
@@ -25,7 +33,13 @@ impl Lane {
             let polled = self.source.poll(Duration::ZERO, &mut |f: Frame<'_>| {
                 let start = bytes.len();
                 bytes.extend_from_slice(f.data);
-                frames.push((f.ts, f.link, f.wire_len, start..bytes.len()));
+                frames.push(Waiting {
+                    ts: f.ts,
+                    link: f.link,
+                    wire_len: f.wire_len,
+                    interface: f.interface,
+                    bytes: start..bytes.len(),
+                });
             });
             match polled {
                 Ok(Polled::End) => self.ended = true,
@@ -40,7 +54,7 @@ impl Lane {
     }
 
     fn next(&self) -> Option<Timestamp> {
-        self.frames.get(self.at).map(|f| f.0)
+        self.frames.get(self.at).map(|f| f.ts)
     }
 }
 
@@ -50,6 +64,8 @@ pub struct MergedSource {
     /// One file after the other, whatever their time stamps say.
     sequential: bool,
     errors: Vec<SourceError>,
+    /// Interfaces of all lanes, in the order of their first frame: lane and its own index.
+    interfaces: Vec<(usize, u16)>,
 }
 
 impl MergedSource {
@@ -67,6 +83,7 @@ impl MergedSource {
             lanes: sources.into_iter().map(lane).collect(),
             sequential,
             errors: Vec::new(),
+            interfaces: Vec::new(),
         }
     }
 
@@ -105,15 +122,23 @@ impl Source for MergedSource {
                     .filter_map(|(i, l)| Some((l.next()?, i)));
                 stamps.min().map(|(_, i)| i)
             };
-            let Some(lane) = next.map(|i| &mut self.lanes[i]) else {
+            let Some(index) = next else {
                 break;
             };
-            let (ts, link, wire_len, range) = lane.frames[lane.at].clone();
+            let lane = &mut self.lanes[index];
+            let frame = &lane.frames[lane.at];
+            let own = (index, frame.interface);
+            let known = self.interfaces.iter().position(|i| *i == own);
+            let interface = known.unwrap_or_else(|| {
+                self.interfaces.push(own);
+                self.interfaces.len() - 1
+            });
             sink(Frame {
-                ts,
-                link,
-                data: &lane.bytes[range],
-                wire_len,
+                ts: frame.ts,
+                link: frame.link,
+                data: &lane.bytes[frame.bytes.clone()],
+                wire_len: frame.wire_len,
+                interface: u16::try_from(interface).unwrap_or(u16::MAX),
             });
             lane.at += 1;
             if lane.next().is_none() && !lane.ended {
@@ -124,5 +149,22 @@ impl Source for MergedSource {
             Some(e) => Err(e),
             None => Ok(Polled::End),
         }
+    }
+
+    fn interface(&self, index: u16) -> String {
+        match self.interfaces.get(usize::from(index)) {
+            Some((lane, own)) => self.lanes[*lane].source.interface(*own),
+            None => self.name.clone(),
+        }
+    }
+
+    fn drops(&mut self) -> Drops {
+        self.lanes.iter_mut().fold(Drops::default(), |sum, lane| {
+            let drops = lane.source.drops();
+            Drops {
+                kernel: sum.kernel.saturating_add(drops.kernel),
+                interface: sum.interface.saturating_add(drops.interface),
+            }
+        })
     }
 }

@@ -406,6 +406,7 @@ impl Source for DemoSource {
                 link: LinkType::ETHERNET,
                 data: &data,
                 wire_len: data.len() as u32,
+                interface: 0,
             });
             sent += 1;
         }

@@ -21,6 +21,7 @@ fn frame(link: LinkType, data: &[u8]) -> Frame<'_> {
         link,
         data,
         wire_len: data.len() as u32,
+        interface: 0,
     }
 }
 
@@ -111,6 +112,7 @@ fn a_snapped_packet_says_what_is_missing() {
         link: LinkType::ETHERNET,
         data: &data[..data.len() - 6],
         wire_len: data.len() as u32,
+        interface: 0,
     };
     assert_eq!(
         decode(&frame),
@@ -166,6 +168,7 @@ fn cut_at_every_offset_it_answers() {
             link: LinkType::ETHERNET,
             data: &data[..end],
             wire_len: data.len() as u32,
+            interface: 0,
         };
         match decode(&cut) {
             Decoded::Segment(s) => assert_eq!(s.payload.len() + s.missing as usize, 5),

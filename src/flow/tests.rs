@@ -84,6 +84,8 @@ impl Bench {
                 rst: has('R'),
             },
             payload,
+            window: 512,
+            stamp: 0,
             missing: 0,
         };
         let leave = self.leave;
@@ -315,6 +317,8 @@ fn idle_flows_expire_and_budgets_evict_the_oldest() {
                 ..TcpFlags::default()
             },
             payload: b"",
+            window: 512,
+            stamp: 0,
             missing: 0,
         };
         b.table.push(

@@ -61,6 +61,8 @@ impl Talk {
                 rst: has('R'),
             },
             payload,
+            window: 512,
+            stamp: 0,
             missing: 0,
         };
         self.out.now = Timestamp(self.now);

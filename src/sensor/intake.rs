@@ -1,8 +1,8 @@
 //! Frames to segments, on the thread of the source: decode, count, keep the clock, spread.
 
-use super::TICK;
+use super::{Settings, TICK};
 use crate::capture::Frame;
-use crate::decode::{Decoded, Ignored, Malformed, Segment, decode};
+use crate::decode::{Decoded, Decoder, Ignored, Malformed, Segment};
 use crate::flow::FlowKey;
 use crate::sensor::ledger::Stage;
 use crate::time::Timestamp;
@@ -22,6 +22,12 @@ pub struct FrameCounters {
     pub segments: u64,
     ignored: [u64; Ignored::ALL.len()],
     malformed: [u64; Malformed::ALL.len()],
+    /// Fragments that waited for the rest of their datagram too long.
+    expired: u64,
+    /// Fragments put out by the budget.
+    evicted: u64,
+    /// Fragments that wait.
+    pending: u64,
 }
 
 impl FrameCounters {
@@ -29,12 +35,18 @@ impl FrameCounters {
         let mut stage = Stage {
             received: self.frames,
             analysed: self.segments,
+            pending: self.pending,
             ..Stage::default()
         };
+        if self.evicted > 0 {
+            stage.shed.insert("ip_fragment_budget", self.evicted);
+        }
         let ignored = Ignored::ALL
             .iter()
             .zip(self.ignored)
             .map(|(reason, n)| (reason.name(), n));
+        let incomplete = ("ip_fragment_incomplete", self.expired);
+        let ignored = ignored.chain([incomplete]);
         stage.ignored = ignored.filter(|(_, n)| *n > 0).collect();
         let malformed = Malformed::ALL
             .iter()
@@ -49,6 +61,7 @@ impl FrameCounters {
 #[derive(Debug)]
 pub struct Intake {
     seed: u64,
+    decoder: Decoder,
     /// The latest packet time so far: the clock never goes back, whatever the stamps do.
     now: Timestamp,
     next_tick: Timestamp,
@@ -56,9 +69,16 @@ pub struct Intake {
 }
 
 impl Intake {
-    pub fn new(seed: u64) -> Self {
-        Self {
+    pub fn new(settings: &Settings) -> Self {
+        let Settings {
+            ports,
+            fragments,
             seed,
+            ..
+        } = settings;
+        Self {
+            seed: *seed,
+            decoder: Decoder::new(ports.clone(), fragments.clone(), *seed),
             now: Timestamp::MIN,
             next_tick: Timestamp::MIN,
             counters: FrameCounters::default(),
@@ -70,22 +90,30 @@ impl Intake {
     }
 
     pub fn counters(&self) -> FrameCounters {
-        self.counters
+        let (expired, evicted) = self.decoder.given_up();
+        FrameCounters {
+            expired,
+            evicted,
+            pending: self.decoder.pending(),
+            ..self.counters
+        }
     }
 
     pub fn take(&mut self, frame: &Frame<'_>, route: &mut impl Route) {
         self.counters.frames += 1;
         self.counters.bytes += frame.data.len() as u64;
         self.tick(frame.ts, route);
-        match decode(frame) {
+        let answer = self.decoder.decode(frame);
+        match answer.decoded {
             Decoded::Segment(segment) => {
-                self.counters.segments += 1;
+                self.counters.segments += answer.frames;
                 let key = FlowKey::of(&segment);
                 route.segment(&segment, key, key.0.hash(self.seed), self.now);
             }
             // The enums are without data and ALL holds them in order.
-            Decoded::Ignored(reason) => self.counters.ignored[reason as usize] += 1,
-            Decoded::Malformed(reason) => self.counters.malformed[reason as usize] += 1,
+            Decoded::Ignored(reason) => self.counters.ignored[reason as usize] += answer.frames,
+            Decoded::Malformed(reason) => self.counters.malformed[reason as usize] += answer.frames,
+            Decoded::Held => {}
         }
     }
 
@@ -100,6 +128,7 @@ impl Intake {
             let grid = TICK.as_nanos() as i64;
             self.next_tick =
                 Timestamp((now.nanos().div_euclid(grid).saturating_add(1)).saturating_mul(grid));
+            self.decoder.tick(now);
             route.tick(now);
         }
     }

@@ -47,7 +47,7 @@ impl Inline {
             ..settings.clone()
         };
         Self {
-            intake: Intake::new(settings.seed),
+            intake: Intake::new(&settings),
             worker: Worker::new(0, &settings),
             merger: Merger::new(1),
             records: Vec::new(),
@@ -289,7 +289,7 @@ impl Pool {
                 source,
                 spread,
                 handle: handle.clone(),
-                seed: settings.seed,
+                settings: settings.clone(),
             };
             let running = running.clone();
             threads.push(std::thread::spawn(move || thread.run(&running)));
@@ -390,12 +390,12 @@ struct SourceThread {
     source: Box<dyn Source>,
     spread: Spread,
     handle: PoolHandle,
-    seed: u64,
+    settings: Settings,
 }
 
 impl SourceThread {
     fn run(mut self, running: &std::sync::atomic::AtomicUsize) {
-        let mut intake = Intake::new(self.seed);
+        let mut intake = Intake::new(&self.settings);
         let mut ended = None;
         let mut published = SystemTime::UNIX_EPOCH;
         let mut last_frame = Timestamp::MIN;

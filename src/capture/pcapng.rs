@@ -1,0 +1,398 @@
+//! pcapng (draft-ietf-opsawg-pcapng): several sections, interfaces and link types in one file.
+//!
+//! libpcap refuses files whose interfaces differ in link type or snap length, and passes over what
+//! the kernel dropped; this reader takes them. It believes no length: a block that lies ends its
+//! section, is said, and reading goes on where the next section begins, if one does.
+
+use std::io::{self, Read};
+
+use super::{Drops, Frame, LinkType, raw_or};
+use crate::time::Timestamp;
+
+pub(super) const MAGIC: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
+
+/// Larger blocks are passed over unread: no packet is that large, and a length may lie.
+const MAX_BLOCK: usize = 16 << 20;
+const READ: usize = 1 << 18;
+
+mod block {
+    pub(super) const SECTION_HEADER: u32 = 0x0a0d_0d0a;
+    pub(super) const INTERFACE: u32 = 1;
+    pub(super) const OLD_PACKET: u32 = 2;
+    pub(super) const SIMPLE_PACKET: u32 = 3;
+    pub(super) const STATISTICS: u32 = 5;
+    pub(super) const ENHANCED_PACKET: u32 = 6;
+}
+
+mod option {
+    pub(super) const IF_NAME: u16 = 2;
+    pub(super) const IF_TSRESOL: u16 = 9;
+    pub(super) const IF_TSOFFSET: u16 = 14;
+    pub(super) const ISB_IFDROP: u16 = 5;
+    pub(super) const ISB_OSDROP: u16 = 7;
+}
+
+#[derive(Clone, Debug)]
+struct Interface {
+    name: Option<String>,
+    link: LinkType,
+    snap: u32,
+    resolution: u8,
+    offset: i64,
+    drops: Drops,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Endian {
+    #[default]
+    Little,
+    Big,
+}
+
+impl Endian {
+    fn u16(self, b: &[u8], at: usize) -> Option<u16> {
+        let bytes = b.get(at..at + 2)?.try_into().ok()?;
+        Some(match self {
+            Self::Little => u16::from_le_bytes(bytes),
+            Self::Big => u16::from_be_bytes(bytes),
+        })
+    }
+
+    fn u32(self, b: &[u8], at: usize) -> Option<u32> {
+        let bytes = b.get(at..at + 4)?.try_into().ok()?;
+        Some(match self {
+            Self::Little => u32::from_le_bytes(bytes),
+            Self::Big => u32::from_be_bytes(bytes),
+        })
+    }
+
+    fn u64(self, b: &[u8], at: usize) -> Option<u64> {
+        let bytes = b.get(at..at + 8)?.try_into().ok()?;
+        Some(match self {
+            Self::Little => u64::from_le_bytes(bytes),
+            Self::Big => u64::from_be_bytes(bytes),
+        })
+    }
+}
+
+/// What one block was.
+pub(super) enum Next {
+    Packet,
+    Other,
+    End,
+}
+
+pub(super) struct Pcapng {
+    input: Box<dyn Read + Send>,
+    buffer: Vec<u8>,
+    /// The unread part of `buffer`.
+    at: usize,
+    filled: usize,
+    /// Bytes of the file before `at`.
+    position: u64,
+    endian: Endian,
+    interfaces: Vec<Interface>,
+    /// Index of the section's first interface.
+    section: usize,
+    /// A section that cannot be read is passed over.
+    unreadable: bool,
+    last: Timestamp,
+}
+
+impl Pcapng {
+    pub(super) fn new(input: Box<dyn Read + Send>) -> Self {
+        Self {
+            input,
+            buffer: Vec::new(),
+            at: 0,
+            filled: 0,
+            position: 0,
+            endian: Endian::default(),
+            interfaces: Vec::new(),
+            section: 0,
+            unreadable: true,
+            last: Timestamp::from_secs(0),
+        }
+    }
+
+    pub(super) fn interface(&self, index: u16) -> Option<&str> {
+        self.interfaces.get(usize::from(index))?.name.as_deref()
+    }
+
+    /// What the capturing machine says that it lost.
+    pub(super) fn drops(&self) -> Drops {
+        self.interfaces
+            .iter()
+            .fold(Drops::default(), |sum, i| Drops {
+                kernel: sum.kernel.saturating_add(i.drops.kernel),
+                interface: sum.interface.saturating_add(i.drops.interface),
+            })
+    }
+
+    /// Reads one block; an error has said what is lost, and the next call goes on behind it.
+    pub(super) fn next(&mut self, sink: &mut dyn FnMut(Frame<'_>)) -> Result<Next, String> {
+        let start = self.position;
+        if !self.fill(12)? {
+            let rest = self.filled - self.at;
+            self.take(rest);
+            return match rest {
+                0 => Ok(Next::End),
+                _ => Err(format!(
+                    "cut short: {rest} bytes behind the last block, at byte {start}"
+                )),
+            };
+        }
+        let head = &self.buffer[self.at..];
+        if head[..4] == MAGIC {
+            self.endian = match head[8..12] {
+                [0x4d, 0x3c, 0x2b, 0x1a] => Endian::Little,
+                [0x1a, 0x2b, 0x3c, 0x4d] => Endian::Big,
+                _ => {
+                    return self.lost(format!(
+                        "section header at byte {start}: no byte-order mark"
+                    ));
+                }
+            };
+        }
+        let e = self.endian;
+        let kind = e.u32(head, 0).unwrap_or_default();
+        let length = e.u32(head, 4).unwrap_or_default() as usize;
+        if length < 12 || !length.is_multiple_of(4) {
+            return self.lost(format!(
+                "block at byte {start}: a length of {length} cannot be"
+            ));
+        }
+        if length > MAX_BLOCK {
+            self.pass_over(length)?;
+            return Err(format!(
+                "block at byte {start}: {length} bytes, passed over"
+            ));
+        }
+        if !self.fill(length)? {
+            let rest = self.filled - self.at;
+            self.take(rest);
+            return Err(format!(
+                "cut short: the block at byte {start} has {rest} of its {length} bytes"
+            ));
+        }
+        let block = self.at..self.at + length;
+        if e.u32(&self.buffer[block.clone()], length - 4) != Some(length as u32) {
+            return self.lost(format!("block at byte {start}: its two lengths differ"));
+        }
+        self.take(length);
+        let body = block.start + 8..block.end - 4;
+        self.block(kind, body, start, sink)
+    }
+
+    fn block(
+        &mut self,
+        kind: u32,
+        body: std::ops::Range<usize>,
+        start: u64,
+        sink: &mut dyn FnMut(Frame<'_>),
+    ) -> Result<Next, String> {
+        match kind {
+            block::SECTION_HEADER => {
+                let major = self.endian.u16(&self.buffer[body], 4).unwrap_or_default();
+                self.section = self.interfaces.len();
+                self.unreadable = major != 1;
+                if self.unreadable {
+                    return Err(format!(
+                        "section at byte {start}: version {major} is unknown, its packets are not read"
+                    ));
+                }
+            }
+            _ if self.unreadable => {}
+            block::INTERFACE => {
+                let found = Interface::read(self.endian, &self.buffer[body]);
+                let Some(found) = found.filter(|_| self.interfaces.len() < usize::from(u16::MAX))
+                else {
+                    return Err(format!(
+                        "interface block at byte {start}: too short, or one too many"
+                    ));
+                };
+                self.interfaces.push(found);
+            }
+            block::STATISTICS => self.statistics(body),
+            block::ENHANCED_PACKET | block::OLD_PACKET | block::SIMPLE_PACKET => {
+                let Some(frame) = self.packet(kind, body) else {
+                    return Err(format!("packet block at byte {start}: too short"));
+                };
+                let ts = frame.ts;
+                sink(frame);
+                self.last = ts;
+                return Ok(Next::Packet);
+            }
+            // Name resolution, decryption secrets, custom and unknown blocks carry no packet.
+            _ => {}
+        }
+        Ok(Next::Other)
+    }
+
+    fn packet(&self, kind: u32, body: std::ops::Range<usize>) -> Option<Frame<'_>> {
+        let (e, b) = (self.endian, &self.buffer[body]);
+        let (id, stamp, lengths, data) = match kind {
+            block::ENHANCED_PACKET => (e.u32(b, 0)?, Some(4), 12, b.get(20..)?),
+            block::OLD_PACKET => (u32::from(e.u16(b, 0)?), Some(4), 12, b.get(20..)?),
+            _ => (0, None, 0, b.get(4..)?),
+        };
+        let index = self.section.checked_add(id as usize)?;
+        let interface = self.interfaces.get(index);
+        let (captured, wire_len) = if stamp.is_some() {
+            (e.u32(b, lengths)?, e.u32(b, lengths + 4)?)
+        } else {
+            let wire = e.u32(b, lengths)?;
+            let snap = interface.map_or(0, |i| i.snap);
+            (if snap == 0 { wire } else { wire.min(snap) }, wire)
+        };
+        let ticks = |at| Some(u64::from(e.u32(b, at)?) << 32 | u64::from(e.u32(b, at + 4)?));
+        let ts = match (stamp, interface) {
+            (Some(at), Some(i)) => i.time(ticks(at)?),
+            _ => self.last,
+        };
+        Some(Frame {
+            ts,
+            // A packet of an interface that was never described has no link type.
+            link: interface.map_or(LinkType(-1), |i| i.link),
+            data: data.get(..captured as usize).unwrap_or(data),
+            wire_len,
+            interface: u16::try_from(index).unwrap_or(u16::MAX),
+        })
+    }
+
+    fn statistics(&mut self, body: std::ops::Range<usize>) {
+        let (e, b) = (self.endian, &self.buffer[body]);
+        let Some(id) = e.u32(b, 0) else { return };
+        let mut drops = Drops::default();
+        for (code, value) in options(e, b.get(12..).unwrap_or_default()) {
+            match code {
+                option::ISB_IFDROP => drops.interface = e.u64(value, 0).unwrap_or_default(),
+                option::ISB_OSDROP => drops.kernel = e.u64(value, 0).unwrap_or_default(),
+                _ => {}
+            }
+        }
+        if let Some(i) = self
+            .interfaces
+            .get_mut(self.section.saturating_add(id as usize))
+        {
+            i.drops = drops;
+        }
+    }
+
+    /// What follows cannot be told from this section any more: looks for the next one.
+    fn lost(&mut self, why: String) -> Result<Next, String> {
+        self.unreadable = true;
+        self.take(4);
+        loop {
+            let rest = &self.buffer[self.at..self.filled];
+            if let Some(found) = memchr::memmem::find(rest, &MAGIC) {
+                self.take(found);
+                break;
+            }
+            // The mark may lie across the end of what was read.
+            self.take(rest.len().saturating_sub(3));
+            if !self.fill(4)? {
+                let rest = self.filled - self.at;
+                self.take(rest);
+                break;
+            }
+        }
+        Err(why)
+    }
+
+    fn pass_over(&mut self, mut length: usize) -> Result<(), String> {
+        while length > 0 {
+            let step = length.min(READ);
+            if !self.fill(step)? {
+                let rest = self.filled - self.at;
+                self.take(rest);
+                return Ok(());
+            }
+            self.take(step);
+            length -= step;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, bytes: usize) {
+        self.at += bytes;
+        self.position += bytes as u64;
+    }
+
+    /// Whether `need` bytes could be had.
+    fn fill(&mut self, need: usize) -> Result<bool, String> {
+        if self.filled - self.at >= need {
+            return Ok(true);
+        }
+        self.buffer.copy_within(self.at..self.filled, 0);
+        (self.at, self.filled) = (0, self.filled - self.at);
+        if self.buffer.len() < need.max(READ) {
+            self.buffer.resize(need.max(READ), 0);
+        }
+        while self.filled < need {
+            match self.input.read(&mut self.buffer[self.filled..]) {
+                Ok(0) => return Ok(false),
+                Ok(n) => self.filled += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => {
+                    // The input gives no more: what is buffered is all there is.
+                    self.input = Box::new(io::empty());
+                    return Err(format!("at byte {}: {e}", self.position));
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Interface {
+    fn read(e: Endian, body: &[u8]) -> Option<Self> {
+        let mut found = Self {
+            name: None,
+            link: raw_or(i32::from(e.u16(body, 0)?)),
+            snap: e.u32(body, 4)?,
+            resolution: 6,
+            offset: 0,
+            drops: Drops::default(),
+        };
+        for (code, value) in options(e, body.get(8..)?) {
+            match code {
+                option::IF_NAME => found.name = Some(String::from_utf8_lossy(value).into_owned()),
+                option::IF_TSRESOL => found.resolution = value.first().copied().unwrap_or(6),
+                option::IF_TSOFFSET => {
+                    found.offset = e.u64(value, 0).unwrap_or_default().cast_signed();
+                }
+                _ => {}
+            }
+        }
+        Some(found)
+    }
+
+    /// Ticks are of 10^-n seconds, or of 2^-n where the top bit is set.
+    fn time(&self, ticks: u64) -> Timestamp {
+        let n = u32::from(self.resolution & 0x7f);
+        let wide = u128::from(ticks) * 1_000_000_000;
+        let nanos = if self.resolution & 0x80 != 0 {
+            wide.checked_shr(n).unwrap_or_default()
+        } else {
+            10_u128.checked_pow(n).map_or(0, |unit| wide / unit)
+        };
+        let nanos = i64::try_from(nanos).unwrap_or(i64::MAX);
+        Timestamp::from_nanos(nanos.saturating_add(self.offset.saturating_mul(1_000_000_000)))
+    }
+}
+
+/// Options by code, until their end or the first that does not fit.
+fn options(e: Endian, mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let (code, length) = (e.u16(rest, 0)?, usize::from(e.u16(rest, 2)?));
+        if code == 0 {
+            return None;
+        }
+        let value = rest.get(4..4 + length)?;
+        rest = rest
+            .get(4 + length.next_multiple_of(4)..)
+            .unwrap_or_default();
+        Some((code, value))
+    })
+}
