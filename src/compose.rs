@@ -164,7 +164,7 @@ pub fn write_pcap(packets: &[Packet], out: &mut impl Write) -> std::io::Result<(
 mod tests {
     use super::*;
     use crate::capture::{Frame, LinkType};
-    use crate::decode::{Decoded, decode};
+    use crate::decode::{Decoded, Decoder, FragmentSettings, Ports};
 
     #[test]
     fn segments_add_up_and_checksums_are_right() {
@@ -174,6 +174,7 @@ mod tests {
             Timestamp(0),
         );
         talk.client(&[b'x'; 4_000]).server(b"ok");
+        let mut decoder = Decoder::new(Ports::default(), FragmentSettings::default(), 1);
         let mut sent = 0;
         for p in talk.close() {
             let parsed = etherparse::SlicedPacket::from_ethernet(&p.data).unwrap();
@@ -194,7 +195,7 @@ mod tests {
                 wire_len: p.data.len() as u32,
                 interface: 0,
             };
-            let Decoded::Segment(s) = decode(&frame) else {
+            let Decoded::Segment(s) = decoder.decode(&frame).decoded else {
                 panic!()
             };
             sent += s.payload.len();

@@ -34,6 +34,15 @@ pub struct TcpFlags {
     pub rst: bool,
 }
 
+/// The innermost overlay network of a packet. VXLAN and Geneve numbers separate networks whose
+/// addresses may overlap. GRE keys only label: a tunnel may have another one for each direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Network {
+    pub vni: Option<u32>,
+    /// What the flow's key takes in; equal for both directions of a flow.
+    pub zone: Option<u32>,
+}
+
 /// One TCP segment of the innermost IP packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment<'a> {
@@ -42,8 +51,8 @@ pub struct Segment<'a> {
     pub dst: IpAddr,
     pub src_port: u16,
     pub dst_port: u16,
-    /// Overlay network (VNI) the packet came in; part of the flow's key.
-    pub vni: Option<u32>,
+    /// Overlay network the packet came in.
+    pub network: Network,
     pub seq: u32,
     pub ack: u32,
     pub flags: TcpFlags,
@@ -233,7 +242,7 @@ enum Layer {
 /// What reading one IP packet came to.
 enum Step<'a> {
     /// Something carried inside, and the network number that the tunnel gave it.
-    Down(Layer, &'a [u8], Option<u32>),
+    Down(Layer, &'a [u8], Option<Network>),
     Segment(Segment<'a>),
     Fragment(fragment::Fragment<'a>),
 }
@@ -243,7 +252,7 @@ fn peel<'a>(
     mut layer: Layer,
     mut data: &'a [u8],
     ts: Timestamp,
-    mut vni: Option<u32>,
+    mut network: Network,
     ports: &Ports,
 ) -> Result<Step<'a>, Stop> {
     for _ in 0..MAX_LAYERS {
@@ -255,9 +264,9 @@ fn peel<'a>(
             Layer::Mpls => link::mpls(data)?,
             Layer::Ppp => link::ppp(data)?,
             Layer::Wlan => link::wlan(data)?,
-            Layer::Ip => match ip::step(data, ts, vni, ports)? {
+            Layer::Ip => match ip::step(data, ts, network, ports)? {
                 Step::Down(layer, data, inner) => {
-                    vni = inner.or(vni);
+                    network = inner.unwrap_or(network);
                     (layer, data)
                 }
                 done => return Ok(done),
@@ -289,7 +298,7 @@ impl Decoder {
             Layer::Link(frame.link),
             frame.data,
             frame.ts,
-            None,
+            Network::default(),
             &self.ports,
         );
         let decoded = match found {
@@ -360,9 +369,13 @@ impl Decoder {
     /// Decodes from the transport up.
     fn above<'a>(&self, carrier: &ip::Carrier, data: &'a [u8]) -> Result<Step<'a>, Stop> {
         match ip::transport(carrier, data, data.len(), &self.ports)? {
-            Step::Down(layer, data, vni) => {
-                peel(layer, data, carrier.ts, vni.or(carrier.vni), &self.ports)
-            }
+            Step::Down(layer, data, network) => peel(
+                layer,
+                data,
+                carrier.ts,
+                network.unwrap_or(carrier.network),
+                &self.ports,
+            ),
             done => Ok(done),
         }
     }

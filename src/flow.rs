@@ -149,22 +149,22 @@ pub struct FlowKey {
     high: u128,
     low_port: u16,
     high_port: u16,
-    /// VNI plus one; 0 for none.
+    /// Overlay network plus one; 0 for none.
     zone: u32,
 }
 
 impl FlowKey {
     /// The key, and whether `src` is the low end.
     pub fn of(s: &Segment<'_>) -> (Self, bool) {
-        Self::between((s.src, s.src_port), (s.dst, s.dst_port), s.vni)
+        Self::between((s.src, s.src_port), (s.dst, s.dst_port), s.network.zone)
     }
 
     /// The key of two ends, and whether the first is the low one.
-    pub fn between(src: (IpAddr, u16), dst: (IpAddr, u16), vni: Option<u32>) -> (Self, bool) {
+    pub fn between(src: (IpAddr, u16), dst: (IpAddr, u16), zone: Option<u32>) -> (Self, bool) {
         let (src, dst) = ((bits(src.0), src.1), (bits(dst.0), dst.1));
         let src_low = src <= dst;
         let (low, high) = if src_low { (src, dst) } else { (dst, src) };
-        let zone = vni.map_or(0, |vni| vni.wrapping_add(1));
+        let zone = zone.map_or(0, |zone| zone.wrapping_add(1));
         let key = Self {
             low: low.0,
             high: high.0,

@@ -40,7 +40,7 @@ pub(super) struct Key {
     pub(super) dst: IpAddr,
     pub(super) protocol: u8,
     pub(super) ident: u32,
-    pub(super) vni: Option<u32>,
+    pub(super) zone: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -156,6 +156,7 @@ impl Pool {
         let serial = self.serial;
         let datagram = self.datagrams.entry(f.key).or_insert_with(|| {
             self.serial += 1;
+            self.cost += Datagram::BASE;
             self.order.push_back((f.key, serial));
             Datagram::new(f.carrier.ts, serial)
         });
@@ -246,6 +247,9 @@ enum Fit {
 }
 
 impl Datagram {
+    /// What one costs without its pieces: the map's and the queue's part.
+    const BASE: usize = size_of::<Self>() + 2 * size_of::<Key>();
+
     fn new(since: Timestamp, serial: u64) -> Self {
         Self {
             since,
@@ -254,8 +258,7 @@ impl Datagram {
             pieces: Vec::new(),
             frames: 0,
             bytes: 0,
-            // The map's and the queue's part.
-            cost: size_of::<Self>() + 2 * size_of::<Key>(),
+            cost: Self::BASE,
             total: None,
         }
     }

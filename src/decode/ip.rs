@@ -7,7 +7,7 @@ use etherparse::{IpNumber, LaxIpv4Slice, LaxIpv6Slice, TcpSlice};
 use super::fragment::{Fragment, Key};
 use super::link::be16;
 use super::tunnel::{self, Ports};
-use super::{Ignored, Layer, Malformed, Segment, Step, Stop, TcpFlags};
+use super::{Ignored, Layer, Malformed, Network, Segment, Step, Stop, TcpFlags};
 use crate::time::Timestamp;
 
 const IPV6_FRAGMENT: u8 = 44;
@@ -19,7 +19,7 @@ pub(super) struct Carrier {
     pub(super) src: IpAddr,
     pub(super) dst: IpAddr,
     pub(super) protocol: u8,
-    pub(super) vni: Option<u32>,
+    pub(super) network: Network,
     /// The IPv4 identification; 0 for IPv6.
     pub(super) ident: u16,
 }
@@ -28,12 +28,12 @@ pub(super) struct Carrier {
 pub(super) fn step<'a>(
     data: &'a [u8],
     ts: Timestamp,
-    vni: Option<u32>,
+    network: Network,
     ports: &Ports,
 ) -> Result<Step<'a>, Stop> {
     match data.first().map(|b| b >> 4) {
-        Some(4) => v4(data, ts, vni, ports),
-        Some(6) => v6(data, ts, vni, ports),
+        Some(4) => v4(data, ts, network, ports),
+        Some(6) => v6(data, ts, network, ports),
         _ => Err(Malformed::Ip.into()),
     }
 }
@@ -41,7 +41,7 @@ pub(super) fn step<'a>(
 fn v4<'a>(
     data: &'a [u8],
     ts: Timestamp,
-    vni: Option<u32>,
+    network: Network,
     ports: &Ports,
 ) -> Result<Step<'a>, Stop> {
     let (packet, _) = LaxIpv4Slice::from_slice(data).map_err(|_| Malformed::Ip)?;
@@ -52,7 +52,7 @@ fn v4<'a>(
         src: header.source_addr().into(),
         dst: header.destination_addr().into(),
         protocol: header.protocol().0,
-        vni,
+        network,
         ident: header.identification(),
     };
     let body = packet.payload();
@@ -71,7 +71,7 @@ fn v4<'a>(
 fn v6<'a>(
     data: &'a [u8],
     ts: Timestamp,
-    vni: Option<u32>,
+    network: Network,
     ports: &Ports,
 ) -> Result<Step<'a>, Stop> {
     let (packet, _) = LaxIpv6Slice::from_slice(data).map_err(|_| Malformed::Ip)?;
@@ -82,7 +82,7 @@ fn v6<'a>(
         src: header.source_addr().into(),
         dst: header.destination_addr().into(),
         protocol: header.next_header().0,
-        vni,
+        network,
         ident: 0,
     };
     let body = packet.payload();
@@ -141,7 +141,7 @@ fn fragment(
             0
         },
         ident,
-        vni: carrier.vni,
+        zone: carrier.network.zone,
     };
     Ok(Step::Fragment(Fragment {
         key,
@@ -176,7 +176,7 @@ pub(super) fn transport<'a>(
         IpNumber::ENCAPSULATING_SECURITY_PAYLOAD => return Err(Ignored::Esp.into()),
         _ => return Err(Ignored::OtherIp.into()),
     };
-    Ok(Step::Down(inner.layer, inner.data, inner.vni))
+    Ok(Step::Down(inner.layer, inner.data, inner.network))
 }
 
 fn tcp<'a>(carrier: &Carrier, data: &'a [u8], claimed: usize) -> Result<Segment<'a>, Stop> {
@@ -187,7 +187,7 @@ fn tcp<'a>(carrier: &Carrier, data: &'a [u8], claimed: usize) -> Result<Segment<
         dst: carrier.dst,
         src_port: tcp.source_port(),
         dst_port: tcp.destination_port(),
-        vni: carrier.vni,
+        network: carrier.network,
         seq: tcp.sequence_number(),
         ack: tcp.acknowledgment_number(),
         flags: TcpFlags {

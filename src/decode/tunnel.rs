@@ -2,7 +2,7 @@
 //! protocol or UDP port and by its own header; what does not fit the header is left as what it was.
 
 use super::link::{Next, be16, ether_type, tail};
-use super::{Ignored, Layer, Malformed};
+use super::{Ignored, Layer, Malformed, Network};
 
 /// UDP ports under which tunnels are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,15 +31,24 @@ const MPLS_IN_UDP: u16 = 6635;
 pub(super) struct Inner<'a> {
     pub(super) layer: Layer,
     pub(super) data: &'a [u8],
-    /// The overlay network's number, where the tunnel has one that both directions share.
-    pub(super) vni: Option<u32>,
+    /// The overlay network, where the tunnel names one.
+    pub(super) network: Option<Network>,
 }
 
 type Found<'a> = Result<Inner<'a>, super::Stop>;
 
 fn plain<'a>((layer, data): (Layer, &'a [u8])) -> Inner<'a> {
-    let vni = None;
-    Inner { layer, data, vni }
+    let network = None;
+    Inner {
+        layer,
+        data,
+        network,
+    }
+}
+
+fn separate([a, b, c]: [u8; 3]) -> Option<Network> {
+    let vni = Some(u32::from_be_bytes([0, a, b, c]));
+    Some(Network { vni, zone: vni })
 }
 
 /// A UDP datagram's payload, where its ports name a tunnel and its header agrees.
@@ -63,7 +72,7 @@ fn vxlan(data: &[u8]) -> Found<'_> {
         [flags, _, _, _, a, b, c, _, frame @ ..] if flags & 0x08 != 0 => Ok(Inner {
             layer: Layer::Ethernet,
             data: frame,
-            vni: Some(u32::from_be_bytes([0, *a, *b, *c])),
+            network: separate([*a, *b, *c]),
         }),
         _ => Err(Ignored::Udp.into()),
     }
@@ -79,9 +88,9 @@ fn looks_like_vxlan(data: &[u8]) -> bool {
 
 /// draft-ietf-nvo3-vxlan-gpe: with the P bit the last reserved byte names the next protocol.
 fn vxlan_gpe(data: &[u8]) -> Found<'_> {
-    let (flags, next, vni, inner) = match data {
+    let (flags, next, network, inner) = match data {
         [flags, _, _, next, a, b, c, _, inner @ ..] => {
-            (*flags, *next, u32::from_be_bytes([0, *a, *b, *c]), inner)
+            (*flags, *next, separate([*a, *b, *c]), inner)
         }
         _ => return Err(Ignored::Udp.into()),
     };
@@ -93,8 +102,12 @@ fn vxlan_gpe(data: &[u8]) -> Found<'_> {
         5 => (Layer::Mpls, inner),
         _ => return Err(Ignored::Tunnel.into()),
     };
-    let vni = (flags & 0x08 != 0).then_some(vni);
-    Ok(Inner { layer, data, vni })
+    let network = network.filter(|_| flags & 0x08 != 0);
+    Ok(Inner {
+        layer,
+        data,
+        network,
+    })
 }
 
 /// Network service header (RFC 8300): its length in words, then the next protocol.
@@ -116,7 +129,7 @@ fn geneve(data: &[u8]) -> Found<'_> {
         [first, _, high, low, a, b, c, _, ..] if first >> 6 == 0 => Ok(Inner {
             layer: Layer::EtherType(u16::from_be_bytes([*high, *low])),
             data: tail(data, 8 + usize::from(first & 0x3f) * 4)?,
-            vni: Some(u32::from_be_bytes([0, *a, *b, *c])),
+            network: separate([*a, *b, *c]),
         }),
         _ => Err(Ignored::Udp.into()),
     }
@@ -214,7 +227,10 @@ pub(super) fn gre(data: &[u8]) -> Found<'_> {
         ether_type::BRIDGED => Ok(Inner {
             layer: Layer::Ethernet,
             data: inner,
-            vni: key.map(|key| key >> 8),
+            network: key.map(|key| Network {
+                vni: Some(key >> 8),
+                zone: None,
+            }),
         }),
         // ERSPAN I has no sequence number, and then no header of its own.
         0x88be if flags & SEQUENCE == 0 => Ok(plain((Layer::Ethernet, inner))),

@@ -230,7 +230,7 @@ impl<S: Stream> FlowTable<S> {
         let Some(flow) = self.flows[at as usize].as_ref() else {
             return true;
         };
-        if !segment.flags.syn || segment.flags.ack {
+        if !segment.flags.syn {
             return false;
         }
         let side = if src_low == flow.orig_low {
@@ -239,7 +239,13 @@ impl<S: Stream> FlowTable<S> {
             Side::Resp
         };
         let half = &flow.halves[side.index()];
-        match half.offset(segment.seq.wrapping_add(1)) {
+        let offset = half.offset(segment.seq.wrapping_add(1));
+        if segment.flags.ack {
+            // What came before this SYN-ACK, a forged RST or FIN, was of no connection.
+            let empty = flow.halves.iter().all(|h| h.next == 0 && h.held.is_empty());
+            return empty && half.seen && offset != Some(0);
+        }
+        match offset {
             None => flow.phase >= Phase::Reset,
             Some(0) => false,
             Some(offset) => flow.phase >= Phase::Reset || !(-RST_WINDOW..0).contains(&offset),
@@ -275,7 +281,7 @@ impl<S: Stream> FlowTable<S> {
         let info = FlowInfo {
             orig,
             resp,
-            vni: segment.vni,
+            vni: segment.network.vni,
             from_start: segment.flags.syn,
         };
         let flow = Flow {

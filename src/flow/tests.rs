@@ -1,5 +1,5 @@
 use super::*;
-use crate::decode::TcpFlags;
+use crate::decode::{Network, TcpFlags};
 
 /// Writes down what the table says.
 #[derive(Default)]
@@ -74,7 +74,7 @@ impl Bench {
             dst: dst.0,
             src_port: src.1,
             dst_port: dst.1,
-            vni: None,
+            network: Network::default(),
             seq,
             ack,
             flags: TcpFlags {
@@ -309,7 +309,7 @@ fn idle_flows_expire_and_budgets_evict_the_oldest() {
             dst: IpAddr::from([10, 0, 0, 2]),
             src_port: port,
             dst_port: 80,
-            vni: None,
+            network: Network::default(),
             seq: 1,
             ack: 0,
             flags: TcpFlags {

@@ -200,10 +200,13 @@ fn set<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) {
     slot.get_or_insert(value);
 }
 
-/// `chunked` frames the body where it is the last coding (RFC 9112, section 6.1).
+/// `chunked` frames the body where it is the last coding (RFC 9112, section 6.1); `identity`, a
+/// coding of old that changes nothing, may stand behind it.
 fn is_chunked(value: &[u8]) -> bool {
-    let last = value.rsplit(|b| *b == b',').next().unwrap_or_default();
-    last.trim_ascii().eq_ignore_ascii_case(b"chunked")
+    let mut codings = value.rsplit(|b| *b == b',').map(<[u8]>::trim_ascii);
+    codings
+        .find(|c| !c.is_empty() && !c.eq_ignore_ascii_case(b"identity"))
+        .is_some_and(|last| last.eq_ignore_ascii_case(b"chunked"))
 }
 
 /// `type/subtype` in lower case, parameters cut.

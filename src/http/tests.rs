@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use super::*;
-use crate::decode::{Segment, TcpFlags};
+use crate::decode::{Network, Segment, TcpFlags};
 use crate::exchange;
 use crate::flow::{FlowKey, FlowTable, Settings};
 
@@ -51,7 +51,7 @@ impl Talk {
             dst: ends[1 - side].0,
             src_port: ends[side].1,
             dst_port: ends[1 - side].1,
-            vni: None,
+            network: Network::default(),
             seq,
             ack: ISN[1 - side] + self.had[side],
             flags: TcpFlags {
