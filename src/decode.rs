@@ -61,6 +61,9 @@ pub struct Segment<'a> {
     /// IP identification and TCP checksum: equal in copies of one packet, hardly ever in a
     /// retransmission.
     pub stamp: u32,
+    /// The payload's part of the TCP checksum: equal for equal bytes, unless a network card is to
+    /// fill the checksum in later.
+    pub sum: u16,
     pub payload: &'a [u8],
     /// Payload bytes that were on the wire and not in the capture (snap length).
     pub missing: u32,

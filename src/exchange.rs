@@ -11,8 +11,10 @@ use compact_str::CompactString;
 
 use crate::time::Timestamp;
 
+mod anomaly;
 mod json;
 
+pub use anomaly::{Anomalies, Anomaly};
 pub use json::{ParseError, parse_line, write_line};
 
 /// The version of the JSON form.
@@ -63,6 +65,8 @@ pub struct Exchange {
     /// Overlay network of a mirrored cloud (VXLAN or Geneve VNI).
     pub vni: Option<u32>,
     pub partial: Partial,
+    /// What either message did against the rules of its protocol.
+    pub anomalies: Anomalies,
 }
 
 /// What is missing of an exchange.
@@ -126,6 +130,7 @@ impl Exchange {
             sunset: None,
             vni: None,
             partial: Partial::default(),
+            anomalies: Anomalies::default(),
         }
     }
 

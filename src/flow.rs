@@ -18,11 +18,14 @@ use crate::time::Timestamp;
 
 mod half;
 mod lru;
+mod note;
+mod recent;
 mod table;
 
 #[cfg(test)]
 mod tests;
 
+pub use note::{Note, Notes};
 pub use table::{Counters, FlowTable};
 
 /// A direction, named by its sender. The originator sent the SYN, or, where the SYN was not seen,
@@ -132,7 +135,7 @@ impl Default for Settings {
             max_closed: 256,
             max_buffered: 4 << 20,
             max_held: 256 << 10,
-            idle: Duration::from_secs(900),
+            idle: Duration::from_secs(3_600),
             half_open: Duration::from_secs(60),
             reset: Duration::from_secs(3),
             closed: Duration::from_secs(10),
@@ -175,12 +178,22 @@ impl FlowKey {
         (key, src_low)
     }
 
+    /// A seeded hash of a segment's place: flow, direction, sequence number, length and flags.
+    fn place(&self, seed: u64, s: &Segment<'_>, src_low: bool) -> u64 {
+        let ends = self.low as u64 ^ (self.high as u64).rotate_left(32);
+        let ports = u64::from(self.low_port) << 48 | u64::from(self.high_port) << 32;
+        let flags = u64::from(s.flags.syn) << 1 | u64::from(s.flags.fin) << 2;
+        let length = (s.payload.len() as u64) << 3;
+        let words = [
+            ends,
+            ports | u64::from(self.zone),
+            u64::from(s.seq) << 32 | length | flags | u64::from(src_low),
+        ];
+        words.into_iter().fold(seed ^ 0x1319_8a2e_0370_7344, fold)
+    }
+
     /// Seeded, the same for both directions: spreads flows over shards and orders their records.
     pub fn hash(&self, seed: u64) -> u64 {
-        let fold = |h: u64, v: u64| {
-            let wide = u128::from(h ^ v) * 0xf39c_c060_5ced_c835_u128;
-            (wide as u64) ^ ((wide >> 64) as u64)
-        };
         let ports =
             u64::from(self.low_port) << 48 | u64::from(self.high_port) << 32 | u64::from(self.zone);
         let words = [
@@ -192,6 +205,11 @@ impl FlowKey {
         ];
         words.into_iter().fold(seed ^ 0x243f_6a88_85a3_08d3, fold)
     }
+}
+
+fn fold(h: u64, v: u64) -> u64 {
+    let wide = u128::from(h ^ v) * 0xf39c_c060_5ced_c835_u128;
+    (wide as u64) ^ ((wide >> 64) as u64)
 }
 
 fn bits(ip: IpAddr) -> u128 {

@@ -32,12 +32,16 @@ pub struct Counters {
     /// 1xx responses: announced, and part of no exchange.
     pub interim: u64,
     pub malformed: u64,
+    /// Of those: heads larger than any server takes.
+    pub huge_heads: u64,
     /// Requests past the pipeline's bound.
     pub shed: u64,
     pub pending: u64,
     /// Exchanges handed on.
     pub exchanges: u64,
     pub unpaired: u64,
+    /// Exchanges in which a message's end is a matter of opinion.
+    pub ambiguous_framing: u64,
     /// Streams given up as something else than HTTP/1, by what they are.
     pub tls: u64,
     pub http2: u64,
@@ -52,10 +56,12 @@ impl Counters {
             (&mut self.analysed, other.analysed),
             (&mut self.interim, other.interim),
             (&mut self.malformed, other.malformed),
+            (&mut self.huge_heads, other.huge_heads),
             (&mut self.shed, other.shed),
             (&mut self.pending, other.pending),
             (&mut self.exchanges, other.exchanges),
             (&mut self.unpaired, other.unpaired),
+            (&mut self.ambiguous_framing, other.ambiguous_framing),
             (&mut self.tls, other.tls),
             (&mut self.http2, other.http2),
             (&mut self.upgraded, other.upgraded),

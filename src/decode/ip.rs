@@ -198,7 +198,21 @@ fn tcp<'a>(carrier: &Carrier, data: &'a [u8], claimed: usize) -> Result<Segment<
         },
         window: tcp.window_size(),
         stamp: u32::from(carrier.ident) << 16 | u32::from(tcp.checksum()),
+        sum: payload_sum(tcp.header_slice()),
         payload: tcp.payload(),
         missing: claimed.saturating_sub(data.len()) as u32,
     })
+}
+
+/// What the payload (and the pseudo-header, the same for all segments of a direction and length)
+/// adds to the checksum (RFC 9293, section 3.1), found without a look at the payload: all words
+/// together come to zero in ones' complement arithmetic.
+fn payload_sum(header: &[u8]) -> u16 {
+    let words = header.chunks_exact(2);
+    let total: u32 = words
+        .map(|w| u32::from(u16::from_be_bytes([w[0], w[1]])))
+        .sum();
+    // 30 words at most: two folds are enough.
+    let once = (total & 0xffff) + (total >> 16);
+    !(((once & 0xffff) + (once >> 16)) as u16)
 }

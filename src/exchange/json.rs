@@ -8,7 +8,7 @@ use compact_str::CompactString;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Exchange, Partial, VERSION};
+use super::{Anomalies, Exchange, Partial, VERSION};
 use crate::time::{Timestamp, push_u64};
 
 /// Appends the record and a newline. Absent fields are left out.
@@ -62,18 +62,24 @@ pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
     );
     if x.partial.any() {
         let names = Partial::NAMES.iter().zip(x.partial.flags());
-        out.extend_from_slice(b",\"partial\":[");
-        for (i, (name, _)) in names.filter(|(_, set)| *set).enumerate() {
-            if i > 0 {
-                out.push(b',');
-            }
-            out.push(b'"');
-            out.extend_from_slice(name.as_bytes());
-            out.push(b'"');
-        }
-        out.push(b']');
+        let set = names.filter(|(_, set)| *set).map(|(name, _)| *name);
+        list(out, b",\"partial\":[", set);
+    }
+    if x.anomalies.any() {
+        list(out, b",\"anomalies\":[", x.anomalies.names());
     }
     out.extend_from_slice(b"}\n");
+}
+
+/// Names of our own, which need no escape.
+fn list(out: &mut Vec<u8>, key: &[u8], names: impl Iterator<Item = &'static str>) {
+    out.extend_from_slice(key);
+    for (i, name) in names.enumerate() {
+        out.extend_from_slice(if i > 0 { b",\"" } else { b"\"" });
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'"');
+    }
+    out.push(b']');
 }
 
 fn number(out: &mut Vec<u8>, key: &[u8], value: Option<u64>) {
@@ -193,6 +199,8 @@ struct Line<'a> {
     duration_ms: Option<f64>,
     #[serde(default)]
     partial: Vec<CompactString>,
+    #[serde(default)]
+    anomalies: Vec<CompactString>,
 }
 
 /// Reads one line. `ts` is needed, and of a request `method`, `host` and `path`; a line without a
@@ -205,7 +213,8 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
     if l.method.is_none() && l.status.is_none() {
         return Err(ParseError::Missing("method"));
     }
-    if l.method.is_some() && l.path.is_none() {
+    // Our own lines lack a path where the message did.
+    if l.method.is_some() && l.path.is_none() && l.v.is_none() {
         return Err(ParseError::Missing("path"));
     }
     let seconds = |raw: &RawValue| Timestamp::parse_decimal(raw.get()).ok_or(ParseError::Time);
@@ -251,6 +260,7 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
         unpaired: has("unpaired"),
         truncated: has("truncated"),
     };
+    x.anomalies = Anomalies::from_names(l.anomalies.iter().map(|a| a.as_str()));
     Ok(x)
 }
 
@@ -284,6 +294,7 @@ mod tests {
         x.auth = Some("bearer".into());
         x.user_agent = Some("okhttp/4.9".into());
         x.partial.truncated = true;
+        x.anomalies = Anomalies::from_names(["length_and_chunked", "obs_fold"]);
         x
     }
 
@@ -291,7 +302,7 @@ mod tests {
     fn a_line_comes_back_as_it_was() {
         let x = full();
         assert_eq!(parse_line(line(&x).as_bytes()).unwrap(), x);
-        insta::assert_snapshot!(line(&x).trim_end(), @r#"{"v":1,"ts":1732420000.123456,"client":"10.0.0.5","client_port":51234,"server":"2001:db8::1","server_port":8080,"protocol":"http/1.1","scheme":"http","method":"GET","host":"api.example.com","path":"/v1/users/42","query":"a=1","status":200,"latency_ms":12.4,"request_bytes":0,"response_bytes":1834,"content_type":"application/json","identity":"bearer:5f0c","auth":"bearer","user_agent":"okhttp/4.9","end":1732420000.135856,"duration_ms":12.4,"partial":["truncated"]}"#);
+        insta::assert_snapshot!(line(&x).trim_end(), @r#"{"v":1,"ts":1732420000.123456,"client":"10.0.0.5","client_port":51234,"server":"2001:db8::1","server_port":8080,"protocol":"http/1.1","scheme":"http","method":"GET","host":"api.example.com","path":"/v1/users/42","query":"a=1","status":200,"latency_ms":12.4,"request_bytes":0,"response_bytes":1834,"content_type":"application/json","identity":"bearer:5f0c","auth":"bearer","user_agent":"okhttp/4.9","end":1732420000.135856,"duration_ms":12.4,"partial":["truncated"],"anomalies":["length_and_chunked","obs_fold"]}"#);
     }
 
     #[test]

@@ -69,6 +69,19 @@ impl Half {
         Some(self.next as i64 + i64::from(seq.wrapping_sub(expected) as i32))
     }
 
+    /// Whether `data` at `offset` says something else than what is held or carried there.
+    pub(super) fn contradicts(&self, offset: u64, data: &[u8]) -> bool {
+        let carried = (self.next - self.carry.len() as u64, &self.carry[..]);
+        let held = self.held.iter().map(|h| (h.offset, &*h.data));
+        held.chain([carried]).any(|(at, known)| {
+            let from = at.max(offset);
+            let end = (at + known.len() as u64).min(offset + data.len() as u64);
+            from < end
+                && known[(from - at) as usize..(end - at) as usize]
+                    != data[(from - offset) as usize..(end - offset) as usize]
+        })
+    }
+
     /// Holds what of `[offset, offset + data.len())` is not held or delivered yet. Returns whether
     /// anything was new.
     pub(super) fn hold(&mut self, new: &Held) -> bool {

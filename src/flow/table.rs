@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use super::half::{Half, Held};
 use super::lru::{Link, List};
+use super::note::{Note, Notes};
+use super::recent::{Recent, Seen};
 use super::{Chunk, End, FlowInfo, FlowKey, Settings, Side, Stream};
 use crate::decode::Segment;
 use crate::time::Timestamp;
@@ -15,16 +17,22 @@ const MAX_CARRY: usize = 128 << 10;
 /// A RST must lie near what was seen, or anybody could end anybody's flow.
 const RST_WINDOW: i64 = 1 << 20;
 
-/// Where every segment went, and what reassembly met. `segments = analysed + no_flow +
-/// retransmitted + shed + pending`.
+/// Where every segment went, and what reassembly met. `segments = analysed + no_flow + copies +
+/// retransmitted + keep_alives + after_fin + shed + pending`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     pub segments: u64,
     pub analysed: u64,
     /// Bare control segments of a flow that is not followed.
     pub no_flow: u64,
-    /// Nothing new in them: retransmissions, copies, keep-alives.
+    /// The mirror's second sight of a packet.
+    pub copies: u64,
+    /// Nothing new in them.
     pub retransmitted: u64,
+    /// A byte, or none, from before what comes next (RFC 9293, section 3.8.4).
+    pub keep_alives: u64,
+    /// Behind the sender's own FIN.
+    pub after_fin: u64,
     /// Held, then put out by a budget.
     pub shed: u64,
     pub pending: u64,
@@ -34,6 +42,7 @@ pub struct Counters {
     pub gap_bytes: u64,
     /// RSTs too far from the flow to be its own.
     pub rst_ignored: u64,
+    pub notes: Notes,
 }
 
 impl Counters {
@@ -42,7 +51,10 @@ impl Counters {
             (&mut self.segments, other.segments),
             (&mut self.analysed, other.analysed),
             (&mut self.no_flow, other.no_flow),
+            (&mut self.copies, other.copies),
             (&mut self.retransmitted, other.retransmitted),
+            (&mut self.keep_alives, other.keep_alives),
+            (&mut self.after_fin, other.after_fin),
             (&mut self.shed, other.shed),
             (&mut self.pending, other.pending),
             (&mut self.flows, other.flows),
@@ -54,6 +66,7 @@ impl Counters {
         for (mine, theirs) in pairs {
             *mine += theirs;
         }
+        self.notes.add(&other.notes);
     }
 }
 
@@ -92,6 +105,7 @@ pub struct FlowTable<S: Stream> {
     lists: [List; 4],
     stalled: Vec<u32>,
     buffered: usize,
+    recent: Recent,
     counters: Counters,
 }
 
@@ -106,6 +120,7 @@ impl<S: Stream> FlowTable<S> {
             lists: [List::EMPTY; 4],
             stalled: Vec::new(),
             buffered: 0,
+            recent: Recent::new(seed),
             counters: Counters::default(),
         }
     }
@@ -138,11 +153,20 @@ impl<S: Stream> FlowTable<S> {
         make: impl FnOnce(&FlowInfo) -> S,
     ) {
         self.counters.segments += 1;
+        match self.recent.look(segment, &key, src_low) {
+            Seen::New => {}
+            Seen::Copy => {
+                self.counters.copies += 1;
+                return;
+            }
+            Seen::Conflict => self.counters.notes.take(Note::OverlapConflict),
+        }
         let known = self.map.get(&key).copied();
         let at = match known {
             Some(at) if !self.starts_anew(at, segment, src_low) => at,
             other => {
                 if let Some(old) = other {
+                    self.counters.notes.take(Note::PortReuse);
                     self.retire(old, now, End::Expired, out);
                 }
                 let opens = segment.flags.syn || !segment.payload.is_empty();
@@ -335,10 +359,11 @@ impl<S: Stream> FlowTable<S> {
         now: Timestamp,
         out: &mut S::Out,
     ) {
+        let flags = segment.flags;
+        self.remark(at, side, segment);
         let Some(flow) = self.flows[at as usize].as_mut() else {
             return;
         };
-        let flags = segment.flags;
         let (own, peer) = (side.index(), side.other().index());
         let first_seq = if flags.syn {
             segment.seq.wrapping_add(1)
@@ -382,17 +407,46 @@ impl<S: Stream> FlowTable<S> {
             return;
         }
         let length = segment.payload.len() as i64 + i64::from(segment.missing);
-        if flags.fin && half.fin.is_none() {
-            half.fin = u64::try_from(offset + length).ok();
-        }
-        if length == 0 {
-            self.counters.analysed += 1;
-        } else if offset + length <= half.next as i64 {
-            self.counters.retransmitted += 1;
+        let probe = length <= 1 && !flags.syn && !flags.fin;
+        if probe && offset + 1 == half.next as i64 {
+            self.counters.keep_alives += 1;
+        } else if length > 0 && half.fin.is_some_and(|fin| offset >= fin as i64) {
+            self.counters.after_fin += 1;
         } else {
-            self.place(at, side, segment, offset, ack, out);
+            if flags.fin && half.fin.is_none() {
+                half.fin = u64::try_from(offset + length).ok();
+            }
+            if length == 0 {
+                self.counters.analysed += 1;
+            } else if offset + length <= half.next as i64 {
+                self.counters.retransmitted += 1;
+            } else {
+                self.place(at, side, segment, offset, ack, out);
+            }
         }
         self.settle(at, now, out);
+    }
+
+    /// What is out of the ordinary about a segment of a flow.
+    fn remark(&mut self, at: u32, side: Side, segment: &Segment<'_>) {
+        let Some(flow) = &self.flows[at as usize] else {
+            return;
+        };
+        let (own, flags) = (&flow.halves[side.index()], segment.flags);
+        let notes = &mut self.counters.notes;
+        if flags.syn {
+            if !segment.payload.is_empty() {
+                notes.take(Note::FastOpen);
+            }
+            if own.next > 0 || !own.held.is_empty() {
+                notes.take(Note::LateSyn);
+            }
+            if side == Side::Resp && !flags.ack && !own.seen {
+                notes.take(Note::SimultaneousOpen);
+            }
+        } else if segment.window == 0 && !flags.rst {
+            notes.take(Note::ZeroWindow);
+        }
     }
 
     /// `offset + length > next`: the segment has something new, or is the first to say so.
@@ -420,6 +474,10 @@ impl<S: Stream> FlowTable<S> {
         } else {
             (resp, orig)
         };
+        let overlaps = offset < half.next || !half.held.is_empty();
+        if overlaps && half.contradicts(offset, payload) {
+            self.counters.notes.take(Note::OverlapConflict);
+        }
         let in_order = offset <= half.next
             && half.held.is_empty()
             && offset + payload.len() as u64 >= half.next;
@@ -450,6 +508,9 @@ impl<S: Stream> FlowTable<S> {
         };
         if half.hold(&held) {
             self.counters.pending += 1;
+            if offset > half.next {
+                self.counters.notes.take(Note::OutOfOrder);
+            }
         } else {
             self.counters.retransmitted += 1;
         }
@@ -461,6 +522,9 @@ impl<S: Stream> FlowTable<S> {
     fn reopen(&mut self, at: u32) {
         let phase = self.flows[at as usize].as_ref().map(|f| f.phase);
         if matches!(phase, Some(Phase::HalfOpen | Phase::Reset)) {
+            if phase == Some(Phase::Reset) {
+                self.counters.notes.take(Note::ResetDisbelieved);
+            }
             self.set_phase(at, Phase::Open);
         }
     }

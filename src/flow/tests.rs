@@ -60,15 +60,21 @@ impl Bench {
         }
     }
 
-    fn raw(&mut self, client: bool, flags: &str, seq: u32, ack: u32, payload: &[u8]) {
+    fn segment<'a>(
+        &self,
+        client: bool,
+        flags: &str,
+        seq: u32,
+        ack: u32,
+        payload: &'a [u8],
+    ) -> Segment<'a> {
         let (c, s) = (
             (IpAddr::from([10, 0, 0, 1]), 1000),
             (IpAddr::from([10, 0, 0, 2]), 80),
         );
         let (src, dst) = if client { (c, s) } else { (s, c) };
-        self.now += MS;
         let has = |f| flags.contains(f);
-        let segment = Segment {
+        Segment {
             ts: Timestamp(self.now),
             src: src.0,
             dst: dst.0,
@@ -86,7 +92,16 @@ impl Bench {
             payload,
             window: 512,
             stamp: 0,
+            sum: 0,
             missing: 0,
+        }
+    }
+
+    fn push(&mut self, segment: Segment<'_>) {
+        self.now += MS;
+        let segment = Segment {
+            ts: Timestamp(self.now),
+            ..segment
         };
         let leave = self.leave;
         self.table.push(
@@ -97,6 +112,11 @@ impl Bench {
             |_| Tape { leave },
         );
         self.balanced();
+    }
+
+    fn raw(&mut self, client: bool, flags: &str, seq: u32, ack: u32, payload: &[u8]) {
+        let segment = self.segment(client, flags, seq, ack, payload);
+        self.push(segment);
     }
 
     fn open(&mut self) {
@@ -115,9 +135,20 @@ impl Bench {
         let c = self.table.counters();
         assert_eq!(
             c.segments,
-            c.analysed + c.no_flow + c.retransmitted + c.shed + c.pending,
+            c.analysed
+                + c.no_flow
+                + c.copies
+                + c.retransmitted
+                + c.keep_alives
+                + c.after_fin
+                + c.shed
+                + c.pending,
             "{c:?}"
         );
+    }
+
+    fn noted(&self, note: Note) -> u64 {
+        self.table.counters().notes.of(note)
     }
 
     fn told(&mut self) -> String {
@@ -151,7 +182,11 @@ fn out_of_order_is_put_in_order_and_copies_are_known() {
     b.raw(true, "A", 100, 500, b"abc");
     b.raw(true, "A", 100, 500, b"abc");
     assert_eq!(b.told(), "Orig 0:abc | Orig 3:def | Orig 6:ghi");
-    assert_eq!(b.table.counters().retransmitted, 2);
+    assert_eq!(b.table.counters().copies, 2);
+    b.wait(100);
+    b.raw(true, "A", 103, 500, b"def");
+    assert_eq!(b.table.counters().retransmitted, 1, "a second try waits");
+    assert_eq!(b.noted(Note::OutOfOrder), 2);
 }
 
 #[test]
@@ -165,8 +200,100 @@ fn the_first_bytes_win() {
         b.told().replace(" | ", ""),
         "Orig 0:aOrig 1:bOrig 2:CDOrig 4:ef"
     );
+    assert_eq!(b.noted(Note::OverlapConflict), 1, "cd is not CD");
     b.raw(true, "A", 104, 500, b"XXg");
     assert_eq!(b.told(), "Orig 6:g");
+}
+
+#[test]
+fn other_bytes_for_what_was_delivered_are_noted() {
+    let mut b = Bench::new();
+    b.open();
+    let mut say = |stamp, sum, payload: &[u8]| {
+        let first = b.segment(true, "A", 100, 500, payload);
+        b.push(Segment {
+            stamp,
+            sum,
+            ..first
+        });
+        (b.told(), b.noted(Note::OverlapConflict))
+    };
+    assert_eq!(say(1, 7, b"abc"), ("Orig 0:abc".into(), 0));
+    assert_eq!(say(2, 7, b"abc"), ("".into(), 0), "a retransmission");
+    assert_eq!(say(3, 8, b"xyz"), ("".into(), 1));
+}
+
+#[test]
+fn data_on_the_syn_is_the_first_data() {
+    let mut b = Bench::new();
+    b.raw(true, "S", 99, 0, b"fast");
+    b.raw(false, "SA", 499, 104, b"");
+    b.raw(true, "A", 104, 500, b"er");
+    assert_eq!(b.told(), "Orig 0:fast | Orig 4:er");
+    assert_eq!(b.noted(Note::FastOpen), 1);
+}
+
+#[test]
+fn both_sides_may_open() {
+    let mut b = Bench::new();
+    b.raw(true, "S", 99, 0, b"");
+    b.raw(false, "S", 499, 0, b"");
+    b.raw(true, "SA", 99, 500, b"");
+    b.raw(false, "SA", 499, 100, b"");
+    b.raw(true, "A", 100, 500, b"abc");
+    b.raw(false, "A", 500, 103, b"xyz");
+    assert_eq!(b.told(), "Orig 0:abc | Resp 0:xyz");
+    assert_eq!(b.noted(Note::SimultaneousOpen), 1);
+    assert_eq!(b.table.counters().flows, 1);
+}
+
+#[test]
+fn a_syn_may_come_late() {
+    let mut b = Bench::new();
+    b.raw(true, "A", 100, 500, b"abc");
+    b.raw(true, "S", 99, 0, b"");
+    b.raw(true, "A", 103, 500, b"def");
+    assert_eq!(b.told(), "Orig 0:abc | Orig 3:def");
+    assert_eq!(b.noted(Note::LateSyn), 1);
+}
+
+#[test]
+fn keep_alives_and_zero_windows_are_told_apart() {
+    let mut b = Bench::new();
+    b.open();
+    b.raw(true, "A", 100, 500, b"abc");
+    b.wait(60_000);
+    b.raw(true, "A", 102, 500, b"\0");
+    b.raw(false, "A", 500, 103, b"");
+    b.raw(true, "A", 102, 500, b"");
+    assert_eq!(b.table.counters().keep_alives, 2);
+    let full = Segment {
+        window: 0,
+        ..b.segment(false, "A", 500, 103, b"")
+    };
+    b.push(full);
+    assert_eq!(b.noted(Note::ZeroWindow), 1);
+    assert_eq!(b.told(), "Orig 0:abc");
+}
+
+#[test]
+fn bytes_behind_the_fin_are_nobodys() {
+    let mut b = Bench::new();
+    b.open();
+    b.raw(true, "FA", 100, 500, b"abc");
+    b.raw(true, "A", 104, 500, b"more");
+    assert_eq!(b.told(), "Orig 0:abc | Orig end");
+    assert_eq!(b.table.counters().after_fin, 1);
+}
+
+#[test]
+fn hours_without_a_packet_lose_no_byte() {
+    let mut b = Bench::new();
+    b.open();
+    b.wait(3 * 3_600_000);
+    b.raw(true, "A", 100, 500, b"abc");
+    b.raw(false, "A", 500, 103, b"xyz");
+    assert_eq!(b.told(), "close Expired | Orig 0:abc | Resp 0:xyz");
 }
 
 #[test]
@@ -319,6 +446,7 @@ fn idle_flows_expire_and_budgets_evict_the_oldest() {
             payload: b"",
             window: 512,
             stamp: 0,
+            sum: 0,
             missing: 0,
         };
         b.table.push(

@@ -10,7 +10,7 @@ use super::head::{self, Fields};
 use super::pairing::{Pending, Pipeline};
 use super::probe::{Probe, probe};
 use super::{MAX_HEAD, Out};
-use crate::exchange::Exchange;
+use crate::exchange::{Anomaly, Exchange};
 use crate::flow::{Chunk, End, FlowInfo, Side, Stream};
 use crate::time::Timestamp;
 
@@ -307,6 +307,12 @@ impl Connection {
         });
         let Some(end) = head::end(data, half.searched) else {
             if data.len() > MAX_HEAD {
+                out.counters.huge_heads += 1;
+                // It began as HTTP does, so what follows it is looked at.
+                self.client.get_or_insert_with(|| match probe(data) {
+                    Probe::Response => side.other(),
+                    _ => side,
+                });
                 return self.malformed(side, out);
             }
             half.searched = data.len();
@@ -404,23 +410,32 @@ impl Connection {
             {
                 let (authority, _) =
                     rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-                host = Some(CompactString::from(authority));
+                // User information before the host is a secret, and no part of it.
+                let named = authority.rsplit('@').next().unwrap_or_default();
+                if host
+                    .as_deref()
+                    .is_some_and(|h| !h.eq_ignore_ascii_case(named))
+                {
+                    x.anomalies.add(Anomaly::HostConflict);
+                }
+                host = Some(CompactString::from(named));
                 path = &target[scheme.len() + 3 + authority.len()..];
             }
             path = path.split('#').next().unwrap_or_default();
             if let Some((before, after)) = path.split_once('?') {
                 (path, query) = (before, Some(after));
             }
-            if path.is_empty() {
+            if path.is_empty() && !target.is_empty() {
                 path = "/";
             }
         }
         if let Some(host) = &mut host {
             host.make_ascii_lowercase();
         }
+        x.anomalies |= r.fields.anomalies;
         x.method = Some(text(r.method));
         x.host = host.filter(|h| !h.is_empty());
-        x.path = Some(out.observer.path(path));
+        x.path = (!target.is_empty()).then(|| out.observer.path(path));
         x.query = query.map(|q| out.observer.query(q));
         x.request_content_type = r.fields.content_type.and_then(head::media_type);
         x.user_agent = r
@@ -473,6 +488,7 @@ impl Connection {
             }
         };
         x.status = r.status;
+        x.anomalies |= r.fields.anomalies;
         x.content_type = r.fields.content_type.and_then(head::media_type);
         x.deprecation = r.fields.deprecation.and_then(head::deprecation);
         x.sunset = r.fields.sunset.and_then(head::http_date);
@@ -608,6 +624,7 @@ fn emit(x: Box<Exchange>, out: &mut Out) {
     out.counters.pending -= halves;
     out.counters.exchanges += 1;
     out.counters.unpaired += u64::from(x.partial.unpaired);
+    out.counters.ambiguous_framing += u64::from(x.anomalies.ambiguous_framing());
     out.exchanges.push(x);
 }
 

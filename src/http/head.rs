@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 
 use memchr::memchr;
 
+use crate::exchange::{Anomalies, Anomaly};
 use crate::observe::Credential;
 use crate::time::Timestamp;
 
@@ -16,8 +17,8 @@ pub(super) struct Fields<'a> {
     pub(super) host: Option<&'a [u8]>,
     pub(super) content_length: Option<u64>,
     pub(super) chunked: bool,
-    /// A Content-Length that is no number, or several that differ (RFC 9112, section 6.3).
-    pub(super) bad_length: bool,
+    pub(super) transfer_encoding: bool,
+    pub(super) anomalies: Anomalies,
     pub(super) content_type: Option<&'a [u8]>,
     pub(super) user_agent: Option<&'a [u8]>,
     pub(super) credential: Credential<'a>,
@@ -28,6 +29,7 @@ pub(super) struct Fields<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Request<'a> {
     pub(super) method: &'a [u8],
+    /// Empty where the line has none.
     pub(super) target: &'a [u8],
     pub(super) minor: u8,
     pub(super) fields: Fields<'a>,
@@ -71,7 +73,7 @@ pub(super) fn request(head: &[u8]) -> Option<Request<'_>> {
             method,
             target,
             minor: parsed.version?,
-            fields,
+            fields: fields.judged(head),
         });
     }
     let (line, rest) = split_line(head)?;
@@ -79,13 +81,18 @@ pub(super) fn request(head: &[u8]) -> Option<Request<'_>> {
         .split(u8::is_ascii_whitespace)
         .filter(|w| !w.is_empty());
     // Of several words the first is the target: whoever reads on has left RFC 9112, section 3.
-    let (method, target) = (words.next()?, words.next()?);
-    let minor = words.next_back().and_then(minor).unwrap_or(0);
+    let (method, target) = (words.next()?, words.next().unwrap_or_default());
+    let version = words.next_back().and_then(minor);
+    let mut fields = lenient(rest);
+    let regular = [method, target].join(&b' ').len() + b" HTTP/1.x".len() == line.len();
+    if !regular || version.is_none() {
+        fields.anomalies.add(Anomaly::RequestLine);
+    }
     Some(Request {
         method,
         target,
-        minor,
-        fields: lenient(rest),
+        minor: version.unwrap_or(0),
+        fields: fields.judged(head),
     })
 }
 
@@ -104,7 +111,7 @@ pub(super) fn response(head: &[u8]) -> Option<Response<'_>> {
         return Some(Response {
             status: parsed.code,
             minor: parsed.version?,
-            fields,
+            fields: fields.judged(head),
         });
     }
     let (line, rest) = split_line(head)?;
@@ -118,7 +125,7 @@ pub(super) fn response(head: &[u8]) -> Option<Response<'_>> {
     Some(Response {
         status: status.filter(|s| (1..=999).contains(s)),
         minor,
-        fields: lenient(rest),
+        fields: lenient(rest).judged(head),
     })
 }
 
@@ -138,29 +145,45 @@ fn split_line(data: &[u8]) -> Option<(&[u8], &[u8])> {
     ))
 }
 
-/// Header lines as servers take them: bare LF, spaces around the name, folded lines (obs-fold,
-/// RFC 9112, section 5.2) skipped, lines without a colon passed over.
+/// Header lines as servers take them: bare LF, spaces around the name, lines without a colon passed
+/// over. A folded line (obs-fold, RFC 9112, section 5.2) belongs to the value before it; the fold
+/// itself is white space there.
 fn lenient(mut rest: &[u8]) -> Fields<'_> {
     let mut fields = Fields::default();
-    while let Some((line, tail)) = split_line(rest) {
-        rest = tail;
-        if matches!(line.first(), Some(b' ' | b'\t')) {
-            continue;
+    while !rest.is_empty() {
+        let mut end = memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+        while matches!(rest.get(end), Some(b' ' | b'\t')) {
+            fields.anomalies.add(Anomaly::ObsFold);
+            end += memchr(b'\n', &rest[end..]).map_or(rest.len() - end, |at| at + 1);
         }
-        if let Some(colon) = memchr(b':', line) {
-            fields.take(line[..colon].trim_ascii(), line[colon + 1..].trim_ascii());
+        let (line, tail) = rest.split_at(end);
+        rest = tail;
+        match memchr(b':', line) {
+            Some(colon) => {
+                let name = line[..colon].trim_ascii();
+                if name.len() != colon {
+                    fields.anomalies.add(Anomaly::HeaderLine);
+                }
+                fields.take(name, line[colon + 1..].trim_ascii());
+            }
+            None if line.trim_ascii().is_empty() => {}
+            None => fields.anomalies.add(Anomaly::HeaderLine),
         }
     }
     fields
 }
 
 impl<'a> Fields<'a> {
-    /// The first of several wins, but for those that frame: there a second one that differs is
-    /// noted.
+    /// The first of several wins; where it matters, one that differs is noted.
     fn take(&mut self, name: &[u8], value: &'a [u8]) {
         let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
         match (name.len(), name.first().map(u8::to_ascii_lowercase)) {
-            (4, Some(b'h')) if is(b"host") => set(&mut self.host, value),
+            (4, Some(b'h')) if is(b"host") => {
+                if self.host.is_some_and(|first| first != value) {
+                    self.anomalies.add(Anomaly::HostConflict);
+                }
+                set(&mut self.host, value);
+            }
             (6, Some(b'c')) if is(b"cookie") => set(&mut self.credential.cookie, value),
             (6, Some(b's')) if is(b"sunset") => set(&mut self.sunset, value),
             (7, Some(b'a')) if is(b"api-key") => set(&mut self.credential.api_key, value),
@@ -173,9 +196,28 @@ impl<'a> Fields<'a> {
                 set(&mut self.credential.authorization, value)
             }
             (14, Some(b'c')) if is(b"content-length") => self.take_length(value),
-            (17, Some(b't')) if is(b"transfer-encoding") => self.chunked |= is_chunked(value),
+            (17, Some(b't')) if is(b"transfer-encoding") => {
+                self.transfer_encoding = true;
+                self.chunked |= is_chunked(value);
+            }
             _ => {}
         }
+    }
+
+    /// Notes what only the whole head shows.
+    fn judged(mut self, head: &[u8]) -> Self {
+        if self.transfer_encoding && self.content_length.is_some() {
+            self.anomalies.add(Anomaly::LengthAndChunked);
+        }
+        if self.transfer_encoding && !self.chunked {
+            self.anomalies.add(Anomaly::TransferCoding);
+        }
+        let first_line = memchr(b'\n', head).and_then(|at| at.checked_sub(1));
+        let ends = [first_line, head.len().checked_sub(2)];
+        if ends.into_iter().flatten().any(|at| head[at] != b'\r') {
+            self.anomalies.add(Anomaly::BareLf);
+        }
+        self
     }
 
     fn take_length(&mut self, value: &[u8]) {
@@ -188,9 +230,12 @@ impl<'a> Fields<'a> {
                 .filter(|_| digits)
                 .and_then(|p| p.parse().ok());
             match (number, self.content_length) {
-                (None, _) => self.bad_length = true,
+                (None, _) => self.anomalies.add(Anomaly::LengthInvalid),
                 (Some(n), None) => self.content_length = Some(n),
-                (Some(n), Some(first)) => self.bad_length |= n != first,
+                (Some(n), Some(first)) if n != first => {
+                    self.anomalies.add(Anomaly::LengthConflict);
+                }
+                (Some(_), Some(_)) => {}
             }
         }
     }

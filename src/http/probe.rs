@@ -26,6 +26,11 @@ const STATUS: &[u8] = b"HTTP/";
 /// Longest method that is taken for one; WebDAV's longest is BASELINE-CONTROL.
 const MAX_METHOD: usize = 32;
 
+/// Methods of RFC 9110 and RFC 5789.
+const COMMON: [&[u8]; 9] = [
+    b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH",
+];
+
 /// Longest header name that is waited for.
 const MAX_HEADER_NAME: usize = 64;
 
@@ -61,12 +66,17 @@ fn request_line(data: &[u8]) -> Probe {
             Probe::Other
         };
     }
-    if method == 0
-        || method > MAX_METHOD
-        || !matches!(data[method], b' ' | b'\t')
-        || !method_like(&data[..method])
-    {
+    if method == 0 || method > MAX_METHOD || !method_like(&data[..method]) {
         return Probe::Other;
+    }
+    match &data[method..] {
+        [b' ' | b'\t', ..] => {}
+        // A method alone: other protocols have lines of one word, so only HTTP's own will do.
+        [b'\r'] if COMMON.contains(&&data[..method]) => return Probe::More,
+        [b'\r', b'\n', next @ ..] | [b'\n', next @ ..] if COMMON.contains(&&data[..method]) => {
+            return without_version(next);
+        }
+        _ => return Probe::Other,
     }
     match memchr(b'\n', data) {
         Some(end) => {
@@ -122,7 +132,9 @@ mod tests {
 
     #[test]
     fn told_by_content_at_every_cut() {
-        let cases: [(&[u8], Probe); 11] = [
+        let cases: [(&[u8], Probe); 13] = [
+            (b"OPTIONS\r\nHost: h\r\n", Probe::Request),
+            (b"DATA\r\nFrom: a\r\n", Probe::Other),
             (b"GET / HTTP/1.1\r\n", Probe::Request),
             (b"\r\nPOST http://h/p?q HTTP/1.0\r\n", Probe::Request),
             (b"get  /  http/1.1\n", Probe::Request),

@@ -63,6 +63,7 @@ impl Talk {
             payload,
             window: 512,
             stamp: 0,
+            sum: 0,
             missing: 0,
         };
         self.out.now = Timestamp(self.now);
@@ -263,7 +264,116 @@ fn what_httparse_refuses_servers_take() {
     let mut t = Talk::new();
     t.c("GET   /a b   HTTP/1.1\nHost : h\nX: 1\n folded\nbad line\n\n")
         .s("HTTP/1.1  200\nContent-Length : 2\n\nok");
+    assert_eq!(
+        anomalies(&t),
+        ["bare_lf", "header_line", "obs_fold", "request_line"]
+    );
     expect(&mut t, &["GET h/a 200 0/2"]);
+}
+
+#[test]
+fn a_fold_belongs_to_the_value_before_it() {
+    let mut t = Talk::new();
+    t.c("POST /a HTTP/1.1\r\nHost:\r\n h\r\nTransfer-Encoding:\r\n\tchunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")
+        .s(OK);
+    assert_eq!(anomalies(&t), ["obs_fold"]);
+    expect(&mut t, &["POST h/a 200 2/5"]);
+}
+
+#[test]
+fn what_smuggles_is_flagged_and_framed_as_the_rfc_has_it() {
+    let cases = [
+        // RFC 9112, section 6.3: Transfer-Encoding overrides.
+        (
+            "Content-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+            "length_and_chunked",
+            1,
+        ),
+        (
+            "Content-Length: 3\r\nContent-Length: 7\r\n\r\nabc",
+            "length_conflict",
+            3,
+        ),
+        (
+            "Content-Length: 3\r\nContent-Length: +3\r\n\r\nabc",
+            "length_invalid",
+            3,
+        ),
+        ("Transfer-Encoding: xchunked\r\n\r\n", "transfer_coding", 0),
+        (
+            "Host: other\r\nContent-Length: 3\r\n\r\nabc",
+            "host_conflict",
+            3,
+        ),
+        ("Content-Length : 3\r\n\r\nabc", "header_line", 3),
+        ("Content-Length: 3\n\nabc", "bare_lf", 3),
+        ("Content-Length: 3, 3\r\n\r\nabc", "", 3),
+    ];
+    for (rest, name, bytes) in cases {
+        let mut t = Talk::new();
+        t.c(&format!("POST /a HTTP/1.1\r\nHost: h\r\n{rest}"))
+            .s(OK)
+            .c(GET_B)
+            .s(OK);
+        assert_eq!(anomalies(&t).join(","), name, "{rest:?}");
+        let first = format!("POST h/a 200 {bytes}/5");
+        expect(&mut t, &[&first, "GET h/b 200 0/5"]);
+    }
+}
+
+#[test]
+fn a_method_alone_and_what_the_server_says_to_it() {
+    let mut t = Talk::new();
+    t.c("OPTIONS\r\nHost: h\r\n\r\n").s(NOT_FOUND);
+    assert_eq!(anomalies(&t), ["request_line"]);
+    expect(&mut t, &["OPTIONS h- 404 0/2"]);
+}
+
+#[test]
+fn a_password_in_the_target_is_no_part_of_the_host() {
+    let mut t = Talk::new();
+    t.c("GET http://ann:hunter2@h/x HTTP/1.1\r\nHost: h\r\n\r\n")
+        .s(OK);
+    expect(&mut t, &["GET h/x 200 0/5"]);
+}
+
+#[test]
+fn no_server_takes_a_head_of_100_kilobytes() {
+    let mut t = Talk::new();
+    t.c("GET /a HTTP/1.1\r\nHost: h\r\n");
+    for _ in 0..100 {
+        t.c(&format!("X: {}\r\n", "x".repeat(1_000)));
+    }
+    t.c("\r\n").s(NOT_FOUND).c(GET_B).s(OK);
+    assert_eq!(t.out.counters.huge_heads, 1);
+    expect(&mut t, &["- -- 404 -/2 !qu", "GET h/b 200 0/5"]);
+}
+
+#[test]
+fn pipelines_of_hundreds() {
+    let asks: String = (0..500)
+        .map(|n| format!("GET /{n} HTTP/1.1\r\nHost: h\r\n\r\n"))
+        .collect();
+    let answers: String = (0..500)
+        .map(|n| format!("HTTP/1.1 {} X\r\nContent-Length: 0\r\n\r\n", 200 + n % 300))
+        .collect();
+    let mut t = Talk::new();
+    for piece in asks.as_bytes().chunks(1_400) {
+        t.say(0, piece);
+    }
+    for piece in answers.as_bytes().chunks(1_400) {
+        t.say(1, piece);
+    }
+    let told = t.told();
+    assert_eq!(told.len(), 500);
+    for (n, line) in told.iter().enumerate() {
+        assert_eq!(*line, format!("GET h/{n} {} 0/0", 200 + n % 300));
+    }
+}
+
+/// Of the first exchange.
+fn anomalies(t: &Talk) -> Vec<&'static str> {
+    t.out.exchanges[0].anomalies.names().collect()
 }
 
 #[test]

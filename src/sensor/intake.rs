@@ -1,5 +1,7 @@
 //! Frames to segments, on the thread of the source: decode, count, keep the clock, spread.
 
+use std::time::Duration;
+
 use super::{Settings, TICK};
 use crate::capture::Frame;
 use crate::decode::{Decoded, Decoder, Ignored, Malformed, Segment};
@@ -57,6 +59,10 @@ impl FrameCounters {
     }
 }
 
+/// A stamp this far ahead of the clock is believed once the next frame has one like it: a single
+/// forged or damaged stamp must not end every flow.
+const LEAP: Duration = Duration::from_secs(3_600);
+
 /// The front of one source.
 #[derive(Debug)]
 pub struct Intake {
@@ -65,6 +71,10 @@ pub struct Intake {
     /// The latest packet time so far: the clock never goes back, whatever the stamps do.
     now: Timestamp,
     next_tick: Timestamp,
+    /// A stamp far ahead that waits to be borne out.
+    ahead: Option<Timestamp>,
+    /// VNIs that are one network with another, and which.
+    same_network: Vec<(u32, u32)>,
     counters: FrameCounters,
 }
 
@@ -81,6 +91,8 @@ impl Intake {
             decoder: Decoder::new(ports.clone(), fragments.clone(), *seed),
             now: Timestamp::MIN,
             next_tick: Timestamp::MIN,
+            ahead: None,
+            same_network: same_network(&settings.same_network),
             counters: FrameCounters::default(),
         }
     }
@@ -102,10 +114,17 @@ impl Intake {
     pub fn take(&mut self, frame: &Frame<'_>, route: &mut impl Route) {
         self.counters.frames += 1;
         self.counters.bytes += frame.data.len() as u64;
-        self.tick(frame.ts, route);
+        if self.borne_out(frame.ts) {
+            self.tick(frame.ts, route);
+        }
         let answer = self.decoder.decode(frame);
         match answer.decoded {
-            Decoded::Segment(segment) => {
+            Decoded::Segment(mut segment) => {
+                if let Some(zone) = &mut segment.network.zone
+                    && let Some((_, one)) = self.same_network.iter().find(|(vni, _)| vni == zone)
+                {
+                    *zone = *one;
+                }
                 self.counters.segments += answer.frames;
                 let key = FlowKey::of(&segment);
                 route.segment(&segment, key, key.0.hash(self.seed), self.now);
@@ -115,6 +134,15 @@ impl Intake {
             Decoded::Malformed(reason) => self.counters.malformed[reason as usize] += answer.frames,
             Decoded::Held => {}
         }
+    }
+
+    fn borne_out(&mut self, ts: Timestamp) -> bool {
+        if self.now == Timestamp::MIN || ts.since(self.now) <= LEAP {
+            self.ahead = None;
+            return true;
+        }
+        let before = self.ahead.replace(ts);
+        before.is_some_and(|b| ts.since(b).max(b.since(ts)) <= LEAP)
     }
 
     /// Moves the clock; ticks lie on a fixed grid, so that they fall between the same packets
@@ -134,9 +162,57 @@ impl Intake {
     }
 }
 
+/// Each VNI of a list stands for the first.
+fn same_network(lists: &[Vec<u32>]) -> Vec<(u32, u32)> {
+    let pairs = |list: &Vec<u32>| {
+        let first = list.first().copied();
+        let rest = list.clone().into_iter().skip(1);
+        rest.filter_map(move |vni| Some((vni, first?)))
+    };
+    lists.iter().flat_map(pairs).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Default)]
+    struct Clock(Vec<i64>);
+
+    impl Route for Clock {
+        fn segment(&mut self, _: &Segment<'_>, _: (FlowKey, bool), _: u64, now: Timestamp) {
+            self.0.push(now.secs());
+        }
+
+        fn tick(&mut self, _: Timestamp) {}
+    }
+
+    #[test]
+    fn one_stamp_far_ahead_does_not_move_the_clock_and_two_do() {
+        let mut intake = Intake::new(&Settings::default());
+        let mut seen = Vec::new();
+        for secs in [10, 11, 90_000, 12, 90_000, 90_001, 90_002] {
+            intake.take(&frame(secs, &[]), &mut Clock::default());
+            seen.push(intake.now().secs());
+        }
+        assert_eq!(seen, [10, 11, 11, 12, 12, 90_001, 90_002]);
+    }
+
+    #[test]
+    fn networks_that_are_one_share_a_number() {
+        let pairs = same_network(&[vec![7, 8, 9], vec![], vec![20, 21]]);
+        assert_eq!(pairs, [(8, 7), (9, 7), (21, 20)]);
+    }
+
+    fn frame(secs: i64, data: &[u8]) -> Frame<'_> {
+        Frame {
+            ts: Timestamp::from_secs(secs),
+            link: crate::capture::LinkType::ETHERNET,
+            data,
+            wire_len: data.len() as u32,
+            interface: 0,
+        }
+    }
 
     #[test]
     fn reasons_stand_at_their_own_place() {

@@ -157,7 +157,13 @@ impl Status {
         ledger.stage("segment").add(&Stage {
             received: f.segments,
             analysed: f.analysed,
-            ignored: reasons(&[("no_flow", f.no_flow), ("retransmission", f.retransmitted)]),
+            ignored: reasons(&[
+                ("no_flow", f.no_flow),
+                ("copy", f.copies),
+                ("retransmission", f.retransmitted),
+                ("keep_alive", f.keep_alives),
+                ("after_fin", f.after_fin),
+            ]),
             shed: reasons(&[("budget", f.shed)]),
             pending: f.pending,
             ..Stage::default()
@@ -166,7 +172,10 @@ impl Status {
             received: h.messages,
             analysed: h.analysed,
             ignored: reasons(&[("interim", h.interim)]),
-            malformed: reasons(&[("http1_head", h.malformed)]),
+            malformed: reasons(&[
+                ("http1_head", h.malformed - h.huge_heads),
+                ("http1_head_too_large", h.huge_heads),
+            ]),
             shed: reasons(&[("pipeline", h.shed)]),
             pending: h.pending,
         });
