@@ -121,12 +121,15 @@ enum Admission {
     Refused,
     /// 404, 405, 501, or no response: no evidence of anything there.
     Nothing,
+    /// Answered or not, the capture does not show it: a candidate, which no answer confirms.
+    Unseen,
 }
 
 impl Admission {
     fn of(x: &Exchange) -> Self {
         match x.status {
             Some(200..=399) | Some(101) => Self::Answered,
+            None if x.partial.unpaired => Self::Unseen,
             None | Some(404 | 405 | 410 | 501) => Self::Nothing,
             _ => Self::Refused,
         }

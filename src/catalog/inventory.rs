@@ -102,7 +102,7 @@ impl Catalog {
         let admission = Admission::of(x);
         let id = match self.locate(&host.0, method, &segments) {
             Some(id) => Some(id),
-            None if admission == Admission::Answered
+            None if matches!(admission, Admission::Answered | Admission::Unseen)
                 && x.method.as_deref() == Some(method)
                 && method != "OPTIONS" =>
             {

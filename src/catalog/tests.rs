@@ -172,6 +172,33 @@ fn only_what_answers_is_there() {
 }
 
 #[test]
+fn a_mirror_of_requests_alone_makes_candidates() {
+    let mut b = Bench::new();
+    for n in 0..8 {
+        let mut x = Exchange::at(Timestamp::from_secs(1_760_000_000 + n));
+        x.method = Some("GET".into());
+        x.host = Some("shop.example".into());
+        x.path = Some(format!("/v1/orders/{n}").into());
+        x.partial.no_response = true;
+        // The server answered, or may have; nobody was there to see it.
+        x.partial.unpaired = n != 7;
+        let access = b.catalog.apply(&x, &mut b.changes);
+        assert!(!access.confirmed);
+        assert!(access.endpoint.is_some(), "{n}");
+    }
+    let view = b.catalog.view();
+    assert_eq!(view.endpoints.len(), 1);
+    assert!(!view.endpoints[0].confirmed);
+    // A request that was seen to stay without an answer is no evidence.
+    let mut x = Exchange::at(Timestamp::from_secs(1_760_000_100));
+    x.method = Some("GET".into());
+    x.host = Some("shop.example".into());
+    x.path = Some("/nowhere".into());
+    x.partial.no_response = true;
+    assert!(b.catalog.apply(&x, &mut b.changes).endpoint.is_none());
+}
+
+#[test]
 fn a_scanner_adds_nothing_and_a_flood_of_endpoints_is_bounded() {
     let mut b = Bench::with(Settings {
         max_endpoints: 50,
