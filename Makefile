@@ -4,7 +4,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO ?= cargo
 SHARED ?= ../shared
 
-.PHONY: demo test check-demo deps deps-test bench bench-templating bench-detection bench-captures browser lint deny install clean
+.PHONY: demo test check-demo deps deps-test bench bench-floods bench-templating bench-detection bench-captures browser lint deny install clean
 
 demo: deps                ## three days of composed traffic, then live attacks; UI on 127.0.0.1:8650
 	$(CARGO) run --release --locked -- demo
@@ -42,6 +42,9 @@ deny:                     ## licences, sources, bans; advisories where their dat
 bench: deps               ## speed beside the floor and the peers that are installed
 	$(CARGO) build --release --locked
 	benches/run.sh
+
+bench-floods:             ## a million half-open flows, a SYN flood, a fragment flood: memory and honest flows
+	$(CARGO) bench --locked --profile quick --bench floods
 
 bench-captures:           ## recall and precision against the Wireshark oracles
 	$(CARGO) build --release --locked

@@ -134,6 +134,13 @@ impl Exchange {
         }
     }
 
+    /// Bytes that the record takes with its texts; those that records share are not counted.
+    pub fn cost(&self) -> usize {
+        let texts = [&self.method, &self.host, &self.path, &self.query];
+        let heap = texts.into_iter().flatten().map(|t| t.len()).sum::<usize>();
+        size_of::<Self>() + heap
+    }
+
     /// 1 to 5 for a status that is one, else 0.
     pub fn status_class(&self) -> usize {
         self.status.map_or(0, |s| usize::from(s / 100)).min(5)

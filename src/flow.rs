@@ -102,6 +102,12 @@ pub trait Stream {
 
     /// The flow is over; called once, last.
     fn on_close(&mut self, ts: Timestamp, end: End, out: &mut Self::Out);
+
+    /// Bytes held beside the stream itself, such as requests that wait for their answers. They
+    /// count towards the table's budget, or a flow could hold what it likes.
+    fn held(&self) -> usize {
+        0
+    }
 }
 
 /// Budgets and time-outs of one flow table (one virtual shard).
@@ -110,7 +116,7 @@ pub struct Settings {
     pub max_flows: usize,
     /// Closed flows remembered so that late copies of their segments are known for what they are.
     pub max_closed: usize,
-    /// Bytes held out of order or left by parsers, over all flows.
+    /// Bytes held out of order, left by parsers, or held by streams, over all flows.
     pub max_buffered: usize,
     /// The same for one direction of one flow.
     pub max_held: usize,
@@ -190,6 +196,15 @@ impl FlowKey {
             u64::from(s.seq) << 32 | length | flags | u64::from(src_low),
         ];
         words.into_iter().fold(seed ^ 0x1319_8a2e_0370_7344, fold)
+    }
+
+    /// The low and the high end.
+    fn ends(&self) -> [(IpAddr, u16); 2] {
+        let ip = |bits: u128| IpAddr::from(std::net::Ipv6Addr::from_bits(bits)).to_canonical();
+        [
+            (ip(self.low), self.low_port),
+            (ip(self.high), self.high_port),
+        ]
     }
 
     /// Seeded, the same for both directions: spreads flows over shards and orders their records.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::decode;
 use crate::exchange::Exchange;
 use crate::flow;
+use crate::http;
 use crate::time::Timestamp;
 
 mod intake;
@@ -59,6 +60,14 @@ impl Default for Settings {
             identity_key: [0; 32],
             mask: true,
         }
+    }
+}
+
+impl Settings {
+    /// What the budgets come to for one source, in bytes: the sensor takes no more, whatever comes.
+    pub fn memory(&self) -> usize {
+        let tables = SHARDS as usize * flow::FlowTable::<http::Connection>::memory(&self.flow);
+        tables + self.fragments.max_bytes
     }
 }
 

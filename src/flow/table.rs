@@ -90,8 +90,12 @@ struct Flow<S> {
     halves: [Half; 2],
     /// A hole keeps delivery waiting, and the table's list knows.
     stalled: bool,
-    /// Gone once the flow is closed.
+    from_start: bool,
+    vni: Option<u32>,
+    /// Made with the first data, so that a flood of handshakes pays for none; gone once closed.
     stream: Option<Box<S>>,
+    /// What the stream held when it was last asked.
+    stream_held: usize,
 }
 
 /// Flows by key, with the streams that read them.
@@ -123,6 +127,14 @@ impl<S: Stream> FlowTable<S> {
             recent: Recent::new(seed),
             counters: Counters::default(),
         }
+    }
+
+    /// What a table may take at most, in bytes: every flow open, every buffer full. Growing vectors
+    /// and maps hold up to twice what is in them.
+    pub fn memory(settings: &Settings) -> usize {
+        let slot = size_of::<Option<Flow<S>>>() + size_of::<Link>() + size_of::<(FlowKey, u32)>();
+        let flows = settings.max_flows + settings.max_closed;
+        flows * 2 * slot + settings.max_flows * size_of::<S>() + settings.max_buffered
     }
 
     pub fn counters(&self) -> Counters {
@@ -174,13 +186,16 @@ impl<S: Stream> FlowTable<S> {
                     self.counters.no_flow += 1;
                     return;
                 }
-                self.open(segment, key, src_low, now, out, make)
+                self.open(segment, key, src_low, now, out)
             }
         };
         self.touch(at, now);
         let Some(flow) = self.flows[at as usize].as_mut() else {
             return;
         };
+        if flow.stream.is_none() && !segment.payload.is_empty() {
+            flow.begin(segment.ts, make, out);
+        }
         if flow.phase == Phase::Closed {
             // The last acknowledgements, and late copies of anything else.
             let counter = match segment.payload {
@@ -283,7 +298,6 @@ impl<S: Stream> FlowTable<S> {
         src_low: bool,
         now: Timestamp,
         out: &mut S::Out,
-        make: impl FnOnce(&FlowInfo) -> S,
     ) -> u32 {
         while self.len() >= self.settings.max_flows {
             let lists = [Phase::Reset, Phase::HalfOpen, Phase::Open];
@@ -296,18 +310,7 @@ impl<S: Stream> FlowTable<S> {
             self.counters.flows_evicted += 1;
             self.retire(oldest, now, End::Evicted, out);
         }
-        let (src, dst) = (
-            (segment.src, segment.src_port),
-            (segment.dst, segment.dst_port),
-        );
         let from_resp = segment.flags.syn && segment.flags.ack;
-        let (orig, resp) = if from_resp { (dst, src) } else { (src, dst) };
-        let info = FlowInfo {
-            orig,
-            resp,
-            vni: segment.network.vni,
-            from_start: segment.flags.syn,
-        };
         let flow = Flow {
             key,
             orig_low: src_low != from_resp,
@@ -315,7 +318,10 @@ impl<S: Stream> FlowTable<S> {
             last: now,
             halves: Default::default(),
             stalled: false,
-            stream: Some(Box::new(make(&info))),
+            from_start: segment.flags.syn,
+            vni: segment.network.vni,
+            stream: None,
+            stream_held: 0,
         };
         let at = self.free.pop().unwrap_or_else(|| {
             self.flows.push(None);
@@ -568,6 +574,8 @@ impl<S: Stream> FlowTable<S> {
             }
         }
         self.buffered = self.buffered + half.carry.len() - carried;
+        self.buffered = self.buffered + stream.held() - flow.stream_held;
+        flow.stream_held = stream.held();
         let overflow = half.carry.len() > MAX_CARRY;
         if piece.missing > 0 || overflow {
             self.gap(at, side, piece.ts, u64::from(piece.missing), out);
@@ -588,6 +596,8 @@ impl<S: Stream> FlowTable<S> {
         self.counters.gap_bytes += len;
         if let Some(stream) = flow.stream.as_deref_mut() {
             stream.on_gap(side, ts, offset, len, out);
+            self.buffered = self.buffered + stream.held() - flow.stream_held;
+            flow.stream_held = stream.held();
         }
     }
 
@@ -712,14 +722,13 @@ impl<S: Stream> FlowTable<S> {
         let Some(flow) = self.flows[at as usize].as_mut() else {
             return;
         };
-        let Some(stream) = flow.stream.as_deref_mut() else {
-            return;
-        };
         for side in [Side::Orig, Side::Resp] {
             let half = &mut flow.halves[side.index()];
             if !half.ended && half.fin.is_some_and(|fin| half.next >= fin) {
                 half.ended = true;
-                stream.on_end(side, now, out);
+                if let Some(stream) = flow.stream.as_deref_mut() {
+                    stream.on_end(side, now, out);
+                }
             }
         }
         if flow.halves.iter().all(|h| h.ended) {
@@ -745,6 +754,7 @@ impl<S: Stream> FlowTable<S> {
         if let Some(mut stream) = flow.stream.take() {
             stream.on_close(now, end, out);
         }
+        self.buffered -= std::mem::take(&mut flow.stream_held);
         for half in &mut flow.halves {
             self.buffered -= half.held_bytes + half.carry.len();
             let pieces = half.held.iter().filter(|h| h.counts).count() as u64;
@@ -784,7 +794,33 @@ struct Obstacle {
     since: Timestamp,
 }
 
-impl<S> Flow<S> {
+impl<S: Stream> Flow<S> {
+    /// Makes the stream; it learns of what was given up before there was one.
+    fn begin(&mut self, ts: Timestamp, make: impl FnOnce(&FlowInfo) -> S, out: &mut S::Out) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        let [low, high] = self.key.ends();
+        let (orig, resp) = if self.orig_low {
+            (low, high)
+        } else {
+            (high, low)
+        };
+        let mut stream = Box::new(make(&FlowInfo {
+            orig,
+            resp,
+            vni: self.vni,
+            from_start: self.from_start,
+        }));
+        for side in [Side::Orig, Side::Resp] {
+            let gone = self.halves[side.index()].next;
+            if gone > 0 {
+                stream.on_gap(side, ts, 0, gone, out);
+            }
+        }
+        self.stream = Some(stream);
+    }
+
     /// The hole to give up first, if any piece waits: one that was acknowledged before one that
     /// was not.
     fn obstacle(&self) -> Option<Obstacle> {

@@ -199,6 +199,11 @@ impl Stream for Connection {
             unanswered(pending.x, pending.done.unwrap_or(ts), !certain, out);
         }
     }
+
+    fn held(&self) -> usize {
+        let samples = self.halves.iter().flat_map(|h| &h.sample);
+        self.pipeline.held() + samples.map(Vec::len).sum::<usize>() + self.cache.credential.len()
+    }
 }
 
 impl Connection {

@@ -33,10 +33,19 @@ pub(super) struct Pending {
     pub(super) done: Option<Timestamp>,
 }
 
+impl Pending {
+    /// Fixed from the request's head on: what its body adds later is of fixed size.
+    fn cost(&self) -> usize {
+        size_of::<Self>() + self.x.cost()
+    }
+}
+
 /// Outstanding requests of one connection, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Pipeline {
     queue: VecDeque<Pending>,
+    /// What the queue holds, in bytes.
+    held: usize,
     /// Requests may be outstanding that were never seen.
     hole: bool,
     /// Responses may have gone by that were never seen.
@@ -56,6 +65,10 @@ impl Pipeline {
 
     pub(super) fn certain(&self) -> bool {
         !self.hole && !self.server_hole
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.held
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -80,12 +93,20 @@ impl Pipeline {
                 self.pipelined = true;
             }
         }
+        self.held += new.cost();
         self.queue.push_back(new);
         given_up
     }
 
     pub(super) fn flush(&mut self) -> Vec<Pending> {
+        self.held = 0;
         self.queue.drain(..).collect()
+    }
+
+    fn pop(&mut self) -> Option<Pending> {
+        let first = self.queue.pop_front()?;
+        self.held -= first.cost();
+        Some(first)
     }
 
     /// Whether a response at `offset` of the server's direction, whose packet acknowledged `ack`,
@@ -125,7 +146,7 @@ impl Pipeline {
         match self.answers_front(offset, ack) {
             Some(true) => {
                 (self.hole, self.server_hole) = (false, false);
-                (self.queue.pop_front(), Vec::new())
+                (self.pop(), Vec::new())
             }
             Some(false) => (None, Vec::new()),
             None => {
