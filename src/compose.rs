@@ -10,6 +10,7 @@ use etherparse::PacketBuilder;
 use crate::time::Timestamp;
 
 pub mod demo;
+pub mod savefile;
 pub mod tunnel;
 
 /// Payload of a full segment on Ethernet.
