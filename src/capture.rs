@@ -97,6 +97,9 @@ mod live;
 mod merge;
 mod pcapng;
 
+#[cfg(test)]
+mod tests;
+
 pub use file::FileSource;
 pub use live::{LiveSettings, LiveSource, interfaces};
 pub use merge::MergedSource;

@@ -10,6 +10,8 @@ use etherparse::PacketBuilder;
 use crate::time::Timestamp;
 
 pub mod demo;
+pub mod savefile;
+pub mod tunnel;
 
 /// Payload of a full segment on Ethernet.
 const MSS: usize = 1_448;

@@ -48,41 +48,56 @@ impl FileSource {
     /// `-` is standard input.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
         let name = path.display().to_string();
-        let fail = |reason: String| SourceError {
+        if name == "-" {
+            return Self::new(name, None, None, Box::new(io::stdin()));
+        }
+        let file = File::open(path).map_err(|e| SourceError {
             name: name.clone(),
-            reason,
-        };
+            reason: open_reason(&e),
+        })?;
+        let size = file
+            .metadata()
+            .ok()
+            .filter(|m| m.is_file())
+            .map(|m| m.len());
+        Self::new(name, size.map(|_| path), size, Box::new(file))
+    }
+
+    /// A savefile from anything that reads.
+    pub fn from_reader(name: &str, input: impl Read + Send + 'static) -> Result<Self, SourceError> {
+        Self::new(name.to_owned(), None, None, Box::new(input))
+    }
+
+    /// `direct`: a regular file, which libpcap may read itself.
+    fn new(
+        name: String,
+        direct: Option<&Path>,
+        size: Option<u64>,
+        input: Box<dyn Read + Send>,
+    ) -> Result<Self, SourceError> {
         let taken = Arc::new(AtomicU64::new(0));
-        let (input, size): (Box<dyn Read + Send>, _) = if name == "-" {
-            (Box::new(io::stdin()), None)
-        } else {
-            let file = File::open(path).map_err(|e| fail(open_reason(&e)))?;
-            let size = file
-                .metadata()
-                .ok()
-                .filter(|m| m.is_file())
-                .map(|m| m.len());
-            (Box::new(file), size)
-        };
         let counter = taken.clone();
         let opened = open(
-            path,
-            size.is_some(),
+            direct,
             Counted {
                 input,
                 taken: counter,
             },
         );
-        let reader =
-            opened.map_err(|reason| fail(format!("no capture that can be read: {reason}")))?;
-        Ok(Self {
-            name,
-            reader,
-            taken,
-            size,
-            errors: 0,
-            broken: false,
-        })
+        match opened {
+            Ok(reader) => Ok(Self {
+                name,
+                reader,
+                taken,
+                size,
+                errors: 0,
+                broken: false,
+            }),
+            Err(reason) => Err(SourceError {
+                name,
+                reason: format!("no capture that can be read: {reason}"),
+            }),
+        }
     }
 
     /// Bytes taken so far, and the file's size where it is known.
@@ -146,9 +161,12 @@ impl Source for FileSource {
         if self.broken {
             return Ok(Polled::End);
         }
-        self.read(sink).map_err(|reason| {
+        self.read(sink).map_err(|mut reason| {
             self.errors += 1;
-            self.broken |= self.errors >= MAX_ERRORS;
+            if self.errors >= MAX_ERRORS {
+                self.broken = true;
+                reason.push_str("; too much damage, the rest is given up");
+            }
             SourceError {
                 name: self.name.clone(),
                 reason,
@@ -193,10 +211,10 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// Chooses the reader by the first bytes, packed and unpacked.
-fn open(path: &Path, regular: bool, mut input: Counted) -> Result<Reader, String> {
+fn open(direct: Option<&Path>, mut input: Counted) -> Result<Reader, String> {
     let magic = peek(&mut input).map_err(|e| e.to_string())?;
     let packed = magic.starts_with(&GZIP) || magic.starts_with(&ZSTD);
-    if !packed && magic != pcapng::MAGIC && regular {
+    if let Some(path) = direct.filter(|_| !packed && magic != pcapng::MAGIC) {
         let capture = Capture::from_file_with_precision(path, Precision::Nano)
             .map_err(|e| pcap_reason(&e))?;
         input.taken.store(0, Ordering::Relaxed);

@@ -24,7 +24,8 @@ struct Waiting {
 }
 
 impl Lane {
-    fn refill(&mut self) -> Option<SourceError> {
+    /// A source goes on behind an error, and so does its lane.
+    fn refill(&mut self, errors: &mut Vec<SourceError>) {
         self.bytes.clear();
         self.frames.clear();
         self.at = 0;
@@ -44,13 +45,9 @@ impl Lane {
             match polled {
                 Ok(Polled::End) => self.ended = true,
                 Ok(_) => {}
-                Err(e) => {
-                    self.ended = true;
-                    return Some(e);
-                }
+                Err(e) => errors.push(e),
             }
         }
-        None
     }
 
     fn next(&self) -> Option<Timestamp> {
@@ -90,7 +87,7 @@ impl MergedSource {
     fn refill(&mut self) {
         for lane in &mut self.lanes {
             if lane.next().is_none() && !lane.ended {
-                self.errors.extend(lane.refill());
+                lane.refill(&mut self.errors);
             }
             if self.sequential && lane.next().is_some() {
                 break;
@@ -145,9 +142,10 @@ impl Source for MergedSource {
                 return Ok(Polled::Frames);
             }
         }
-        match self.errors.pop() {
-            Some(e) => Err(e),
-            None => Ok(Polled::End),
+        if self.errors.is_empty() {
+            Ok(Polled::End)
+        } else {
+            Err(self.errors.remove(0))
         }
     }
 

@@ -149,6 +149,12 @@ impl Pool {
         &self.whole
     }
 
+    /// Datagrams, what they cost, and the queue's length.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> (usize, usize, usize) {
+        (self.datagrams.len(), self.cost, self.order.len())
+    }
+
     /// `frames`: how many the fragment came in; more than one where a tunnel's own packet was in
     /// fragments.
     pub(super) fn push(&mut self, f: &Fragment<'_>, frames: u64) -> Push {
@@ -291,10 +297,12 @@ impl Datagram {
         if f.offset == 0 {
             self.carrier.get_or_insert(f.carrier);
         }
-        if !f.more {
+        // A last piece whose bytes are all there still tells the end.
+        let ends = !f.more && self.total.is_none();
+        if ends {
             self.total = Some(end);
         }
-        if self.fill(at, from, end, f.data) {
+        if self.fill(at, from, end, f.data) || ends {
             Fit::New
         } else {
             Fit::Nothing

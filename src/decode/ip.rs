@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use etherparse::{IpNumber, LaxIpv4Slice, LaxIpv6Slice, TcpSlice};
 
 use super::fragment::{Fragment, Key};
-use super::link::be16;
 use super::tunnel::{self, Ports};
 use super::{Ignored, Layer, Malformed, Network, Segment, Step, Stop, TcpFlags};
 use crate::time::Timestamp;
@@ -163,8 +162,10 @@ pub(super) fn transport<'a>(
     let inner = match IpNumber(carrier.protocol) {
         IpNumber::TCP => return tcp(carrier, data, claimed).map(Step::Segment),
         IpNumber::UDP => {
-            let (src, dst) = (be16(data, 0)?, be16(data, 2)?);
-            let payload = data.get(8..).ok_or(Malformed::Udp)?;
+            let &[a, b, c, d, _, _, _, _, ref payload @ ..] = data else {
+                return Err(Malformed::Udp.into());
+            };
+            let (src, dst) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
             tunnel::in_udp(ports, src, dst, payload)?
         }
         IpNumber::GRE => tunnel::gre(data)?,

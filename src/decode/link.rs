@@ -89,6 +89,7 @@ pub(super) fn llc(data: &[u8]) -> Next<'_> {
         }
         [0x06, 0x06, 0x03, rest @ ..] => Ok((Layer::Ip, rest)),
         [] | [_] | [_, _] => Err(Malformed::Link.into()),
+        [0xaa, 0xaa, 0x03, ..] if data.len() < 8 => Err(Malformed::Link.into()),
         _ => Err(Ignored::Llc.into()),
     }
 }
@@ -127,6 +128,8 @@ fn pppoe(data: &[u8]) -> Next<'_> {
 pub(super) fn ppp(data: &[u8]) -> Next<'_> {
     let data = data.strip_prefix(&[0xff, 0x03]).unwrap_or(data);
     let (protocol, rest) = match data {
+        // An address without its control is no protocol (RFC 1661, section 6.5).
+        [0xff] => return Err(Malformed::Link.into()),
         [low, rest @ ..] if low & 1 == 1 => (u16::from(*low), rest),
         [high, low, rest @ ..] => (u16::from_be_bytes([*high, *low]), rest),
         _ => return Err(Malformed::Link.into()),

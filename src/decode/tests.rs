@@ -3,6 +3,9 @@ use etherparse::PacketBuilder;
 use super::*;
 use crate::capture::LinkType;
 
+mod fragments;
+mod wrappings;
+
 const TS: Timestamp = Timestamp(1_000);
 
 fn ethernet(payload: &[u8]) -> Vec<u8> {

@@ -1,8 +1,8 @@
 //! Tunnels: what carries a frame or an IP packet inside another IP packet. Each is told by its IP
 //! protocol or UDP port and by its own header; what does not fit the header is left as what it was.
 
-use super::link::{Next, be16, ether_type, tail};
-use super::{Ignored, Layer, Malformed, Network};
+use super::link::{self, Next, ether_type};
+use super::{Ignored, Layer, Malformed, Network, Stop};
 
 /// UDP ports under which tunnels are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(super) struct Inner<'a> {
     pub(super) network: Option<Network>,
 }
 
-type Found<'a> = Result<Inner<'a>, super::Stop>;
+type Found<'a> = Result<Inner<'a>, Stop>;
 
 fn plain<'a>((layer, data): (Layer, &'a [u8])) -> Inner<'a> {
     let network = None;
@@ -257,4 +257,12 @@ pub(super) fn ether_ip(data: &[u8]) -> Found<'_> {
         [0x30, 0x00, frame @ ..] => Ok(plain((Layer::Ethernet, frame))),
         _ => Err(Ignored::Tunnel.into()),
     }
+}
+
+fn be16(data: &[u8], at: usize) -> Result<u16, Stop> {
+    link::be16(data, at).map_err(|_| Malformed::Tunnel.into())
+}
+
+fn tail(data: &[u8], from: usize) -> Result<&[u8], Stop> {
+    link::tail(data, from).map_err(|_| Malformed::Tunnel.into())
 }
