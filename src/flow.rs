@@ -18,11 +18,13 @@ use crate::time::Timestamp;
 
 mod half;
 mod lru;
+mod sight;
 mod table;
 
 #[cfg(test)]
 mod tests;
 
+pub use sight::{Seen, Sight};
 pub use table::{Counters, FlowTable};
 
 /// A direction, named by its sender. The originator sent the SYN, or, where the SYN was not seen,

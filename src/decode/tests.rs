@@ -49,6 +49,7 @@ fn expected(payload: &[u8]) -> Segment<'_> {
         stamp: 0,
         payload,
         missing: 0,
+        tap: 0,
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::half::{Half, Held};
 use super::lru::{Link, List};
+use super::sight::{Seen, View};
 use super::{Chunk, End, FlowInfo, FlowKey, Settings, Side, Stream};
 use crate::decode::Segment;
 use crate::time::Timestamp;
@@ -75,6 +76,7 @@ struct Flow<S> {
     phase: Phase,
     last: Timestamp,
     halves: [Half; 2],
+    view: View,
     /// A hole keeps delivery waiting, and the table's list knows.
     stalled: bool,
     /// Gone once the flow is closed.
@@ -93,6 +95,8 @@ pub struct FlowTable<S: Stream> {
     stalled: Vec<u32>,
     buffered: usize,
     counters: Counters,
+    /// What the flows tell of the taps, until it is fetched.
+    seen: Vec<Seen>,
 }
 
 impl<S: Stream> FlowTable<S> {
@@ -107,6 +111,7 @@ impl<S: Stream> FlowTable<S> {
             stalled: Vec::new(),
             buffered: 0,
             counters: Counters::default(),
+            seen: Vec::new(),
         }
     }
 
@@ -121,6 +126,11 @@ impl<S: Stream> FlowTable<S> {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What was learnt of the taps since the last call; to be fetched after each push and tick.
+    pub fn seen(&mut self) -> std::vec::Drain<'_, Seen> {
+        self.seen.drain(..)
     }
 
     /// Bytes held now.
@@ -290,6 +300,7 @@ impl<S: Stream> FlowTable<S> {
             phase: Phase::HalfOpen,
             last: now,
             halves: Default::default(),
+            view: View::new(segment.tap, segment.network.vni),
             stalled: false,
             stream: Some(Box::new(make(&info))),
         };
@@ -368,6 +379,10 @@ impl<S: Stream> FlowTable<S> {
         let Some(flow) = self.flows[at as usize].as_mut() else {
             return;
         };
+        let [a, b] = &flow.halves;
+        let data = !segment.payload.is_empty();
+        self.seen
+            .extend(flow.view.look([a.seen, b.seen], [a.acked, b.acked], data));
         let half = &mut flow.halves[own];
         let offset = half.offset(first_seq).unwrap_or(0);
         if flags.rst {
@@ -637,7 +652,13 @@ impl<S: Stream> FlowTable<S> {
             if !force && !crowded && now.since(obstacle.since) < patience {
                 return;
             }
-            let len = obstacle.to - flow.halves[obstacle.side.index()].next;
+            let half = &flow.halves[obstacle.side.index()];
+            let len = obstacle.to - half.next;
+            // What the receiver has, was on the wire: the mirror lost it.
+            if obstacle.acked && half.seen {
+                let acked = len.min(half.acked.saturating_sub(half.next));
+                self.seen.push(flow.view.lost(acked));
+            }
             self.gap(at, obstacle.side, now, len, out);
             self.drain(at, out);
         }

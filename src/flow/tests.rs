@@ -87,6 +87,7 @@ impl Bench {
             window: 512,
             stamp: 0,
             missing: 0,
+            tap: 0,
         };
         let leave = self.leave;
         self.table.push(
@@ -320,6 +321,7 @@ fn idle_flows_expire_and_budgets_evict_the_oldest() {
             window: 512,
             stamp: 0,
             missing: 0,
+            tap: 0,
         };
         b.table.push(
             &segment,

@@ -64,6 +64,7 @@ impl Talk {
             window: 512,
             stamp: 0,
             missing: 0,
+            tap: 0,
         };
         self.out.now = Timestamp(self.now);
         self.table.push(

@@ -1,6 +1,7 @@
 //! Frames to segments, on the thread of the source: decode, count, keep the clock, spread.
 
-use super::{Settings, TICK};
+use super::tap::SourceTaps;
+use super::{Own, Settings, TICK};
 use crate::capture::Frame;
 use crate::decode::{Decoded, Decoder, Ignored, Malformed, Segment};
 use crate::flow::FlowKey;
@@ -20,6 +21,8 @@ pub struct FrameCounters {
     pub frames: u64,
     pub bytes: u64,
     pub segments: u64,
+    /// Of apitap's own.
+    own: u64,
     ignored: [u64; Ignored::ALL.len()],
     malformed: [u64; Malformed::ALL.len()],
     /// Fragments that waited for the rest of their datagram too long.
@@ -46,7 +49,7 @@ impl FrameCounters {
             .zip(self.ignored)
             .map(|(reason, n)| (reason.name(), n));
         let incomplete = ("ip_fragment_incomplete", self.expired);
-        let ignored = ignored.chain([incomplete]);
+        let ignored = ignored.chain([incomplete, ("own_traffic", self.own)]);
         stage.ignored = ignored.filter(|(_, n)| *n > 0).collect();
         let malformed = Malformed::ALL
             .iter()
@@ -66,6 +69,10 @@ pub struct Intake {
     now: Timestamp,
     next_tick: Timestamp,
     counters: FrameCounters,
+    taps: SourceTaps,
+    /// Of the source's first tap.
+    first_tap: u32,
+    own: Own,
 }
 
 impl Intake {
@@ -74,6 +81,7 @@ impl Intake {
             ports,
             fragments,
             seed,
+            own,
             ..
         } = settings;
         Self {
@@ -82,7 +90,20 @@ impl Intake {
             now: Timestamp::MIN,
             next_tick: Timestamp::MIN,
             counters: FrameCounters::default(),
+            taps: SourceTaps::default(),
+            first_tap: 0,
+            own: own.clone(),
         }
+    }
+
+    /// Of the source with this number: it tells whose interfaces the taps are.
+    pub(super) fn of_source(mut self, source: usize) -> Self {
+        self.first_tap = u32::from(u16::try_from(source).unwrap_or(u16::MAX)) << 16;
+        self
+    }
+
+    pub fn taps(&self) -> &SourceTaps {
+        &self.taps
     }
 
     pub fn now(&self) -> Timestamp {
@@ -104,8 +125,13 @@ impl Intake {
         self.counters.bytes += frame.data.len() as u64;
         self.tick(frame.ts, route);
         let answer = self.decoder.decode(frame);
+        self.taps.count(frame, &answer);
         match answer.decoded {
-            Decoded::Segment(segment) => {
+            Decoded::Segment(segment) if self.own.is_segment(&segment) => {
+                self.counters.own += answer.frames;
+            }
+            Decoded::Segment(mut segment) => {
+                segment.tap = self.first_tap + SourceTaps::index(frame.interface) as u32;
                 self.counters.segments += answer.frames;
                 let key = FlowKey::of(&segment);
                 route.segment(&segment, key, key.0.hash(self.seed), self.now);
