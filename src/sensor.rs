@@ -26,9 +26,7 @@ pub use intake::{FrameCounters, Intake, Route};
 pub use ledger::{Counters, Drops, Ledger, Stage};
 pub use merge::Merger;
 pub use own::Own;
-pub use pipeline::{
-    Counts, END_OF_INPUT, Inline, Pool, PoolHandle, Report, SourceStatus,
-};
+pub use pipeline::{Counts, END_OF_INPUT, Inline, Pool, PoolHandle, Report, SourceStatus};
 pub use readings::{NetworkReading, Readings, SourceReading, TapReading, readings};
 pub use sights::Sights;
 pub use tap::{Flows, Frames, Networks, Segments, Volume};

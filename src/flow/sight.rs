@@ -1,12 +1,14 @@
 //! How much of a flow the taps show: facts that say something of the mirror, not of the peers.
 
-/// What was learnt of a flow. Each is told once, when it becomes certain.
+/// What was learnt of a flow, once it is certain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sight {
     /// Packets of both sides, and data.
     Both,
     /// Data was acknowledged that no tap has shown, of a side of which nothing was ever seen.
     OneWay,
+    /// One more segment with data of a flow that is one-way.
+    Blind,
     /// A side said to be unseen appeared after all: the earlier word is taken back.
     Revealed,
     /// This many bytes were acknowledged by their receiver, and no tap has shown them, though it
@@ -47,7 +49,7 @@ impl View {
         let sight = match self.told {
             Some(Sight::Both) => return None,
             Some(Sight::OneWay) if sides == [true; 2] => Sight::Revealed,
-            Some(Sight::OneWay) => return None,
+            Some(Sight::OneWay) => return data.then(|| self.seen(Sight::Blind)),
             _ if sides == [true; 2] && data => Sight::Both,
             _ if unseen(0) || unseen(1) => Sight::OneWay,
             _ => return None,
@@ -77,10 +79,23 @@ mod tests {
         assert_eq!(view.look([true, false], [0, 0], true), None);
         assert_eq!(view.look([true, false], [0, 1], true), None, "a FIN");
         let seen = view.look([true, false], [0, 2], false).unwrap();
-        assert_eq!((seen.sight, seen.tap, seen.vni), (Sight::OneWay, 3, Some(9)));
-        assert_eq!(view.look([true, false], [0, 900], true), None);
-        assert_eq!(told(view.look([true, true], [0, 900], false)), Some(Sight::Revealed));
-        assert_eq!(told(view.look([true, true], [0, 900], true)), Some(Sight::Both));
+        assert_eq!(
+            (seen.sight, seen.tap, seen.vni),
+            (Sight::OneWay, 3, Some(9))
+        );
+        assert_eq!(view.look([true, false], [0, 900], false), None);
+        assert_eq!(
+            told(view.look([true, false], [0, 900], true)),
+            Some(Sight::Blind)
+        );
+        assert_eq!(
+            told(view.look([true, true], [0, 900], false)),
+            Some(Sight::Revealed)
+        );
+        assert_eq!(
+            told(view.look([true, true], [0, 900], true)),
+            Some(Sight::Both)
+        );
         assert_eq!(view.look([true, true], [0, 900], true), None);
     }
 

@@ -17,7 +17,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use words::{bytes, count, percent};
+use words::{bytes, count, percent, span};
 
 /// How much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -57,7 +57,7 @@ pub struct Symptom {
 }
 
 /// Every code there is, for metrics.
-pub const CODES: [&str; 22] = [
+pub const CODES: [&str; 23] = [
     "clock_backward",
     "copies",
     "cut",
@@ -80,10 +80,8 @@ pub const CODES: [&str; 22] = [
     "udp",
     "vxlan_port",
     "wlan",
+    "worker_busy",
 ];
-
-/// The overflow of `worker_busy`; beside the codes of taps, since it is a source's.
-const WORKER_BUSY: &str = "worker_busy";
 
 impl Symptom {
     /// Packets are missing: what rests on a complete view cannot be claimed.
@@ -94,7 +92,7 @@ impl Symptom {
             "kernel_drops",
             "lost",
             "one_way",
-            WORKER_BUSY,
+            "worker_busy",
         ];
         self.severity >= Grade::Warning && lossy.contains(&self.code)
     }
@@ -139,6 +137,9 @@ const CLOCK_STEP: u64 = 1_000_000_000;
 const DROPS_FEW: f64 = 0.0001;
 const DROPS_MUCH: f64 = 0.01;
 
+/// A network is named beside its interface where its share is so many times the interface's.
+const OUTSTANDING: f64 = 1.5;
+
 /// Handshakes on a port, before it is said to show TLS alone.
 const ENOUGH_HELLOS: u64 = 10;
 /// Ports that a line names.
@@ -151,7 +152,7 @@ pub fn diagnose(r: &Readings) -> Vec<Symptom> {
         drops(source, &mut out);
     }
     for tap in &r.taps {
-        one_way(&tap.name, &tap.flows, &mut out);
+        one_way(&tap.name, &tap.flows, &tap.frames.segments, &mut out);
         copies(&tap.name, &tap.flows, &tap.frames.segments, &mut out);
         lost(&tap.name, &tap.flows, &tap.frames.segments, &mut out);
         cut_frames(tap, &mut out);
@@ -161,11 +162,15 @@ pub fn diagnose(r: &Readings) -> Vec<Symptom> {
         clock(tap, &mut out);
         tls_only(tap, r, &mut out);
     }
+    let of_taps = out.len();
     for network in &r.networks {
         let mut own = Vec::new();
         overlay(network, &mut own);
-        // What the whole interface has, is not said once more for each network on it.
-        own.retain(|s| !out.iter().any(|o| o.code == s.code && !o.tap.starts_with("VNI")));
+        // What a whole interface has, is not said once more for each network on it.
+        own.retain(|s| {
+            let mut taps = out.iter().take(of_taps).filter(|o| o.code == s.code);
+            !taps.any(|o| o.share.unwrap_or(1.0) * OUTSTANDING >= s.share.unwrap_or(1.0))
+        });
         out.append(&mut own);
     }
     out.sort_by(|a, b| b.severity.cmp(&a.severity));
@@ -176,9 +181,12 @@ pub fn diagnose(r: &Readings) -> Vec<Symptom> {
 pub fn sound(r: &Readings) -> String {
     let frames: u64 = r.taps.iter().map(|t| t.frames.all.frames).sum();
     let flows: u64 = r.taps.iter().map(|t| t.flows.both).sum();
-    match (frames, flows) {
-        (0, _) => "nothing has arrived yet".into(),
-        (_, 0) => format!("nothing is wrong with {}", count(frames, "frame")),
+    match frames {
+        0 => "nothing has arrived yet".into(),
+        1..ENOUGH_FRAMES => format!(
+            "nothing looks wrong; {} are too few to judge the tap by",
+            count(frames, "frame")
+        ),
         _ => format!(
             "the tap looks sound: {}, both sides of {}",
             count(frames, "frame"),
@@ -191,12 +199,25 @@ fn share(part: u64, whole: u64) -> f64 {
     part as f64 / whole.max(1) as f64
 }
 
-fn one_way(tap: &str, flows: &Flows, out: &mut Vec<Symptom>) {
+/// By connections, or, where those are few and live long, by their segments.
+fn one_way(tap: &str, flows: &Flows, segments: &Segments, out: &mut Vec<Symptom>) {
     let all = flows.both + flows.one_way;
-    let share = share(flows.one_way, all);
-    if all < ENOUGH_FLOWS || share < ONE_WAY_SOME {
+    let of_flows = (share(flows.one_way, all), count(all, "connection"));
+    let of_data = (
+        share(flows.blind, segments.data),
+        count(segments.data, "segment") + " with data",
+    );
+    let judged = [
+        (all >= ENOUGH_FLOWS).then_some(of_flows),
+        (segments.data >= ENOUGH_DATA).then_some(of_data),
+    ];
+    let worst = judged
+        .into_iter()
+        .flatten()
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    let Some((share, whole)) = worst.filter(|(share, _)| *share >= ONE_WAY_SOME) else {
         return;
-    }
+    };
     let most = share >= ONE_WAY_MOST;
     let meaning = if most {
         "the mirror brings one direction alone, so requests cannot be matched with responses"
@@ -209,9 +230,8 @@ fn one_way(tap: &str, flows: &Flows, out: &mut Vec<Symptom>) {
         severity: if most { Grade::Severe } else { Grade::Warning },
         share: Some(share),
         text: format!(
-            "in {} of {}, data was acknowledged that was never shown: {meaning}",
+            "in {} of {whole}, the other side acknowledges data that is never shown: {meaning}",
             percent(share),
-            count(all, "connection"),
         ),
         mend: "mirror both directions (on the switch: source … both, or rx and tx); of a two-armed tap \
                name both interfaces in capture.interfaces"
@@ -418,9 +438,9 @@ fn clock(tap: &TapReading, out: &mut Vec<Symptom>) {
         severity: Grade::Warning,
         share: None,
         text: format!(
-            "the time stamps went backwards, {}, by {:.1} s at most: times and rates around it are wrong",
+            "the time stamps went backwards, {}, by {} at most: times and rates around it are wrong",
             count(clock.backward, "time"),
-            clock.farthest as f64 / 1e9,
+            span(clock.farthest),
         ),
         mend: if tap.live {
             "let the clock be slewed, not set (chronyd without makestep), or use the card's own stamps".into()
@@ -471,33 +491,60 @@ fn drops(s: &SourceReading, out: &mut Vec<Symptom>) {
         "the program that wrote the file lost them: give it a larger buffer (dumpcap -B, tcpdump -B)"
     };
     let card = if s.live {
-        format!("larger rings on the card: ethtool -g {0} shows them, ethtool -G {0} rx MAX sets them", s.name)
+        format!(
+            "larger rings on the card: ethtool -g {0} shows them, ethtool -G {0} rx MAX sets them",
+            s.name
+        )
     } else {
         "where it was captured: larger rings on the card (ethtool -G IFACE rx MAX)".into()
     };
     let cases = [
-        ("kernel_drops", s.kernel_drops, "dropped by the kernel, whose buffer was full", kernel.to_owned()),
-        ("interface_drops", s.interface_drops, "dropped by the network card", card),
         (
-            WORKER_BUSY,
+            "kernel_drops",
+            s.kernel_drops,
+            "dropped by the kernel, whose buffer was full",
+            kernel.to_owned(),
+        ),
+        (
+            "interface_drops",
+            s.interface_drops,
+            "dropped by the network card",
+            card,
+        ),
+        (
+            "worker_busy",
             s.shed,
             "let go because their worker was busy",
             "more sensor.workers, or a narrower capture.filter".into(),
         ),
     ];
     for (code, n, what, mend) in cases.into_iter().filter(|(_, n, ..)| *n > 0) {
-        let seen = if code == WORKER_BUSY { s.frames } else { s.frames + n };
+        let seen = if code == "worker_busy" {
+            s.frames
+        } else {
+            s.frames + n
+        };
         let share = share(n, seen);
         out.push(Symptom {
             tap: s.name.clone(),
             code,
             severity: match share {
+                // The file may be an extract of what was captured then.
+                _ if !s.live => Grade::Warning,
                 s if s >= DROPS_MUCH => Grade::Severe,
                 s if s >= DROPS_FEW => Grade::Warning,
                 _ => Grade::Note,
             },
             share: Some(share),
-            text: format!("{} ({}) were {what}", count(n, "packet"), percent(share)),
+            text: if s.live {
+                format!("{} ({}) were {what}", count(n, "packet"), percent(share))
+            } else {
+                format!(
+                    "{} were {what}, says the file, which has {}",
+                    count(n, "packet"),
+                    count(s.frames, "frame"),
+                )
+            },
             mend,
         });
     }
@@ -508,7 +555,7 @@ fn overlay(n: &NetworkReading, out: &mut Vec<Symptom>) {
         Some(vni) => format!("VNI {vni}"),
         None => "VNIs past the first 256".into(),
     };
-    one_way(&name, &n.flows, out);
+    one_way(&name, &n.flows, &n.segments, out);
     copies(&name, &n.flows, &n.segments, out);
     lost(&name, &n.flows, &n.segments, out);
     let share = share(n.segments.cut, n.segments.data);

@@ -11,8 +11,8 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use super::intake::{FrameCounters, Intake, Route};
 use super::ledger::{Drops, Ledger, Stage};
-use super::sights::Sights;
 use super::readings::{Readings, readings};
+use super::sights::Sights;
 use super::tap::{Frames, Networks, Segments};
 use super::worker::{Status, Worker};
 use super::{Merger, Record, Settings};
@@ -77,7 +77,11 @@ impl Inline {
             ..SourceStatus::default()
         };
         let status = status.with_taps(&self.intake, source);
-        readings(&[status], self.worker.sights(), self.status().http.exchanges)
+        readings(
+            &[status],
+            self.worker.sights(),
+            self.status().http.exchanges,
+        )
     }
 
     /// Completed records as they come, without the total order: for output alone.
@@ -159,8 +163,16 @@ pub struct SourceStatus {
 impl SourceStatus {
     fn with_taps(mut self, intake: &Intake, source: &dyn Source) -> Self {
         let all = intake.taps();
-        let name = |i: usize| source.interface(u16::try_from(i).unwrap_or(u16::MAX));
-        self.taps = all.taps.iter().enumerate().map(|(i, frames)| (name(i), frames.clone())).collect();
+        let name = |i: usize| {
+            let name = source.interface(u16::try_from(i).unwrap_or(u16::MAX));
+            // Of a file, the folder tells nothing.
+            match name.rsplit_once('/') {
+                Some((_, file)) if !self.live => file.to_owned(),
+                _ => name,
+            }
+        };
+        let taps = all.taps.iter().enumerate();
+        self.taps = taps.map(|(i, frames)| (name(i), frames.clone())).collect();
         self.networks = all.networks.clone();
         self
     }

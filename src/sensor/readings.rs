@@ -20,6 +20,31 @@ pub struct TapReading {
     pub hellos: BTreeMap<u16, u64>,
 }
 
+impl TapReading {
+    /// One item of `taps` in `/api/v1/sensor`.
+    pub fn to_json(&self) -> serde_json::Value {
+        let f = &self.frames;
+        let ignored: BTreeMap<_, _> = f.all_ignored().map(|(r, v)| (r.name(), v)).collect();
+        let malformed: BTreeMap<_, _> = f.all_malformed().map(|(r, v)| (r.name(), v)).collect();
+        let mut out = serde_json::json!({
+            "tap": self.name, "live": self.live, "frames": f.all.frames, "wire_bytes": f.all.bytes,
+            "cut_frames": f.cut.frames, "cut_frame_bytes": f.cut.bytes,
+            "clock_backward": f.clock.backward, "clock_farthest_ns": f.clock.farthest,
+            "ignored": ignored, "malformed": malformed, "tls_handshakes": self.hellos,
+        });
+        let parts = [
+            serde_json::to_value(f.segments),
+            serde_json::to_value(self.flows),
+        ];
+        for part in parts.into_iter().flatten() {
+            if let (Some(out), serde_json::Value::Object(part)) = (out.as_object_mut(), part) {
+                out.extend(part);
+            }
+        }
+        out
+    }
+}
+
 /// One source at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceReading {
@@ -115,7 +140,10 @@ pub fn readings(sources: &[SourceStatus], sights: &Sights, exchanges: u64) -> Re
             networks.at(vni).segments.each(segments, |a, b| a + b);
         }
         out.sources.push(SourceReading {
-            name: source.name.clone(),
+            name: match source.name.rsplit_once('/') {
+                Some((_, file)) if !source.live => file.to_owned(),
+                _ => source.name.clone(),
+            },
             live: source.live,
             frames: source.frames.frames,
             kernel_drops: source.drops.kernel,

@@ -46,6 +46,7 @@ impl Sights {
         self.both(tap, vni, |flows| match sight {
             Sight::Both => flows.both += 1,
             Sight::OneWay => flows.one_way += 1,
+            Sight::Blind => flows.blind += 1,
             Sight::Revealed => flows.one_way = flows.one_way.saturating_sub(1),
             Sight::Lost(bytes) => flows.lost_bytes += bytes,
         });

@@ -174,6 +174,17 @@ impl Frames {
         self.malformed[reason as usize]
     }
 
+    /// What was ignored, by reason.
+    pub fn all_ignored(&self) -> impl Iterator<Item = (Ignored, Volume)> {
+        let all = Ignored::ALL.into_iter().zip(self.ignored);
+        all.filter(|(_, v)| v.frames > 0)
+    }
+
+    pub fn all_malformed(&self) -> impl Iterator<Item = (Malformed, Volume)> {
+        let all = Malformed::ALL.into_iter().zip(self.malformed);
+        all.filter(|(_, v)| v.frames > 0)
+    }
+
     /// The numbers that were met under a reason, the most bytes first.
     pub fn details(&self, reason: Ignored) -> Vec<(u16, Volume)> {
         let mut all: Vec<_> = self
@@ -198,7 +209,10 @@ impl Frames {
             mine.each(theirs, f);
         }
         for (reason, detail, mine) in &mut self.details {
-            let theirs = other.details.iter().find(|(r, d, _)| r == reason && d == detail);
+            let theirs = other
+                .details
+                .iter()
+                .find(|(r, d, _)| r == reason && d == detail);
             if let Some((_, _, theirs)) = theirs {
                 mine.each(theirs, f);
             }
@@ -271,6 +285,8 @@ pub struct Flows {
     pub both: u64,
     /// Flows in which data was acknowledged of a side that was never seen.
     pub one_way: u64,
+    /// Segments with data of such flows.
+    pub blind: u64,
     /// Bytes that were acknowledged and never seen, of sides that were.
     pub lost_bytes: u64,
     /// Segments with data that came again as they were, and of those the ones that another tap had
@@ -284,6 +300,7 @@ impl Flows {
         for (mine, theirs) in [
             (&mut self.both, other.both),
             (&mut self.one_way, other.one_way),
+            (&mut self.blind, other.blind),
             (&mut self.lost_bytes, other.lost_bytes),
             (&mut self.copies, other.copies),
             (&mut self.copies_across, other.copies_across),

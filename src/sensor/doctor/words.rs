@@ -45,6 +45,17 @@ pub(super) fn bytes(n: u64) -> String {
     format!("{size:.1} TiB")
 }
 
+/// Nanoseconds, in the unit that people would use.
+pub(super) fn span(nanos: u64) -> String {
+    let seconds = nanos as f64 / 1e9;
+    match seconds {
+        s if s < 120.0 => format!("{s:.1} s"),
+        s if s < 7_200.0 => format!("{:.0} minutes", s / 60.0),
+        s if s < 172_800.0 => format!("{:.0} hours", s / 3_600.0),
+        s => count((s / 86_400.0) as u64, "day"),
+    }
+}
+
 /// What is said of bytes that are not read.
 pub(super) struct Words {
     reason: Ignored,
