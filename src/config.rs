@@ -344,6 +344,7 @@ impl Config {
             seed,
             identity_key,
             mask: true,
+            own: sensor::Own::default(),
         }
     }
 

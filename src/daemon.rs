@@ -26,12 +26,13 @@ use crate::cli::{check, input};
 use crate::compose::demo;
 use crate::config::{Config, Webhook};
 use crate::detect::Detect;
-use crate::sensor::{self, Ledger, Pool};
+use crate::sensor::{self, Ledger, Pool, Readings, doctor};
 use crate::store::{self, Recovered, Store};
 use crate::time::Timestamp;
 use crate::web::{self, Command, SensorView, Views};
 
 mod analyst;
+mod watch;
 
 use analyst::{Analyst, Message};
 
@@ -103,7 +104,11 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
 }
 
 /// `apitap read --serve`: what was read, in the web UI, until Ctrl-C.
-pub(crate) fn serve(analysis: &mut Analysis, ledger: &Ledger) -> anyhow::Result<()> {
+pub(crate) fn serve(
+    analysis: &mut Analysis,
+    ledger: &Ledger,
+    readings: &Readings,
+) -> anyhow::Result<()> {
     let config = Config::default();
     let listener = bind(config.web.listen)?;
     let views = Arc::new(Views::default());
@@ -111,6 +116,8 @@ pub(crate) fn serve(analysis: &mut Analysis, ledger: &Ledger) -> anyhow::Result<
     views.alerts.store(analysis.alerts.view());
     views.sensor.store(Arc::new(SensorView {
         ledger: ledger.clone(),
+        symptoms: doctor::diagnose(readings),
+        readings: readings.clone(),
         ..SensorView::default()
     }));
     views.ready.store(true, Ordering::Relaxed);

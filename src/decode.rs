@@ -67,6 +67,8 @@ pub struct Segment<'a> {
     pub payload: &'a [u8],
     /// Payload bytes that were on the wire and not in the capture (snap length).
     pub missing: u32,
+    /// Which tap brought it; the sensor numbers them.
+    pub tap: u32,
 }
 
 /// Sound, and not for us.
@@ -87,6 +89,8 @@ pub enum Ignored {
     OtherIp,
     Ppp,
     PppoeDiscovery,
+    /// HTTP/3 as likely as not: UDP port 443 with QUIC's fixed bit.
+    Quic,
     Sctp,
     Tunnel,
     Udp,
@@ -114,7 +118,7 @@ pub enum Malformed {
 }
 
 impl Ignored {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Arp,
         Self::Esp,
         Self::EtherType,
@@ -127,6 +131,7 @@ impl Ignored {
         Self::OtherIp,
         Self::Ppp,
         Self::PppoeDiscovery,
+        Self::Quic,
         Self::Sctp,
         Self::Tunnel,
         Self::Udp,
@@ -149,6 +154,7 @@ impl Ignored {
             Self::OtherIp => "ip_protocol",
             Self::Ppp => "ppp",
             Self::PppoeDiscovery => "pppoe_discovery",
+            Self::Quic => "quic",
             Self::Sctp => "sctp",
             Self::Tunnel => "tunnel",
             Self::Udp => "udp",
@@ -199,18 +205,20 @@ pub enum Decoded<'a> {
 pub struct Answer<'a> {
     pub decoded: Decoded<'a>,
     pub frames: u64,
+    /// Which EtherType, IP protocol, UDP port or link type was ignored; 0 where the reason says it.
+    pub detail: u16,
 }
 
 /// Why there is no segment; `?` carries it up to `decode`.
 #[derive(Clone, Copy, Debug)]
 enum Stop {
-    Ignored(Ignored),
+    Ignored(Ignored, u16),
     Malformed(Malformed),
 }
 
 impl From<Ignored> for Stop {
     fn from(reason: Ignored) -> Self {
-        Self::Ignored(reason)
+        Self::Ignored(reason, 0)
     }
 }
 
@@ -223,8 +231,35 @@ impl From<Malformed> for Stop {
 impl From<Stop> for Decoded<'_> {
     fn from(stop: Stop) -> Self {
         match stop {
-            Stop::Ignored(reason) => Self::Ignored(reason),
+            Stop::Ignored(reason, _) => Self::Ignored(reason),
             Stop::Malformed(reason) => Self::Malformed(reason),
+        }
+    }
+}
+
+impl Stop {
+    fn detail(self) -> u16 {
+        match self {
+            Self::Ignored(_, detail) => detail,
+            Self::Malformed(_) => 0,
+        }
+    }
+}
+
+impl<'a> Answer<'a> {
+    fn new(decoded: Decoded<'a>, frames: u64) -> Self {
+        Self {
+            decoded,
+            frames,
+            detail: 0,
+        }
+    }
+
+    fn stopped(stop: Stop, frames: u64) -> Self {
+        Self {
+            decoded: stop.into(),
+            frames,
+            detail: stop.detail(),
         }
     }
 }
@@ -304,16 +339,15 @@ impl Decoder {
             Network::default(),
             &self.ports,
         );
-        let decoded = match found {
-            Ok(Step::Segment(segment)) => Decoded::Segment(segment),
-            Ok(Step::Fragment(fragment)) => return self.fragment(&fragment),
-            Ok(Step::Down(..)) => Decoded::Malformed(Malformed::Layers),
+        match found {
+            Ok(Step::Segment(segment)) => Answer::new(Decoded::Segment(segment), 1),
+            Ok(Step::Fragment(fragment)) => self.fragment(&fragment),
+            Ok(Step::Down(..)) => Answer::new(Decoded::Malformed(Malformed::Layers), 1),
             Err(Stop::Malformed(_)) if frame.wire_len as usize > frame.data.len() => {
-                Decoded::Malformed(Malformed::Truncated)
+                Answer::new(Decoded::Malformed(Malformed::Truncated), 1)
             }
-            Err(stop) => stop.into(),
-        };
-        Answer { decoded, frames: 1 }
+            Err(stop) => Answer::stopped(stop, 1),
+        }
     }
 
     /// A datagram that becomes whole is decoded in its fragments' place; it may be a tunnel that
@@ -332,41 +366,30 @@ impl Decoder {
                     carrier
                 }
                 fragment::Push::Held => {
-                    return Answer {
-                        decoded: Decoded::Held,
-                        frames: 0,
-                    };
+                    return Answer::new(Decoded::Held, 0);
                 }
                 fragment::Push::Copy => {
-                    let decoded = Decoded::Ignored(Ignored::FragmentCopy);
-                    return Answer { decoded, frames };
+                    return Answer::new(Decoded::Ignored(Ignored::FragmentCopy), frames);
                 }
                 fragment::Push::Broken { frames } => {
-                    let decoded = Decoded::Malformed(Malformed::Fragment);
-                    return Answer { decoded, frames };
+                    return Answer::new(Decoded::Malformed(Malformed::Fragment), frames);
                 }
             };
             payload.clear();
             payload.extend_from_slice(self.fragments.whole());
             match self.above(&carrier, &payload) {
                 Ok(Step::Fragment(inner)) => pushed = self.fragments.push(&inner, frames),
-                Err(stop) => {
-                    return Answer {
-                        decoded: stop.into(),
-                        frames,
-                    };
-                }
+                Err(stop) => return Answer::stopped(stop, frames),
                 Ok(_) => {
                     let decoded = match self.above(&carrier, self.fragments.whole()) {
                         Ok(Step::Segment(segment)) => Decoded::Segment(segment),
                         _ => Decoded::Malformed(Malformed::Layers),
                     };
-                    return Answer { decoded, frames };
+                    return Answer::new(decoded, frames);
                 }
             }
         }
-        let decoded = Decoded::Malformed(Malformed::Layers);
-        Answer { decoded, frames }
+        Answer::new(Decoded::Malformed(Malformed::Layers), frames)
     }
 
     /// Decodes from the transport up.

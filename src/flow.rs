@@ -20,12 +20,14 @@ mod half;
 mod lru;
 mod note;
 mod recent;
+mod sight;
 mod table;
 
 #[cfg(test)]
 mod tests;
 
 pub use note::{Note, Notes};
+pub use sight::{Seen, Sight};
 pub use table::{Counters, FlowTable};
 
 /// A direction, named by its sender. The originator sent the SYN, or, where the SYN was not seen,

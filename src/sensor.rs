@@ -12,16 +12,25 @@ use crate::flow;
 use crate::http;
 use crate::time::Timestamp;
 
+pub mod doctor;
 mod intake;
 mod ledger;
 mod merge;
+mod own;
 mod pipeline;
+mod readings;
+mod sights;
+mod tap;
 mod worker;
 
 pub use intake::{FrameCounters, Intake, Route};
 pub use ledger::{Counters, Drops, Ledger, Stage};
 pub use merge::Merger;
+pub use own::Own;
 pub use pipeline::{Counts, END_OF_INPUT, Inline, Pool, PoolHandle, Report, SourceStatus};
+pub use readings::{NetworkReading, Readings, SourceReading, TapReading, readings};
+pub use sights::Sights;
+pub use tap::{Flows, Frames, Networks, Segments, Volume};
 pub use worker::{Status, Worker};
 
 /// Virtual shards: the unit in which flows are owned and budgets are given.
@@ -46,6 +55,8 @@ pub struct Settings {
     pub identity_key: [u8; 32],
     /// Off keeps secrets in paths and queries: for files only.
     pub mask: bool,
+    /// apitap's own traffic, which is no evidence.
+    pub own: Own,
 }
 
 impl Default for Settings {
@@ -59,6 +70,7 @@ impl Default for Settings {
             seed: 0,
             identity_key: [0; 32],
             mask: true,
+            own: Own::default(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Names of metrics, and their rendering for Prometheus from the views: nothing is counted twice.
 
+use std::collections::BTreeMap;
+
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -7,6 +9,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::alert::Status;
+use crate::sensor::{TapReading, doctor};
 use crate::web::Views;
 
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -35,6 +38,8 @@ pub fn render(views: &Views) -> Result<String, std::fmt::Error> {
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         self.ledger(&mut encoder)?;
+        self.taps(&mut encoder)?;
+        self.symptoms(&mut encoder)?;
         let s = &self.sensor;
         gauge(
             &mut encoder,
@@ -130,6 +135,84 @@ impl Scrape {
             "Packets dropped by the interface",
             ledger.dropped.interface,
         )
+    }
+}
+
+impl Scrape {
+    /// What each interface has shown. Overlay networks are on the sensor page: up to 256 of them
+    /// would be that many series each.
+    fn taps(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let taps = &self.sensor.readings.taps;
+        let families: [(&str, &str, fn(&TapReading) -> u64); 9] = [
+            ("tap_frames", "Frames", |t| t.frames.all.frames),
+            ("tap_bytes", "Bytes on the wire", |t| t.frames.all.bytes),
+            ("tap_cut_frames", "Frames that were cut short", |t| {
+                t.frames.cut.frames
+            }),
+            ("tap_clock_backward", "Time stamps that went back", |t| {
+                t.frames.clock.backward
+            }),
+            (
+                "tap_large_segments",
+                "Segments larger than an MTU of 1500",
+                |t| t.frames.segments.large,
+            ),
+            ("tap_flows_both", "Flows seen both ways", |t| t.flows.both),
+            (
+                "tap_flows_one_way",
+                "Flows of which one side is never shown",
+                |t| t.flows.one_way,
+            ),
+            ("tap_copies", "Segments that came twice", |t| t.flows.copies),
+            (
+                "tap_lost_bytes",
+                "Bytes acknowledged and never shown",
+                |t| t.flows.lost_bytes,
+            ),
+        ];
+        let kind = prometheus_client::metrics::MetricType::Counter;
+        for (name, help, value) in families {
+            let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+            for tap in taps {
+                let labels = [("tap", tap.name.as_str())];
+                ConstCounter::new(value(tap)).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let help = "Bytes that were not read, by reason";
+        let mut family = encoder.encode_descriptor("tap_unread_bytes", help, None, kind)?;
+        for tap in taps {
+            let ignored = tap.frames.all_ignored().map(|(r, v)| (r.name(), v.bytes));
+            let malformed = tap.frames.all_malformed().map(|(r, v)| (r.name(), v.bytes));
+            for (reason, bytes) in ignored.chain(malformed) {
+                let labels = [("tap", tap.name.as_str()), ("reason", reason)];
+                ConstCounter::new(bytes).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// 1 where the tap doctor sees it now. Every interface has every code, so that an alert rule
+    /// finds its series before the trouble comes.
+    fn symptoms(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let help = "Whether the tap doctor sees this symptom now";
+        let kind = prometheus_client::metrics::MetricType::Gauge;
+        let mut series: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+        for tap in &self.sensor.readings.taps {
+            series.extend(
+                doctor::CODES
+                    .iter()
+                    .map(|code| ((tap.name.as_str(), *code), 0)),
+            );
+        }
+        for s in &self.sensor.symptoms {
+            series.insert((&s.tap, s.code), 1);
+        }
+        let mut family = encoder.encode_descriptor("tap_symptom", help, None, kind)?;
+        for ((tap, code), seen) in series {
+            let labels = [("tap", tap), ("code", code)];
+            ConstGauge::new(seen).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
     }
 }
 

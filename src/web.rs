@@ -21,7 +21,8 @@ use tokio::sync::{broadcast, oneshot};
 
 use crate::alert::{Alert, AlertsView, Status};
 use crate::catalog::CatalogView;
-use crate::sensor::Ledger;
+use crate::sensor::doctor::Symptom;
+use crate::sensor::{Ledger, Readings};
 use crate::time::Timestamp;
 
 /// One source of packets, as the sensor page shows it.
@@ -42,6 +43,9 @@ pub struct SourceView {
 pub struct SensorView {
     pub ledger: Ledger,
     pub sources: Vec<SourceView>,
+    /// What the taps have shown since the start, and what is wrong with them now.
+    pub readings: Readings,
+    pub symptoms: Vec<Symptom>,
     pub workers: usize,
     /// Flows being followed now, and flows put out by the budget so far.
     pub flows: u64,

@@ -57,7 +57,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
             "web",
             vec!["time", "catalog", "detect", "alert", "sensor", "telemetry"],
         ),
-        ("telemetry", vec!["alert", "catalog", "web"]),
+        ("telemetry", vec!["alert", "catalog", "sensor", "web"]),
         (
             "config",
             all.into_iter()

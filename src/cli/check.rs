@@ -3,10 +3,20 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use super::input;
+use super::summary::plain;
 use crate::capture::{LiveSource, interfaces as list};
 use crate::config::Config;
+use crate::sensor::Inline;
+use crate::sensor::doctor::{self, Grade};
+
+/// How long each interface is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Ethernet, two VLAN tags.
+const LINK_HEADERS: u32 = 22;
 
 /// Tries everything that `run` needs; each line says what is wrong and how to mend it.
 pub(super) fn check(named: Option<&Path>) -> anyhow::Result<ExitCode> {
@@ -68,13 +78,13 @@ impl Report {
             self.line("interface", Err(mend.into()));
         }
         for name in &config.capture.interfaces {
-            let opened = LiveSource::open(name, &config.live());
-            self.line(
-                "interface",
-                opened
-                    .map(|_| format!("{name} can be captured on"))
-                    .map_err(|e| e.to_string()),
-            );
+            match LiveSource::open(name, &config.live()) {
+                Ok(source) => {
+                    self.line("interface", Ok(format!("{name} can be captured on")));
+                    look(name, source, config);
+                }
+                Err(e) => self.line("interface", Err(e.to_string())),
+            }
         }
     }
 
@@ -111,6 +121,84 @@ impl Report {
             self.line("webhook", found.map_err(|e| format!("{e:#}")));
         }
     }
+}
+
+/// A short look through the tap: listens, and sends nothing. What the doctor says of it is advice,
+/// and no reason to fail: two quiet seconds prove nothing.
+fn look(name: &str, mut source: LiveSource, config: &Config) {
+    let mut sensor = Inline::new(&config.sensor(0, [0; 32]));
+    let begun = Instant::now();
+    let mut trouble = None;
+    while begun.elapsed() < LOOK && trouble.is_none() {
+        trouble = sensor.poll(&mut source).err();
+        sensor.unordered();
+    }
+    if let Some(e) = trouble {
+        println!("tap         note  {e}");
+    }
+    let readings = sensor.readings(&source);
+    let symptoms = doctor::diagnose(&readings);
+    if symptoms.is_empty() {
+        println!("tap         ok    {name}: {}", doctor::sound(&readings));
+    }
+    for s in symptoms {
+        let grade = match s.severity {
+            Grade::Note => "note",
+            Grade::Warning | Grade::Severe => "WARN",
+        };
+        println!("tap         {grade}  {}: {}", plain(&s.tap), s.text);
+        println!("{:18}mend: {}", "", s.mend);
+    }
+    for advice in advice(Path::new("/sys/class/net"), name, config) {
+        println!("tap         note  {advice}");
+    }
+}
+
+/// What the system says of an interface, without a look at its packets.
+fn advice(sys: &Path, name: &str, config: &Config) -> Vec<String> {
+    let read = |file: &str| {
+        let text = std::fs::read_to_string(sys.join(name).join(file)).ok()?;
+        Some(text.trim().to_owned())
+    };
+    let mut out = Vec::new();
+    if let Some(mtu) = read("mtu").and_then(|t| t.parse::<u32>().ok())
+        && mtu + LINK_HEADERS > config.capture.snap_length
+    {
+        out.push(format!(
+            "{name}: its MTU is {mtu}, and capture.snap_length = {} cuts full frames: set it to 262144",
+            config.capture.snap_length
+        ));
+    }
+    if read("carrier").as_deref() == Some("0") {
+        out.push(format!(
+            "{name}: the link is down: see the cable and the far end's port"
+        ));
+    }
+    for (file, what) in [
+        (
+            "statistics/rx_missed_errors",
+            "packets that the card had no room for",
+        ),
+        ("statistics/rx_over_errors", "receive ring overruns"),
+        (
+            "statistics/rx_length_errors",
+            "frames longer than its MTU allows",
+        ),
+        ("statistics/rx_crc_errors", "frames with a bad CRC"),
+    ] {
+        if let Some(n) = read(file)
+            .and_then(|t| t.parse::<u64>().ok())
+            .filter(|n| *n > 0)
+        {
+            let mend = match file {
+                "statistics/rx_length_errors" => format!("ip link set {name} mtu 9216"),
+                "statistics/rx_crc_errors" => "see the cable and the optics".into(),
+                _ => format!("ethtool -G {name} rx MAX"),
+            };
+            out.push(format!("{name}: {n} {what} since it came up: {mend}"));
+        }
+    }
+    out
 }
 
 fn tempfile_in(path: &Path) -> std::io::Result<()> {
@@ -152,4 +240,28 @@ pub(super) fn interfaces() -> anyhow::Result<ExitCode> {
         println!("{}", line.trim_end());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_from_the_systems_own_counters() {
+        let sys = tempfile::tempdir().unwrap();
+        let stats = sys.path().join("eth1/statistics");
+        std::fs::create_dir_all(&stats).unwrap();
+        let mut config = Config::default();
+        assert_eq!(advice(sys.path(), "eth1", &config), Vec::<String>::new());
+        std::fs::write(sys.path().join("eth1/mtu"), "1500\n").unwrap();
+        std::fs::write(sys.path().join("eth1/carrier"), "1\n").unwrap();
+        std::fs::write(stats.join("rx_missed_errors"), "0\n").unwrap();
+        assert_eq!(advice(sys.path(), "eth1", &config), Vec::<String>::new());
+        config.capture.snap_length = 96;
+        std::fs::write(sys.path().join("eth1/carrier"), "0\n").unwrap();
+        std::fs::write(stats.join("rx_missed_errors"), "7\n").unwrap();
+        let said = advice(sys.path(), "eth1", &config);
+        assert_eq!(said.len(), 3, "{said:?}");
+        assert!(said[0].contains("snap_length = 96") && said[2].contains("ethtool -G eth1"));
+    }
 }

@@ -14,12 +14,14 @@ use crate::alert::Alert;
 use crate::analysis::Analysis;
 use crate::capture::{FileSource, MergedSource, Polled, Source};
 use crate::exchange::write_line;
-use crate::sensor::{self, Counts, END_OF_INPUT, Inline, Ledger, Merger, Pool, Record};
+use crate::sensor::{self, Counts, END_OF_INPUT, Inline, Ledger, Merger, Pool, Readings, Record};
 use crate::time::Timestamp;
 
 /// What one reading came to.
 pub(super) struct Reading {
     pub(super) ledger: Ledger,
+    /// What the taps showed, for the doctor.
+    pub(super) readings: Readings,
     pub(super) alerts: Vec<Alert>,
     /// Endpoints of each exchange's request, for `assignments`.
     pub(super) requests: Vec<(String, String, String)>,
@@ -81,7 +83,7 @@ pub(super) fn read(args: &ReadArgs) -> anyhow::Result<ExitCode> {
         eprintln!("apitap: {failure}");
     }
     if args.serve {
-        crate::daemon::serve(&mut analysis, &reading.ledger)?;
+        crate::daemon::serve(&mut analysis, &reading.ledger, &reading.readings)?;
     }
     Ok(if failures.is_empty() {
         ExitCode::SUCCESS
@@ -121,6 +123,7 @@ impl Reading {
     pub(super) fn nothing(alerts: Vec<Alert>) -> Self {
         Self {
             ledger: Ledger::default(),
+            readings: Readings::default(),
             alerts,
             requests: Vec::new(),
             exchanges: 0,
@@ -234,6 +237,7 @@ impl<W: Write> Job<W> {
         sensor.finish().iter().for_each(|record| self.take(record));
         self.write()?;
         self.reading.ledger = sensor.ledger();
+        self.reading.readings = sensor.readings(source.as_ref());
         Ok(())
     }
 
@@ -246,12 +250,14 @@ impl<W: Write> Job<W> {
         let pool = Pool::start(vec![source], settings);
         let mut merger = Merger::new(settings.workers);
         let mut statuses = vec![(sensor::Status::default(), 0); settings.workers];
+        let mut sights = vec![sensor::Sights::default(); settings.workers];
         let (mut finished, mut counts) = (0, Counts::default());
         while finished < settings.workers {
             let Ok(mut report) = pool.reports.recv() else {
                 break;
             };
             statuses[report.worker] = (report.status, report.shed);
+            sights[report.worker] = report.sights;
             finished += usize::from(report.finished);
             if report.panics > 0 && report.finished {
                 let why = format!(
@@ -283,6 +289,10 @@ impl<W: Write> Job<W> {
             counts.shed += shed;
         }
         self.reading.ledger = counts.ledger(&sources);
+        let mut all = sensor::Sights::default();
+        sights.iter().for_each(|s| all.add(s));
+        let exchanges = counts.status.http.exchanges;
+        self.reading.readings = sensor::readings(&sources, &all, exchanges);
         Ok(())
     }
 }

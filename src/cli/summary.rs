@@ -10,7 +10,7 @@ use super::read::Reading;
 use crate::alert::Alert;
 use crate::analysis::Analysis;
 use crate::catalog::{CatalogView, Documentation, EndpointView, Life, openapi};
-use crate::sensor::Ledger;
+use crate::sensor::{Ledger, Readings, doctor};
 
 /// Rows of a table in the summary; `--format inventory` has all of them.
 const ROWS: usize = 25;
@@ -78,6 +78,7 @@ fn summary(view: &CatalogView, reading: &Reading) -> String {
         );
     }
     ledger(&mut s, &reading.ledger);
+    tap_doctor(&mut s, &reading.readings);
     endpoints(&mut s, view);
     alerts(&mut s, &reading.alerts);
     s
@@ -130,6 +131,36 @@ fn ledger(s: &mut String, ledger: &Ledger) {
     if !reasons.is_empty() {
         let _ = writeln!(s, "  not analysed: {}", reasons.join(", "));
     }
+}
+
+/// What is wrong with the tap, and the mend; one line where nothing is.
+fn tap_doctor(s: &mut String, readings: &Readings) {
+    if readings.taps.is_empty() {
+        return;
+    }
+    let symptoms = doctor::diagnose(readings);
+    if symptoms.is_empty() {
+        let _ = writeln!(s, "\nTap doctor: {}", plain(&doctor::sound(readings)));
+        return;
+    }
+    let _ = writeln!(s, "\nTap doctor");
+    for line in doctor_lines(&symptoms) {
+        let _ = writeln!(s, "  {line}");
+    }
+}
+
+/// Grade, tap, what is seen; and below it, the mend.
+pub(super) fn doctor_lines(symptoms: &[doctor::Symptom]) -> Vec<String> {
+    // An interface's name is text from a file.
+    let taps: Vec<String> = symptoms.iter().map(|x| plain(&x.tap)).collect();
+    let width = taps.iter().map(|t| t.chars().count()).max().unwrap_or(0);
+    let mut lines = Vec::new();
+    for (x, tap) in symptoms.iter().zip(&taps) {
+        let pad = " ".repeat(width - tap.chars().count());
+        lines.push(format!("{:<7}  {tap}{pad}  {}", x.severity.name(), x.text));
+        lines.push(format!("{:<7}  {:width$}  mend: {}", "", "", x.mend));
+    }
+    lines
 }
 
 fn endpoints(s: &mut String, view: &CatalogView) {

@@ -8,13 +8,17 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, select};
 
+use super::watch::{Trouble, Watch};
 use crate::alert::Alert;
 use crate::alert::delivery::Sink;
 use crate::analysis::Analysis;
 use crate::catalog::spec::SpecSet;
 use crate::detect::Severity;
 use crate::exchange::write_line;
-use crate::sensor::{Counts, Merger, Pool, Record, Report, SourceStatus, Stage, Status};
+use crate::sensor::doctor::Symptom;
+use crate::sensor::{
+    self, Counts, Merger, Pool, Readings, Record, Report, Sights, SourceStatus, Stage, Status,
+};
 use crate::store::Store;
 use crate::time::Timestamp;
 use crate::web::{Command, Live, SensorView, SourceView, Views};
@@ -40,6 +44,9 @@ pub(super) struct Analyst {
     sinks: Arc<Vec<Sink>>,
     merger: Merger,
     workers: Vec<(Status, u64, u64)>,
+    sights: Vec<Sights>,
+    doctor: Watch,
+    symptoms: Vec<Symptom>,
     finished: usize,
     analysed: u64,
     /// Alerts handed to the store and not on disk yet.
@@ -50,7 +57,6 @@ pub(super) struct Analyst {
     checkpoint_every: Duration,
     settled: Timestamp,
     last_count: u64,
-    known_drops: u64,
     known_panics: u64,
     trouble: bool,
     /// Every exchange as a line, where the config asks for it.
@@ -76,6 +82,9 @@ impl Analyst {
             sinks,
             merger: Merger::new(workers),
             workers: vec![(Status::default(), 0, 0); workers],
+            sights: vec![Sights::default(); workers],
+            doctor: Watch::default(),
+            symptoms: Vec::new(),
             finished: 0,
             analysed: 0,
             in_flight: 0,
@@ -85,7 +94,6 @@ impl Analyst {
             checkpoint_every,
             settled: Timestamp::MIN,
             last_count: 0,
-            known_drops: 0,
             known_panics: 0,
             trouble: false,
             lines: None,
@@ -175,6 +183,7 @@ impl Analyst {
 
     fn take(&mut self, mut report: Report, raised: &mut Vec<Alert>) {
         self.workers[report.worker] = (report.status, report.shed, report.panics);
+        self.sights[report.worker] = std::mem::take(&mut report.sights);
         self.finished += usize::from(report.finished);
         self.merger
             .add(report.worker, &mut report.records, report.watermark);
@@ -257,6 +266,22 @@ impl Analyst {
     fn watch(&mut self, raised: &mut Vec<Alert>) {
         let sources = self.pool.handle.sources();
         let now = wall();
+        let readings = self.readings(&sources);
+        let (symptoms, troubles) = self.doctor.look(now, &sources, &readings);
+        self.symptoms = symptoms;
+        for Trouble {
+            summary,
+            why,
+            severity,
+        } in troubles
+        {
+            tracing::warn!("{summary}: {}", why.join("; "));
+            raised.extend(
+                self.analysis
+                    .alerts
+                    .raise_sensor(summary, why, severity, now),
+            );
+        }
         let mut say = |summary: String, why: &str, severity| {
             raised.extend(self.analysis.alerts.raise_sensor(
                 summary,
@@ -265,20 +290,6 @@ impl Analyst {
                 now,
             ));
         };
-        let drops: u64 = sources
-            .iter()
-            .map(|s| s.drops.kernel + s.drops.interface)
-            .sum();
-        if drops > self.known_drops {
-            let new = drops - std::mem::replace(&mut self.known_drops, drops);
-            say(
-                "packets are being dropped before apitap sees them".into(),
-                &format!(
-                    "{new} since the last look: a larger capture.buffer, more sensor.workers or a narrower capture.filter helps"
-                ),
-                Severity::Medium,
-            );
-        }
         for source in sources.iter().filter(|s| s.live) {
             if let Some(ended) = &source.ended {
                 say(
@@ -302,6 +313,15 @@ impl Analyst {
             say("the store cannot write".into(), why, Severity::Critical);
         }
         self.trouble = trouble.is_some();
+    }
+
+    fn readings(&self, sources: &[SourceStatus]) -> Readings {
+        let (mut sights, mut exchanges) = (Sights::default(), 0);
+        for (mine, (status, ..)) in self.sights.iter().zip(&self.workers) {
+            sights.add(mine);
+            exchanges += status.http.exchanges;
+        }
+        sensor::readings(sources, &sights, exchanges)
     }
 
     fn publish(&mut self) {
@@ -335,6 +355,8 @@ impl Analyst {
         let view = SensorView {
             ledger,
             sources: sources.iter().map(source_view).collect(),
+            readings: self.readings(&sources),
+            symptoms: self.symptoms.clone(),
             workers: self.workers.len(),
             flows: status.flows,
             flows_evicted: status.flow.flows_evicted,

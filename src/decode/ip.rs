@@ -175,7 +175,7 @@ pub(super) fn transport<'a>(
         IpNumber::ICMP | IpNumber::IPV6_ICMP => return Err(Ignored::Icmp.into()),
         IpNumber::SCTP => return Err(Ignored::Sctp.into()),
         IpNumber::ENCAPSULATING_SECURITY_PAYLOAD => return Err(Ignored::Esp.into()),
-        _ => return Err(Ignored::OtherIp.into()),
+        IpNumber(other) => return Err(Stop::Ignored(Ignored::OtherIp, u16::from(other))),
     };
     Ok(Step::Down(inner.layer, inner.data, inner.network))
 }
@@ -202,6 +202,7 @@ fn tcp<'a>(carrier: &Carrier, data: &'a [u8], claimed: usize) -> Result<Segment<
         sum: payload_sum(tcp.header_slice()),
         payload: tcp.payload(),
         missing: claimed.saturating_sub(data.len()) as u32,
+        tap: 0,
     })
 }
 

@@ -28,7 +28,7 @@ pub(super) mod ether_type {
     /// IEEE 802.3: up to here the field is a length, not a type.
     const MAX_LENGTH: u16 = 1500;
 
-    use super::{Ignored, Layer, Next, be16, tail};
+    use super::{Ignored, Layer, Next, Stop, be16, tail};
 
     /// What follows an EtherType.
     pub(in crate::decode) fn step(kind: u16, data: &[u8]) -> Next<'_> {
@@ -46,7 +46,7 @@ pub(super) mod ether_type {
             PPPOE_DISCOVERY => Err(Ignored::PppoeDiscovery.into()),
             ARP => Err(Ignored::Arp.into()),
             0..=MAX_LENGTH => Ok((Layer::Llc, data)),
-            _ => Err(Ignored::EtherType.into()),
+            other => Err(Stop::Ignored(Ignored::EtherType, other)),
         }
     }
 }
@@ -70,7 +70,10 @@ pub(super) fn step(link: LinkType, data: &[u8]) -> Next<'_> {
             let length = be16(data, 2)?.swap_bytes();
             Ok((Layer::Wlan, tail(data, usize::from(length))?))
         }
-        _ => Err(Ignored::LinkType.into()),
+        LinkType(other) => Err(Stop::Ignored(
+            Ignored::LinkType,
+            u16::try_from(other).unwrap_or(0),
+        )),
     }
 }
 

@@ -53,6 +53,7 @@ fn expected(payload: &[u8]) -> Segment<'_> {
         sum: 0,
         payload,
         missing: 0,
+        tap: 0,
     }
 }
 

@@ -26,6 +26,7 @@ const GTP_U: u16 = 2152;
 const TEREDO: u16 = 3544;
 const AYIYA: u16 = 5072;
 const MPLS_IN_UDP: u16 = 6635;
+const QUIC: u16 = 443;
 
 /// What a tunnel's header said.
 pub(super) struct Inner<'a> {
@@ -61,7 +62,8 @@ pub(super) fn in_udp<'a>(ports: &Ports, src: u16, dst: u16, data: &'a [u8]) -> F
         _ if dst == GTP_U || src == GTP_U => gtp_u(data).map(plain),
         _ if dst == TEREDO || src == TEREDO => teredo(data).map(plain),
         _ if dst == AYIYA || src == AYIYA => ayiya(data).map(plain),
-        _ if looks_like_vxlan(data) => Err(Ignored::VxlanPort.into()),
+        _ if looks_like_vxlan(data) => Err(Stop::Ignored(Ignored::VxlanPort, dst)),
+        _ if (src == QUIC || dst == QUIC) && looks_like_quic(data) => Err(Ignored::Quic.into()),
         _ => Err(Ignored::Udp.into()),
     }
 }
@@ -84,6 +86,11 @@ fn looks_like_vxlan(data: &[u8]) -> bool {
     matches!(data, [0x08, 0, 0, 0, _, _, _, 0, ..])
         && matches!(be16(data, 20), Ok(ether_type::IPV4 | ether_type::IPV6))
         && matches!(data.get(22), Some(b) if matches!(b >> 4, 4 | 6))
+}
+
+/// RFC 9000, section 17: the fixed bit is set in long and short headers alike.
+fn looks_like_quic(data: &[u8]) -> bool {
+    data.first().is_some_and(|b| b & 0x40 != 0)
 }
 
 /// draft-ietf-nvo3-vxlan-gpe: with the P bit the last reserved byte names the next protocol.

@@ -19,7 +19,7 @@ const MOMENT: Duration = Duration::from_millis(50);
 
 /// What a segment is to those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum Known {
     New,
     Copy,
     /// The same place in the stream, and other bytes.
@@ -50,10 +50,10 @@ impl Recent {
         }
     }
 
-    pub(super) fn look(&mut self, s: &Segment<'_>, key: &FlowKey, src_low: bool) -> Seen {
+    pub(super) fn look(&mut self, s: &Segment<'_>, key: &FlowKey, src_low: bool) -> Known {
         if s.payload.is_empty() && !s.flags.syn && !s.flags.fin {
             // Bare acknowledgements repeat by design.
-            return Seen::New;
+            return Known::New;
         }
         if self.entries.is_empty() {
             self.entries = vec![Entry::default(); ENTRIES];
@@ -67,14 +67,14 @@ impl Recent {
         };
         let old = std::mem::replace(&mut self.entries[place as usize % ENTRIES], new);
         if old.place != place {
-            Seen::New
+            Known::New
         } else if old.stamp == new.stamp && distance(old.ts, new.ts) <= MOMENT {
-            Seen::Copy
+            Known::Copy
         } else if old.sum != new.sum && old.stamp as u16 != new.stamp as u16 {
             // Where a network card fills in the checksum later, equal fields say nothing.
-            Seen::Conflict
+            Known::Conflict
         } else {
-            Seen::New
+            Known::New
         }
     }
 }

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use super::half::{Half, Held};
 use super::lru::{Link, List};
 use super::note::{Note, Notes};
-use super::recent::{Recent, Seen};
+use super::recent::{Known, Recent};
+use super::sight::{Seen, View};
 use super::{Chunk, End, FlowInfo, FlowKey, Settings, Side, Stream};
 use crate::decode::Segment;
 use crate::time::Timestamp;
@@ -88,6 +89,7 @@ struct Flow<S> {
     phase: Phase,
     last: Timestamp,
     halves: [Half; 2],
+    view: View,
     /// A hole keeps delivery waiting, and the table's list knows.
     stalled: bool,
     from_start: bool,
@@ -111,6 +113,8 @@ pub struct FlowTable<S: Stream> {
     buffered: usize,
     recent: Recent,
     counters: Counters,
+    /// What the flows tell of the taps, until it is fetched.
+    seen: Vec<Seen>,
 }
 
 impl<S: Stream> FlowTable<S> {
@@ -126,6 +130,7 @@ impl<S: Stream> FlowTable<S> {
             buffered: 0,
             recent: Recent::new(seed),
             counters: Counters::default(),
+            seen: Vec::new(),
         }
     }
 
@@ -150,6 +155,11 @@ impl<S: Stream> FlowTable<S> {
         self.len() == 0
     }
 
+    /// What was learnt of the taps since the last call; to be fetched after each push and tick.
+    pub fn seen(&mut self) -> std::vec::Drain<'_, Seen> {
+        self.seen.drain(..)
+    }
+
     /// Bytes held now.
     pub fn buffered(&self) -> usize {
         self.buffered
@@ -166,12 +176,12 @@ impl<S: Stream> FlowTable<S> {
     ) {
         self.counters.segments += 1;
         match self.recent.look(segment, &key, src_low) {
-            Seen::New => {}
-            Seen::Copy => {
+            Known::New => {}
+            Known::Copy => {
                 self.counters.copies += 1;
                 return;
             }
-            Seen::Conflict => self.counters.notes.take(Note::OverlapConflict),
+            Known::Conflict => self.counters.notes.take(Note::OverlapConflict),
         }
         let known = self.map.get(&key).copied();
         let at = match known {
@@ -317,6 +327,7 @@ impl<S: Stream> FlowTable<S> {
             phase: Phase::HalfOpen,
             last: now,
             halves: Default::default(),
+            view: View::new(segment.tap, segment.network.vni),
             stalled: false,
             from_start: segment.flags.syn,
             vni: segment.network.vni,
@@ -399,6 +410,10 @@ impl<S: Stream> FlowTable<S> {
         let Some(flow) = self.flows[at as usize].as_mut() else {
             return;
         };
+        let [a, b] = &flow.halves;
+        let data = !segment.payload.is_empty();
+        self.seen
+            .extend(flow.view.look([a.seen, b.seen], [a.acked, b.acked], data));
         let half = &mut flow.halves[own];
         let offset = half.offset(first_seq).unwrap_or(0);
         if flags.rst {
@@ -711,7 +726,13 @@ impl<S: Stream> FlowTable<S> {
             if !force && !crowded && now.since(obstacle.since) < patience {
                 return;
             }
-            let len = obstacle.to - flow.halves[obstacle.side.index()].next;
+            let half = &flow.halves[obstacle.side.index()];
+            let len = obstacle.to - half.next;
+            // What the receiver has, was on the wire: the mirror lost it.
+            if obstacle.acked && half.seen {
+                let acked = len.min(half.acked.saturating_sub(half.next));
+                self.seen.push(flow.view.lost(acked));
+            }
             self.gap(at, obstacle.side, now, len, out);
             self.drain(at, out);
         }

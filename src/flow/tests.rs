@@ -115,6 +115,7 @@ impl Bench {
             stamp: 0,
             sum: 0,
             missing: 0,
+            tap: 0,
         }
     }
 
@@ -469,6 +470,7 @@ fn idle_flows_expire_and_budgets_evict_the_oldest() {
             stamp: 0,
             sum: 0,
             missing: 0,
+            tap: 0,
         };
         b.table.push(
             &segment,

@@ -65,6 +65,7 @@ impl Talk {
             stamp: 0,
             sum: 0,
             missing: 0,
+            tap: 0,
         };
         self.out.now = Timestamp(self.now);
         self.table.push(

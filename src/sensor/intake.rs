@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Settings, TICK};
+use super::tap::SourceTaps;
+use super::{Own, Settings, TICK};
 use crate::capture::Frame;
 use crate::decode::{Decoded, Decoder, Ignored, Malformed, Segment};
 use crate::flow::FlowKey;
@@ -22,6 +23,8 @@ pub struct FrameCounters {
     pub frames: u64,
     pub bytes: u64,
     pub segments: u64,
+    /// Of apitap's own.
+    own: u64,
     ignored: [u64; Ignored::ALL.len()],
     malformed: [u64; Malformed::ALL.len()],
     /// Fragments that waited for the rest of their datagram too long.
@@ -48,7 +51,7 @@ impl FrameCounters {
             .zip(self.ignored)
             .map(|(reason, n)| (reason.name(), n));
         let incomplete = ("ip_fragment_incomplete", self.expired);
-        let ignored = ignored.chain([incomplete]);
+        let ignored = ignored.chain([incomplete, ("own_traffic", self.own)]);
         stage.ignored = ignored.filter(|(_, n)| *n > 0).collect();
         let malformed = Malformed::ALL
             .iter()
@@ -76,6 +79,10 @@ pub struct Intake {
     /// VNIs that are one network with another, and which.
     same_network: Vec<(u32, u32)>,
     counters: FrameCounters,
+    taps: SourceTaps,
+    /// Of the source's first tap.
+    first_tap: u32,
+    own: Own,
 }
 
 impl Intake {
@@ -84,6 +91,7 @@ impl Intake {
             ports,
             fragments,
             seed,
+            own,
             ..
         } = settings;
         Self {
@@ -94,7 +102,20 @@ impl Intake {
             ahead: None,
             same_network: same_network(&settings.same_network),
             counters: FrameCounters::default(),
+            taps: SourceTaps::default(),
+            first_tap: 0,
+            own: own.clone(),
         }
+    }
+
+    /// Of the source with this number: it tells whose interfaces the taps are.
+    pub(super) fn of_source(mut self, source: usize) -> Self {
+        self.first_tap = u32::from(u16::try_from(source).unwrap_or(u16::MAX)) << 16;
+        self
+    }
+
+    pub fn taps(&self) -> &SourceTaps {
+        &self.taps
     }
 
     pub fn now(&self) -> Timestamp {
@@ -118,8 +139,13 @@ impl Intake {
             self.tick(frame.ts, route);
         }
         let answer = self.decoder.decode(frame);
+        self.taps.count(frame, &answer);
         match answer.decoded {
+            Decoded::Segment(segment) if self.own.is_segment(&segment) => {
+                self.counters.own += answer.frames;
+            }
             Decoded::Segment(mut segment) => {
+                segment.tap = self.first_tap + SourceTaps::index(frame.interface) as u32;
                 if let Some(zone) = &mut segment.network.zone
                     && let Some((_, one)) = self.same_network.iter().find(|(vni, _)| vni == zone)
                 {
@@ -134,6 +160,11 @@ impl Intake {
             Decoded::Malformed(reason) => self.counters.malformed[reason as usize] += answer.frames,
             Decoded::Held => {}
         }
+    }
+
+    /// The source is over: fragments that still wait will never be whole.
+    pub fn end(&mut self) {
+        self.decoder.tick(Timestamp::MAX);
     }
 
     fn borne_out(&mut self, ts: Timestamp) -> bool {

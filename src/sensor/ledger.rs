@@ -28,6 +28,13 @@ pub struct Drops {
     pub interface: u64,
 }
 
+impl From<crate::capture::Drops> for Drops {
+    fn from(drops: crate::capture::Drops) -> Self {
+        let crate::capture::Drops { kernel, interface } = drops;
+        Self { kernel, interface }
+    }
+}
+
 /// Stages in the order of the data: `frame segment message exchange alert`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {

@@ -11,6 +11,9 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use super::intake::{FrameCounters, Intake, Route};
 use super::ledger::{Drops, Ledger, Stage};
+use super::readings::{Readings, readings};
+use super::sights::Sights;
+use super::tap::{Frames, Networks, Segments};
 use super::worker::{Status, Worker};
 use super::{Merger, Record, Settings};
 use crate::capture::{Polled, Source, SourceError};
@@ -59,7 +62,26 @@ impl Inline {
     /// Reads one batch of frames.
     pub fn poll(&mut self, source: &mut dyn Source) -> Result<Polled, SourceError> {
         let (intake, worker) = (&mut self.intake, &mut self.worker);
-        source.poll(PATIENCE, &mut |frame| intake.take(&frame, worker))
+        let polled = source.poll(PATIENCE, &mut |frame| intake.take(&frame, worker));
+        self.drops = source.drops().into();
+        polled
+    }
+
+    /// What the doctor looks at.
+    pub fn readings(&self, source: &dyn Source) -> Readings {
+        let status = SourceStatus {
+            name: source.name().to_owned(),
+            live: source.live(),
+            frames: self.intake.counters(),
+            drops: self.drops,
+            ..SourceStatus::default()
+        };
+        let status = status.with_taps(&self.intake, source);
+        readings(
+            &[status],
+            self.worker.sights(),
+            self.status().http.exchanges,
+        )
     }
 
     /// Completed records as they come, without the total order: for output alone.
@@ -81,6 +103,7 @@ impl Inline {
 
     /// Ends every flow; what is left follows through `unordered`, or is returned in order.
     pub fn finish(&mut self) -> Vec<Record> {
+        self.intake.end();
         self.worker.finish(self.intake.now());
         self.worker.drain_into(&mut self.records);
         self.merger
@@ -133,6 +156,27 @@ pub struct SourceStatus {
     pub last_frame: Timestamp,
     /// Why it ended, where it did.
     pub ended: Option<String>,
+    /// Its interfaces by name.
+    pub taps: Vec<(String, Frames)>,
+    pub networks: Networks<Segments>,
+}
+
+impl SourceStatus {
+    fn with_taps(mut self, intake: &Intake, source: &dyn Source) -> Self {
+        let all = intake.taps();
+        let name = |i: usize| {
+            let name = source.interface(u16::try_from(i).unwrap_or(u16::MAX));
+            // Of a file, the folder tells nothing.
+            match name.rsplit_once('/') {
+                Some((_, file)) if !self.live => file.to_owned(),
+                _ => name,
+            }
+        };
+        let taps = all.taps.iter().enumerate();
+        self.taps = taps.map(|(i, frames)| (name(i), frames.clone())).collect();
+        self.networks = all.networks.clone();
+        self
+    }
 }
 
 /// The consumer's side of the ledger.
@@ -169,8 +213,10 @@ impl Counts {
             .filter(|(_, n)| *n > 0)
             .collect();
         let received = self.status.http.exchanges;
+        let own = [("own_traffic", self.status.own)];
         ledger.stage("exchange").add(&Stage {
             received,
+            ignored: own.into_iter().filter(|(_, n)| *n > 0).collect(),
             analysed: self.analysed,
             pending: self.pending,
             shed,
@@ -208,6 +254,7 @@ pub struct Report {
     pub records: Vec<Record>,
     pub watermark: Timestamp,
     pub status: Status,
+    pub sights: Sights,
     pub shed: u64,
     pub panics: u64,
     /// Nothing more comes from this worker.
@@ -260,6 +307,7 @@ impl Pool {
                 shed: 0,
                 panics: 0,
                 lost: Status::default(),
+                lost_sights: Sights::default(),
                 rescued: Vec::new(),
             };
             threads.push(std::thread::spawn(move || thread.run(&queue)));
@@ -395,7 +443,7 @@ struct SourceThread {
 
 impl SourceThread {
     fn run(mut self, running: &std::sync::atomic::AtomicUsize) {
-        let mut intake = Intake::new(&self.settings);
+        let mut intake = Intake::new(&self.settings).of_source(self.index);
         let mut ended = None;
         let mut published = SystemTime::UNIX_EPOCH;
         let mut last_frame = Timestamp::MIN;
@@ -422,6 +470,7 @@ impl SourceThread {
                 self.publish(&intake, last_frame, None);
             }
         }
+        intake.end();
         let ended = ended.unwrap_or_else(|| END_OF_INPUT.to_owned());
         self.publish(&intake, last_frame, Some(ended));
         self.spread.flush();
@@ -438,6 +487,7 @@ impl SourceThread {
 
     fn publish(&mut self, intake: &Intake, last_frame: Timestamp, ended: Option<String>) {
         let drops = self.source.drops();
+        let taps = SourceStatus::default().with_taps(intake, self.source.as_ref());
         let mut all = self
             .handle
             .sources
@@ -445,10 +495,8 @@ impl SourceThread {
             .unwrap_or_else(PoisonError::into_inner);
         let status = &mut all[self.index];
         status.frames = intake.counters();
-        status.drops = Drops {
-            kernel: drops.kernel,
-            interface: drops.interface,
-        };
+        status.drops = drops.into();
+        (status.taps, status.networks) = (taps.taps, taps.networks);
         status.shed = self.spread.shed;
         status.now = intake.now();
         status.last_frame = last_frame;
@@ -472,6 +520,7 @@ struct WorkerThread {
     panics: u64,
     /// Counters of workers that panicked.
     lost: Status,
+    lost_sights: Sights,
     /// What such a worker had completed.
     rescued: Vec<Record>,
 }
@@ -488,6 +537,7 @@ impl WorkerThread {
                 let mut status = worker.status();
                 status.give_up();
                 self.lost.add(&status);
+                self.lost_sights.add(worker.sights());
                 let broken =
                     std::mem::replace(&mut worker, Worker::new(self.index, &self.settings));
                 let (records, lost) = broken.abandon();
@@ -511,6 +561,8 @@ impl WorkerThread {
         worker.drain_into(&mut records);
         let mut status = worker.status();
         status.add(&self.lost);
+        let mut sights = worker.sights().clone();
+        sights.add(&self.lost_sights);
         let count = records.len() as u64;
         let report = Report {
             worker: self.index,
@@ -521,6 +573,7 @@ impl WorkerThread {
                 worker.watermark()
             },
             status,
+            sights,
             shed: self.shed,
             panics: self.panics,
             finished,

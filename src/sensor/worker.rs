@@ -3,7 +3,8 @@
 
 use super::intake::Route;
 use super::ledger::{Ledger, Stage};
-use super::{Order, Record, SHARDS, Settings};
+use super::sights::{Sights, Watch};
+use super::{Order, Own, Record, SHARDS, Settings};
 use crate::decode::Segment;
 use crate::exchange::Exchange;
 use crate::flow::{self, FlowKey, FlowTable};
@@ -20,6 +21,10 @@ pub struct Worker {
     now: Timestamp,
     records: Vec<Record>,
     ordinal: u64,
+    watch: Watch,
+    own: Own,
+    /// Exchanges that were apitap's own.
+    own_exchanges: u64,
 }
 
 /// A worker's counters at one moment.
@@ -29,6 +34,8 @@ pub struct Status {
     pub http: http::Counters,
     pub flows: u64,
     pub buffered: u64,
+    /// Exchanges that were apitap's own.
+    pub own: u64,
 }
 
 impl Worker {
@@ -45,6 +52,9 @@ impl Worker {
             now: Timestamp::MIN,
             records: Vec::new(),
             ordinal: 0,
+            watch: Watch::new(workers),
+            own: settings.own.clone(),
+            own_exchanges: 0,
         }
     }
 
@@ -58,6 +68,7 @@ impl Worker {
         self.now = self.now.max(now);
         for shard in &mut self.shards {
             shard.finish(self.now, &mut self.out);
+            shard.seen().for_each(|seen| self.watch.sights.take(seen));
         }
         self.collect();
     }
@@ -85,6 +96,7 @@ impl Worker {
     pub fn status(&self) -> Status {
         let mut status = Status {
             http: self.out.counters,
+            own: self.own_exchanges,
             ..Status::default()
         };
         for shard in &self.shards {
@@ -95,8 +107,18 @@ impl Worker {
         status
     }
 
+    /// What the flows say of the taps.
+    pub fn sights(&self) -> &Sights {
+        &self.watch.sights
+    }
+
     fn collect(&mut self) {
         for exchange in self.out.exchanges.drain(..) {
+            if self.own.is_exchange(&exchange) {
+                self.own_exchanges += 1;
+                continue;
+            }
+            self.watch.sights.read(exchange.server_port);
             let flow = flow_of(&exchange).hash(self.seed);
             self.ordinal += 1;
             let order = Order {
@@ -118,7 +140,10 @@ impl Route for Worker {
         self.now = self.now.max(now);
         self.out.now = self.now;
         let shard = (hash % SHARDS / self.workers) as usize;
-        self.shards[shard].push(segment, key, self.now, &mut self.out, Connection::new);
+        self.watch.look(segment, hash, shard);
+        let table = &mut self.shards[shard];
+        table.push(segment, key, self.now, &mut self.out, Connection::new);
+        table.seen().for_each(|seen| self.watch.sights.take(seen));
         if !self.out.exchanges.is_empty() {
             self.collect();
         }
@@ -129,6 +154,7 @@ impl Route for Worker {
         self.out.now = self.now;
         for shard in &mut self.shards {
             shard.tick(self.now, &mut self.out);
+            shard.seen().for_each(|seen| self.watch.sights.take(seen));
         }
         self.collect();
     }
@@ -140,6 +166,7 @@ impl Status {
         self.http.add(&other.http);
         self.flows += other.flows;
         self.buffered += other.buffered;
+        self.own += other.own;
     }
 
     /// What was under way is lost: a worker panicked.

@@ -11,6 +11,7 @@ use super::query::{AlertFilter, EndpointFilter, Page, parse_status};
 use super::routes::{App, Shared};
 use super::{Command, guard};
 use crate::alert::{Alert, Status};
+use crate::sensor::TapReading;
 
 /// RFC 9457.
 pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
@@ -75,7 +76,8 @@ pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Respons
 pub(super) async fn sensor(State(app): Shared) -> Response {
     let s = app.views.sensor.load();
     json(&serde_json::json!({
-        "ledger": s.ledger.to_json(), "sources": s.sources, "workers": s.workers, "flows": s.flows,
+        "ledger": s.ledger.to_json(), "sources": s.sources, "doctor": s.symptoms,
+        "taps": s.readings.taps.iter().map(TapReading::to_json).collect::<Vec<_>>(), "networks": s.readings.networks, "workers": s.workers, "flows": s.flows,
         "flows_evicted": s.flows_evicted, "buffered_bytes": s.buffered_bytes, "exchanges": s.exchanges,
         "exchanges_per_second": s.exchanges_per_second, "at": s.at, "last_frame": s.last_frame_wall, "started": s.started_wall,
     }))

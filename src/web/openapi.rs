@@ -100,8 +100,69 @@ fn shape(path: &str) -> Value {
         "/api/v1/endpoints" | "/api/v1/alerts" | "/api/v1/specs" => json!({
             "type": "object", "required": ["items", "next"],
             "properties": { "items": { "type": "array", "items": { "type": "object" } }, "next": { "type": ["string", "null"] } } }),
+        "/api/v1/sensor" => sensor(),
         _ => json!({ "type": "object" }),
     }
+}
+
+fn sensor() -> Value {
+    let number = || json!({ "type": "integer", "minimum": 0 });
+    let volumes = || {
+        json!({ "type": "object", "additionalProperties": {
+        "type": "object", "properties": { "frames": number(), "bytes": number() } } })
+    };
+    let list = |item: Value| json!({ "type": "array", "items": item });
+    let mut tap = json!({ "tap": text(), "live": { "type": "boolean" }, "ignored": volumes(), "malformed": volumes(),
+        "tls_handshakes": { "type": "object", "additionalProperties": number() } });
+    let mut network = json!({ "vni": { "type": ["integer", "null"] } });
+    for name in [
+        "segments",
+        "data",
+        "bytes",
+        "cut",
+        "cut_bytes",
+        "large",
+        "merged",
+        "both",
+        "one_way",
+        "blind",
+        "lost_bytes",
+        "copies",
+        "copies_across",
+    ] {
+        network[name] = number();
+    }
+    for name in [
+        "frames",
+        "wire_bytes",
+        "cut_frames",
+        "cut_frame_bytes",
+        "clock_backward",
+        "clock_farthest_ns",
+        "segments",
+        "data",
+        "bytes",
+        "cut",
+        "cut_bytes",
+        "large",
+        "merged",
+        "both",
+        "one_way",
+        "blind",
+        "lost_bytes",
+        "copies",
+        "copies_across",
+    ] {
+        tap[name] = number();
+    }
+    json!({ "type": "object", "required": ["ledger", "sources", "doctor", "taps", "networks"], "properties": {
+        "ledger": { "type": "object" },
+        "sources": list(json!({ "type": "object" })),
+        "doctor": list(json!({ "type": "object", "required": ["tap", "code", "severity", "text", "mend"], "properties": {
+            "tap": text(), "code": { "enum": crate::sensor::doctor::CODES }, "severity": { "enum": ["note", "warning", "severe"] },
+            "share": { "type": ["number", "null"] }, "text": text(), "mend": text() } })),
+        "taps": list(json!({ "type": "object", "properties": tap })),
+        "networks": list(json!({ "type": "object", "properties": network })) } })
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ use super::{SensorView, SourceView, api, chart, guard};
 use crate::alert::{Alert, Status};
 use crate::catalog::{Documentation, EndpointView, HostView, Life, Quantiles};
 use crate::detect::Severity;
+use crate::sensor::doctor::{self, Grade, Symptom};
+use crate::sensor::{self, Readings, TapReading};
 use crate::time::Timestamp;
 
 /// A live port without a frame for so long is stale.
@@ -77,6 +79,9 @@ fn health(s: &SensorView) -> (&'static str, String) {
         && now.since(s.last_frame_wall).as_secs() > STALE
     {
         return ("warn", format!("Silent since {}", s.last_frame_wall));
+    }
+    if let Some(worst) = s.symptoms.first().filter(|x| x.severity == Grade::Severe) {
+        return ("bad", format!("{}: see the tap doctor", worst.tap));
     }
     if drops > 0 {
         return ("warn", format!("{drops} packets dropped"));
@@ -666,6 +671,56 @@ pub(super) async fn set_status(
     }
 }
 
+/// Overlay networks that the page lists.
+const NETWORKS: usize = 50;
+
+/// A tap or network: its name, then numbers.
+struct Row {
+    name: String,
+    numbers: Vec<String>,
+}
+
+fn flow_cells(segments: &sensor::Segments, flows: &sensor::Flows) -> Vec<String> {
+    let numbers = [
+        segments.segments,
+        segments.bytes,
+        flows.both,
+        flows.one_way,
+        flows.copies,
+        flows.lost_bytes,
+    ];
+    numbers.iter().map(u64::to_string).collect()
+}
+
+fn tap_row(tap: &TapReading) -> Row {
+    let f = &tap.frames;
+    let unread: u64 = f.all_ignored().map(|(_, v)| v.bytes).sum();
+    let share = unread as f64 / f.all.bytes.max(1) as f64 * 100.0;
+    let mut numbers = vec![
+        f.all.frames.to_string(),
+        f.all.bytes.to_string(),
+        format!("{share:.1} %"),
+        f.cut.frames.to_string(),
+        f.clock.backward.to_string(),
+    ];
+    numbers.extend(flow_cells(&f.segments, &tap.flows));
+    Row {
+        name: tap.name.clone(),
+        numbers,
+    }
+}
+
+/// Those with the most bytes first.
+fn network_rows(readings: &Readings) -> Vec<Row> {
+    let mut all: Vec<_> = readings.networks.iter().collect();
+    all.sort_by_key(|n| std::cmp::Reverse(n.segments.bytes));
+    let rows = all.into_iter().take(NETWORKS).map(|n| Row {
+        name: n.vni.map_or("others".into(), |vni| vni.to_string()),
+        numbers: flow_cells(&n.segments, &n.flows),
+    });
+    rows.collect()
+}
+
 struct StageRow {
     name: &'static str,
     numbers: Vec<u64>,
@@ -680,6 +735,11 @@ struct Sensor {
     picture: String,
     stages: Vec<StageRow>,
     sources: Vec<SourceView>,
+    symptoms: Vec<Symptom>,
+    sound: String,
+    taps: Vec<Row>,
+    networks: Vec<Row>,
+    more_networks: usize,
     facts: Vec<(&'static str, String)>,
 }
 
@@ -687,7 +747,7 @@ pub(super) async fn sensor(State(app): Shared) -> Response {
     let s = app.views.sensor.load();
     let row = |name: &'static str| {
         let stage = s.ledger.stages.get(name)?;
-        let sum = |c: &crate::sensor::Counters| c.values().sum::<u64>();
+        let sum = |c: &sensor::Counters| c.values().sum::<u64>();
         let numbers = vec![
             stage.received,
             stage.analysed,
@@ -736,6 +796,11 @@ pub(super) async fn sensor(State(app): Shared) -> Response {
             .filter_map(row)
             .collect(),
         sources: s.sources.clone(),
+        symptoms: s.symptoms.clone(),
+        sound: doctor::sound(&s.readings),
+        taps: s.readings.taps.iter().map(tap_row).collect(),
+        more_networks: s.readings.networks.len().saturating_sub(NETWORKS),
+        networks: network_rows(&s.readings),
         facts,
         page: Page::new(&app, "sensor"),
     })
