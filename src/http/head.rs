@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 
 use memchr::memchr;
 
+use super::coding::Codings;
 use crate::observe::Credential;
 use crate::time::Timestamp;
 
@@ -19,6 +20,7 @@ pub(super) struct Fields<'a> {
     /// A Content-Length that is no number, or several that differ (RFC 9112, section 6.3).
     pub(super) bad_length: bool,
     pub(super) content_type: Option<&'a [u8]>,
+    pub(super) codings: Codings,
     pub(super) user_agent: Option<&'a [u8]>,
     pub(super) credential: Credential<'a>,
     pub(super) deprecation: Option<&'a [u8]>,
@@ -173,6 +175,7 @@ impl<'a> Fields<'a> {
                 set(&mut self.credential.authorization, value)
             }
             (14, Some(b'c')) if is(b"content-length") => self.take_length(value),
+            (16, Some(b'c')) if is(b"content-encoding") => self.codings.add(value),
             (17, Some(b't')) if is(b"transfer-encoding") => self.chunked |= is_chunked(value),
             _ => {}
         }
