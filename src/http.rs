@@ -9,16 +9,20 @@ use crate::observe::Observer;
 use crate::time::Timestamp;
 
 mod body;
+mod coding;
 mod conn;
 mod head;
 mod pairing;
 mod probe;
+mod sample;
 
 #[cfg(test)]
 mod tests;
 
+pub use coding::{Coding, Codings, Decoder, Limits, Status, fuzz_coding};
 pub use conn::Connection;
 pub use probe::{Probe, probe};
+pub use sample::Sample;
 
 /// A head larger than this is no head: no server takes it.
 pub const MAX_HEAD: usize = 64 << 10;
@@ -47,6 +51,13 @@ pub struct Counters {
     pub http2: u64,
     pub upgraded: u64,
     pub unknown: u64,
+    /// Bodies that were looked at and had a content coding, by what it came to; no part of the
+    /// messages' sum.
+    pub bodies_decoded: u64,
+    /// Past the limits of ratio or effort.
+    pub bombs: u64,
+    /// Broken, cut off inside, or of a coding that is not known.
+    pub coding_errors: u64,
 }
 
 impl Counters {
@@ -66,6 +77,9 @@ impl Counters {
             (&mut self.http2, other.http2),
             (&mut self.upgraded, other.upgraded),
             (&mut self.unknown, other.unknown),
+            (&mut self.bodies_decoded, other.bodies_decoded),
+            (&mut self.bombs, other.bombs),
+            (&mut self.coding_errors, other.coding_errors),
         ];
         for (mine, theirs) in pairs {
             *mine += theirs;

@@ -9,6 +9,7 @@ use super::body::{Body, Progress};
 use super::head::{self, Fields};
 use super::pairing::{Pending, Pipeline};
 use super::probe::{Probe, probe};
+use super::sample::Sample;
 use super::{MAX_HEAD, Out};
 use crate::exchange::{Anomaly, Exchange};
 use crate::flow::{Chunk, End, FlowInfo, Side, Stream};
@@ -17,7 +18,7 @@ use crate::time::Timestamp;
 /// Segments of a stream of unknown protocol that are probed before it is given up.
 const MAX_PROBES: u8 = 32;
 
-/// Body bytes kept to look for a login; longer ones are no login.
+/// Content kept to look for a login; longer ones are no login.
 const MAX_LOGIN_BODY: usize = 4 << 10;
 
 /// Where the reader of one direction stands.
@@ -50,7 +51,7 @@ struct Half {
     /// A hole was skipped inside the body at hand.
     cut: bool,
     /// The body at hand, where it may be a login.
-    sample: Option<Vec<u8>>,
+    sample: Option<Sample>,
     probes: u8,
 }
 
@@ -202,7 +203,9 @@ impl Stream for Connection {
 
     fn held(&self) -> usize {
         let samples = self.halves.iter().flat_map(|h| &h.sample);
-        self.pipeline.held() + samples.map(Vec::len).sum::<usize>() + self.cache.credential.len()
+        self.pipeline.held()
+            + samples.map(Sample::memory).sum::<usize>()
+            + self.cache.credential.len()
     }
 }
 
@@ -372,7 +375,7 @@ impl Connection {
         let open = body.is_some();
         let half = self.half(side);
         half.begin(body);
-        half.sample = (may_log_in && open).then(Vec::new);
+        half.sample = (may_log_in && open).then(|| Sample::whole(r.fields.codings, MAX_LOGIN_BODY));
         let pending = Pending {
             x,
             start,
@@ -532,11 +535,8 @@ impl Connection {
         };
         let fed = body.feed(data, |content| {
             *bytes += content.len() as u64;
-            match sample {
-                Some(kept) if kept.len() + content.len() <= MAX_LOGIN_BODY => {
-                    kept.extend_from_slice(content)
-                }
-                _ => *sample = None,
+            if let Some(sample) = sample {
+                sample.feed(content);
             }
         });
         match fed.state {
@@ -569,7 +569,10 @@ impl Connection {
             };
             x.request_bytes = Some(bytes);
             x.partial.truncated |= cut;
-            if let (Some(body), Some(kind)) = (sample.filter(|_| !cut), &x.request_content_type) {
+            let body = sample
+                .filter(|_| !cut)
+                .and_then(|s| s.finish(&mut out.counters));
+            if let (Some(body), Some(kind)) = (body, &x.request_content_type) {
                 x.login = out.observer.login(kind, &body);
             }
             if let Some(done) = done {

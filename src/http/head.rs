@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 
 use memchr::memchr;
 
+use super::coding::Codings;
 use crate::exchange::{Anomalies, Anomaly};
 use crate::observe::Credential;
 use crate::time::Timestamp;
@@ -20,6 +21,7 @@ pub(super) struct Fields<'a> {
     pub(super) transfer_encoding: bool,
     pub(super) anomalies: Anomalies,
     pub(super) content_type: Option<&'a [u8]>,
+    pub(super) codings: Codings,
     pub(super) user_agent: Option<&'a [u8]>,
     pub(super) credential: Credential<'a>,
     pub(super) deprecation: Option<&'a [u8]>,
@@ -196,6 +198,7 @@ impl<'a> Fields<'a> {
                 set(&mut self.credential.authorization, value)
             }
             (14, Some(b'c')) if is(b"content-length") => self.take_length(value),
+            (16, Some(b'c')) if is(b"content-encoding") => self.codings.add(value),
             (17, Some(b't')) if is(b"transfer-encoding") => {
                 self.transfer_encoding = true;
                 self.chunked |= is_chunked(value);

@@ -525,6 +525,47 @@ fn a_login_is_known_by_its_password_and_neither_is_kept() {
 }
 
 #[test]
+fn a_login_is_known_under_its_content_coding() {
+    use std::io::Write as _;
+    let body = br#"{"username":"ann","password":"hunter2"}"#;
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(body).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let login = |codings: &str, body: &[u8]| {
+        let head = format!(
+            "POST /login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n{codings}Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut t = Talk::new();
+        t.say(0, head.as_bytes());
+        for piece in body.chunks(9) {
+            t.say(0, piece);
+        }
+        t.s(OK);
+        (t.out.exchanges[0].login.clone(), t.out.counters)
+    };
+    let plain = login("", body);
+    assert!(plain.0.is_some());
+    assert_eq!(plain.1.bodies_decoded, 0);
+    let coded = login(
+        "Content-Encoding: identity\r\ncontent-encoding: x-gzip\r\n",
+        &gzip,
+    );
+    assert_eq!((coded.0, coded.1.bodies_decoded), (plain.0.clone(), 1));
+    // A field that is not true hides nothing.
+    let lie = login("Content-Encoding: br\r\n", body);
+    assert_eq!((lie.0, lie.1.coding_errors), (plain.0, 1));
+    let long = [&body[..], &vec![b' '; 1 << 20]].concat();
+    let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    bomb.write_all(&long).unwrap();
+    assert!(
+        login("Content-Encoding: gzip\r\n", &bomb.finish().unwrap())
+            .0
+            .is_none()
+    );
+}
+
+#[test]
 fn deprecation_and_sunset_are_read() {
     let mut t = Talk::new();
     t.c(GET_A).s("HTTP/1.1 200 OK\r\nDeprecation: @1688169599\r\nSunset: Sun, 30 Jun 2024 23:59:59 GMT\r\nContent-Length: 0\r\n\r\n");

@@ -715,7 +715,7 @@ fn network_rows(readings: &Readings) -> Vec<Row> {
     let mut all: Vec<_> = readings.networks.iter().collect();
     all.sort_by_key(|n| std::cmp::Reverse(n.segments.bytes));
     let rows = all.into_iter().take(NETWORKS).map(|n| Row {
-        name: n.vni.map_or("others".into(), |vni| vni.to_string()),
+        name: n.vni.map_or_else(|| "others".into(), |vni| vni.to_string()),
         numbers: flow_cells(&n.segments, &n.flows),
     });
     rows.collect()

@@ -1,0 +1,191 @@
+//! The part of a body that something will look at: encoded bytes are kept while they come, and
+//! decoded in one go at the end. So a connection that stalls inside a body holds the few bytes that
+//! came, however many there are of them, and a decoder's window lives only while it is at work.
+
+use super::Counters;
+use super::coding::{Coding, Codings, Decoder, Limits, Status};
+
+/// Bytes that an encoding may be longer than its content: headers, checksums, stored blocks.
+const CODING_OVERHEAD: usize = 512;
+
+/// A zstd block yields nothing before its end: its largest size, and a frame's header.
+const ZSTD_BLOCK: usize = (128 << 10) + 64;
+
+/// A body under way.
+#[derive(Debug)]
+pub struct Sample {
+    codings: Codings,
+    /// Bytes of content that are wanted.
+    cap: usize,
+    /// The beginning of a longer body is of no use.
+    whole: bool,
+    kept: Vec<u8>,
+    /// Some of the body is not in `kept`.
+    cut: bool,
+}
+
+impl Sample {
+    /// All of a body whose content has at most `cap` bytes.
+    pub fn whole(codings: Codings, cap: usize) -> Self {
+        Self {
+            codings,
+            cap,
+            whole: true,
+            kept: Vec::new(),
+            cut: false,
+        }
+    }
+
+    /// The first `cap` bytes of any body's content.
+    pub fn prefix(codings: Codings, cap: usize) -> Self {
+        Self {
+            whole: false,
+            ..Self::whole(codings, cap)
+        }
+    }
+
+    /// Bytes as they came, transfer coding removed.
+    pub fn feed(&mut self, body: &[u8]) {
+        if self.cut {
+            return;
+        }
+        let room = self.most() - self.kept.len();
+        self.kept.extend_from_slice(&body[..room.min(body.len())]);
+        if body.len() > room {
+            self.cut();
+        }
+    }
+
+    /// Bytes are missing here; what follows cannot be decoded.
+    pub fn cut(&mut self) {
+        self.cut = true;
+        if self.whole {
+            self.kept = Vec::new();
+        }
+    }
+
+    /// Bytes held.
+    pub fn memory(&self) -> usize {
+        self.kept.capacity()
+    }
+
+    /// Encoded bytes that are worth keeping.
+    fn most(&self) -> usize {
+        if self.codings.is_identity() {
+            return self.cap;
+        }
+        let most = self.cap + self.cap / 4 + CODING_OVERHEAD;
+        if self.whole || !self.codings.contains(Coding::Zstd) {
+            most
+        } else {
+            most.max(ZSTD_BLOCK)
+        }
+    }
+
+    /// The content, where the body is over; `None` where there is not what was wanted.
+    pub fn finish(self, counters: &mut Counters) -> Option<Vec<u8>> {
+        let wanted = !self.cut || !self.whole;
+        if self.codings.is_identity() || !wanted {
+            return wanted.then_some(self.kept);
+        }
+        let mut decoder = Decoder::new(self.codings, Limits::new(self.cap));
+        let mut content = Vec::new();
+        decoder.feed(&self.kept, &mut content);
+        let status = decoder.finish(&mut content);
+        match status {
+            Status::More if !self.cut => counters.coding_errors += 1,
+            Status::More | Status::Whole | Status::Full => counters.bodies_decoded += 1,
+            Status::Bomb => counters.bombs += 1,
+            Status::Broken | Status::Unsupported => counters.coding_errors += 1,
+        }
+        match status {
+            // Many servers do not mind the field, and read the body as it is.
+            Status::Broken | Status::Unsupported if content.is_empty() => {
+                let fits = !self.whole || self.kept.len() <= self.cap;
+                fits.then_some(self.kept)
+            }
+            Status::Full | Status::Bomb if self.whole => None,
+            _ => Some(content),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn gzip(content: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn sample(mut sample: Sample, body: &[u8]) -> (Option<Vec<u8>>, Counters) {
+        let mut counters = Counters::default();
+        for piece in body.chunks(7) {
+            sample.feed(piece);
+        }
+        (sample.finish(&mut counters), counters)
+    }
+
+    #[test]
+    fn whole_or_nothing_up_to_the_cap() {
+        let identity = Codings::default();
+        for (len, kept) in [(0, true), (100, true), (101, false)] {
+            let body = vec![b'x'; len];
+            let content = kept.then_some(body.clone());
+            assert_eq!(sample(Sample::whole(identity, 100), &body).0, content);
+            let encoded = Sample::whole(Codings::parse(b"gzip"), 100);
+            let (got, counters) = sample(encoded, &gzip(&body));
+            assert_eq!((got, counters.bodies_decoded), (content, 1));
+        }
+    }
+
+    #[test]
+    fn a_prefix_of_what_is_longer_or_cut() {
+        let body: Vec<u8> = (0..20_000_u32)
+            .flat_map(|n| n.to_string().into_bytes())
+            .collect();
+        let identity = Sample::prefix(Codings::default(), 100);
+        assert_eq!(sample(identity, &body).0.as_deref(), Some(&body[..100]));
+        let (got, counters) = sample(Sample::prefix(Codings::parse(b"gzip"), 100), &gzip(&body));
+        assert_eq!(got.as_deref(), Some(&body[..100]));
+        assert_eq!((counters.bodies_decoded, counters.coding_errors), (1, 0));
+
+        let mut holed = Sample::prefix(Codings::parse(b"gzip"), 1_000);
+        holed.feed(&gzip(&body)[..300]);
+        holed.cut();
+        holed.feed(b"garbage");
+        let content = holed.finish(&mut Counters::default()).unwrap();
+        assert!(!content.is_empty() && body.starts_with(&content));
+    }
+
+    #[test]
+    fn a_body_that_is_not_what_its_field_says_is_read_as_it_is() {
+        for coding in [&b"gzip"[..], b"zstd", b"aws-chunked", b"gzip, compress"] {
+            let codings = Codings::parse(coding);
+            let (got, counters) = sample(Sample::whole(codings, 100), b"{\"password\":1}");
+            assert_eq!(got.as_deref(), Some(&b"{\"password\":1}"[..]), "{coding:?}");
+            assert_eq!((counters.bodies_decoded, counters.coding_errors), (0, 1));
+            assert_eq!(
+                sample(Sample::whole(codings, 5), b"{\"password\":1}").0,
+                None
+            );
+        }
+    }
+
+    #[test]
+    fn memory_is_what_came_and_no_more_than_the_cap() {
+        let mut endless = Sample::prefix(Codings::parse(b"br"), 1_000);
+        assert_eq!(endless.memory(), 0);
+        for _ in 0..10_000 {
+            endless.feed(&[7; 100]);
+        }
+        assert!(endless.memory() <= 2 * (1_250 + CODING_OVERHEAD));
+        let mut longer = Sample::whole(Codings::parse(b"zstd"), 1_000);
+        longer.feed(&[7; 100_000]);
+        assert_eq!(longer.memory(), 0);
+    }
+}
