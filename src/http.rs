@@ -11,6 +11,8 @@ use crate::time::Timestamp;
 mod body;
 mod conn;
 mod head;
+#[allow(dead_code)]
+mod hpack;
 mod pairing;
 mod probe;
 
