@@ -74,18 +74,27 @@ pub struct Partial {
     pub unpaired: bool,
     /// A body was cut: a gap in the capture or a connection that ended early.
     pub truncated: bool,
+    /// The request's method or path was compressed against what was sent before the capture began
+    /// (HPACK), and is absent.
+    pub unresolved: bool,
 }
 
 impl Partial {
-    pub(crate) const NAMES: [&'static str; 4] =
-        ["no_request", "no_response", "unpaired", "truncated"];
+    pub(crate) const NAMES: [&'static str; 5] = [
+        "no_request",
+        "no_response",
+        "unpaired",
+        "truncated",
+        "unresolved",
+    ];
 
-    pub fn flags(self) -> [bool; 4] {
+    pub fn flags(self) -> [bool; 5] {
         [
             self.no_request,
             self.no_response,
             self.unpaired,
             self.truncated,
+            self.unresolved,
         ]
     }
 

@@ -250,6 +250,7 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
         no_response: has("no_response"),
         unpaired: has("unpaired"),
         truncated: has("truncated"),
+        unresolved: has("unresolved"),
     };
     Ok(x)
 }

@@ -1,24 +1,19 @@
 //! One connection: both directions' messages, framed, paired, and made into exchanges.
 
-use std::net::IpAddr;
-use std::sync::Arc;
-
 use compact_str::CompactString;
 
 use super::body::{Body, Progress};
 use super::head::{self, Fields};
 use super::pairing::{Pending, Pipeline};
 use super::probe::{Probe, probe};
-use super::{MAX_HEAD, Out};
+use super::record::{self, Cache, emit, unanswered};
+use super::{MAX_HEAD, Out, Switch, h2};
 use crate::exchange::Exchange;
 use crate::flow::{Chunk, End, FlowInfo, Side, Stream};
 use crate::time::Timestamp;
 
 /// Segments of a stream of unknown protocol that are probed before it is given up.
 const MAX_PROBES: u8 = 32;
-
-/// Body bytes kept to look for a login; longer ones are no login.
-const MAX_LOGIN_BODY: usize = 4 << 10;
 
 /// Where the reader of one direction stands.
 #[derive(Debug)]
@@ -62,14 +57,6 @@ struct Answer {
     request_open: bool,
 }
 
-/// What repeats from request to request on one connection is made once.
-#[derive(Debug, Default)]
-struct Cache {
-    user_agent: Option<Arc<str>>,
-    credential: Vec<u8>,
-    identity: Option<(Arc<str>, CompactString)>,
-}
-
 /// The HTTP/1 reader of one flow.
 #[derive(Debug)]
 pub struct Connection {
@@ -79,6 +66,10 @@ pub struct Connection {
     pipeline: Pipeline,
     answer: Option<Answer>,
     cache: Cache,
+    /// SETTINGS_HEADER_TABLE_SIZE of the last request that offered an upgrade to HTTP/2.
+    offered: Option<u32>,
+    /// What follows is HTTP/2.
+    pub(super) switch: Option<Switch>,
 }
 
 /// What reading a message's head came to.
@@ -121,7 +112,7 @@ impl Stream for Connection {
 
     fn on_data(&mut self, side: Side, chunk: Chunk<'_>, out: &mut Out) -> usize {
         let mut at = 0;
-        while at < chunk.data.len() {
+        while at < chunk.data.len() && self.switch.is_none() {
             let rest = &chunk.data[at..];
             match self.half(side).state {
                 State::Opaque => return chunk.data.len(),
@@ -214,6 +205,8 @@ impl Connection {
             pipeline,
             answer: None,
             cache: Cache::default(),
+            offered: None,
+            switch: None,
         }
     }
 
@@ -250,8 +243,17 @@ impl Connection {
                 return self.opaque(|out| &mut out.counters.tls, out);
             }
             Probe::Http2 if self.client.is_none() => {
-                return self.opaque(|out| &mut out.counters.http2, out);
+                self.switch = Some(Switch::Preface(side));
+                return Read::Incomplete;
             }
+            _ if self.client.is_none() => match h2::sync(data, |_| false) {
+                h2::Sync::Yes => {
+                    self.switch = Some(Switch::Frames);
+                    return Read::Incomplete;
+                }
+                h2::Sync::More => return Read::Incomplete,
+                h2::Sync::No => false,
+            },
             _ => false,
         };
         let unknown = self.client.is_none();
@@ -349,6 +351,7 @@ impl Connection {
         out.counters.pending += 1;
         let mut x = self.record(side, first.ts, r.minor);
         self.fill_request(&mut x, r, out);
+        self.offered = r.fields.http2_settings.and_then(head::table_size);
         let body = match &r.fields {
             Fields { chunked: true, .. } => Some(Body::CHUNKED),
             Fields {
@@ -357,7 +360,7 @@ impl Connection {
             } if *n > 0 => Some(Body::Length(*n)),
             _ => None,
         };
-        let may_log_in = matches!(r.method, b"POST" | b"PUT") && x.request_content_type.is_some();
+        let may_log_in = record::may_log_in(&x);
         let open = body.is_some();
         let half = self.half(side);
         half.begin(body);
@@ -377,23 +380,15 @@ impl Connection {
     }
 
     fn record(&self, client: Side, ts: Timestamp, minor: u8) -> Box<Exchange> {
-        let (from, to): ((IpAddr, u16), (IpAddr, u16)) = match client {
-            Side::Orig => (self.info.orig, self.info.resp),
-            Side::Resp => (self.info.resp, self.info.orig),
-        };
-        let mut x = Box::new(Exchange::at(ts));
-        (x.client, x.client_port) = from;
-        (x.server, x.server_port) = to;
-        x.vni = self.info.vni;
-        x.protocol = CompactString::const_new(if minor == 0 { "http/1.0" } else { "http/1.1" });
-        x
+        let protocol = if minor == 0 { "http/1.0" } else { "http/1.1" };
+        record::record(&self.info, client, ts, protocol)
     }
 
     fn fill_request(&mut self, x: &mut Exchange, r: &head::Request<'_>, out: &Out) {
         let text = |bytes: &[u8]| CompactString::from_utf8_lossy(bytes);
         let target = String::from_utf8_lossy(r.target);
         let mut host = r.fields.host.map(|h| text(h.trim_ascii()));
-        let (mut path, mut query) = (&*target, None);
+        let mut path = &*target;
         if r.method == b"CONNECT" {
             host = host.or_else(|| Some(text(r.target)));
         } else {
@@ -408,28 +403,9 @@ impl Connection {
                 path = &target[scheme.len() + 3 + authority.len()..];
             }
             path = path.split('#').next().unwrap_or_default();
-            if let Some((before, after)) = path.split_once('?') {
-                (path, query) = (before, Some(after));
-            }
-            if path.is_empty() {
-                path = "/";
-            }
         }
-        if let Some(host) = &mut host {
-            host.make_ascii_lowercase();
-        }
-        x.method = Some(text(r.method));
-        x.host = host.filter(|h| !h.is_empty());
-        x.path = Some(out.observer.path(path));
-        x.query = query.map(|q| out.observer.query(q));
-        x.request_content_type = r.fields.content_type.and_then(head::media_type);
-        x.user_agent = r
-            .fields
-            .user_agent
-            .map(|agent| self.cache.user_agent(agent));
-        if let Some((identity, kind)) = self.cache.identity(&r.fields, out) {
-            (x.identity, x.auth) = (Some(identity), Some(kind));
-        }
+        record::target(x, Some(r.method), host, Some(path), out);
+        record::request_fields(x, &r.fields, &mut self.cache, out);
     }
 
     fn response(
@@ -472,10 +448,14 @@ impl Connection {
                 (x, false)
             }
         };
-        x.status = r.status;
-        x.content_type = r.fields.content_type.and_then(head::media_type);
-        x.deprecation = r.fields.deprecation.and_then(head::deprecation);
-        x.sunset = r.fields.sunset.and_then(head::http_date);
+        record::response_fields(&mut x, r.status, &r.fields);
+        if status == 101 && r.fields.h2c {
+            self.switch = Some(Switch::Upgrade {
+                client: side.other(),
+                request: x.clone(),
+                table_size: self.offered,
+            });
+        }
         let method = x.method.clone();
         let method = method.as_deref().unwrap_or_default();
         let body = response_body(method, status, &r.fields);
@@ -493,7 +473,7 @@ impl Connection {
                 unanswered(passed.x, passed.done.unwrap_or(ts), true, out);
             }
             self.halves = [Half::new(true), Half::new(true)];
-        } else if status == 101 {
+        } else if status == 101 && self.switch.is_none() {
             let _ = self.opaque(|out| &mut out.counters.upgraded, out);
         }
     }
@@ -511,12 +491,7 @@ impl Connection {
         };
         let fed = body.feed(data, |content| {
             *bytes += content.len() as u64;
-            match sample {
-                Some(kept) if kept.len() + content.len() <= MAX_LOGIN_BODY => {
-                    kept.extend_from_slice(content)
-                }
-                _ => *sample = None,
-            }
+            record::sample(sample, content);
         });
         match fed.state {
             Progress::More => {}
@@ -592,51 +567,5 @@ fn response_body(method: &str, status: u16, fields: &Fields<'_>) -> Option<Body>
             ..
         } => Some(Body::Length(*n)),
         _ => Some(Body::Close),
-    }
-}
-
-fn unanswered(mut x: Box<Exchange>, at: Timestamp, unpaired: bool, out: &mut Out) {
-    x.partial.no_response = true;
-    x.partial.unpaired = unpaired;
-    x.end = at;
-    emit(x, out);
-}
-
-fn emit(x: Box<Exchange>, out: &mut Out) {
-    let halves = 2 - u64::from(x.partial.no_request) - u64::from(x.partial.no_response);
-    out.counters.analysed += halves;
-    out.counters.pending -= halves;
-    out.counters.exchanges += 1;
-    out.counters.unpaired += u64::from(x.partial.unpaired);
-    out.exchanges.push(x);
-}
-
-impl Cache {
-    fn user_agent(&mut self, agent: &[u8]) -> Arc<str> {
-        match &self.user_agent {
-            Some(known) if known.as_bytes() == agent => known.clone(),
-            _ => {
-                let made: Arc<str> = String::from_utf8_lossy(agent).into();
-                self.user_agent = Some(made.clone());
-                made
-            }
-        }
-    }
-
-    fn identity(&mut self, fields: &Fields<'_>, out: &Out) -> Option<(Arc<str>, CompactString)> {
-        let c = &fields.credential;
-        let parts = [c.authorization, c.api_key, c.cookie];
-        if parts.iter().all(Option::is_none) {
-            return None;
-        }
-        let raw = parts
-            .iter()
-            .flat_map(|p| p.unwrap_or_default().iter().chain(b"\n"));
-        if !raw.clone().eq(&self.credential) {
-            self.identity = out.observer.identity(c);
-            self.credential.clear();
-            self.credential.extend(raw);
-        }
-        self.identity.clone()
     }
 }

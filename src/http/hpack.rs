@@ -103,6 +103,7 @@ impl Decoder {
     }
 
     /// Whether nothing that a block refers to can be unknown.
+    #[cfg(test)]
     pub(super) fn is_whole(&self) -> bool {
         self.table.is_whole()
     }
@@ -193,6 +194,36 @@ impl List {
             name: self.text(*name).known(),
             value: self.text(*value).known(),
         })
+    }
+
+    /// Makes one of the fields of that name: a client may send each cookie by itself (RFC 9113,
+    /// section 8.2.3).
+    pub(super) fn join(&mut self, name: &[u8], separator: &[u8]) {
+        let named = |list: &Self, at: usize| list.text(list.fields[at].0).known() == Some(name);
+        let mut crumbs = (0..self.fields.len()).filter(|at| named(self, *at));
+        let (Some(first), Some(_)) = (crumbs.next(), crumbs.next()) else {
+            return;
+        };
+        let from = self.text.len();
+        for at in first..self.fields.len() {
+            if !named(self, at) {
+                continue;
+            }
+            if at > first {
+                self.text.extend_from_slice(separator);
+            }
+            match self.fields[at].1 {
+                Span::Static(text) => self.text.extend_from_slice(text),
+                Span::Own(start, end) => self.text.extend_from_within(start..end),
+                // With one of them unknown, so is the whole.
+                Span::Unknown(least) => {
+                    self.text.truncate(from);
+                    self.fields[first].1 = Span::Unknown(least);
+                    return;
+                }
+            }
+        }
+        self.fields[first].1 = Span::Own(from, self.text.len());
     }
 
     fn clear(&mut self) {

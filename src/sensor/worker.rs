@@ -165,8 +165,12 @@ impl Status {
         ledger.stage("message").add(&Stage {
             received: h.messages,
             analysed: h.analysed,
-            ignored: reasons(&[("interim", h.interim)]),
-            malformed: reasons(&[("http1_head", h.malformed)]),
+            ignored: reasons(&[
+                ("interim", h.interim),
+                ("late", h.late),
+                ("unresolved", h.unresolved),
+            ]),
+            malformed: reasons(&[("http_head", h.malformed)]),
             shed: reasons(&[("pipeline", h.shed)]),
             pending: h.pending,
         });

@@ -94,6 +94,7 @@ impl Table {
     }
 
     /// Whether every index resolves, or is none.
+    #[cfg(test)]
     pub(super) fn is_whole(&self) -> bool {
         !self.older && self.entries.iter().all(|e| e.name.and(e.value).is_some())
     }

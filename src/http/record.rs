@@ -1,0 +1,142 @@
+//! From a message's head to the record, the same way for every version of HTTP.
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+
+use super::Out;
+use super::head::{self, Fields};
+use crate::exchange::Exchange;
+use crate::flow::{FlowInfo, Side};
+use crate::time::Timestamp;
+
+/// Body bytes kept to look for a login; longer ones are no login.
+pub(super) const MAX_LOGIN_BODY: usize = 4 << 10;
+
+/// What repeats from request to request on one connection is made once.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    user_agent: Option<Arc<str>>,
+    credential: Vec<u8>,
+    identity: Option<(Arc<str>, CompactString)>,
+}
+
+/// An empty record between the two ends.
+pub(super) fn record(
+    info: &FlowInfo,
+    client: Side,
+    ts: Timestamp,
+    protocol: &'static str,
+) -> Box<Exchange> {
+    let (from, to) = match client {
+        Side::Orig => (info.orig, info.resp),
+        Side::Resp => (info.resp, info.orig),
+    };
+    let mut x = Box::new(Exchange::at(ts));
+    (x.client, x.client_port) = from;
+    (x.server, x.server_port) = to;
+    x.vni = info.vni;
+    x.protocol = CompactString::const_new(protocol);
+    x
+}
+
+/// Method, host, and a target without its authority.
+pub(super) fn target(
+    x: &mut Exchange,
+    method: Option<&[u8]>,
+    host: Option<CompactString>,
+    path: Option<&str>,
+    out: &Out,
+) {
+    x.method = method.map(CompactString::from_utf8_lossy);
+    x.host = host.filter(|h| !h.is_empty()).map(|mut host| {
+        host.make_ascii_lowercase();
+        host
+    });
+    if let Some(target) = path {
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target, None),
+        };
+        x.path = Some(out.observer.path(if path.is_empty() { "/" } else { path }));
+        x.query = query.map(|q| out.observer.query(q));
+    }
+}
+
+/// What a request's header fields say beside its target.
+pub(super) fn request_fields(x: &mut Exchange, fields: &Fields<'_>, cache: &mut Cache, out: &Out) {
+    x.request_content_type = fields.content_type.and_then(head::media_type);
+    x.user_agent = fields.user_agent.map(|agent| cache.user_agent(agent));
+    if let Some((identity, kind)) = cache.identity(fields, out) {
+        (x.identity, x.auth) = (Some(identity), Some(kind));
+    }
+}
+
+/// Whether the body that follows is worth a look for a user name.
+pub(super) fn may_log_in(x: &Exchange) -> bool {
+    matches!(x.method.as_deref(), Some("POST" | "PUT")) && x.request_content_type.is_some()
+}
+
+/// Adds a piece of a body to the sample of it, or gives the sample up.
+pub(super) fn sample(kept: &mut Option<Vec<u8>>, content: &[u8]) {
+    match kept {
+        Some(bytes) if bytes.len() + content.len() <= MAX_LOGIN_BODY => {
+            bytes.extend_from_slice(content);
+        }
+        _ => *kept = None,
+    }
+}
+
+pub(super) fn response_fields(x: &mut Exchange, status: Option<u16>, fields: &Fields<'_>) {
+    x.status = status;
+    x.content_type = fields.content_type.and_then(head::media_type);
+    x.deprecation = fields.deprecation.and_then(head::deprecation);
+    x.sunset = fields.sunset.and_then(head::http_date);
+}
+
+/// A request whose response was not seen, or cannot be told.
+pub(super) fn unanswered(mut x: Box<Exchange>, at: Timestamp, unpaired: bool, out: &mut Out) {
+    x.partial.no_response = true;
+    x.partial.unpaired = unpaired;
+    x.end = at;
+    emit(x, out);
+}
+
+pub(super) fn emit(x: Box<Exchange>, out: &mut Out) {
+    let halves = 2 - u64::from(x.partial.no_request) - u64::from(x.partial.no_response);
+    out.counters.analysed += halves;
+    out.counters.pending -= halves;
+    out.counters.exchanges += 1;
+    out.counters.unpaired += u64::from(x.partial.unpaired);
+    out.exchanges.push(x);
+}
+
+impl Cache {
+    fn user_agent(&mut self, agent: &[u8]) -> Arc<str> {
+        match &self.user_agent {
+            Some(known) if known.as_bytes() == agent => known.clone(),
+            _ => {
+                let made: Arc<str> = String::from_utf8_lossy(agent).into();
+                self.user_agent = Some(made.clone());
+                made
+            }
+        }
+    }
+
+    fn identity(&mut self, fields: &Fields<'_>, out: &Out) -> Option<(Arc<str>, CompactString)> {
+        let c = &fields.credential;
+        let parts = [c.authorization, c.api_key, c.cookie];
+        if parts.iter().all(Option::is_none) {
+            return None;
+        }
+        let raw = parts
+            .iter()
+            .flat_map(|p| p.unwrap_or_default().iter().chain(b"\n"));
+        if !raw.clone().eq(&self.credential) {
+            self.identity = out.observer.identity(c);
+            self.credential.clear();
+            self.credential.extend(raw);
+        }
+        self.identity.clone()
+    }
+}
