@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
@@ -60,9 +61,58 @@ pub struct Exchange {
     pub deprecation: Option<Timestamp>,
     /// `Sunset` of RFC 8594.
     pub sunset: Option<Timestamp>,
+    /// Which protocol of remote calls it speaks; the path is then `/package.Service/Method`.
+    pub rpc: Option<Rpc>,
+    /// How the call ended: the code of gRPC, 0 for success.
+    pub grpc_status: Option<u16>,
+    /// Messages of the call each way, and their bytes without framing; absent where they could not
+    /// be counted.
+    pub request_messages: Option<u64>,
+    pub response_messages: Option<u64>,
+    pub request_message_bytes: Option<u64>,
+    pub response_message_bytes: Option<u64>,
     /// Overlay network of a mirrored cloud (VXLAN or Geneve VNI).
     pub vni: Option<u32>,
     pub partial: Partial,
+}
+
+/// A protocol of remote calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rpc {
+    Grpc,
+    GrpcWeb,
+    Connect,
+}
+
+impl Rpc {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::GrpcWeb => "grpc-web",
+            Self::Connect => "connect",
+        }
+    }
+}
+
+/// Which way a call streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streaming {
+    Unary,
+    Client,
+    Server,
+    Bidi,
+}
+
+impl Streaming {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unary => "unary",
+            Self::Client => "client",
+            Self::Server => "server",
+            Self::Bidi => "bidi",
+        }
+    }
 }
 
 /// What is missing of an exchange.
@@ -133,8 +183,28 @@ impl Exchange {
             user_agent: None,
             deprecation: None,
             sunset: None,
+            rpc: None,
+            grpc_status: None,
+            request_messages: None,
+            response_messages: None,
+            request_message_bytes: None,
+            response_message_bytes: None,
             vni: None,
             partial: Partial::default(),
+        }
+    }
+
+    /// Which way the call streams, as far as its messages show: a streaming call of one message each
+    /// way looks like any other.
+    pub fn streaming(&self) -> Option<Streaming> {
+        let many = |messages: Option<u64>| messages.map(|n| n > 1);
+        self.rpc?;
+        match (many(self.request_messages), many(self.response_messages)) {
+            (Some(true), Some(true)) => Some(Streaming::Bidi),
+            (Some(true), Some(false)) => Some(Streaming::Client),
+            (Some(false), Some(true)) => Some(Streaming::Server),
+            (Some(false), Some(false)) => Some(Streaming::Unary),
+            _ => None,
         }
     }
 

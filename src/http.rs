@@ -19,6 +19,7 @@ mod pairing;
 mod probe;
 mod protocol;
 mod record;
+mod rpc;
 
 #[cfg(test)]
 mod tests;

@@ -180,7 +180,7 @@ impl crate::flow::Stream for Connection {
                     padding,
                     end,
                 };
-                self.cut(side, stream);
+                self.cut(side, stream, len as u64);
                 if left == len {
                     self.data_over(side, ts, out);
                 }
@@ -266,10 +266,10 @@ impl Connection {
     }
 
     /// A piece of a body is missing.
-    fn cut(&mut self, side: Side, stream: u32) {
+    fn cut(&mut self, side: Side, stream: u32, len: u64) {
         let is_client = self.client == Some(side);
         if let Some(stream) = self.streams.get_mut(&stream) {
-            stream.part(is_client).cut = true;
+            stream.cut(is_client, len);
         }
     }
 

@@ -28,6 +28,9 @@ pub(super) struct Fields<'a> {
     /// `Upgrade: h2c` (RFC 7540, section 3.2).
     pub(super) h2c: bool,
     pub(super) http2_settings: Option<&'a [u8]>,
+    pub(super) grpc_status: Option<&'a [u8]>,
+    /// `connect-protocol-version`: a call of Connect.
+    pub(super) connect: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -171,6 +174,8 @@ impl<'a> Fields<'a> {
             (7, Some(b'u')) if is(b"upgrade") => self.h2c |= names_h2c(value),
             (7, Some(b'a')) if is(b"api-key") => set(&mut self.credential.api_key, value),
             (9, Some(b'x')) if is(b"x-api-key") => set(&mut self.credential.api_key, value),
+            (11, Some(b'g')) if is(b"grpc-status") => set(&mut self.grpc_status, value),
+            (24, Some(b'c')) if is(b"connect-protocol-version") => self.connect = true,
             (10, Some(b'u')) if is(b"user-agent") => set(&mut self.user_agent, value),
             (11, Some(b'd')) if is(b"deprecation") => set(&mut self.deprecation, value),
             (12, Some(b'c')) if is(b"content-type") => set(&mut self.content_type, value),

@@ -7,6 +7,7 @@ use crate::exchange::Exchange;
 use crate::flow::{FlowInfo, Side};
 use crate::http::Out;
 use crate::http::record::{self, Cache, emit, unanswered};
+use crate::http::rpc::Call;
 use crate::time::Timestamp;
 
 /// One direction of a stream.
@@ -17,7 +18,7 @@ pub(super) struct Part {
     /// When END_STREAM came.
     done: Option<Timestamp>,
     /// A piece was in a hole, or the end may have been.
-    pub(super) cut: bool,
+    cut: bool,
 }
 
 #[derive(Debug)]
@@ -32,6 +33,7 @@ pub(super) struct Stream {
     last: Timestamp,
     /// The request's body, where it may be a login.
     sample: Option<Vec<u8>>,
+    call: Option<Call>,
 }
 
 impl Stream {
@@ -65,6 +67,7 @@ impl Stream {
         let sample = record::may_log_in(&x).then(Vec::new);
         Self {
             sample,
+            call: Call::of_request(x.request_content_type.as_deref(), head.fields.connect),
             ..Self::of(x, block.last)
         }
     }
@@ -72,7 +75,9 @@ impl Stream {
     /// A request that came as HTTP/1 and was whole at `done`.
     pub(super) fn requested(mut x: Box<Exchange>, done: Timestamp) -> Self {
         x.protocol = CompactString::const_new("http/2");
+        let bytes = x.request_bytes.unwrap_or(0);
         let mut stream = Self::of(x, done);
+        stream.request.bytes = bytes;
         stream.request.done = Some(done);
         stream
     }
@@ -96,10 +101,11 @@ impl Stream {
             doubt: None,
             last,
             sample: None,
+            call: None,
         }
     }
 
-    pub(super) fn part(&mut self, of_client: bool) -> &mut Part {
+    fn part(&mut self, of_client: bool) -> &mut Part {
         if of_client {
             &mut self.request
         } else {
@@ -111,10 +117,20 @@ impl Stream {
         self.doubt
     }
 
+    /// A piece of a body of that length is missing.
+    pub(super) fn cut(&mut self, of_client: bool, len: u64) {
+        self.part(of_client).cut = true;
+        if let Some(call) = &mut self.call {
+            call.skip(of_client, len);
+        }
+    }
+
     /// A direction was lost while this stream was open.
     pub(super) fn hole(&mut self, of_client: bool) {
         let part = self.part(of_client);
-        part.cut |= part.done.is_none();
+        if part.done.is_none() {
+            self.cut(of_client, u64::MAX);
+        }
         if !of_client {
             self.doubt.get_or_insert(self.last);
         }
@@ -127,6 +143,9 @@ impl Stream {
     pub(super) fn response(&mut self, block: &Block<'_>, head: &Head<'_>, out: &mut Out) {
         self.last = block.last;
         if self.answered && !head.is_response {
+            if let Some(call) = &mut self.call {
+                call.trailers(head.fields.grpc_status);
+            }
             return;
         }
         out.counters.messages += 1;
@@ -134,7 +153,7 @@ impl Stream {
             out.counters.interim += 1;
             // What was taken for the response, its status unknown, was an interim one.
             if self.answered && !head.is_interim() && self.x.status.is_none() {
-                record::response_fields(&mut self.x, head.code(), &head.fields);
+                self.respond(head);
             }
             return;
         }
@@ -147,11 +166,25 @@ impl Stream {
         let done = self.request.done.filter(|_| !self.x.partial.no_request);
         let wait = |done| block.first.since(done).as_nanos() as f64 / 1e6;
         self.x.latency_ms = done.map(wait);
+        self.respond(head);
+    }
+
+    fn respond(&mut self, head: &Head<'_>) {
         record::response_fields(&mut self.x, head.code(), &head.fields);
+        let media_type = self.x.content_type.as_deref();
+        if self.x.partial.no_request {
+            self.call = Call::of_response(media_type);
+        }
+        if let Some(call) = &mut self.call {
+            call.answered(self.x.status, media_type, head.fields.grpc_status);
+        }
     }
 
     pub(super) fn data(&mut self, of_client: bool, content: &[u8]) {
         self.part(of_client).bytes += content.len() as u64;
+        if let Some(call) = &mut self.call {
+            call.data(of_client, content);
+        }
         if of_client {
             record::sample(&mut self.sample, content);
         }
@@ -187,6 +220,13 @@ impl Stream {
 
     /// Reports what was seen. `unpaired`: the rest may exist.
     pub(super) fn give_up(mut self, ts: Timestamp, unpaired: bool, out: &mut Out) {
+        if self.x.partial.no_request && !self.answered {
+            // Interim responses alone: there is nothing to tell.
+            return;
+        }
+        if let Some(call) = self.call.take() {
+            call.finish(&mut self.x);
+        }
         let (request, response) = (&self.request, &self.response);
         if !self.x.partial.no_request {
             self.x.request_bytes = Some(request.bytes);
