@@ -7,6 +7,7 @@ use super::head::{self, Fields};
 use super::pairing::{Pending, Pipeline};
 use super::probe::{Probe, probe};
 use super::record::{self, Cache, emit, unanswered};
+use super::rpc::{self, Messages};
 use super::{MAX_HEAD, Out, Switch, h2};
 use crate::exchange::Exchange;
 use crate::flow::{Chunk, End, FlowInfo, Side, Stream};
@@ -46,6 +47,8 @@ struct Half {
     cut: bool,
     /// The body at hand, where it may be a login.
     sample: Option<Vec<u8>>,
+    /// Counts the messages of a call in the body at hand.
+    messages: Option<Messages>,
     probes: u8,
 }
 
@@ -92,6 +95,7 @@ impl Half {
             bytes: 0,
             cut: false,
             sample: None,
+            messages: None,
             probes: 0,
         }
     }
@@ -103,6 +107,7 @@ impl Half {
 
     fn lose(&mut self) {
         (self.first, self.searched, self.sample) = (None, 0, None);
+        self.messages = None;
         self.state = State::Lost;
     }
 }
@@ -155,6 +160,9 @@ impl Stream for Connection {
             State::Start | State::Lost => Progress::Broken,
         };
         half.cut |= matches!(half.state, State::Body(_));
+        if let Some(messages) = &mut half.messages {
+            messages.skip(len);
+        }
         match progress {
             Progress::More => {}
             Progress::Done => self.message_over(side, ts, out),
@@ -361,10 +369,12 @@ impl Connection {
             _ => None,
         };
         let may_log_in = record::may_log_in(&x);
+        let messages = rpc::request(&mut x, &r.fields);
         let open = body.is_some();
         let half = self.half(side);
         half.begin(body);
         half.sample = (may_log_in && open).then(Vec::new);
+        half.messages = messages.filter(|_| open);
         let pending = Pending {
             x,
             start,
@@ -449,6 +459,7 @@ impl Connection {
             }
         };
         record::response_fields(&mut x, r.status, &r.fields);
+        let messages = rpc::response(&mut x, &r.fields);
         if status == 101 && r.fields.h2c {
             self.switch = Some(Switch::Upgrade {
                 client: side.other(),
@@ -461,6 +472,7 @@ impl Connection {
         let body = response_body(method, status, &r.fields);
         let open = body.is_some();
         self.half(side).begin(body);
+        self.half(side).messages = messages;
         self.answer = Some(Answer { x, request_open });
         if !open {
             self.message_over(side, ts, out);
@@ -484,6 +496,7 @@ impl Connection {
             state,
             bytes,
             sample,
+            messages,
             ..
         } = self.half(side);
         let State::Body(body) = state else {
@@ -492,6 +505,9 @@ impl Connection {
         let fed = body.feed(data, |content| {
             *bytes += content.len() as u64;
             record::sample(sample, content);
+            if let Some(messages) = messages {
+                messages.feed(content);
+            }
         });
         match fed.state {
             Progress::More => {}
@@ -510,6 +526,7 @@ impl Connection {
     fn message_over(&mut self, side: Side, ts: Timestamp, out: &mut Out) {
         let half = self.half(side);
         let (bytes, cut, sample) = (half.bytes, half.cut, half.sample.take());
+        let messages = half.messages.take();
         half.begin(None);
         if self.client == Some(side) {
             let open_answer = self.answer.as_mut().filter(|a| a.request_open);
@@ -523,6 +540,9 @@ impl Connection {
             };
             x.request_bytes = Some(bytes);
             x.partial.truncated |= cut;
+            if let Some(messages) = messages {
+                messages.end_request(x);
+            }
             if let (Some(body), Some(kind)) = (sample.filter(|_| !cut), &x.request_content_type) {
                 x.login = out.observer.login(kind, &body);
             }
@@ -540,6 +560,9 @@ impl Connection {
                 x.partial.truncated = true;
             }
             x.response_bytes = Some(bytes);
+            if let Some(messages) = messages {
+                messages.end_response(&mut x);
+            }
             x.partial.truncated |= cut;
             x.end = ts;
             emit(x, out);

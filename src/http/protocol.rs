@@ -57,10 +57,12 @@ impl Stream for Connection {
                 used = http1.on_data(side, chunk, out);
                 http1.switch.take()
             };
-            match switch {
-                Some(switch) => self.http2(switch, out),
-                None => return used,
-            }
+            let Some(switch) = switch else {
+                return used;
+            };
+            // What HTTP/1 still has open is as complete as it will get.
+            http1.on_close(chunk.ts, End::Fin, out);
+            self.http2(switch, out);
         }
         let Reader::Http2(http2) = &mut self.reader else {
             return used;

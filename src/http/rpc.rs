@@ -4,6 +4,7 @@
 //! All three put five bytes before a message, flags and length. Payloads are passed over, so a
 //! call costs the same however much it carries.
 
+use super::head::Fields;
 use crate::exchange::{Exchange, Rpc};
 
 /// Bytes kept of what ends a call (trailers of gRPC-Web, the end of a Connect stream, its error):
@@ -47,18 +48,9 @@ enum Framing {
     Foreign,
 }
 
-/// One call.
-#[derive(Debug)]
-pub(super) struct Call {
-    rpc: Rpc,
-    request: Messages,
-    response: Messages,
-    status: Option<u16>,
-}
-
 /// One direction's messages, counted as they pass.
 #[derive(Debug)]
-struct Messages {
+pub(super) struct Messages {
     framing: Framing,
     /// A prefix that is not whole yet, and how much of it there is.
     held: [u8; 5],
@@ -77,108 +69,38 @@ struct Messages {
     broken: bool,
 }
 
-impl Call {
-    /// From a request's head; `connect`: it has a `connect-protocol-version`.
-    pub(super) fn of_request(media_type: Option<&str>, connect: bool) -> Option<Self> {
-        let (rpc, framing) =
-            kind(media_type?).or_else(|| connect.then_some((Rpc::Connect, Framing::Bare)))?;
-        Some(Self {
-            rpc,
-            request: Messages::new(framing),
-            response: Messages::new(Framing::Foreign),
-            status: None,
-        })
-    }
+/// A request's head is in the record: whether it is a call, and what to count its messages with.
+pub(super) fn request(x: &mut Exchange, fields: &Fields<'_>) -> Option<Messages> {
+    let (rpc, framing) = kind(x.request_content_type.as_deref()?)
+        .or_else(|| fields.connect.then_some((Rpc::Connect, Framing::Bare)))?;
+    x.rpc = Some(rpc);
+    Some(Messages::new(framing))
+}
 
-    /// A response whose request was not seen.
-    pub(super) fn of_response(media_type: Option<&str>) -> Option<Self> {
-        let (rpc, framing) = kind(media_type?)?;
-        Some(Self {
-            rpc,
-            request: Messages {
-                broken: true,
-                ..Messages::new(framing)
-            },
-            response: Messages::new(framing),
-            status: None,
-        })
+/// The same of a response, whose record has what is known of the request.
+pub(super) fn response(x: &mut Exchange, fields: &Fields<'_>) -> Option<Messages> {
+    let own = x.content_type.as_deref().and_then(kind);
+    let asked = x.request_content_type.as_deref().and_then(kind);
+    if x.rpc.is_none() && x.partial.no_request {
+        x.rpc = own.map(|(rpc, _)| rpc);
     }
+    let framing = match own {
+        Some((rpc, framing)) if x.rpc? == rpc => framing,
+        _ if x.rpc? != Rpc::Connect || asked.is_some() => Framing::Foreign,
+        _ if x.status == Some(200) => Framing::Bare,
+        _ => Framing::BareError,
+    };
+    if framing == Framing::Bare {
+        x.grpc_status = Some(0);
+    }
+    trailers(x, fields);
+    Some(Messages::new(framing))
+}
 
-    /// The response begins; `status` is its `grpc-status`, there where it has no body.
-    pub(super) fn answered(
-        &mut self,
-        code: Option<u16>,
-        media_type: Option<&str>,
-        status: Option<&[u8]>,
-    ) {
-        let framing = match media_type.and_then(kind) {
-            Some((rpc, framing)) if rpc == self.rpc => framing,
-            _ if self.request.framing != Framing::Bare => Framing::Foreign,
-            _ if code == Some(200) => Framing::Bare,
-            _ => Framing::BareError,
-        };
-        self.response = Messages::new(framing);
-        match framing {
-            Framing::Bare => self.status = Some(0),
-            _ => self.trailers(status),
-        }
-    }
-
-    pub(super) fn trailers(&mut self, status: Option<&[u8]>) {
-        self.status = self.status.or_else(|| number(status?));
-    }
-
-    pub(super) fn data(&mut self, of_client: bool, content: &[u8]) {
-        self.messages(of_client).feed(content);
-    }
-
-    /// `len` bytes were not seen.
-    pub(super) fn skip(&mut self, of_client: bool, len: u64) {
-        let messages = self.messages(of_client);
-        if messages.left >= len && messages.framing != Framing::WebText && !messages.ending {
-            messages.left -= len;
-        } else {
-            messages.broken = true;
-        }
-    }
-
-    fn messages(&mut self, of_client: bool) -> &mut Messages {
-        if of_client {
-            &mut self.request
-        } else {
-            &mut self.response
-        }
-    }
-
-    /// Writes what was learnt into the record.
-    pub(super) fn finish(self, x: &mut Exchange) {
-        let end = &self.response.end[..];
-        let said = match self.response.framing {
-            _ if self.response.broken => None,
-            Framing::Web | Framing::WebText => trailer_lines(end),
-            Framing::Connect => connect_end(end),
-            Framing::BareError => connect_error(end),
-            _ => None,
-        };
-        x.rpc = Some(self.rpc);
-        x.grpc_status = self.status.or(said);
-        for (messages, count, bytes) in [
-            (
-                self.request,
-                &mut x.request_messages,
-                &mut x.request_message_bytes,
-            ),
-            (
-                self.response,
-                &mut x.response_messages,
-                &mut x.response_message_bytes,
-            ),
-        ] {
-            if !messages.broken {
-                (*count, *bytes) = (Some(messages.count), Some(messages.bytes));
-            }
-        }
-    }
+/// `grpc-status`: in trailers, or where there is no body, in the response's head.
+pub(super) fn trailers(x: &mut Exchange, fields: &Fields<'_>) {
+    let status = fields.grpc_status.and_then(number);
+    x.grpc_status = x.grpc_status.or(status).filter(|_| x.rpc.is_some());
 }
 
 impl Messages {
@@ -198,7 +120,39 @@ impl Messages {
         }
     }
 
-    fn feed(&mut self, content: &[u8]) {
+    /// The request's last message was whole, or as whole as it will get.
+    pub(super) fn end_request(&self, x: &mut Exchange) {
+        if !self.broken {
+            x.request_messages = Some(self.count);
+            x.request_message_bytes = Some(self.bytes);
+        }
+    }
+
+    pub(super) fn end_response(&self, x: &mut Exchange) {
+        if self.broken {
+            return;
+        }
+        x.response_messages = Some(self.count);
+        x.response_message_bytes = Some(self.bytes);
+        let said = match self.framing {
+            Framing::Web | Framing::WebText => trailer_lines(&self.end),
+            Framing::Connect => connect_end(&self.end),
+            Framing::BareError => connect_error(&self.end),
+            _ => None,
+        };
+        x.grpc_status = x.grpc_status.or(said);
+    }
+
+    /// `len` bytes were not seen.
+    pub(super) fn skip(&mut self, len: u64) {
+        if self.left >= len && self.framing != Framing::WebText && !self.ending {
+            self.left -= len;
+        } else {
+            self.broken = true;
+        }
+    }
+
+    pub(super) fn feed(&mut self, content: &[u8]) {
         match self.framing {
             _ if self.broken => {}
             Framing::Foreign => {}

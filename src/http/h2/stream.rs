@@ -7,7 +7,7 @@ use crate::exchange::Exchange;
 use crate::flow::{FlowInfo, Side};
 use crate::http::Out;
 use crate::http::record::{self, Cache, emit, unanswered};
-use crate::http::rpc::Call;
+use crate::http::rpc::{self, Messages};
 use crate::time::Timestamp;
 
 /// One direction of a stream.
@@ -19,6 +19,8 @@ pub(super) struct Part {
     done: Option<Timestamp>,
     /// A piece was in a hole, or the end may have been.
     cut: bool,
+    /// Of a call.
+    messages: Option<Messages>,
 }
 
 #[derive(Debug)]
@@ -33,7 +35,6 @@ pub(super) struct Stream {
     last: Timestamp,
     /// The request's body, where it may be a login.
     sample: Option<Vec<u8>>,
-    call: Option<Call>,
 }
 
 impl Stream {
@@ -65,16 +66,16 @@ impl Stream {
         }
         record::request_fields(&mut x, &head.fields, cache, out);
         let sample = record::may_log_in(&x).then(Vec::new);
-        Self {
-            sample,
-            call: Call::of_request(x.request_content_type.as_deref(), head.fields.connect),
-            ..Self::of(x, block.last)
-        }
+        let messages = rpc::request(&mut x, &head.fields);
+        let mut stream = Self::of(x, block.last);
+        (stream.sample, stream.request.messages) = (sample, messages);
+        stream
     }
 
     /// A request that came as HTTP/1 and was whole at `done`.
     pub(super) fn requested(mut x: Box<Exchange>, done: Timestamp) -> Self {
         x.protocol = CompactString::const_new("http/2");
+        (x.status, x.content_type, x.response_bytes) = (None, None, None);
         let bytes = x.request_bytes.unwrap_or(0);
         let mut stream = Self::of(x, done);
         stream.request.bytes = bytes;
@@ -101,7 +102,6 @@ impl Stream {
             doubt: None,
             last,
             sample: None,
-            call: None,
         }
     }
 
@@ -119,9 +119,10 @@ impl Stream {
 
     /// A piece of a body of that length is missing.
     pub(super) fn cut(&mut self, of_client: bool, len: u64) {
-        self.part(of_client).cut = true;
-        if let Some(call) = &mut self.call {
-            call.skip(of_client, len);
+        let part = self.part(of_client);
+        part.cut = true;
+        if let Some(messages) = &mut part.messages {
+            messages.skip(len);
         }
     }
 
@@ -143,10 +144,7 @@ impl Stream {
     pub(super) fn response(&mut self, block: &Block<'_>, head: &Head<'_>, out: &mut Out) {
         self.last = block.last;
         if self.answered && !head.is_response {
-            if let Some(call) = &mut self.call {
-                call.trailers(head.fields.grpc_status);
-            }
-            return;
+            return rpc::trailers(&mut self.x, &head.fields);
         }
         out.counters.messages += 1;
         if head.is_interim() || self.answered {
@@ -171,19 +169,14 @@ impl Stream {
 
     fn respond(&mut self, head: &Head<'_>) {
         record::response_fields(&mut self.x, head.code(), &head.fields);
-        let media_type = self.x.content_type.as_deref();
-        if self.x.partial.no_request {
-            self.call = Call::of_response(media_type);
-        }
-        if let Some(call) = &mut self.call {
-            call.answered(self.x.status, media_type, head.fields.grpc_status);
-        }
+        self.response.messages = rpc::response(&mut self.x, &head.fields);
     }
 
     pub(super) fn data(&mut self, of_client: bool, content: &[u8]) {
-        self.part(of_client).bytes += content.len() as u64;
-        if let Some(call) = &mut self.call {
-            call.data(of_client, content);
+        let part = self.part(of_client);
+        part.bytes += content.len() as u64;
+        if let Some(messages) = &mut part.messages {
+            messages.feed(content);
         }
         if of_client {
             record::sample(&mut self.sample, content);
@@ -224,10 +217,13 @@ impl Stream {
             // Interim responses alone: there is nothing to tell.
             return;
         }
-        if let Some(call) = self.call.take() {
-            call.finish(&mut self.x);
-        }
         let (request, response) = (&self.request, &self.response);
+        if let Some(messages) = &request.messages {
+            messages.end_request(&mut self.x);
+        }
+        if let Some(messages) = &response.messages {
+            messages.end_response(&mut self.x);
+        }
         if !self.x.partial.no_request {
             self.x.request_bytes = Some(request.bytes);
             self.x.partial.truncated |= request.cut;
