@@ -74,6 +74,12 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// What `messages` must be.
+    pub fn accounted(&self) -> u64 {
+        let aside = self.interim + self.late + self.unresolved;
+        self.analysed + aside + self.malformed + self.shed + self.pending
+    }
+
     pub fn add(&mut self, other: &Self) {
         let pairs = [
             (&mut self.messages, other.messages),

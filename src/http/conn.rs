@@ -5,7 +5,7 @@ use compact_str::CompactString;
 use super::body::{Body, Progress};
 use super::head::{self, Fields};
 use super::pairing::{Pending, Pipeline};
-use super::probe::{Probe, probe};
+use super::probe::{PREFACE, Probe, probe};
 use super::record::{self, Cache, emit, unanswered};
 use super::rpc::{self, Messages};
 use super::{MAX_HEAD, Out, Switch, h2};
@@ -291,8 +291,10 @@ impl Connection {
         let data = &chunk.data[at..];
         let client = self.client;
         let half = self.half(side);
-        if half.searched == 0 {
+        // The first words of HTTP/2's preface are a whole head of HTTP/1.
+        if half.searched < PREFACE.len() {
             let fits = match probe(data) {
+                Probe::More if PREFACE.starts_with(data) => return Read::Incomplete,
                 Probe::Request => client.is_none_or(|c| c == side),
                 Probe::Response => client.is_none_or(|c| c != side),
                 Probe::More => true,
