@@ -242,7 +242,8 @@ impl Connection {
             Some(client) => (client == side) == wanted,
         };
         let found = match probe(data) {
-            Probe::Request => fits(true),
+            // In the middle of a text a line may look like a request's, with a word for a method.
+            Probe::Request => fits(true) && shouts(data),
             Probe::Response => fits(false),
             // Any text may still become a request line; waiting would swallow the next segment's
             // beginning, so only what looks like a method is waited for.

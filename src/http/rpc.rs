@@ -7,6 +7,9 @@
 use super::head::Fields;
 use crate::exchange::{Exchange, Rpc};
 
+#[cfg(test)]
+mod tests;
+
 /// Bytes kept of what ends a call (trailers of gRPC-Web, the end of a Connect stream, its error):
 /// what is looked for stands near the front, and an error message may be as long as it likes.
 const MAX_ENDING: usize = 1 << 10;

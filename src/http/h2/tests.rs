@@ -875,3 +875,63 @@ fn a_name_that_is_inserted_but_unknown_stays_in_step() {
     t.say(SERVER, &s.headers(5, END_STREAM, &[(":status", "204")]));
     assert_eq!(t.told(), ["GET -/new 204 0/0"; 2]);
 }
+
+#[test]
+fn grpc_ends_with_its_status() {
+    let (mut t, mut c, mut s) = greeted();
+    let grpc = ("content-type", "application/grpc");
+    let ask = |c: &mut Peer, stream: u32| {
+        let fields = [&request("POST", "/shop.Orders/Get")[..], &[grpc]].concat();
+        c.headers(stream, 0, &fields)
+    };
+    let message = |len: u8| [&[0, 0, 0, 0, len][..], &vec![b'm'; len.into()]].concat();
+    // Two messages, one of them in pieces, against three.
+    t.say(
+        CLIENT,
+        &[ask(&mut c, 1), frame(DATA, 0, 1, &message(9)[..3])].concat(),
+    );
+    t.say(CLIENT, &frame(DATA, 0, 1, &message(9)[3..]));
+    t.say(CLIENT, &frame(DATA, END_STREAM, 1, &message(0)));
+    let three = [message(1), message(2), message(3)].concat();
+    t.say(SERVER, &s.headers(1, 0, &[(":status", "200"), grpc]));
+    t.say(
+        SERVER,
+        &[
+            frame(DATA, 0, 1, &three),
+            s.trailers(1, &[("grpc-status", "0")]),
+        ]
+        .concat(),
+    );
+    // Trailers alone.
+    t.say(
+        CLIENT,
+        &[ask(&mut c, 3), frame(DATA, END_STREAM, 3, &message(4))].concat(),
+    );
+    t.say(
+        SERVER,
+        &s.trailers(3, &[(":status", "200"), grpc, ("grpc-status", "12")]),
+    );
+    let calls: Vec<_> = t
+        .out
+        .exchanges
+        .iter()
+        .map(|x| {
+            let bytes = (x.request_message_bytes, x.response_message_bytes);
+            let messages = (x.request_messages, x.response_messages);
+            (x.grpc_status, messages, bytes, x.streaming())
+        })
+        .collect();
+    use crate::exchange::Streaming::{Bidi, Unary};
+    assert_eq!(
+        calls,
+        [
+            (Some(0), (Some(2), Some(3)), (Some(9), Some(6)), Some(Bidi)),
+            (
+                Some(12),
+                (Some(1), Some(0)),
+                (Some(4), Some(0)),
+                Some(Unary)
+            ),
+        ]
+    );
+}
