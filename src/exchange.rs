@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
@@ -62,11 +63,60 @@ pub struct Exchange {
     pub deprecation: Option<Timestamp>,
     /// `Sunset` of RFC 8594.
     pub sunset: Option<Timestamp>,
+    /// Which protocol of remote calls it speaks; the path is then `/package.Service/Method`.
+    pub rpc: Option<Rpc>,
+    /// How the call ended: the code of gRPC, 0 for success.
+    pub grpc_status: Option<u16>,
+    /// Messages of the call each way, and their bytes without framing; absent where they could not
+    /// be counted.
+    pub request_messages: Option<u64>,
+    pub response_messages: Option<u64>,
+    pub request_message_bytes: Option<u64>,
+    pub response_message_bytes: Option<u64>,
     /// Overlay network of a mirrored cloud (VXLAN or Geneve VNI).
     pub vni: Option<u32>,
     pub partial: Partial,
     /// What either message did against the rules of its protocol.
     pub anomalies: Anomalies,
+}
+
+/// A protocol of remote calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rpc {
+    Grpc,
+    GrpcWeb,
+    Connect,
+}
+
+impl Rpc {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::GrpcWeb => "grpc-web",
+            Self::Connect => "connect",
+        }
+    }
+}
+
+/// Which way a call streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streaming {
+    Unary,
+    Client,
+    Server,
+    Bidi,
+}
+
+impl Streaming {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unary => "unary",
+            Self::Client => "client",
+            Self::Server => "server",
+            Self::Bidi => "bidi",
+        }
+    }
 }
 
 /// What is missing of an exchange.
@@ -78,18 +128,27 @@ pub struct Partial {
     pub unpaired: bool,
     /// A body was cut: a gap in the capture or a connection that ended early.
     pub truncated: bool,
+    /// The request's method or path was compressed against what was sent before the capture began
+    /// (HPACK), and is absent.
+    pub unresolved: bool,
 }
 
 impl Partial {
-    pub(crate) const NAMES: [&'static str; 4] =
-        ["no_request", "no_response", "unpaired", "truncated"];
+    pub(crate) const NAMES: [&'static str; 5] = [
+        "no_request",
+        "no_response",
+        "unpaired",
+        "truncated",
+        "unresolved",
+    ];
 
-    pub fn flags(self) -> [bool; 4] {
+    pub fn flags(self) -> [bool; 5] {
         [
             self.no_request,
             self.no_response,
             self.unpaired,
             self.truncated,
+            self.unresolved,
         ]
     }
 
@@ -128,6 +187,12 @@ impl Exchange {
             user_agent: None,
             deprecation: None,
             sunset: None,
+            rpc: None,
+            grpc_status: None,
+            request_messages: None,
+            response_messages: None,
+            request_message_bytes: None,
+            response_message_bytes: None,
             vni: None,
             partial: Partial::default(),
             anomalies: Anomalies::default(),
@@ -139,6 +204,20 @@ impl Exchange {
         let texts = [&self.method, &self.host, &self.path, &self.query];
         let heap = texts.into_iter().flatten().map(|t| t.len()).sum::<usize>();
         size_of::<Self>() + heap
+    }
+
+    /// Which way the call streams, as far as its messages show: a streaming call of one message each
+    /// way looks like any other.
+    pub fn streaming(&self) -> Option<Streaming> {
+        let many = |messages: Option<u64>| messages.map(|n| n > 1);
+        self.rpc?;
+        match (many(self.request_messages), many(self.response_messages)) {
+            (Some(true), Some(true)) => Some(Streaming::Bidi),
+            (Some(true), Some(false)) => Some(Streaming::Client),
+            (Some(false), Some(true)) => Some(Streaming::Server),
+            (Some(false), Some(false)) => Some(Streaming::Unary),
+            _ => None,
+        }
     }
 
     /// 1 to 5 for a status that is one, else 0.

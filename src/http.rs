@@ -1,33 +1,56 @@
-//! HTTP/1.x: two byte streams in, exchanges out (RFC 9110, RFC 9112).
+//! HTTP: two byte streams in, exchanges out (RFC 9110, RFC 9112, RFC 9113).
 //!
 //! Sans-IO: fed by the flow table through [`Stream`](crate::flow::Stream). Protocols are told by
 //! content, on any port. Heads are read by httparse, and by a lenient reader of our own where
 //! servers take what httparse refuses; framing is ours. Pairing never guesses: see `pairing`.
+//! HTTP/2 has readers of its own (`h2`, `hpack`); `protocol` says which a flow has.
 
 use crate::exchange::Exchange;
+use crate::flow::Side;
 use crate::observe::Observer;
 use crate::time::Timestamp;
 
 mod body;
 mod coding;
 mod conn;
+mod h2;
 mod head;
+mod hpack;
 mod pairing;
 mod probe;
+mod protocol;
+mod record;
+mod rpc;
 mod sample;
 
 #[cfg(test)]
 mod tests;
 
 pub use coding::{Coding, Codings, Decoder, Limits, Status, fuzz_coding};
-pub use conn::Connection;
 pub use probe::{Probe, probe};
+pub use protocol::Connection;
 pub use sample::Sample;
 
 /// A head larger than this is no head: no server takes it.
 pub const MAX_HEAD: usize = 64 << 10;
 
-/// Where every message went: `messages = analysed + interim + malformed + shed + pending`.
+/// What follows on a flow is HTTP/2.
+#[derive(Debug)]
+enum Switch {
+    /// From its first byte; the side is the client's.
+    Preface(Side),
+    /// Its beginning was missed.
+    Frames,
+    /// After a request that asked for it, and a 101.
+    Upgrade {
+        client: Side,
+        request: Box<Exchange>,
+        table_size: Option<u32>,
+    },
+}
+
+/// Where every message went:
+/// `messages = analysed + interim + late + unresolved + malformed + shed + pending`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     pub messages: u64,
@@ -35,6 +58,10 @@ pub struct Counters {
     pub analysed: u64,
     /// 1xx responses: announced, and part of no exchange.
     pub interim: u64,
+    /// Responses of HTTP/2 whose stream was reset before they came.
+    pub late: u64,
+    /// Header blocks of HTTP/2 that say too little without what was missed before them.
+    pub unresolved: u64,
     pub malformed: u64,
     /// Of those: heads larger than any server takes.
     pub huge_heads: u64,
@@ -46,9 +73,10 @@ pub struct Counters {
     pub unpaired: u64,
     /// Exchanges in which a message's end is a matter of opinion.
     pub ambiguous_framing: u64,
-    /// Streams given up as something else than HTTP/1, by what they are.
-    pub tls: u64,
+    /// Flows that are read as HTTP/2.
     pub http2: u64,
+    /// Streams given up as something else, by what they are.
+    pub tls: u64,
     pub upgraded: u64,
     pub unknown: u64,
     /// Bodies that were looked at and had a content coding, by what it came to; no part of the
@@ -61,11 +89,19 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// What `messages` must be.
+    pub fn accounted(&self) -> u64 {
+        let aside = self.interim + self.late + self.unresolved;
+        self.analysed + aside + self.malformed + self.shed + self.pending
+    }
+
     pub fn add(&mut self, other: &Self) {
         let pairs = [
             (&mut self.messages, other.messages),
             (&mut self.analysed, other.analysed),
             (&mut self.interim, other.interim),
+            (&mut self.late, other.late),
+            (&mut self.unresolved, other.unresolved),
             (&mut self.malformed, other.malformed),
             (&mut self.huge_heads, other.huge_heads),
             (&mut self.shed, other.shed),
@@ -93,6 +129,8 @@ pub struct Out {
     #[allow(clippy::vec_box)] // a record is some 400 bytes and is handed on several times
     pub exchanges: Vec<Box<Exchange>>,
     pub counters: Counters,
+    /// Room for one header block at a time.
+    list: hpack::List,
     /// Monotone packet time of the segment at hand.
     pub now: Timestamp,
 }
@@ -103,6 +141,7 @@ impl Out {
             observer,
             exchanges: Vec::new(),
             counters: Counters::default(),
+            list: hpack::List::default(),
             now: Timestamp::MIN,
         }
     }

@@ -8,7 +8,7 @@ use compact_str::CompactString;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Anomalies, Exchange, Partial, VERSION};
+use super::{Anomalies, Exchange, Partial, Rpc, Streaming, VERSION};
 use crate::time::{Timestamp, push_u64};
 
 /// Appends the record and a newline. Absent fields are left out.
@@ -52,6 +52,21 @@ pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
         out.extend_from_slice(b",\"sunset\":");
         t.write_decimal(out);
     }
+    text(out, b",\"rpc\":", x.rpc.map(Rpc::as_str));
+    text(
+        out,
+        b",\"streaming\":",
+        x.streaming().map(Streaming::as_str),
+    );
+    number(out, b",\"grpc_status\":", x.grpc_status.map(u64::from));
+    number(out, b",\"request_messages\":", x.request_messages);
+    number(out, b",\"response_messages\":", x.response_messages);
+    number(out, b",\"request_message_bytes\":", x.request_message_bytes);
+    number(
+        out,
+        b",\"response_message_bytes\":",
+        x.response_message_bytes,
+    );
     number(out, b",\"vni\":", x.vni.map(u64::from));
     out.extend_from_slice(b",\"end\":");
     x.end.write_decimal(out);
@@ -195,6 +210,12 @@ struct Line<'a> {
     user_agent: Option<Arc<str>>,
     deprecation: Option<Timestamp>,
     sunset: Option<Timestamp>,
+    rpc: Option<Rpc>,
+    grpc_status: Option<u16>,
+    request_messages: Option<u64>,
+    response_messages: Option<u64>,
+    request_message_bytes: Option<u64>,
+    response_message_bytes: Option<u64>,
     vni: Option<u32>,
     duration_ms: Option<f64>,
     #[serde(default)]
@@ -252,6 +273,12 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
     x.user_agent = l.user_agent;
     x.deprecation = l.deprecation;
     x.sunset = l.sunset;
+    x.rpc = l.rpc;
+    x.grpc_status = l.grpc_status;
+    x.request_messages = l.request_messages;
+    x.response_messages = l.response_messages;
+    x.request_message_bytes = l.request_message_bytes;
+    x.response_message_bytes = l.response_message_bytes;
     x.vni = l.vni;
     let has = |name: &str| l.partial.iter().any(|p| p == name);
     x.partial = Partial {
@@ -259,6 +286,7 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
         no_response: has("no_response"),
         unpaired: has("unpaired"),
         truncated: has("truncated"),
+        unresolved: has("unresolved"),
     };
     x.anomalies = Anomalies::from_names(l.anomalies.iter().map(|a| a.as_str()));
     Ok(x)
@@ -293,6 +321,12 @@ mod tests {
         x.identity = Some("bearer:5f0c".into());
         x.auth = Some("bearer".into());
         x.user_agent = Some("okhttp/4.9".into());
+        x.rpc = Some(Rpc::GrpcWeb);
+        x.grpc_status = Some(5);
+        x.request_messages = Some(1);
+        x.response_messages = Some(0);
+        x.request_message_bytes = Some(12);
+        x.response_message_bytes = Some(0);
         x.partial.truncated = true;
         x.anomalies = Anomalies::from_names(["length_and_chunked", "obs_fold"]);
         x
@@ -302,7 +336,7 @@ mod tests {
     fn a_line_comes_back_as_it_was() {
         let x = full();
         assert_eq!(parse_line(line(&x).as_bytes()).unwrap(), x);
-        insta::assert_snapshot!(line(&x).trim_end(), @r#"{"v":1,"ts":1732420000.123456,"client":"10.0.0.5","client_port":51234,"server":"2001:db8::1","server_port":8080,"protocol":"http/1.1","scheme":"http","method":"GET","host":"api.example.com","path":"/v1/users/42","query":"a=1","status":200,"latency_ms":12.4,"request_bytes":0,"response_bytes":1834,"content_type":"application/json","identity":"bearer:5f0c","auth":"bearer","user_agent":"okhttp/4.9","end":1732420000.135856,"duration_ms":12.4,"partial":["truncated"],"anomalies":["length_and_chunked","obs_fold"]}"#);
+        insta::assert_snapshot!(line(&x).trim_end(), @r#"{"v":1,"ts":1732420000.123456,"client":"10.0.0.5","client_port":51234,"server":"2001:db8::1","server_port":8080,"protocol":"http/1.1","scheme":"http","method":"GET","host":"api.example.com","path":"/v1/users/42","query":"a=1","status":200,"latency_ms":12.4,"request_bytes":0,"response_bytes":1834,"content_type":"application/json","identity":"bearer:5f0c","auth":"bearer","user_agent":"okhttp/4.9","rpc":"grpc-web","streaming":"unary","grpc_status":5,"request_messages":1,"response_messages":0,"request_message_bytes":12,"response_message_bytes":0,"end":1732420000.135856,"duration_ms":12.4,"partial":["truncated"],"anomalies":["length_and_chunked","obs_fold"]}"#);
     }
 
     #[test]

@@ -1,25 +1,21 @@
 //! One connection: both directions' messages, framed, paired, and made into exchanges.
 
-use std::net::IpAddr;
-use std::sync::Arc;
-
 use compact_str::CompactString;
 
 use super::body::{Body, Progress};
 use super::head::{self, Fields};
 use super::pairing::{Pending, Pipeline};
-use super::probe::{Probe, probe};
+use super::probe::{PREFACE, Probe, probe};
+use super::record::{self, Cache, emit, unanswered};
+use super::rpc::{self, Messages};
 use super::sample::Sample;
-use super::{MAX_HEAD, Out};
+use super::{MAX_HEAD, Out, Switch, h2};
 use crate::exchange::{Anomaly, Exchange};
 use crate::flow::{Chunk, End, FlowInfo, Side, Stream};
 use crate::time::Timestamp;
 
 /// Segments of a stream of unknown protocol that are probed before it is given up.
 const MAX_PROBES: u8 = 32;
-
-/// Content kept to look for a login; longer ones are no login.
-const MAX_LOGIN_BODY: usize = 4 << 10;
 
 /// Where the reader of one direction stands.
 #[derive(Debug)]
@@ -52,6 +48,8 @@ struct Half {
     cut: bool,
     /// The body at hand, where it may be a login.
     sample: Option<Sample>,
+    /// Counts the messages of a call in the body at hand.
+    messages: Option<Messages>,
     probes: u8,
 }
 
@@ -63,23 +61,19 @@ struct Answer {
     request_open: bool,
 }
 
-/// What repeats from request to request on one connection is made once.
-#[derive(Debug, Default)]
-struct Cache {
-    user_agent: Option<Arc<str>>,
-    credential: Vec<u8>,
-    identity: Option<(Arc<str>, CompactString)>,
-}
-
 /// The HTTP/1 reader of one flow.
 #[derive(Debug)]
-pub struct Connection {
+pub(super) struct Connection {
     info: FlowInfo,
     client: Option<Side>,
     halves: [Half; 2],
     pipeline: Pipeline,
     answer: Option<Answer>,
     cache: Cache,
+    /// SETTINGS_HEADER_TABLE_SIZE of the last request that offered an upgrade to HTTP/2.
+    offered: Option<u32>,
+    /// What follows is HTTP/2.
+    pub(super) switch: Option<Switch>,
 }
 
 /// What reading a message's head came to.
@@ -102,6 +96,7 @@ impl Half {
             bytes: 0,
             cut: false,
             sample: None,
+            messages: None,
             probes: 0,
         }
     }
@@ -113,6 +108,7 @@ impl Half {
 
     fn lose(&mut self) {
         (self.first, self.searched, self.sample) = (None, 0, None);
+        self.messages = None;
         self.state = State::Lost;
     }
 }
@@ -122,7 +118,7 @@ impl Stream for Connection {
 
     fn on_data(&mut self, side: Side, chunk: Chunk<'_>, out: &mut Out) -> usize {
         let mut at = 0;
-        while at < chunk.data.len() {
+        while at < chunk.data.len() && self.switch.is_none() {
             let rest = &chunk.data[at..];
             match self.half(side).state {
                 State::Opaque => return chunk.data.len(),
@@ -165,6 +161,9 @@ impl Stream for Connection {
             State::Start | State::Lost => Progress::Broken,
         };
         half.cut |= matches!(half.state, State::Body(_));
+        if let Some(messages) = &mut half.messages {
+            messages.skip(len);
+        }
         match progress {
             Progress::More => {}
             Progress::Done => self.message_over(side, ts, out),
@@ -203,14 +202,12 @@ impl Stream for Connection {
 
     fn held(&self) -> usize {
         let samples = self.halves.iter().flat_map(|h| &h.sample);
-        self.pipeline.held()
-            + samples.map(Sample::memory).sum::<usize>()
-            + self.cache.credential.len()
+        self.pipeline.held() + samples.map(Sample::memory).sum::<usize>() + self.cache.held()
     }
 }
 
 impl Connection {
-    pub fn new(info: &FlowInfo) -> Self {
+    pub(super) fn new(info: &FlowInfo) -> Self {
         let mut pipeline = Pipeline::default();
         if !info.from_start {
             pipeline.request_hole();
@@ -222,6 +219,8 @@ impl Connection {
             pipeline,
             answer: None,
             cache: Cache::default(),
+            offered: None,
+            switch: None,
         }
     }
 
@@ -249,7 +248,8 @@ impl Connection {
             Some(client) => (client == side) == wanted,
         };
         let found = match probe(data) {
-            Probe::Request => fits(true),
+            // In the middle of a text a line may look like a request's, with a word for a method.
+            Probe::Request => fits(true) && shouts(data),
             Probe::Response => fits(false),
             // Any text may still become a request line; waiting would swallow the next segment's
             // beginning, so only what looks like a method is waited for.
@@ -258,8 +258,17 @@ impl Connection {
                 return self.opaque(|out| &mut out.counters.tls, out);
             }
             Probe::Http2 if self.client.is_none() => {
-                return self.opaque(|out| &mut out.counters.http2, out);
+                self.switch = Some(Switch::Preface(side));
+                return Read::Incomplete;
             }
+            _ if self.client.is_none() => match h2::sync(data, |_| false) {
+                h2::Sync::Yes => {
+                    self.switch = Some(Switch::Frames);
+                    return Read::Incomplete;
+                }
+                h2::Sync::More => return Read::Incomplete,
+                h2::Sync::No => false,
+            },
             _ => false,
         };
         let unknown = self.client.is_none();
@@ -289,8 +298,10 @@ impl Connection {
         let data = &chunk.data[at..];
         let client = self.client;
         let half = self.half(side);
-        if half.searched == 0 {
+        // The first words of HTTP/2's preface are a whole head of HTTP/1.
+        if half.searched < PREFACE.len() {
             let fits = match probe(data) {
+                Probe::More if PREFACE.starts_with(data) => return Read::Incomplete,
                 Probe::Request => client.is_none_or(|c| c == side),
                 Probe::Response => client.is_none_or(|c| c != side),
                 Probe::More => true,
@@ -363,6 +374,7 @@ impl Connection {
         out.counters.pending += 1;
         let mut x = self.record(side, first.ts, r.minor);
         self.fill_request(&mut x, r, out);
+        self.offered = r.fields.http2_settings.and_then(head::table_size);
         let body = match &r.fields {
             Fields { chunked: true, .. } => Some(Body::CHUNKED),
             Fields {
@@ -371,11 +383,13 @@ impl Connection {
             } if *n > 0 => Some(Body::Length(*n)),
             _ => None,
         };
-        let may_log_in = matches!(r.method, b"POST" | b"PUT") && x.request_content_type.is_some();
+        let sample = record::login_sample(&x, &r.fields);
+        let messages = rpc::request(&mut x, &r.fields);
         let open = body.is_some();
         let half = self.half(side);
         half.begin(body);
-        half.sample = (may_log_in && open).then(|| Sample::whole(r.fields.codings, MAX_LOGIN_BODY));
+        half.sample = sample.filter(|_| open);
+        half.messages = messages.filter(|_| open);
         let pending = Pending {
             x,
             start,
@@ -391,23 +405,15 @@ impl Connection {
     }
 
     fn record(&self, client: Side, ts: Timestamp, minor: u8) -> Box<Exchange> {
-        let (from, to): ((IpAddr, u16), (IpAddr, u16)) = match client {
-            Side::Orig => (self.info.orig, self.info.resp),
-            Side::Resp => (self.info.resp, self.info.orig),
-        };
-        let mut x = Box::new(Exchange::at(ts));
-        (x.client, x.client_port) = from;
-        (x.server, x.server_port) = to;
-        x.vni = self.info.vni;
-        x.protocol = CompactString::const_new(if minor == 0 { "http/1.0" } else { "http/1.1" });
-        x
+        let protocol = if minor == 0 { "http/1.0" } else { "http/1.1" };
+        record::record(&self.info, client, ts, protocol)
     }
 
     fn fill_request(&mut self, x: &mut Exchange, r: &head::Request<'_>, out: &Out) {
         let text = |bytes: &[u8]| CompactString::from_utf8_lossy(bytes);
         let target = String::from_utf8_lossy(r.target);
         let mut host = r.fields.host.map(|h| text(h.trim_ascii()));
-        let (mut path, mut query) = (&*target, None);
+        let mut path = &*target;
         if r.method == b"CONNECT" {
             host = host.or_else(|| Some(text(r.target)));
         } else {
@@ -418,41 +424,20 @@ impl Connection {
             {
                 let (authority, _) =
                     rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-                // User information before the host is a secret, and no part of it.
-                let named = authority.rsplit('@').next().unwrap_or_default();
                 if host
                     .as_deref()
-                    .is_some_and(|h| !h.eq_ignore_ascii_case(named))
+                    .is_some_and(|h| !h.eq_ignore_ascii_case(authority))
                 {
                     x.anomalies.add(Anomaly::HostConflict);
                 }
-                host = Some(CompactString::from(named));
+                host = Some(CompactString::from(authority));
                 path = &target[scheme.len() + 3 + authority.len()..];
             }
             path = path.split('#').next().unwrap_or_default();
-            if let Some((before, after)) = path.split_once('?') {
-                (path, query) = (before, Some(after));
-            }
-            if path.is_empty() && !target.is_empty() {
-                path = "/";
-            }
         }
-        if let Some(host) = &mut host {
-            host.make_ascii_lowercase();
-        }
-        x.anomalies |= r.fields.anomalies;
-        x.method = Some(text(r.method));
-        x.host = host.filter(|h| !h.is_empty());
-        x.path = (!target.is_empty()).then(|| out.observer.path(path));
-        x.query = query.map(|q| out.observer.query(q));
-        x.request_content_type = r.fields.content_type.and_then(head::media_type);
-        x.user_agent = r
-            .fields
-            .user_agent
-            .map(|agent| self.cache.user_agent(agent));
-        if let Some((identity, kind)) = self.cache.identity(&r.fields, out) {
-            (x.identity, x.auth) = (Some(identity), Some(kind));
-        }
+        let path = (!target.is_empty()).then_some(path);
+        record::target(x, Some(r.method), host, path, out);
+        record::request_fields(x, &r.fields, &mut self.cache, out);
     }
 
     fn response(
@@ -495,16 +480,21 @@ impl Connection {
                 (x, false)
             }
         };
-        x.status = r.status;
-        x.anomalies |= r.fields.anomalies;
-        x.content_type = r.fields.content_type.and_then(head::media_type);
-        x.deprecation = r.fields.deprecation.and_then(head::deprecation);
-        x.sunset = r.fields.sunset.and_then(head::http_date);
+        record::response_fields(&mut x, r.status, &r.fields);
+        let messages = rpc::response(&mut x, &r.fields);
+        if status == 101 && r.fields.h2c {
+            self.switch = Some(Switch::Upgrade {
+                client: side.other(),
+                request: x.clone(),
+                table_size: self.offered,
+            });
+        }
         let method = x.method.clone();
         let method = method.as_deref().unwrap_or_default();
         let body = response_body(method, status, &r.fields);
         let open = body.is_some();
         self.half(side).begin(body);
+        self.half(side).messages = messages;
         self.answer = Some(Answer { x, request_open });
         if !open {
             self.message_over(side, ts, out);
@@ -517,7 +507,7 @@ impl Connection {
                 unanswered(passed.x, passed.done.unwrap_or(ts), true, out);
             }
             self.halves = [Half::new(true), Half::new(true)];
-        } else if status == 101 {
+        } else if status == 101 && self.switch.is_none() {
             let _ = self.opaque(|out| &mut out.counters.upgraded, out);
         }
     }
@@ -528,6 +518,7 @@ impl Connection {
             state,
             bytes,
             sample,
+            messages,
             ..
         } = self.half(side);
         let State::Body(body) = state else {
@@ -537,6 +528,9 @@ impl Connection {
             *bytes += content.len() as u64;
             if let Some(sample) = sample {
                 sample.feed(content);
+            }
+            if let Some(messages) = messages {
+                messages.feed(content);
             }
         });
         match fed.state {
@@ -556,6 +550,7 @@ impl Connection {
     fn message_over(&mut self, side: Side, ts: Timestamp, out: &mut Out) {
         let half = self.half(side);
         let (bytes, cut, sample) = (half.bytes, half.cut, half.sample.take());
+        let messages = half.messages.take();
         half.begin(None);
         if self.client == Some(side) {
             let open_answer = self.answer.as_mut().filter(|a| a.request_open);
@@ -569,6 +564,9 @@ impl Connection {
             };
             x.request_bytes = Some(bytes);
             x.partial.truncated |= cut;
+            if let Some(messages) = messages {
+                messages.end_request(x);
+            }
             let body = sample
                 .filter(|_| !cut)
                 .and_then(|s| s.finish(&mut out.counters));
@@ -589,6 +587,9 @@ impl Connection {
                 x.partial.truncated = true;
             }
             x.response_bytes = Some(bytes);
+            if let Some(messages) = messages {
+                messages.end_response(&mut x);
+            }
             x.partial.truncated |= cut;
             x.end = ts;
             emit(x, out);
@@ -616,52 +617,5 @@ fn response_body(method: &str, status: u16, fields: &Fields<'_>) -> Option<Body>
             ..
         } => Some(Body::Length(*n)),
         _ => Some(Body::Close),
-    }
-}
-
-fn unanswered(mut x: Box<Exchange>, at: Timestamp, unpaired: bool, out: &mut Out) {
-    x.partial.no_response = true;
-    x.partial.unpaired = unpaired;
-    x.end = at;
-    emit(x, out);
-}
-
-fn emit(x: Box<Exchange>, out: &mut Out) {
-    let halves = 2 - u64::from(x.partial.no_request) - u64::from(x.partial.no_response);
-    out.counters.analysed += halves;
-    out.counters.pending -= halves;
-    out.counters.exchanges += 1;
-    out.counters.unpaired += u64::from(x.partial.unpaired);
-    out.counters.ambiguous_framing += u64::from(x.anomalies.ambiguous_framing());
-    out.exchanges.push(x);
-}
-
-impl Cache {
-    fn user_agent(&mut self, agent: &[u8]) -> Arc<str> {
-        match &self.user_agent {
-            Some(known) if known.as_bytes() == agent => known.clone(),
-            _ => {
-                let made: Arc<str> = String::from_utf8_lossy(agent).into();
-                self.user_agent = Some(made.clone());
-                made
-            }
-        }
-    }
-
-    fn identity(&mut self, fields: &Fields<'_>, out: &Out) -> Option<(Arc<str>, CompactString)> {
-        let c = &fields.credential;
-        let parts = [c.authorization, c.api_key, c.cookie];
-        if parts.iter().all(Option::is_none) {
-            return None;
-        }
-        let raw = parts
-            .iter()
-            .flat_map(|p| p.unwrap_or_default().iter().chain(b"\n"));
-        if !raw.clone().eq(&self.credential) {
-            self.identity = out.observer.identity(c);
-            self.credential.clear();
-            self.credential.extend(raw);
-        }
-        self.identity.clone()
     }
 }

@@ -2,6 +2,8 @@
 
 use std::mem::MaybeUninit;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use memchr::memchr;
 
 use super::coding::Codings;
@@ -26,6 +28,12 @@ pub(super) struct Fields<'a> {
     pub(super) credential: Credential<'a>,
     pub(super) deprecation: Option<&'a [u8]>,
     pub(super) sunset: Option<&'a [u8]>,
+    /// `Upgrade: h2c` (RFC 7540, section 3.2).
+    pub(super) h2c: bool,
+    pub(super) http2_settings: Option<&'a [u8]>,
+    pub(super) grpc_status: Option<&'a [u8]>,
+    /// `connect-protocol-version`: a call of Connect.
+    pub(super) connect: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -177,7 +185,7 @@ fn lenient(mut rest: &[u8]) -> Fields<'_> {
 
 impl<'a> Fields<'a> {
     /// The first of several wins; where it matters, one that differs is noted.
-    fn take(&mut self, name: &[u8], value: &'a [u8]) {
+    pub(super) fn take(&mut self, name: &[u8], value: &'a [u8]) {
         let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
         match (name.len(), name.first().map(u8::to_ascii_lowercase)) {
             (4, Some(b'h')) if is(b"host") => {
@@ -188,8 +196,11 @@ impl<'a> Fields<'a> {
             }
             (6, Some(b'c')) if is(b"cookie") => set(&mut self.credential.cookie, value),
             (6, Some(b's')) if is(b"sunset") => set(&mut self.sunset, value),
+            (7, Some(b'u')) if is(b"upgrade") => self.h2c |= names_h2c(value),
             (7, Some(b'a')) if is(b"api-key") => set(&mut self.credential.api_key, value),
             (9, Some(b'x')) if is(b"x-api-key") => set(&mut self.credential.api_key, value),
+            (11, Some(b'g')) if is(b"grpc-status") => set(&mut self.grpc_status, value),
+            (24, Some(b'c')) if is(b"connect-protocol-version") => self.connect = true,
             (10, Some(b'u')) if is(b"user-agent") => set(&mut self.user_agent, value),
             (11, Some(b'd')) if is(b"deprecation") => set(&mut self.deprecation, value),
             (12, Some(b'c')) if is(b"content-type") => set(&mut self.content_type, value),
@@ -197,6 +208,7 @@ impl<'a> Fields<'a> {
             (13, Some(b'a')) if is(b"authorization") => {
                 set(&mut self.credential.authorization, value)
             }
+            (14, Some(b'h')) if is(b"http2-settings") => set(&mut self.http2_settings, value),
             (14, Some(b'c')) if is(b"content-length") => self.take_length(value),
             (16, Some(b'c')) if is(b"content-encoding") => self.codings.add(value),
             (17, Some(b't')) if is(b"transfer-encoding") => {
@@ -255,6 +267,22 @@ fn is_chunked(value: &[u8]) -> bool {
     codings
         .find(|c| !c.is_empty() && !c.eq_ignore_ascii_case(b"identity"))
         .is_some_and(|last| last.eq_ignore_ascii_case(b"chunked"))
+}
+
+fn names_h2c(value: &[u8]) -> bool {
+    let mut protocols = value.split(|b| *b == b',').map(<[u8]>::trim_ascii);
+    protocols.any(|p| p.eq_ignore_ascii_case(b"h2c"))
+}
+
+/// SETTINGS_HEADER_TABLE_SIZE of `HTTP2-Settings`: the payload of a SETTINGS frame in base64url
+/// (RFC 7540, section 3.2.1).
+pub(super) fn table_size(value: &[u8]) -> Option<u32> {
+    let text = value
+        .trim_ascii()
+        .strip_suffix(b"=")
+        .unwrap_or_else(|| value.trim_ascii());
+    let payload = URL_SAFE_NO_PAD.decode(text).ok()?;
+    super::h2::header_table_size(&payload)
 }
 
 /// `type/subtype` in lower case, parameters cut.

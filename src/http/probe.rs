@@ -20,7 +20,7 @@ pub enum Probe {
     Other,
 }
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const STATUS: &[u8] = b"HTTP/";
 
 /// Longest method that is taken for one; WebDAV's longest is BASELINE-CONTROL.

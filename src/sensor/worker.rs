@@ -198,10 +198,14 @@ impl Status {
         ledger.stage("message").add(&Stage {
             received: h.messages,
             analysed: h.analysed,
-            ignored: reasons(&[("interim", h.interim)]),
+            ignored: reasons(&[
+                ("interim", h.interim),
+                ("late", h.late),
+                ("unresolved", h.unresolved),
+            ]),
             malformed: reasons(&[
-                ("http1_head", h.malformed - h.huge_heads),
-                ("http1_head_too_large", h.huge_heads),
+                ("http_head", h.malformed - h.huge_heads),
+                ("http_head_too_large", h.huge_heads),
             ]),
             shed: reasons(&[("pipeline", h.shed)]),
             pending: h.pending,

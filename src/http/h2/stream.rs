@@ -1,0 +1,249 @@
+//! One stream: a request and its response, each with its body, and what is missing of them.
+
+use compact_str::CompactString;
+
+use super::{Block, Head};
+use crate::exchange::Exchange;
+use crate::flow::{FlowInfo, Side};
+use crate::http::Out;
+use crate::http::record::{self, Cache, emit, unanswered};
+use crate::http::rpc::{self, Messages};
+use crate::http::sample::Sample;
+use crate::time::Timestamp;
+
+/// One direction of a stream.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    /// Content of DATA, without padding.
+    bytes: u64,
+    /// When END_STREAM came.
+    done: Option<Timestamp>,
+    /// A piece was in a hole, or the end may have been.
+    cut: bool,
+    /// Of a call.
+    messages: Option<Messages>,
+}
+
+#[derive(Debug)]
+pub(super) struct Stream {
+    x: Box<Exchange>,
+    request: Part,
+    response: Part,
+    /// The final response's headers were seen.
+    answered: bool,
+    /// The response, or its end, may have been in a hole: since when.
+    doubt: Option<Timestamp>,
+    last: Timestamp,
+    /// The request's body, where it may be a login.
+    sample: Option<Sample>,
+}
+
+impl Stream {
+    pub(super) fn new(
+        info: &FlowInfo,
+        client: Side,
+        block: &Block<'_>,
+        head: &Head<'_>,
+        cache: &mut Cache,
+        out: &mut Out,
+    ) -> Self {
+        out.counters.messages += 1;
+        out.counters.pending += 1;
+        let mut x = record::record(info, client, block.first, "http/2");
+        let host = head.authority.or(head.fields.host);
+        let host = host.map(CompactString::from_utf8_lossy);
+        let path = head.path.map(String::from_utf8_lossy);
+        let connect = head.method == Some(b"CONNECT") && path.is_none();
+        let path = if connect {
+            host.as_deref()
+        } else {
+            path.as_deref()
+        };
+        x.partial.unresolved = head.unknown && (head.method.is_none() || path.is_none());
+        let path = path.map(str::to_owned);
+        record::target(&mut x, head.method, host, path.as_deref(), out);
+        if head.scheme == Some(b"https") {
+            x.scheme = CompactString::const_new("https");
+        }
+        record::request_fields(&mut x, &head.fields, cache, out);
+        let sample = record::login_sample(&x, &head.fields);
+        let messages = rpc::request(&mut x, &head.fields);
+        let mut stream = Self::of(x, block.last);
+        (stream.sample, stream.request.messages) = (sample, messages);
+        stream
+    }
+
+    /// A request that came as HTTP/1 and was whole at `done`.
+    pub(super) fn requested(mut x: Box<Exchange>, done: Timestamp) -> Self {
+        x.protocol = CompactString::const_new("http/2");
+        (x.status, x.content_type, x.response_bytes) = (None, None, None);
+        let bytes = x.request_bytes.unwrap_or(0);
+        let mut stream = Self::of(x, done);
+        stream.request.bytes = bytes;
+        stream.request.done = Some(done);
+        stream
+    }
+
+    /// The request was not seen; `lossy`: it was there.
+    pub(super) fn unrequested(info: &FlowInfo, client: Side, ts: Timestamp, lossy: bool) -> Self {
+        let mut x = record::record(info, client, ts, "http/2");
+        x.partial.no_request = true;
+        x.partial.unpaired = lossy;
+        let mut stream = Self::of(x, ts);
+        stream.request.done = Some(ts);
+        stream
+    }
+
+    fn of(x: Box<Exchange>, last: Timestamp) -> Self {
+        Self {
+            x,
+            request: Part::default(),
+            response: Part::default(),
+            answered: false,
+            doubt: None,
+            last,
+            sample: None,
+        }
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn held(&self) -> usize {
+        size_of::<Self>() + self.x.cost() + self.sample.as_ref().map_or(0, Sample::memory)
+    }
+
+    fn part(&mut self, of_client: bool) -> &mut Part {
+        if of_client {
+            &mut self.request
+        } else {
+            &mut self.response
+        }
+    }
+
+    pub(super) fn in_doubt_since(&self) -> Option<Timestamp> {
+        self.doubt
+    }
+
+    /// A piece of a body of that length is missing.
+    pub(super) fn cut(&mut self, of_client: bool, len: u64) {
+        let part = self.part(of_client);
+        part.cut = true;
+        if let Some(messages) = &mut part.messages {
+            messages.skip(len);
+        }
+    }
+
+    /// A direction was lost while this stream was open.
+    pub(super) fn hole(&mut self, of_client: bool) {
+        let part = self.part(of_client);
+        if part.done.is_none() {
+            self.cut(of_client, u64::MAX);
+        }
+        if !of_client {
+            self.doubt.get_or_insert(self.last);
+        }
+    }
+
+    /// Trailers of a request say nothing that is recorded.
+    pub(super) fn request_trailers(&mut self) {}
+
+    /// A header block of the server's: interim, final, or trailers.
+    pub(super) fn response(&mut self, block: &Block<'_>, head: &Head<'_>, out: &mut Out) {
+        self.last = block.last;
+        if self.answered && !head.is_response {
+            return rpc::trailers(&mut self.x, &head.fields);
+        }
+        out.counters.messages += 1;
+        if head.is_interim() || self.answered {
+            out.counters.interim += 1;
+            // What was taken for the response, its status unknown, was an interim one.
+            if self.answered && !head.is_interim() && self.x.status.is_none() {
+                self.respond(head);
+            }
+            return;
+        }
+        if !head.is_response && !head.unknown {
+            out.counters.malformed += 1;
+            return;
+        }
+        out.counters.pending += 1;
+        self.answered = true;
+        let done = self.request.done.filter(|_| !self.x.partial.no_request);
+        let wait = |done| block.first.since(done).as_nanos() as f64 / 1e6;
+        self.x.latency_ms = done.map(wait);
+        self.respond(head);
+    }
+
+    fn respond(&mut self, head: &Head<'_>) {
+        record::response_fields(&mut self.x, head.code(), &head.fields);
+        self.response.messages = rpc::response(&mut self.x, &head.fields);
+    }
+
+    pub(super) fn data(&mut self, of_client: bool, content: &[u8]) {
+        let part = self.part(of_client);
+        part.bytes += content.len() as u64;
+        if let Some(messages) = &mut part.messages {
+            messages.feed(content);
+        }
+        if let Some(sample) = self.sample.as_mut().filter(|_| of_client) {
+            sample.feed(content);
+        }
+    }
+
+    pub(super) fn request_over(&mut self, ts: Timestamp) {
+        self.request.done.get_or_insert(ts);
+        self.last = ts;
+    }
+
+    pub(super) fn response_over(&mut self, ts: Timestamp) {
+        self.response.done.get_or_insert(ts);
+        self.last = ts;
+    }
+
+    pub(super) fn look_for_login(&mut self, out: &mut Out) {
+        let sample = self.sample.take().filter(|_| !self.request.cut);
+        let body = sample.and_then(|s| s.finish(&mut out.counters));
+        if let (Some(body), Some(kind)) = (body, &self.x.request_content_type) {
+            self.x.login = out.observer.login(kind, &body);
+        }
+    }
+
+    /// Nothing more is to come; where the request's end may have been in a hole, the response's
+    /// end is enough.
+    pub(super) fn is_over(&self) -> bool {
+        self.response.done.is_some() && (self.request.done.is_some() || self.request.cut)
+    }
+
+    /// Ended as it should.
+    pub(super) fn finish(self, ts: Timestamp, out: &mut Out) {
+        self.give_up(ts, false, out);
+    }
+
+    /// Reports what was seen. `unpaired`: the rest may exist.
+    pub(super) fn give_up(mut self, ts: Timestamp, unpaired: bool, out: &mut Out) {
+        if self.x.partial.no_request && !self.answered {
+            // Interim responses alone: there is nothing to tell.
+            return;
+        }
+        let (request, response) = (&self.request, &self.response);
+        if let Some(messages) = &request.messages {
+            messages.end_request(&mut self.x);
+        }
+        if let Some(messages) = &response.messages {
+            messages.end_response(&mut self.x);
+        }
+        if !self.x.partial.no_request {
+            self.x.request_bytes = Some(request.bytes);
+            self.x.partial.truncated |= request.cut;
+        }
+        if !self.answered {
+            // END_STREAM without readable headers: there was a response.
+            let unpaired = unpaired || self.doubt.is_some() || response.done.is_some();
+            return unanswered(self.x, ts, unpaired, out);
+        }
+        let open = request.done.is_none() || response.done.is_none();
+        self.x.response_bytes = Some(response.bytes);
+        self.x.partial.truncated |= response.cut || open;
+        self.x.end = ts;
+        emit(self.x, out);
+    }
+}

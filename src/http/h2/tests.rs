@@ -1,0 +1,937 @@
+use proptest::prelude::*;
+
+use super::frame::{
+    CONTINUATION, DATA, GOAWAY, HEADERS, PING, PRIORITY, PUSH_PROMISE, RST_STREAM, SETTINGS,
+    WINDOW_UPDATE,
+};
+use super::*;
+use crate::http::hpack::encoder::{Encoder, Form};
+use crate::http::tests::Talk;
+
+const CLIENT: usize = 0;
+const SERVER: usize = 1;
+
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+const PADDED: u8 = 8;
+const WITH_PRIORITY: u8 = 0x20;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let len = (payload.len() as u32).to_be_bytes();
+    let head = [&len[1..], &[kind, flags], &stream.to_be_bytes()].concat();
+    [&head, payload].concat()
+}
+
+fn data(stream: u32, content: &str) -> Vec<u8> {
+    frame(DATA, 0, stream, content.as_bytes())
+}
+
+fn last_data(stream: u32, content: &str) -> Vec<u8> {
+    frame(DATA, END_STREAM, stream, content.as_bytes())
+}
+
+fn settings(pairs: &[(u16, u32)]) -> Vec<u8> {
+    let pair = |(id, value): &(u16, u32)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat();
+    frame(
+        SETTINGS,
+        0,
+        0,
+        &pairs.iter().flat_map(pair).collect::<Vec<_>>(),
+    )
+}
+
+fn reset(stream: u32) -> Vec<u8> {
+    frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())
+}
+
+/// One side's way of writing header blocks.
+struct Peer(Encoder);
+
+impl Peer {
+    fn new() -> Self {
+        Self(Encoder::new())
+    }
+
+    fn headers(&mut self, stream: u32, flags: u8, fields: &[(&str, &str)]) -> Vec<u8> {
+        let block = self.0.encode(fields);
+        frame(HEADERS, END_HEADERS | flags, stream, &block)
+    }
+
+    fn get(&mut self, stream: u32, path: &str) -> Vec<u8> {
+        self.headers(stream, END_STREAM, &request("GET", path))
+    }
+
+    fn post(&mut self, stream: u32, path: &str) -> Vec<u8> {
+        self.headers(stream, 0, &request("POST", path))
+    }
+
+    fn status(&mut self, stream: u32, status: &str) -> Vec<u8> {
+        self.headers(stream, 0, &[(":status", status), ("server", "s")])
+    }
+
+    fn trailers(&mut self, stream: u32, fields: &[(&str, &str)]) -> Vec<u8> {
+        self.headers(stream, END_STREAM, fields)
+    }
+}
+
+fn request<'a>(method: &'a str, path: &'a str) -> [(&'a str, &'a str); 5] {
+    [
+        (":method", method),
+        (":scheme", "http"),
+        (":path", path),
+        (":authority", "h"),
+        ("user-agent", "a test"),
+    ]
+}
+
+/// A client and a server that have said hello.
+fn greeted() -> (Talk, Peer, Peer) {
+    let mut talk = Talk::new();
+    talk.say(CLIENT, &[PREFACE, &settings(&[(3, 100)])].concat());
+    talk.say(SERVER, &settings(&[(4, 65_535)]));
+    talk.say(CLIENT, &frame(SETTINGS, 1, 0, &[]));
+    (talk, Peer::new(), Peer::new())
+}
+
+#[test]
+fn streams_interleave() {
+    let (mut t, mut c, mut s) = greeted();
+    t.say(CLIENT, &[c.get(1, "/a?x=1"), c.post(3, "/b")].concat());
+    t.say(CLIENT, &data(3, "ab"));
+    t.say(SERVER, &[s.status(3, "404"), data(3, "no")].concat());
+    t.say(
+        SERVER,
+        &[s.status(1, "200"), data(1, "hel"), data(3, "ne")].concat(),
+    );
+    t.say(CLIENT, &last_data(3, "c"));
+    t.say(SERVER, &[last_data(3, ""), last_data(1, "lo")].concat());
+    assert_eq!(t.told(), ["POST h/b 404 3/4", "GET h/a?x=1 200 0/5"]);
+}
+
+#[test]
+fn a_record_says_what_it_is() {
+    let (mut t, mut c, mut s) = greeted();
+    let fields = [
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":path", "/login"),
+        ("content-type", "application/json; charset=utf-8"),
+        ("host", "API.example"),
+        ("cookie", "a=1"),
+        ("cookie", "session=0123456789abcdef"),
+    ];
+    t.say(CLIENT, &c.headers(1, 0, &fields));
+    t.say(CLIENT, &last_data(1, r#"{"user":"ann","password":"x"}"#));
+    t.say(
+        SERVER,
+        &s.headers(
+            1,
+            END_STREAM,
+            &[(":status", "204"), ("content-type", "Text/Plain")],
+        ),
+    );
+    let x = t.out.exchanges.pop().unwrap();
+    let text = |t: &Option<compact_str::CompactString>| t.as_deref().unwrap_or("-").to_owned();
+    assert_eq!((&*x.protocol, &*x.scheme), ("http/2", "https"));
+    assert_eq!(text(&x.host), "api.example");
+    assert_eq!(text(&x.request_content_type), "application/json");
+    assert_eq!(text(&x.content_type), "text/plain");
+    assert_eq!(x.latency_ms, Some(1.0));
+    assert!(x.login.is_some());
+    // Crumbs are one cookie, as they are in HTTP/1.
+    let whole = crate::observe::Credential {
+        cookie: Some(b"a=1; session=0123456789abcdef"),
+        ..Default::default()
+    };
+    assert_eq!(
+        x.identity,
+        t.out.observer.identity(&whole).map(|(id, _)| id)
+    );
+    assert!(x.identity.is_some());
+}
+
+#[test]
+fn a_block_may_be_in_pieces() {
+    let block = Encoder::new().encode(&request("GET", "/in/pieces"));
+    let mut cuts: Vec<Vec<&[u8]>> = (0..=block.len())
+        .map(|at| vec![&block[..at], &block[at..]])
+        .collect();
+    cuts.push(block.chunks(1).collect());
+    for pieces in cuts {
+        let (mut t, _, mut s) = greeted();
+        let mut wire = Vec::new();
+        for (at, piece) in pieces.iter().enumerate() {
+            let kind = if at == 0 { HEADERS } else { CONTINUATION };
+            let first = if at == 0 { END_STREAM } else { 0 };
+            let last = if at + 1 == pieces.len() {
+                END_HEADERS
+            } else {
+                0
+            };
+            wire.extend(frame(kind, first | last, 1, piece));
+        }
+        t.say(CLIENT, &wire);
+        t.say(SERVER, &[s.status(1, "200"), last_data(1, "x")].concat());
+        assert_eq!(t.told(), ["GET h/in/pieces 200 0/1"]);
+    }
+}
+
+#[test]
+fn padding_and_priority_are_not_content() {
+    let (mut t, mut c, mut s) = greeted();
+    let block = c.0.encode(&request("POST", "/p"));
+    let payload = [&[3][..], &[0x80, 0, 0, 0, 15], &block, &[0; 3]].concat();
+    t.say(
+        CLIENT,
+        &frame(HEADERS, END_HEADERS | PADDED | WITH_PRIORITY, 1, &payload),
+    );
+    t.say(CLIENT, &frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 1]));
+    t.say(
+        CLIENT,
+        &frame(DATA, PADDED | END_STREAM, 1, b"\x04body\0\0\0\0"),
+    );
+    t.say(SERVER, &s.status(1, "200"));
+    t.say(SERVER, &frame(DATA, PADDED, 1, b"\x02ab\0\0"));
+    // All of it padding.
+    t.say(
+        SERVER,
+        &frame(DATA, PADDED | END_STREAM, 1, &[5, 0, 0, 0, 0, 0]),
+    );
+    assert_eq!(t.told(), ["POST h/p 200 4/2"]);
+}
+
+#[test]
+fn a_push_is_an_exchange() {
+    let (mut t, mut c, mut s) = greeted();
+    t.say(CLIENT, &c.get(1, "/page"));
+    let promise = [
+        &2_u32.to_be_bytes()[..],
+        &s.0.encode(&request("GET", "/style")),
+    ]
+    .concat();
+    let (front, back) = promise.split_at(9);
+    t.say(SERVER, &s.status(1, "200"));
+    t.say(
+        SERVER,
+        &frame(PUSH_PROMISE, PADDED, 1, &[&[2], front, &[0, 0]].concat()),
+    );
+    t.say(SERVER, &frame(CONTINUATION, END_HEADERS, 1, back));
+    t.say(
+        SERVER,
+        &[
+            s.status(2, "200"),
+            last_data(1, "page"),
+            last_data(2, "css"),
+        ]
+        .concat(),
+    );
+    assert_eq!(t.told(), ["GET h/page 200 0/4", "GET h/style 200 0/3"]);
+}
+
+#[test]
+fn interim_responses_and_trailers_are_part_of_the_rest() {
+    let (mut t, mut c, mut s) = greeted();
+    t.say(CLIENT, &c.post(1, "/up"));
+    t.say(SERVER, &s.headers(1, 0, &[(":status", "100")]));
+    t.say(CLIENT, &data(1, "abc"));
+    t.say(CLIENT, &c.trailers(1, &[("checksum", "1")]));
+    t.say(
+        SERVER,
+        &s.headers(1, 0, &[(":status", "103"), ("link", "<x>")]),
+    );
+    t.say(SERVER, &[s.status(1, "201"), data(1, "ok")].concat());
+    t.say(SERVER, &s.trailers(1, &[("checksum", "2")]));
+    assert_eq!(t.told(), ["POST h/up 201 3/2"]);
+    assert_eq!(t.out.counters.interim, 2);
+}
+
+#[test]
+fn reset_streams_end_where_they_are() {
+    let (mut t, mut c, mut s) = greeted();
+    for (stream, path) in [(1, "/by-client"), (3, "/by-server"), (5, "/half")] {
+        t.say(CLIENT, &c.get(stream, path));
+    }
+    t.say(CLIENT, &reset(1));
+    t.say(SERVER, &reset(3));
+    t.say(
+        SERVER,
+        &[s.status(5, "200"), data(5, "abc"), reset(5)].concat(),
+    );
+    // On its way when the reset came.
+    t.say(SERVER, &[s.status(1, "200"), last_data(1, "late")].concat());
+    t.say(CLIENT, &c.get(7, "/after"));
+    t.say(SERVER, &s.headers(7, END_STREAM, &[(":status", "204")]));
+    let told = [
+        "GET h/by-client - 0/- !s",
+        "GET h/by-server - 0/- !s",
+        "GET h/half 200 0/3 !t",
+        "GET h/after 204 0/0",
+    ];
+    assert_eq!(t.told(), told);
+    assert_eq!(t.out.counters.late, 1);
+}
+
+#[test]
+fn a_server_that_goes_away_answers_no_more() {
+    let (mut t, mut c, mut s) = greeted();
+    t.say(
+        CLIENT,
+        &[c.get(1, "/a"), c.get(3, "/b"), c.get(5, "/c")].concat(),
+    );
+    t.say(
+        SERVER,
+        &frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0, b'w', b'h', b'y']),
+    );
+    assert_eq!(t.out.exchanges.len(), 2);
+    t.say(SERVER, &[s.status(1, "200"), last_data(1, "x")].concat());
+    let told = ["GET h/c - 0/- !s", "GET h/b - 0/- !s", "GET h/a 200 0/1"];
+    assert_eq!(t.told(), told);
+}
+
+#[test]
+fn an_early_answer_cuts_the_request() {
+    let (mut t, mut c, mut s) = greeted();
+    t.say(CLIENT, &[c.post(1, "/big"), data(1, "abc")].concat());
+    t.say(
+        SERVER,
+        &[s.status(1, "413"), last_data(1, "no"), reset(1)].concat(),
+    );
+    assert_eq!(t.told(), ["POST h/big 413 3/2 !t"]);
+}
+
+#[test]
+fn tables_change_size() {
+    let (mut t, mut c, mut s) = greeted();
+    t.say(SERVER, &settings(&[(1, 100), (1, 8_192)]));
+    t.say(CLIENT, &settings(&[(1, 0)]));
+    c.0.resize(8_192);
+    s.0.resize(0);
+    for stream in [1, 3, 5] {
+        t.say(CLIENT, &c.get(stream, "/again"));
+        t.say(
+            SERVER,
+            &[s.status(stream, "200"), last_data(stream, "x")].concat(),
+        );
+        c.0.resize(100 * stream as usize);
+    }
+    assert_eq!(t.told(), ["GET h/again 200 0/1"; 3]);
+}
+
+#[test]
+fn what_is_of_no_interest_is_passed_over() {
+    let (mut t, mut c, mut s) = greeted();
+    let noise = [
+        frame(PING, 0, 0, &[1; 8]),
+        frame(WINDOW_UPDATE, 0, 0, &[0, 0, 1, 0]),
+        frame(0xa, 0xff, 0, b"altsvc"),
+        frame(0x42, 1, 77, &[0; 300]),
+        settings(&[(0xaaaa, 7)]),
+    ]
+    .concat();
+    t.say(CLIENT, &noise);
+    t.say(CLIENT, &[c.get(1, "/a"), noise.clone()].concat());
+    t.say(
+        SERVER,
+        &[noise.clone(), s.status(1, "200"), noise, last_data(1, "x")].concat(),
+    );
+    assert_eq!(t.told(), ["GET h/a 200 0/1"]);
+}
+
+#[test]
+fn a_servers_hello_may_come_first() {
+    let (mut t, mut c, mut s) = (Talk::new(), Peer::new(), Peer::new());
+    t.say(SERVER, &settings(&[(3, 128), (1, 4_096)]));
+    t.say(CLIENT, &[PREFACE, &settings(&[]), &c.get(1, "/a")].concat());
+    t.say(SERVER, &[s.status(1, "200"), last_data(1, "x")].concat());
+    assert_eq!(t.told(), ["GET h/a 200 0/1"]);
+}
+
+/// RFC 7540, section 3.2: `AAEAAEAA` is SETTINGS_HEADER_TABLE_SIZE = 16384.
+const UPGRADE: &str = "POST /up HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\n\
+     Upgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\nContent-Length: 3\r\n\r\nabc";
+const SWITCHING: &str =
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
+
+#[test]
+fn an_upgrade_goes_on_as_stream_one() {
+    let (mut c, mut s) = (Peer::new(), Peer::new());
+    s.0.resize(16_384);
+    let client = [PREFACE, &settings(&[]), &c.get(3, "/next")].concat();
+    let first = [s.status(1, "200"), last_data(1, "first")].concat();
+    let server = [SWITCHING.as_bytes(), &settings(&[]), &first].concat();
+    let next = [s.status(3, "404"), last_data(3, "next")].concat();
+    for cut in 0..server.len() {
+        let mut t = Talk::new();
+        t.say(CLIENT, UPGRADE.as_bytes());
+        t.say(SERVER, &server[..cut]).say(SERVER, &server[cut..]);
+        t.say(CLIENT, &client);
+        t.say(SERVER, &next);
+        let told = [
+            "POST h/up 101 3/0",
+            "POST h/up 200 3/5",
+            "GET h/next 404 0/4",
+        ];
+        assert_eq!(t.told(), told, "{cut}");
+    }
+    // An upgrade that was declined, and one to something else.
+    let mut t = Talk::new();
+    t.say(CLIENT, UPGRADE.as_bytes());
+    t.say(SERVER, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    assert_eq!(t.told(), ["POST h/up 200 3/2"]);
+}
+
+/// A conversation of every kind of frame, by segment: whose it is, and its bytes. Blocks are
+/// encoded in the order in which they are sent.
+fn conversation() -> Vec<(usize, Vec<u8>)> {
+    let (mut c, mut s) = (Peer::new(), Peer::new());
+    let mut segments = vec![
+        (CLIENT, [PREFACE, &settings(&[(1, 4_096)])].concat()),
+        (SERVER, settings(&[(3, 100)])),
+        (CLIENT, frame(SETTINGS, 1, 0, &[])),
+        (CLIENT, [c.get(1, "/one"), c.post(3, "/three")].concat()),
+        (SERVER, [s.status(1, "200"), data(1, "body")].concat()),
+        (CLIENT, [data(3, "up"), frame(PING, 0, 0, &[7; 8])].concat()),
+    ];
+    let promise = [
+        &2_u32.to_be_bytes()[..],
+        &s.0.encode(&request("GET", "/pushed")),
+    ]
+    .concat();
+    let promise = frame(PUSH_PROMISE, END_HEADERS, 1, &promise);
+    let long = c.0.encode(&request("PUT", "/long/block"));
+    segments.extend([
+        (SERVER, [promise, s.status(2, "203")].concat()),
+        (CLIENT, frame(HEADERS, END_STREAM, 5, &long[..7])),
+        (CLIENT, frame(CONTINUATION, END_HEADERS, 5, &long[7..])),
+        (CLIENT, last_data(3, "load")),
+        (
+            SERVER,
+            [last_data(1, ""), s.status(3, "303"), last_data(2, "push")].concat(),
+        ),
+        (
+            SERVER,
+            [
+                s.status(5, "205"),
+                data(5, "x"),
+                s.trailers(5, &[("t", "1")]),
+            ]
+            .concat(),
+        ),
+        (
+            SERVER,
+            frame(DATA, PADDED | END_STREAM, 3, b"\x03three\0\0\0"),
+        ),
+        (
+            CLIENT,
+            [
+                c.get(7, "/seven"),
+                frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 9]),
+            ]
+            .concat(),
+        ),
+        (SERVER, [s.status(7, "207"), last_data(7, "seven")].concat()),
+        (CLIENT, [c.get(9, "/one"), c.get(11, "/seven")].concat()),
+        (
+            SERVER,
+            [s.status(11, "207"), last_data(11, "11"), s.status(9, "209")].concat(),
+        ),
+        (SERVER, last_data(9, "9")),
+    ]);
+    segments
+}
+
+const TOLD: [&str; 7] = [
+    "GET h/one 200 0/4",
+    "GET h/pushed 203 0/4",
+    "PUT h/long/block 205 0/1",
+    "POST h/three 303 6/5",
+    "GET h/seven 207 0/5",
+    "GET h/seven 207 0/2",
+    "GET h/one 209 0/1",
+];
+
+fn sorted(mut lines: Vec<String>) -> Vec<String> {
+    lines.sort();
+    lines
+}
+
+#[test]
+fn cut_at_every_offset() {
+    let whole = sorted(TOLD.map(str::to_owned).to_vec());
+    let segments = conversation();
+    for (at, (_, bytes)) in segments.iter().enumerate() {
+        for cut in 0..=bytes.len() {
+            let mut t = Talk::new();
+            for (i, (side, bytes)) in segments.iter().enumerate() {
+                let (front, back) = bytes.split_at(if i == at { cut } else { bytes.len() });
+                for piece in [front, back] {
+                    if !piece.is_empty() {
+                        t.say(*side, piece);
+                    }
+                }
+            }
+            assert_eq!(sorted(t.told()), whole, "segment {at} cut at {cut}");
+        }
+    }
+    let mut t = Talk::new();
+    for (side, bytes) in &segments {
+        for byte in bytes {
+            t.say(*side, std::slice::from_ref(byte));
+        }
+    }
+    assert_eq!(sorted(t.told()), whole);
+}
+
+/// Every record names one exchange of the conversation, or leaves out what it does not know.
+fn never_wrong(lines: &[String], context: &str) {
+    for line in lines {
+        let words: Vec<&str> = line.split(' ').collect();
+        let (method, target, status) = (words[0], words[1], words[2]);
+        let fits = |told: &&str| {
+            let meant: Vec<&str> = told.split(' ').collect();
+            let path = target.trim_start_matches('h').trim_start_matches('-');
+            [
+                (method, meant[0]),
+                (path, &meant[1][1..]),
+                (status, meant[2]),
+            ]
+            .iter()
+            .all(|(seen, meant)| seen == meant || matches!(*seen, "-" | ""))
+        };
+        assert!(TOLD.iter().any(fits), "{context}: {line}");
+    }
+}
+
+#[test]
+fn a_hole_anywhere_is_never_papered_over() {
+    let segments = conversation();
+    let mut complete = 0;
+    for hole in 0..segments.len() {
+        for width in 1..=3 {
+            let mut t = Talk::new();
+            for (i, (side, bytes)) in segments.iter().enumerate() {
+                if (hole..hole + width).contains(&i) {
+                    t.unseen(*side, bytes);
+                } else {
+                    t.say(*side, bytes);
+                }
+            }
+            t.wait(20);
+            let told = t.told();
+            complete += told.iter().filter(|l| TOLD.contains(&l.as_str())).count();
+            never_wrong(&told, &format!("hole at {hole} of {width}"));
+        }
+    }
+    // What comes behind a hole refers to what was in front of it, so no more than this is whole.
+    let all = TOLD.len() * segments.len() * 3;
+    assert!(complete * 100 >= all * 45, "{complete} of {all}");
+}
+
+#[test]
+fn joined_at_every_segment() {
+    let segments = conversation();
+    for from in 0..segments.len() {
+        let mut t = Talk::mid_stream();
+        for (i, (side, bytes)) in segments.iter().enumerate() {
+            if i < from {
+                t.unseen(*side, bytes);
+            } else {
+                t.say(*side, bytes);
+            }
+        }
+        let told = t.told();
+        never_wrong(&told, &format!("from {from}"));
+        if (3..15).contains(&from) {
+            assert!(!told.is_empty(), "from {from}");
+        }
+    }
+}
+
+#[test]
+fn a_late_joiner_shows_what_it_knows() {
+    let mut t = Talk::mid_stream();
+    let (mut c, mut s) = (Peer::new(), Peer::new());
+    t.unseen(CLIENT, &c.get(1, "/secret/path"));
+    t.unseen(SERVER, &[s.status(1, "200"), last_data(1, "x")].concat());
+    // All of these fields are in the table that was not seen.
+    t.say(CLIENT, &c.get(3, "/secret/path"));
+    t.say(SERVER, &[s.status(3, "200"), last_data(3, "abc")].concat());
+    t.say(CLIENT, &c.get(5, "/new"));
+    t.say(SERVER, &[s.status(5, "404"), last_data(5, "")].concat());
+    t.say(CLIENT, &c.get(7, "/new"));
+    t.say(SERVER, &[s.status(7, "200"), last_data(7, "y")].concat());
+    let told = t.told();
+    assert_eq!(
+        told,
+        [
+            "GET -- 200 0/3 !r",
+            "GET -/new 404 0/0",
+            "GET -/new 200 0/1"
+        ]
+    );
+}
+
+#[test]
+fn a_hole_inside_a_body_costs_its_bytes_alone() {
+    let (mut t, mut c, mut s) = greeted();
+    t.say(CLIENT, &[c.get(1, "/big"), c.get(3, "/small")].concat());
+    let big = [s.status(1, "200"), last_data(1, &"x".repeat(4_000))].concat();
+    t.say(SERVER, &big[..1_000]);
+    t.unseen(SERVER, &big[1_000..3_000]);
+    t.say(SERVER, &big[3_000..]);
+    // Not at a segment's beginning, and with the table as it was.
+    t.say(SERVER, &[s.status(3, "200"), last_data(3, "abc")].concat());
+    t.wait(20);
+    let told = t.told();
+    assert_eq!(told, ["GET h/big 200 0/2000 !t", "GET h/small 200 0/3"]);
+}
+
+#[test]
+fn a_response_in_a_hole_leaves_its_request_open() {
+    let (mut t, mut c, mut s) = greeted();
+    t.say(CLIENT, &c.get(1, "/a"));
+    t.unseen(SERVER, &[s.status(1, "200"), last_data(1, "x")].concat());
+    t.say(CLIENT, &c.get(3, "/b"));
+    t.say(
+        SERVER,
+        &[s.headers(3, 0, &[(":status", "201")]), last_data(3, "y")].concat(),
+    );
+    t.wait(20);
+    assert_eq!(t.told(), ["GET h/b 201 0/1", "GET h/a - 0/- !su"]);
+}
+
+#[test]
+fn what_breaks_the_rules_is_counted_and_not_the_end() {
+    let good = |t: &mut Talk, stream: u32| {
+        let (mut c, mut s) = (Peer::new(), Peer::new());
+        (c.0.huffman, s.0.huffman) = (false, false);
+        t.say(CLIENT, &c.get(stream, "/good"));
+        t.say(
+            SERVER,
+            &[s.status(stream, "200"), last_data(stream, "x")].concat(),
+        );
+    };
+    let bad: [(&str, Vec<u8>); 6] = [
+        (
+            "an index of nothing",
+            frame(HEADERS, 5, 1, &[0xff, 0xff, 0x03]),
+        ),
+        (
+            "another frame inside of a block",
+            [frame(HEADERS, 1, 1, &[0x82]), frame(PING, 0, 0, &[0; 8])].concat(),
+        ),
+        (
+            "padding longer than the frame",
+            frame(HEADERS, 5 | PADDED, 1, &[9, 0x82]),
+        ),
+        ("an even stream", Peer::new().get(2, "/even")),
+        (
+            "trailers of nothing",
+            Peer::new().trailers(1, &[("x", "y")]),
+        ),
+        (
+            "a block of another stream",
+            [
+                frame(HEADERS, 1, 1, &[0x82]),
+                frame(CONTINUATION, 4, 3, &[]),
+            ]
+            .concat(),
+        ),
+    ];
+    for (what, bytes) in bad {
+        let (mut t, ..) = greeted();
+        t.say(CLIENT, &bytes);
+        good(&mut t, 5);
+        let told = t.told();
+        assert_eq!(t.out.counters.malformed, 1, "{what}");
+        assert!(
+            told.iter().any(|l| l.contains("/good 200")),
+            "{what}: {told:?}"
+        );
+    }
+    for (what, bytes) in [
+        ("a reset of five bytes", frame(RST_STREAM, 0, 1, &[0; 5])),
+        ("settings of a stream", frame(SETTINGS, 0, 1, &[])),
+        ("data of the connection", frame(DATA, 0, 0, &[0; 9])),
+    ] {
+        let (mut t, ..) = greeted();
+        t.say(CLIENT, &bytes);
+        good(&mut t, 5);
+        let told = t.told();
+        assert!(
+            told.iter().any(|l| l.contains("/good 200")),
+            "{what}: {told:?}"
+        );
+    }
+}
+
+#[test]
+fn floods_cost_no_memory() {
+    // Streams that are never answered.
+    let (mut t, mut c, _) = greeted();
+    let count = MAX_STREAMS as u32 + 50;
+    for i in 0..count {
+        t.say(CLIENT, &c.get(2 * i + 1, "/flood"));
+    }
+    assert_eq!(t.out.exchanges.len(), 50);
+    assert_eq!(t.told().len(), count as usize);
+
+    // Rapid reset.
+    let (mut t, mut c, _) = greeted();
+    for i in 0..100 {
+        t.say(
+            CLIENT,
+            &[c.get(2 * i + 1, "/rapid"), reset(2 * i + 1)].concat(),
+        );
+        assert_eq!(t.out.exchanges.len(), i as usize + 1);
+    }
+
+    // A block that does not end, and one in a frame that is too large.
+    let piece = frame(CONTINUATION, 0, 1, &[0; 16_000]);
+    let endless = [frame(HEADERS, END_STREAM, 1, &[0x82])]
+        .into_iter()
+        .chain(std::iter::repeat_n(piece, 20))
+        .chain([frame(CONTINUATION, END_HEADERS, 1, &[])]);
+    let huge = frame(
+        HEADERS,
+        END_STREAM | END_HEADERS,
+        1,
+        &vec![0; MAX_BLOCK + 1],
+    );
+    for flood in [endless.collect::<Vec<_>>(), vec![huge]] {
+        let (mut t, mut c, mut s) = greeted();
+        for frame in flood {
+            for part in frame.chunks(9_000) {
+                t.say(CLIENT, part);
+            }
+        }
+        assert_eq!(t.out.counters.malformed, 1);
+        t.say(CLIENT, &c.get(3, "/after"));
+        t.say(SERVER, &[s.status(3, "200"), last_data(3, "x")].concat());
+        assert_eq!(t.told(), ["GET h/after 200 0/1"]);
+    }
+}
+
+#[test]
+fn frames_are_known_by_more_than_their_length() {
+    let none = |_| false;
+    let mut peer = Peer::new();
+    let get = peer.get(1, "/a");
+    let yes = [
+        get.clone(),
+        Peer::new().status(1, "200"),
+        [settings(&[(3, 100)]), frame(SETTINGS, 1, 0, &[])].concat(),
+        [frame(PING, 1, 0, &[0; 8]), data(1, "x")].concat(),
+        [frame(WINDOW_UPDATE, 0, 0, &[0, 0, 1, 0]), get.clone()].concat(),
+        PREFACE.to_vec(),
+    ];
+    for bytes in yes {
+        assert_eq!(sync(&bytes, none), Sync::Yes, "{bytes:?}");
+    }
+    assert_eq!(sync(&get[..20], none), Sync::More);
+    assert_eq!(sync(&data(7, "x"), |id| id == 7), Sync::No);
+    assert_eq!(
+        sync(&[data(7, "x"), data(7, "y")].concat(), |id| id == 7),
+        Sync::Yes
+    );
+    let no: [&[u8]; 12] = [
+        b"",
+        &[0; 64],
+        &data(1, "one frame alone, and a weak one"),
+        &[data(1, "a"), data(1, "b")].concat(),
+        // MySQL's greeting, PostgreSQL's startup and a row, a record of TLS.
+        b"\x4a\x00\x00\x00\x0a8.0.33\x00\x08\x00\x00\x00abcdefgh\x00\xff\xff\xff\x02\x00",
+        b"\x00\x00\x00\x08\x04\xd2\x16\x2f",
+        b"D\x00\x00\x00\x0f\x00\x01\x00\x00\x00\x05hello",
+        b"\x17\x03\x03\x00\x20aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        // DNS over TCP, SMB, Kafka, a message of MQTT.
+        b"\x00\x1d\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03com\x00\x00\x01\x00\x01",
+        b"\x00\x00\x00\x40\xfeSMB\x40\x00\x00\x00\x00\x00\x00\x00\x00\x00\x1f\x00",
+        b"\x00\x00\x00\x1f\x00\x03\x00\x09\x00\x00\x00\x01\x00\x08producer\x00\x00\x00\x00\x00",
+        b"\x30\x0f\x00\x05topichello wor",
+    ];
+    for bytes in no {
+        assert_eq!(sync(bytes, none), Sync::No, "{bytes:?}");
+    }
+}
+
+/// Something done to a conversation.
+#[derive(Clone, Debug)]
+enum Harm {
+    Lose,
+    Flip(usize, u8),
+    Cut(usize),
+    Insert(usize, Vec<u8>),
+}
+
+fn harm() -> impl Strategy<Value = Harm> {
+    prop_oneof![
+        Just(Harm::Lose),
+        (any::<usize>(), any::<u8>()).prop_map(|(at, by)| Harm::Flip(at, by)),
+        any::<usize>().prop_map(Harm::Cut),
+        (any::<usize>(), prop::collection::vec(any::<u8>(), 1..12))
+            .prop_map(|(at, bytes)| Harm::Insert(at, bytes)),
+    ]
+}
+
+proptest! {
+    /// `Talk` holds the ledger at every segment.
+    #[test]
+    fn harm_is_survived_and_accounted(
+        harms in prop::collection::vec((0_usize..18, harm()), 0..6),
+        from in prop_oneof![3 => Just(0), 1 => 0_usize..18],
+    ) {
+        let mut segments = conversation();
+        let mut lost = vec![false; segments.len()];
+        for (at, harm) in harms {
+            let bytes = &mut segments[at].1;
+            let place = |at: usize| at % bytes.len().max(1);
+            match harm {
+                Harm::Lose => lost[at] = true,
+                Harm::Flip(at, by) if !bytes.is_empty() => {
+                    let at = place(at);
+                    bytes[at] ^= by;
+                }
+                Harm::Flip(..) => {}
+                Harm::Cut(at) => bytes.truncate(place(at)),
+                Harm::Insert(at, new) => {
+                    let at = place(at);
+                    bytes.splice(at..at, new);
+                }
+            }
+        }
+        let mut t = if from == 0 { Talk::new() } else { Talk::mid_stream() };
+        for (i, (side, bytes)) in segments.iter().enumerate() {
+            if i < from || lost[i] || bytes.is_empty() {
+                t.unseen(*side, bytes);
+            } else {
+                t.say(*side, bytes);
+            }
+        }
+        t.wait(20);
+        t.told();
+    }
+
+    /// Nothing but losses: what is shown is still right.
+    #[test]
+    fn losses_never_lie(lost in prop::collection::vec(any::<bool>(), 18), from in 0_usize..6) {
+        let mut t = if from == 0 { Talk::new() } else { Talk::mid_stream() };
+        for (i, (side, bytes)) in conversation().iter().enumerate() {
+            if i < from || lost[i] {
+                t.unseen(*side, bytes);
+            } else {
+                t.say(*side, bytes);
+            }
+        }
+        t.wait(20);
+        never_wrong(&t.told(), "losses");
+    }
+
+    #[test]
+    fn any_bytes_are_survived(
+        segments in prop::collection::vec(
+            (0_usize..2, 0_u8..12, any::<u8>(), 0_u32..6, prop::collection::vec(any::<u8>(), 0..40)),
+            0..20
+        )
+    ) {
+        let (mut t, ..) = greeted();
+        for (side, kind, flags, stream, payload) in segments {
+            t.say(side, &frame(kind, flags, stream, &payload));
+        }
+        t.told();
+    }
+
+    #[test]
+    fn noise_is_no_frame(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert_eq!(sync(&bytes, |_| false), Sync::No);
+    }
+}
+
+#[test]
+fn a_name_that_is_inserted_but_unknown_stays_in_step() {
+    let mut t = Talk::mid_stream();
+    let (mut c, mut s) = (Peer::new(), Peer::new());
+    t.unseen(
+        CLIENT,
+        &c.headers(
+            1,
+            END_STREAM,
+            &[(":method", "GET"), (":path", "/"), ("x-tag", "1")],
+        ),
+    );
+    t.unseen(SERVER, &s.headers(1, END_STREAM, &[(":status", "204")]));
+    let mut block = c.0.encode(&[(":method", "GET"), (":path", "/new")]);
+    c.0.field(Form::Insert, b"x-tag", b"2", &mut block);
+    t.say(CLIENT, &frame(HEADERS, END_STREAM | END_HEADERS, 3, &block));
+    t.say(SERVER, &s.headers(3, END_STREAM, &[(":status", "204")]));
+    t.say(
+        CLIENT,
+        &c.headers(
+            5,
+            END_STREAM,
+            &[(":method", "GET"), (":path", "/new"), ("x-tag", "2")],
+        ),
+    );
+    t.say(SERVER, &s.headers(5, END_STREAM, &[(":status", "204")]));
+    assert_eq!(t.told(), ["GET -/new 204 0/0"; 2]);
+}
+
+#[test]
+fn grpc_ends_with_its_status() {
+    let (mut t, mut c, mut s) = greeted();
+    let grpc = ("content-type", "application/grpc");
+    let ask = |c: &mut Peer, stream: u32| {
+        let fields = [&request("POST", "/shop.Orders/Get")[..], &[grpc]].concat();
+        c.headers(stream, 0, &fields)
+    };
+    let message = |len: u8| [&[0, 0, 0, 0, len][..], &vec![b'm'; len.into()]].concat();
+    // Two messages, one of them in pieces, against three.
+    t.say(
+        CLIENT,
+        &[ask(&mut c, 1), frame(DATA, 0, 1, &message(9)[..3])].concat(),
+    );
+    t.say(CLIENT, &frame(DATA, 0, 1, &message(9)[3..]));
+    t.say(CLIENT, &frame(DATA, END_STREAM, 1, &message(0)));
+    let three = [message(1), message(2), message(3)].concat();
+    t.say(SERVER, &s.headers(1, 0, &[(":status", "200"), grpc]));
+    t.say(
+        SERVER,
+        &[
+            frame(DATA, 0, 1, &three),
+            s.trailers(1, &[("grpc-status", "0")]),
+        ]
+        .concat(),
+    );
+    // Trailers alone.
+    t.say(
+        CLIENT,
+        &[ask(&mut c, 3), frame(DATA, END_STREAM, 3, &message(4))].concat(),
+    );
+    t.say(
+        SERVER,
+        &s.trailers(3, &[(":status", "200"), grpc, ("grpc-status", "12")]),
+    );
+    let calls: Vec<_> = t
+        .out
+        .exchanges
+        .iter()
+        .map(|x| {
+            let bytes = (x.request_message_bytes, x.response_message_bytes);
+            let messages = (x.request_messages, x.response_messages);
+            (x.grpc_status, messages, bytes, x.streaming())
+        })
+        .collect();
+    use crate::exchange::Streaming::{Bidi, Unary};
+    assert_eq!(
+        calls,
+        [
+            (Some(0), (Some(2), Some(3)), (Some(9), Some(6)), Some(Bidi)),
+            (
+                Some(12),
+                (Some(1), Some(0)),
+                (Some(4), Some(0)),
+                Some(Unary)
+            ),
+        ]
+    );
+}

@@ -1,0 +1,146 @@
+//! From a message's head to the record, the same way for every version of HTTP.
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+
+use super::Out;
+use super::head::{self, Fields};
+use super::sample::Sample;
+use crate::exchange::Exchange;
+use crate::flow::{FlowInfo, Side};
+use crate::time::Timestamp;
+
+/// Content kept to look for a login; longer ones are no login.
+const MAX_LOGIN_BODY: usize = 4 << 10;
+
+/// What repeats from request to request on one connection is made once.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    user_agent: Option<Arc<str>>,
+    credential: Vec<u8>,
+    identity: Option<(Arc<str>, CompactString)>,
+}
+
+/// An empty record between the two ends.
+pub(super) fn record(
+    info: &FlowInfo,
+    client: Side,
+    ts: Timestamp,
+    protocol: &'static str,
+) -> Box<Exchange> {
+    let (from, to) = match client {
+        Side::Orig => (info.orig, info.resp),
+        Side::Resp => (info.resp, info.orig),
+    };
+    let mut x = Box::new(Exchange::at(ts));
+    (x.client, x.client_port) = from;
+    (x.server, x.server_port) = to;
+    x.vni = info.vni;
+    x.protocol = CompactString::const_new(protocol);
+    x
+}
+
+/// Method, host, and a target without its authority.
+pub(super) fn target(
+    x: &mut Exchange,
+    method: Option<&[u8]>,
+    host: Option<CompactString>,
+    path: Option<&str>,
+    out: &Out,
+) {
+    x.method = method.map(CompactString::from_utf8_lossy);
+    // User information before the host is a secret, and no part of it.
+    let named = host.as_deref().and_then(|h| h.rsplit('@').next());
+    x.host = named.filter(|h| !h.is_empty()).map(|named| {
+        let mut host = CompactString::from(named);
+        host.make_ascii_lowercase();
+        host
+    });
+    if let Some(target) = path {
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target, None),
+        };
+        x.path = Some(out.observer.path(if path.is_empty() { "/" } else { path }));
+        x.query = query.map(|q| out.observer.query(q));
+    }
+}
+
+/// What a request's header fields say beside its target.
+pub(super) fn request_fields(x: &mut Exchange, fields: &Fields<'_>, cache: &mut Cache, out: &Out) {
+    x.anomalies |= fields.anomalies;
+    x.request_content_type = fields.content_type.and_then(head::media_type);
+    x.user_agent = fields.user_agent.map(|agent| cache.user_agent(agent));
+    if let Some((identity, kind)) = cache.identity(fields, out) {
+        (x.identity, x.auth) = (Some(identity), Some(kind));
+    }
+}
+
+/// Where the body that follows is to be kept, if it may be a login.
+pub(super) fn login_sample(x: &Exchange, fields: &Fields<'_>) -> Option<Sample> {
+    let may_log_in =
+        matches!(x.method.as_deref(), Some("POST" | "PUT")) && x.request_content_type.is_some();
+    may_log_in.then(|| Sample::whole(fields.codings, MAX_LOGIN_BODY))
+}
+
+pub(super) fn response_fields(x: &mut Exchange, status: Option<u16>, fields: &Fields<'_>) {
+    x.status = status;
+    x.anomalies |= fields.anomalies;
+    x.content_type = fields.content_type.and_then(head::media_type);
+    x.deprecation = fields.deprecation.and_then(head::deprecation);
+    x.sunset = fields.sunset.and_then(head::http_date);
+}
+
+/// A request whose response was not seen, or cannot be told.
+pub(super) fn unanswered(mut x: Box<Exchange>, at: Timestamp, unpaired: bool, out: &mut Out) {
+    x.partial.no_response = true;
+    x.partial.unpaired = unpaired;
+    x.end = at;
+    emit(x, out);
+}
+
+pub(super) fn emit(x: Box<Exchange>, out: &mut Out) {
+    let halves = 2 - u64::from(x.partial.no_request) - u64::from(x.partial.no_response);
+    out.counters.analysed += halves;
+    out.counters.pending -= halves;
+    out.counters.exchanges += 1;
+    out.counters.unpaired += u64::from(x.partial.unpaired);
+    out.counters.ambiguous_framing += u64::from(x.anomalies.ambiguous_framing());
+    out.exchanges.push(x);
+}
+
+impl Cache {
+    fn user_agent(&mut self, agent: &[u8]) -> Arc<str> {
+        match &self.user_agent {
+            Some(known) if known.as_bytes() == agent => known.clone(),
+            _ => {
+                let made: Arc<str> = String::from_utf8_lossy(agent).into();
+                self.user_agent = Some(made.clone());
+                made
+            }
+        }
+    }
+
+    /// Bytes that what the peer sent takes here.
+    pub(super) fn held(&self) -> usize {
+        self.credential.len()
+    }
+
+    fn identity(&mut self, fields: &Fields<'_>, out: &Out) -> Option<(Arc<str>, CompactString)> {
+        let c = &fields.credential;
+        let parts = [c.authorization, c.api_key, c.cookie];
+        if parts.iter().all(Option::is_none) {
+            return None;
+        }
+        let raw = parts
+            .iter()
+            .flat_map(|p| p.unwrap_or_default().iter().chain(b"\n"));
+        if !raw.clone().eq(&self.credential) {
+            self.identity = out.observer.identity(c);
+            self.credential.clear();
+            self.credential.extend(raw);
+        }
+        self.identity.clone()
+    }
+}
