@@ -13,10 +13,10 @@ pub(super) enum Body {
 /// Place inside the chunked coding (RFC 9112, section 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chunked {
-    /// In the size line: the digits so far, and how many.
+    /// In the size line: the number so far, and whether it has a digit.
     Size {
         size: u64,
-        digits: u8,
+        digits: bool,
     },
     /// Behind the size, up to the line's end.
     Extension {
@@ -50,7 +50,10 @@ pub(super) enum Progress {
 }
 
 impl Body {
-    pub(super) const CHUNKED: Self = Self::Chunked(Chunked::Size { size: 0, digits: 0 });
+    pub(super) const CHUNKED: Self = Self::Chunked(Chunked::Size {
+        size: 0,
+        digits: false,
+    });
 
     /// Takes bytes; `payload` is called with each run of content.
     pub(super) fn feed(&mut self, data: &[u8], mut payload: impl FnMut(&[u8])) -> Fed {
@@ -132,14 +135,14 @@ impl Chunked {
     fn step(&mut self, byte: u8) -> Progress {
         match *self {
             Self::Size { size, digits } => match (byte as char).to_digit(16) {
-                Some(_) if digits >= 16 => return Progress::Broken,
+                Some(_) if size >> 60 != 0 => return Progress::Broken,
                 Some(digit) => {
                     *self = Self::Size {
                         size: size << 4 | u64::from(digit),
-                        digits: digits + 1,
+                        digits: true,
                     }
                 }
-                None if digits == 0 => {
+                None if !digits => {
                     return if byte == b' ' {
                         Progress::More
                     } else {
@@ -155,7 +158,12 @@ impl Chunked {
             Self::Extension { size } if byte == b'\n' => self.size_line_over(size),
             Self::Extension { .. } => {}
             Self::DataEnd => match byte {
-                b'\n' => *self = Self::Size { size: 0, digits: 0 },
+                b'\n' => {
+                    *self = Self::Size {
+                        size: 0,
+                        digits: false,
+                    }
+                }
                 b'\r' => {}
                 _ => return Progress::Broken,
             },

@@ -42,10 +42,14 @@ struct Half {
     first: Option<First>,
     /// Bytes of the unfinished head that were searched for its end.
     searched: usize,
+    /// The unfinished head is one, and from the side that it should be from.
+    sure: bool,
     /// Content bytes of the body at hand.
     bytes: u64,
     /// A hole was skipped inside the body at hand.
     cut: bool,
+    /// The body at hand is sent only if the server wants it (RFC 9110, section 10.1.1).
+    expects: bool,
     /// The body at hand, where it may be a login.
     sample: Option<Sample>,
     /// Counts the messages of a call in the body at hand.
@@ -93,8 +97,10 @@ impl Half {
             },
             first: None,
             searched: 0,
+            sure: false,
             bytes: 0,
             cut: false,
+            expects: false,
             sample: None,
             messages: None,
             probes: 0,
@@ -102,13 +108,14 @@ impl Half {
     }
 
     fn begin(&mut self, body: Option<Body>) {
-        (self.first, self.searched, self.bytes, self.cut) = (None, 0, 0, false);
+        (self.first, self.searched, self.sure) = (None, 0, false);
+        (self.bytes, self.cut, self.expects) = (0, false, false);
         self.state = body.map_or(State::Start, State::Body);
     }
 
     fn lose(&mut self) {
-        (self.first, self.searched, self.sample) = (None, 0, None);
-        self.messages = None;
+        (self.first, self.searched, self.sure) = (None, 0, false);
+        (self.sample, self.messages) = (None, None);
         self.state = State::Lost;
     }
 }
@@ -120,6 +127,11 @@ impl Stream for Connection {
         let mut at = 0;
         while at < chunk.data.len() && self.switch.is_none() {
             let rest = &chunk.data[at..];
+            let segment = at == 0 && chunk.boundary;
+            if segment && self.unsent(side, rest) {
+                self.half(side).cut = true;
+                self.message_over(side, chunk.ts, out);
+            }
             match self.half(side).state {
                 State::Opaque => return chunk.data.len(),
                 State::Lost => {
@@ -296,44 +308,45 @@ impl Connection {
     /// Reads the message that begins at `at`.
     fn message(&mut self, side: Side, chunk: &Chunk<'_>, at: usize, out: &mut Out) -> Read {
         let data = &chunk.data[at..];
-        let client = self.client;
-        let half = self.half(side);
-        // The first words of HTTP/2's preface are a whole head of HTTP/1.
-        if half.searched < PREFACE.len() {
-            let fits = match probe(data) {
+        if !self.half(side).sure {
+            match probe(data) {
+                // The first words of HTTP/2's preface are a whole head of HTTP/1.
                 Probe::More if PREFACE.starts_with(data) => return Read::Incomplete,
-                Probe::Request => client.is_none_or(|c| c == side),
-                Probe::Response => client.is_none_or(|c| c != side),
-                Probe::More => true,
-                _ => false,
-            };
-            if !fits && client.is_none() {
+                Probe::More => {}
+                Probe::Request if self.client.is_none_or(|c| c == side) => {
+                    self.half(side).sure = true;
+                }
+                Probe::Response if self.client.is_none_or(|c| c != side) => {
+                    self.half(side).sure = true;
+                }
+                _ if self.client.is_some() => return self.malformed(side, out),
                 // Another protocol, or one that HTTP comes after: keep looking at boundaries.
-                half.lose();
-                return if at == 0 {
-                    self.resync(side, data, out)
-                } else {
-                    Read::Broken
-                };
-            }
-            if !fits {
-                return self.malformed(side, out);
+                _ => {
+                    self.half(side).lose();
+                    return if at == 0 {
+                        self.resync(side, data, out)
+                    } else {
+                        Read::Broken
+                    };
+                }
             }
         }
+        let half = self.half(side);
         let first = *half.first.get_or_insert(First {
             ts: chunk.ts,
             ack: chunk.ack,
         });
-        let Some(end) = head::end(data, half.searched) else {
-            if data.len() > MAX_HEAD {
-                out.counters.huge_heads += 1;
-                // It began as HTTP does, so what follows it is looked at.
-                self.client.get_or_insert_with(|| match probe(data) {
-                    Probe::Response => side.other(),
-                    _ => side,
-                });
-                return self.malformed(side, out);
-            }
+        let end = head::end(data, half.searched);
+        if end.unwrap_or(data.len()) > MAX_HEAD {
+            out.counters.huge_heads += 1;
+            // It began as HTTP does, so what follows it is looked at.
+            self.client.get_or_insert_with(|| match probe(data) {
+                Probe::Response => side.other(),
+                _ => side,
+            });
+            return self.malformed(side, out);
+        }
+        let Some(end) = end.filter(|_| half.sure) else {
             half.searched = data.len();
             return Read::Incomplete;
         };
@@ -383,6 +396,7 @@ impl Connection {
             } if *n > 0 => Some(Body::Length(*n)),
             _ => None,
         };
+        let body = body.filter(|_| !r.fields.endless());
         let sample = record::login_sample(&x, &r.fields);
         let messages = rpc::request(&mut x, &r.fields);
         let open = body.is_some();
@@ -390,6 +404,7 @@ impl Connection {
         half.begin(body);
         half.sample = sample.filter(|_| open);
         half.messages = messages.filter(|_| open);
+        half.expects = r.fields.expects;
         let pending = Pending {
             x,
             start,
@@ -399,8 +414,11 @@ impl Connection {
         for passed in self.pipeline.push(pending) {
             unanswered(passed.x, passed.done.unwrap_or(ts), true, out);
         }
-        if !open && let Some(last) = self.pipeline.last() {
-            last.x.request_bytes = Some(0);
+        if let Some(last) = self.pipeline.last().filter(|_| !open) {
+            last.x.request_bytes = (!r.fields.endless()).then_some(0);
+        }
+        if r.fields.endless() {
+            self.lost(side);
         }
     }
 
@@ -420,7 +438,7 @@ impl Connection {
             // Absolute form (RFC 9112, section 3.2.2): the target's authority is the host.
             if let Some((scheme, rest)) = target
                 .split_once("://")
-                .filter(|(s, _)| s.bytes().all(|b| b.is_ascii_alphanumeric()))
+                .filter(|(s, _)| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric()))
             {
                 let (authority, _) =
                     rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
@@ -491,13 +509,22 @@ impl Connection {
         }
         let method = x.method.clone();
         let method = method.as_deref().unwrap_or_default();
+        // A coding that is not known ends with the connection; lengths that differ nowhere.
         let body = response_body(method, status, &r.fields);
+        let endless = r.fields.endless()
+            && matches!(body, Some(Body::Length(_) | Body::Close))
+            && !r.fields.transfer_encoding;
+        let body = body.filter(|_| !endless);
         let open = body.is_some();
         self.half(side).begin(body);
         self.half(side).messages = messages;
         self.answer = Some(Answer { x, request_open });
         if !open {
+            self.half(side).cut = endless;
             self.message_over(side, ts, out);
+        }
+        if endless {
+            self.lost(side);
         }
         let tunnel = method == "CONNECT" && (200..300).contains(&status);
         if tunnel {
@@ -509,6 +536,18 @@ impl Connection {
             self.halves = [Half::new(true), Half::new(true)];
         } else if status == 101 && self.switch.is_none() {
             let _ = self.opaque(|out| &mut out.counters.upgraded, out);
+        }
+    }
+
+    /// A segment begins where a body should: whether it is the next message instead. A server may
+    /// refuse a body that waits for its word, and the answer to a HEAD that was not seen has none.
+    fn unsent(&mut self, side: Side, data: &[u8]) -> bool {
+        let half = self.half(side);
+        let none = half.bytes == 0 && matches!(half.state, State::Body(_));
+        let expects = half.expects;
+        match self.answer.as_ref().filter(|_| self.client != Some(side)) {
+            Some(answer) => none && answer.x.partial.no_request && probe(data) == Probe::Response,
+            None => none && expects && probe(data) == Probe::Request,
         }
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Fields<'a> {
     pub(super) content_length: Option<u64>,
     pub(super) chunked: bool,
     pub(super) transfer_encoding: bool,
+    /// `Expect: 100-continue`.
+    pub(super) expects: bool,
     pub(super) anomalies: Anomalies,
     pub(super) content_type: Option<&'a [u8]>,
     pub(super) codings: Codings,
@@ -195,6 +197,9 @@ impl<'a> Fields<'a> {
                 set(&mut self.host, value);
             }
             (6, Some(b'c')) if is(b"cookie") => set(&mut self.credential.cookie, value),
+            (6, Some(b'e')) if is(b"expect") => {
+                self.expects = value.trim_ascii().eq_ignore_ascii_case(b"100-continue");
+            }
             (6, Some(b's')) if is(b"sunset") => set(&mut self.sunset, value),
             (7, Some(b'u')) if is(b"upgrade") => self.h2c |= names_h2c(value),
             (7, Some(b'a')) if is(b"api-key") => set(&mut self.credential.api_key, value),
@@ -213,10 +218,20 @@ impl<'a> Fields<'a> {
             (16, Some(b'c')) if is(b"content-encoding") => self.codings.add(value),
             (17, Some(b't')) if is(b"transfer-encoding") => {
                 self.transfer_encoding = true;
-                self.chunked |= is_chunked(value);
+                self.chunked = is_chunked(value).unwrap_or(self.chunked);
             }
             _ => {}
         }
+    }
+
+    /// Where the message ends is anybody's guess: servers refuse it or differ (RFC 9112,
+    /// section 6.3).
+    pub(super) fn endless(&self) -> bool {
+        let has = |a| self.anomalies.has(a);
+        !self.chunked
+            && (has(Anomaly::TransferCoding)
+                || has(Anomaly::LengthConflict)
+                || has(Anomaly::LengthInvalid))
     }
 
     /// Notes what only the whole head shows.
@@ -262,11 +277,10 @@ fn set<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) {
 
 /// `chunked` frames the body where it is the last coding (RFC 9112, section 6.1); `identity`, a
 /// coding of old that changes nothing, may stand behind it.
-fn is_chunked(value: &[u8]) -> bool {
+fn is_chunked(value: &[u8]) -> Option<bool> {
     let mut codings = value.rsplit(|b| *b == b',').map(<[u8]>::trim_ascii);
-    codings
-        .find(|c| !c.is_empty() && !c.eq_ignore_ascii_case(b"identity"))
-        .is_some_and(|last| last.eq_ignore_ascii_case(b"chunked"))
+    let last = codings.find(|c| !c.is_empty() && !c.eq_ignore_ascii_case(b"identity"))?;
+    Some(last.eq_ignore_ascii_case(b"chunked"))
 }
 
 fn names_h2c(value: &[u8]) -> bool {

@@ -280,27 +280,31 @@ fn what_smuggles_is_flagged_and_framed_as_the_rfc_has_it() {
         (
             "Content-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
             "length_and_chunked",
-            1,
+            "1",
         ),
         (
             "Content-Length: 3\r\nContent-Length: 7\r\n\r\nabc",
             "length_conflict",
-            3,
+            "-",
         ),
         (
             "Content-Length: 3\r\nContent-Length: +3\r\n\r\nabc",
             "length_invalid",
-            3,
+            "-",
         ),
-        ("Transfer-Encoding: xchunked\r\n\r\n", "transfer_coding", 0),
+        (
+            "Transfer-Encoding: xchunked\r\n\r\n",
+            "transfer_coding",
+            "-",
+        ),
         (
             "Host: other\r\nContent-Length: 3\r\n\r\nabc",
             "host_conflict",
-            3,
+            "3",
         ),
-        ("Content-Length : 3\r\n\r\nabc", "header_line", 3),
-        ("Content-Length: 3\n\nabc", "bare_lf", 3),
-        ("Content-Length: 3, 3\r\n\r\nabc", "", 3),
+        ("Content-Length : 3\r\n\r\nabc", "header_line", "3"),
+        ("Content-Length: 3\n\nabc", "bare_lf", "3"),
+        ("Content-Length: 3, 3\r\n\r\nabc", "", "3"),
     ];
     for (rest, name, bytes) in cases {
         let mut t = Talk::new();
@@ -362,6 +366,118 @@ fn pipelines_of_hundreds() {
     for (n, line) in told.iter().enumerate() {
         assert_eq!(*line, format!("GET h/{n} {} 0/0", 200 + n % 300));
     }
+}
+
+#[test]
+fn a_client_cannot_answer_itself() {
+    let mut t = Talk::new();
+    t.c(GET_A)
+        .s(OK)
+        .c(GET_B)
+        .c("HT")
+        .c("TP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        .s(NOT_FOUND);
+    assert!(!t.told().contains(&"GET h/b 200 0/0".to_owned()));
+}
+
+#[test]
+fn a_server_cannot_become_the_client() {
+    let mut t = Talk::new();
+    t.c(GET_A)
+        .s("GE")
+        .s("T /flip HTTP/1.1\r\nHost: h\r\n\r\n")
+        .c(GET_B)
+        .s(OK);
+    assert!(t.told().iter().all(|l| !l.contains("flip")));
+}
+
+#[test]
+fn detection_does_not_depend_on_segments() {
+    expect(
+        Talk::new()
+            .c("EHLO")
+            .c(" mail.example\r\n\r\n")
+            .s("250 ok\r\n"),
+        &[],
+    );
+}
+
+#[test]
+fn no_password_in_the_host() {
+    for head in [
+        "GET http://ann:hunter2@h/x HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /x HTTP/1.1\r\nHost: ann:hunter2@h\r\n\r\n",
+    ] {
+        assert!(
+            Talk::new()
+                .c(head)
+                .s(OK)
+                .told()
+                .iter()
+                .all(|l| !l.contains("hunter2")),
+            "{head}"
+        );
+    }
+}
+
+#[test]
+fn a_body_of_unknown_length_is_no_request() {
+    let smuggled = "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n";
+    for framing in [
+        "Content-Length: 99999999999999999999",
+        "Content-Length: +35",
+        "Content-Length: 0\r\nContent-Length: 35",
+        "Transfer-Encoding: xchunked",
+    ] {
+        let mut t = Talk::new();
+        t.c(&format!(
+            "POST /a HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n{smuggled}"
+        ))
+        .s(OK);
+        assert!(
+            t.told().iter().all(|l| !l.contains("smuggled")),
+            "{framing}"
+        );
+    }
+}
+
+#[test]
+fn a_head_is_too_large_whatever_its_segments() {
+    let big = format!(
+        "GET /a HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n",
+        "a".repeat(70_000)
+    );
+    let by = |n: usize| {
+        let mut t = Talk::new();
+        for p in big.as_bytes().chunks(n) {
+            t.say(0, p);
+        }
+        t.s(OK).told()
+    };
+    assert_eq!(by(1_460), by(60_000));
+}
+
+#[test]
+fn an_answer_to_an_unseen_head_eats_no_other() {
+    let mut t = Talk::mid_stream();
+    t.s("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n")
+        .c(GET_A)
+        .s(OK)
+        .c(GET_B)
+        .s(NOT_FOUND);
+    assert!(t.told().contains(&"GET h/b 404 0/2".to_owned()));
+}
+
+#[test]
+fn a_refused_expectation_leaves_the_connection_readable() {
+    let mut t = Talk::new();
+    t.c("POST /a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n")
+        .s("HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n")
+        .c(GET_A)
+        .s(OK)
+        .c(GET_B)
+        .s(NOT_FOUND);
+    assert!(t.told().iter().any(|l| l.starts_with("GET h/b")));
 }
 
 /// Of the first exchange.
