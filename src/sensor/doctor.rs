@@ -177,6 +177,12 @@ pub fn diagnose(r: &Readings) -> Vec<Symptom> {
     out
 }
 
+/// Why packets are known to be missing, if they are.
+pub fn loss(symptoms: &[Symptom]) -> Option<String> {
+    let worst = symptoms.iter().find(|s| s.is_loss())?;
+    Some(format!("on {} {}", worst.tap, worst.text))
+}
+
 /// One line for a tap without symptoms.
 pub fn sound(r: &Readings) -> String {
     let frames: u64 = r.taps.iter().map(|t| t.frames.all.frames).sum();

@@ -124,21 +124,23 @@ impl Intake {
         self.counters.frames += 1;
         self.counters.bytes += frame.data.len() as u64;
         self.tick(frame.ts, route);
-        let answer = self.decoder.decode(frame);
+        let mut answer = self.decoder.decode(frame);
         self.taps.count(frame, &answer);
-        match answer.decoded {
-            Decoded::Segment(segment) if self.own.is_segment(&segment) => {
+        match &mut answer.decoded {
+            Decoded::Segment(segment) if self.own.is_segment(segment) => {
                 self.counters.own += answer.frames;
             }
-            Decoded::Segment(mut segment) => {
+            Decoded::Segment(segment) => {
                 segment.tap = self.first_tap + SourceTaps::index(frame.interface) as u32;
                 self.counters.segments += answer.frames;
-                let key = FlowKey::of(&segment);
-                route.segment(&segment, key, key.0.hash(self.seed), self.now);
+                let key = FlowKey::of(segment);
+                route.segment(segment, key, key.0.hash(self.seed), self.now);
             }
             // The enums are without data and ALL holds them in order.
-            Decoded::Ignored(reason) => self.counters.ignored[reason as usize] += answer.frames,
-            Decoded::Malformed(reason) => self.counters.malformed[reason as usize] += answer.frames,
+            Decoded::Ignored(reason) => self.counters.ignored[*reason as usize] += answer.frames,
+            Decoded::Malformed(reason) => {
+                self.counters.malformed[*reason as usize] += answer.frames;
+            }
             Decoded::Held => {}
         }
     }
