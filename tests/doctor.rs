@@ -278,6 +278,36 @@ fn a_clock_that_is_set_back_is_told() {
 }
 
 #[test]
+fn apitaps_own_traffic_is_no_evidence_and_is_counted() {
+    let mut settings = Settings::default();
+    settings.own.listens = ["10.1.0.10:80".parse().unwrap()].into();
+    let mut source = Mirror(traffic().into_iter());
+    let mut sensor = Inline::new(&settings);
+    while sensor.poll(&mut source).unwrap() != Polled::End {}
+    assert!(sensor.finish().is_empty());
+    let frame = &sensor.ledger().stages["frame"];
+    assert_eq!(frame.ignored["own_traffic"], frame.received);
+    // A delivery of an alert, from this machine.
+    let mut talk = Conversation::open(
+        "10.0.0.9:50000".parse().unwrap(),
+        "10.2.0.1:80".parse().unwrap(),
+        Timestamp::from_secs(1_760_000_000),
+    );
+    let ask = "POST /hook HTTP/1.1\r\nHost: soc.example\r\nUser-Agent: apitap/9\r\nContent-Length: 2\r\n\r\n{}";
+    talk.exchange(
+        ask,
+        Duration::from_millis(5),
+        "HTTP/1.1 204 No Content\r\n\r\n",
+    );
+    let frames: Vec<Shown> = talk.close().into_iter().map(shown).collect();
+    let mut settings = Settings::default();
+    settings.own.agent = Some("apitap/9".into());
+    assert_eq!(read(frames.clone(), &settings).1, 1, "another machine's");
+    settings.own.addresses = ["10.0.0.9".parse().unwrap()].into();
+    assert_eq!(read(frames, &settings).1, 0);
+}
+
+#[test]
 fn workers_change_nothing_of_what_is_said() {
     use apitap::sensor::{Pool, Sights, readings};
     let frames: Vec<Shown> = traffic().into_iter().filter(from_server).collect();
