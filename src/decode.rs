@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use crate::capture::{Frame, LinkType};
 use crate::time::Timestamp;
 
+mod checksum;
 mod fragment;
 mod ip;
 mod link;
@@ -61,6 +62,8 @@ pub struct Segment<'a> {
     /// IP identification and TCP checksum: equal in copies of one packet, hardly ever in a
     /// retransmission.
     pub stamp: u32,
+    /// The TCP header with its options; empty where the segment's own length is not known.
+    pub header: &'a [u8],
     pub payload: &'a [u8],
     /// Payload bytes that were on the wire and not in the capture (snap length).
     pub missing: u32,
@@ -101,6 +104,8 @@ pub enum Ignored {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Malformed {
+    /// Nobody but a monitor would take it: the TCP checksum is wrong.
+    Checksum,
     /// Against the rules of fragmentation.
     Fragment,
     Ip,
@@ -162,7 +167,8 @@ impl Ignored {
 }
 
 impl Malformed {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
+        Self::Checksum,
         Self::Fragment,
         Self::Ip,
         Self::Layers,
@@ -175,6 +181,7 @@ impl Malformed {
 
     pub fn name(self) -> &'static str {
         match self {
+            Self::Checksum => "tcp_checksum",
             Self::Fragment => "ip_fragment",
             Self::Ip => "ip",
             Self::Layers => "layers",

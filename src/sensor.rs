@@ -11,6 +11,7 @@ use crate::exchange::Exchange;
 use crate::flow;
 use crate::time::Timestamp;
 
+mod checks;
 pub mod doctor;
 mod intake;
 mod ledger;
@@ -22,6 +23,7 @@ mod sights;
 mod tap;
 mod worker;
 
+pub use checks::{Checks, Checksums, Mode};
 pub use intake::{FrameCounters, Intake, Route};
 pub use ledger::{Counters, Drops, Ledger, Stage};
 pub use merge::Merger;
@@ -56,6 +58,7 @@ pub struct Settings {
     pub mask: bool,
     /// apitap's own traffic, which is no evidence.
     pub own: Own,
+    pub checksums: Checksums,
 }
 
 impl Default for Settings {
@@ -70,6 +73,7 @@ impl Default for Settings {
             identity_key: [0; 32],
             mask: true,
             own: Own::default(),
+            checksums: Checksums::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use apitap::capture::{Frame, LinkType, Polled, Source, SourceError};
 use apitap::compose::{Conversation, Packet};
 use apitap::sensor::doctor::{Symptom, diagnose, sound};
-use apitap::sensor::{Inline, Readings, Settings};
+use apitap::sensor::{Checksums, Inline, Readings, Settings};
 use apitap::time::Timestamp;
 
 /// What a mirror port shows: frames, how long they were, and which interface brought them.
@@ -275,6 +275,73 @@ fn a_clock_that_is_set_back_is_told() {
     let said = said(frames);
     assert_eq!(codes(&said), vec!["clock_backward"], "{said:?}");
     assert!(said[0].text.contains("60 minutes"), "{}", said[0].text);
+}
+
+/// Many connections, so that enough checksums are seen for a decision.
+fn long_traffic() -> Vec<Shown> {
+    let mut all = Vec::new();
+    for n in 0..20 {
+        all.extend(traffic().into_iter().map(|mut s| {
+            s.packet.ts = s.packet.ts + Duration::from_secs(100 * n);
+            s
+        }));
+    }
+    all
+}
+
+#[test]
+fn on_a_mirror_a_segment_with_a_wrong_checksum_deceives_nobody() {
+    let mut frames = long_traffic();
+    assert!(frames.len() > 10_000, "{}", frames.len());
+    // Before a request, one that only a monitor would believe, with the request's own place.
+    let at = (9_000..)
+        .find(|i| frames[*i].packet.data[54..].starts_with(b"GET /v1/orders/0"))
+        .unwrap();
+    let mut lie = frames[at].clone();
+    lie.packet.data[54..].copy_from_slice(
+        &frames[at].packet.data[54..]
+            .iter()
+            .map(|b| if *b == b'0' { b'9' } else { *b })
+            .collect::<Vec<_>>(),
+    );
+    frames.insert(at, lie);
+    let paths = |checksums| {
+        let settings = Settings {
+            checksums,
+            ..Settings::default()
+        };
+        let mut source = Mirror(frames.clone().into_iter());
+        let mut sensor = Inline::new(&settings);
+        let mut lies = 0;
+        let mut take = |records: Vec<apitap::sensor::Record>| {
+            let of_lie =
+                |r: &&apitap::sensor::Record| r.exchange.path.as_deref() == Some("/v1/orders/9");
+            lies += records.iter().filter(of_lie).count();
+        };
+        while sensor.poll(&mut source).unwrap() != Polled::End {
+            take(sensor.ready());
+        }
+        take(sensor.finish());
+        let ledger = sensor.ledger();
+        assert!(ledger.balanced());
+        let refused = ledger.stages["frame"].malformed.get("tcp_checksum");
+        (lies, refused.copied())
+    };
+    assert_eq!(paths(Checksums::Off), (1, None));
+    assert_eq!(paths(Checksums::Auto), (0, Some(1)));
+    assert_eq!(paths(Checksums::On), (0, Some(1)));
+}
+
+#[test]
+fn on_a_sender_checksums_are_not_enforced_and_that_is_said() {
+    let mut frames = long_traffic();
+    for s in frames.iter_mut().filter(|s| from_server(s)) {
+        s.packet.data[50] ^= 0x55;
+    }
+    let (readings, exchanges) = read(frames, &Settings::default());
+    assert_eq!(exchanges, 1_600);
+    let said = diagnose(&readings);
+    assert_eq!(codes(&said), vec!["checksums_off"], "{said:?}");
 }
 
 #[test]

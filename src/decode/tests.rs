@@ -47,6 +47,7 @@ fn expected(payload: &[u8]) -> Segment<'_> {
         },
         window: 512,
         stamp: 0,
+        header: &[],
         payload,
         missing: 0,
         tap: 0,
@@ -56,7 +57,11 @@ fn expected(payload: &[u8]) -> Segment<'_> {
 /// The stamp is tried in a test of its own.
 fn unstamped(decoded: Decoded<'_>) -> Decoded<'_> {
     match decoded {
-        Decoded::Segment(s) => Decoded::Segment(Segment { stamp: 0, ..s }),
+        Decoded::Segment(s) => Decoded::Segment(Segment {
+            stamp: 0,
+            header: &[],
+            ..s
+        }),
         other => other,
     }
 }

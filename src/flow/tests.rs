@@ -86,6 +86,7 @@ impl Bench {
             payload,
             window: 512,
             stamp: 0,
+            header: &[],
             missing: 0,
             tap: 0,
         };
@@ -320,6 +321,7 @@ fn idle_flows_expire_and_budgets_evict_the_oldest() {
             payload: b"",
             window: 512,
             stamp: 0,
+            header: &[],
             missing: 0,
             tap: 0,
         };

@@ -63,6 +63,7 @@ impl Talk {
             payload,
             window: 512,
             stamp: 0,
+            header: &[],
             missing: 0,
             tap: 0,
         };

@@ -1,7 +1,7 @@
 //! Frames to segments, on the thread of the source: decode, count, keep the clock, spread.
 
 use super::tap::SourceTaps;
-use super::{Own, Settings, TICK};
+use super::{Checksums, Own, Settings, TICK};
 use crate::capture::Frame;
 use crate::decode::{Decoded, Decoder, Ignored, Malformed, Segment};
 use crate::flow::FlowKey;
@@ -73,6 +73,7 @@ pub struct Intake {
     /// Of the source's first tap.
     first_tap: u32,
     own: Own,
+    checksums: Checksums,
 }
 
 impl Intake {
@@ -82,6 +83,7 @@ impl Intake {
             fragments,
             seed,
             own,
+            checksums,
             ..
         } = settings;
         Self {
@@ -93,6 +95,7 @@ impl Intake {
             taps: SourceTaps::default(),
             first_tap: 0,
             own: own.clone(),
+            checksums: *checksums,
         }
     }
 
@@ -125,7 +128,7 @@ impl Intake {
         self.counters.bytes += frame.data.len() as u64;
         self.tick(frame.ts, route);
         let mut answer = self.decoder.decode(frame);
-        self.taps.count(frame, &answer);
+        self.taps.count(frame, &mut answer, self.checksums);
         match &mut answer.decoded {
             Decoded::Segment(segment) if self.own.is_segment(segment) => {
                 self.counters.own += answer.frames;
