@@ -147,7 +147,8 @@ impl Scrape {
     /// would be that many series each.
     fn taps(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let taps = &self.sensor.readings.taps;
-        let families: [(&str, &str, fn(&TapReading) -> u64); 9] = [
+        type Family = (&'static str, &'static str, fn(&TapReading) -> u64);
+        let families: [Family; 9] = [
             ("tap_frames", "Frames", |t| t.frames.all.frames),
             ("tap_bytes", "Bytes on the wire", |t| t.frames.all.bytes),
             ("tap_cut_frames", "Frames that were cut short", |t| {

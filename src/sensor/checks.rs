@@ -20,12 +20,12 @@ pub enum Checksums {
     On,
 }
 
-/// Checksums that are looked at before each decision.
+/// Checksums that are looked at before each decision. Enforcing begins once all of so many were
+/// right.
 const ENOUGH: u64 = 1_000;
 
-/// Wrong ones in `ENOUGH` up to which enforcing begins, and past which it ends. An attacker who
-/// wants it off must send one in a hundred of all that the interface shows, and the doctor says so.
-const BEGIN: u64 = 0;
+/// Wrong ones in `ENOUGH` past which enforcing ends. An attacker who wants it off must send one in
+/// a hundred of all that the interface shows, and the doctor says so.
 const END: u64 = 10;
 
 /// One in so many is looked at while nothing is enforced.
@@ -93,7 +93,7 @@ impl Checks {
         } else if right + wrong >= ENOUGH {
             self.mode = match self.mode {
                 Mode::Enforced => Mode::Enforced,
-                _ if wrong <= BEGIN => Mode::Enforced,
+                _ if wrong == 0 => Mode::Enforced,
                 _ => Mode::Off,
             };
             self.round = (0, 0);

@@ -177,7 +177,7 @@ pub fn diagnose(r: &Readings) -> Vec<Symptom> {
         });
         out.append(&mut own);
     }
-    out.sort_by(|a, b| b.severity.cmp(&a.severity));
+    out.sort_by_key(|s| std::cmp::Reverse(s.severity));
     out
 }
 

@@ -34,6 +34,11 @@ pub struct FrameCounters {
 }
 
 impl FrameCounters {
+    /// Frames that others sent: apitap's own are no sign of life.
+    pub fn foreign(&self) -> u64 {
+        self.frames - self.own
+    }
+
     pub fn stage(&self) -> Stage {
         let mut stage = Stage {
             received: self.frames,

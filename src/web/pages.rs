@@ -118,7 +118,7 @@ fn hint(s: &SensorView, endpoints: usize) -> Option<(String, String)> {
         ),
         ((_, 0), _) => say(
             "Packets arrive, but none is TCP over IP that can be read yet",
-            "The sensor page counts them by reason. Tunnels and fragments are counted, and not read yet.",
+            "The tap doctor on the sensor page says what they are, and what to change.",
         ),
         (_, (0, _)) => say(
             "TCP arrives, but no HTTP in clear",
@@ -715,7 +715,7 @@ fn network_rows(readings: &Readings) -> Vec<Row> {
     let mut all: Vec<_> = readings.networks.iter().collect();
     all.sort_by_key(|n| std::cmp::Reverse(n.segments.bytes));
     let rows = all.into_iter().take(NETWORKS).map(|n| Row {
-        name: n.vni.map_or("others".into(), |vni| vni.to_string()),
+        name: n.vni.map_or_else(|| "others".into(), |vni| vni.to_string()),
         numbers: flow_cells(&n.segments, &n.flows),
     });
     rows.collect()
