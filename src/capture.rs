@@ -101,7 +101,7 @@ mod pcapng;
 mod tests;
 
 pub use file::FileSource;
-pub use live::{LiveSettings, LiveSource, interfaces};
+pub use live::{LiveSettings, LiveSource, addresses, interfaces};
 pub use merge::MergedSource;
 
 /// LINKTYPE_RAW is 101; an old BSD's DLT_RAW, 12 or 14, stands in some files and in memory.

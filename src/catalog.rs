@@ -4,6 +4,7 @@
 //! [`Access`] that the detectors read, and what changed in the inventory; readers elsewhere get
 //! immutable views (`Arc` per endpoint).
 
+mod completeness;
 mod endpoint;
 mod inventory;
 mod openapi;
@@ -54,6 +55,8 @@ pub struct Access {
     pub confirmed: bool,
     /// A login call: a password-like field in the request, or `login` set on the record.
     pub login: bool,
+    /// The host's recent capture is whole: what did not happen may be claimed.
+    pub complete: bool,
 }
 
 /// An object's id as it stood in the path.

@@ -44,6 +44,8 @@ pub struct Capture {
     pub snap_length: u32,
     pub buffer: ByteSize,
     pub promiscuous: bool,
+    /// Whether segments with a wrong TCP checksum are refused.
+    pub checksums: sensor::Checksums,
     pub vxlan_ports: Vec<u16>,
     pub geneve_ports: Vec<u16>,
     /// Lists of VNIs that are one network: a flow seen in two of one list is one flow.
@@ -125,6 +127,7 @@ impl Default for Capture {
             snap_length: 262_144,
             buffer: ByteSize(64 << 20),
             promiscuous: true,
+            checksums: sensor::Checksums::Auto,
             vxlan_ports: decode::Ports::default().vxlan,
             geneve_ports: decode::Ports::default().geneve,
             same_network: Vec::new(),
@@ -345,6 +348,7 @@ impl Config {
             identity_key,
             mask: true,
             own: sensor::Own::default(),
+            checksums: self.capture.checksums,
         }
     }
 

@@ -4,7 +4,7 @@
 //! Order of starting: config, then everything that can be refused (state directory, port,
 //! interfaces), then threads. Order of ending: sources, workers, analysis, checkpoint, store, sinks.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,16 +17,16 @@ use crossbeam_channel::{Sender, bounded, unbounded};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::alert::Alert;
-use crate::alert::delivery::{Backoff, Sink};
+use crate::alert::delivery::{AGENT, Backoff, Sink};
 use crate::alert::{self, Secret, WebhookSettings};
 use crate::analysis::{self, Analysis};
-use crate::capture::{LiveSource, Source};
+use crate::capture::{LiveSource, Source, addresses};
 use crate::catalog::{Catalog, spec::SpecSet};
 use crate::cli::{check, input};
 use crate::compose::demo;
 use crate::config::{Config, Webhook};
 use crate::detect::Detect;
-use crate::sensor::{self, Ledger, Pool, Readings, doctor};
+use crate::sensor::{self, Ledger, Own, Pool, Readings, doctor};
 use crate::store::{self, Recovered, Store};
 use crate::time::Timestamp;
 use crate::web::{self, Command, SensorView, Views};
@@ -61,7 +61,10 @@ pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result
     }
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(|e| anyhow::anyhow!("no randomness: {e}"))?;
-    let settings = config.sensor(u64::from_le_bytes(seed), key);
+    let settings = sensor::Settings {
+        own: own(config.web.listen, addresses()),
+        ..config.sensor(u64::from_le_bytes(seed), key)
+    };
     let (specs, refused) = input::specs(&config.catalog.specs);
     for why in &refused {
         tracing::error!("spec refused: {why}");
@@ -73,6 +76,25 @@ pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result
         sources,
     };
     Daemon::start(config, setup)?.wait()
+}
+
+/// What tells apitap's own traffic on the interfaces that it watches.
+fn own(listen: SocketAddr, mut addresses: Vec<IpAddr>) -> Own {
+    let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    addresses.extend(loopback);
+    let listens = if listen.ip().is_unspecified() {
+        addresses
+            .iter()
+            .map(|ip| SocketAddr::new(*ip, listen.port()))
+            .collect()
+    } else {
+        [listen].into()
+    };
+    Own {
+        listens,
+        addresses: addresses.into(),
+        agent: Some(AGENT.into()),
+    }
 }
 
 /// `apitap demo`: the same daemon on composed packets, its state in a folder that goes with it.

@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use crate::capture::{Frame, LinkType};
 use crate::time::Timestamp;
 
+mod checksum;
 mod fragment;
 mod ip;
 mod link;
@@ -64,6 +65,8 @@ pub struct Segment<'a> {
     /// The payload's part of the TCP checksum: equal for equal bytes, unless a network card is to
     /// fill the checksum in later.
     pub sum: u16,
+    /// The TCP header with its options; empty where the segment's own length is not known.
+    pub header: &'a [u8],
     pub payload: &'a [u8],
     /// Payload bytes that were on the wire and not in the capture (snap length).
     pub missing: u32,
@@ -104,6 +107,8 @@ pub enum Ignored {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Malformed {
+    /// Nobody but a monitor would take it: the TCP checksum is wrong.
+    Checksum,
     /// Against the rules of fragmentation.
     Fragment,
     Ip,
@@ -165,7 +170,8 @@ impl Ignored {
 }
 
 impl Malformed {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
+        Self::Checksum,
         Self::Fragment,
         Self::Ip,
         Self::Layers,
@@ -178,6 +184,7 @@ impl Malformed {
 
     pub fn name(self) -> &'static str {
         match self {
+            Self::Checksum => "tcp_checksum",
             Self::Fragment => "ip_fragment",
             Self::Ip => "ip",
             Self::Layers => "layers",

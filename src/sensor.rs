@@ -12,6 +12,7 @@ use crate::flow;
 use crate::http;
 use crate::time::Timestamp;
 
+mod checks;
 pub mod doctor;
 mod intake;
 mod ledger;
@@ -23,6 +24,7 @@ mod sights;
 mod tap;
 mod worker;
 
+pub use checks::{Checks, Checksums, Mode};
 pub use intake::{FrameCounters, Intake, Route};
 pub use ledger::{Counters, Drops, Ledger, Stage};
 pub use merge::Merger;
@@ -57,6 +59,7 @@ pub struct Settings {
     pub mask: bool,
     /// apitap's own traffic, which is no evidence.
     pub own: Own,
+    pub checksums: Checksums,
 }
 
 impl Default for Settings {
@@ -71,6 +74,7 @@ impl Default for Settings {
             identity_key: [0; 32],
             mask: true,
             own: Own::default(),
+            checksums: Checksums::default(),
         }
     }
 }

@@ -14,6 +14,9 @@ use crate::web::Views;
 
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// Hosts that have a series of their own.
+const HOSTS: usize = 100;
+
 #[derive(Debug)]
 struct Scrape {
     sensor: std::sync::Arc<crate::web::SensorView>,
@@ -40,6 +43,7 @@ impl Collector for Scrape {
         self.ledger(&mut encoder)?;
         self.taps(&mut encoder)?;
         self.symptoms(&mut encoder)?;
+        self.hosts(&mut encoder)?;
         let s = &self.sensor;
         gauge(
             &mut encoder,
@@ -189,6 +193,22 @@ impl Scrape {
             for (reason, bytes) in ignored.chain(malformed) {
                 let labels = [("tap", tap.name.as_str()), ("reason", reason)];
                 ConstCounter::new(bytes).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Of the busiest hosts, so that the number of series is bounded.
+    fn hosts(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let mut hosts: Vec<_> = self.catalog.hosts.iter().collect();
+        hosts.sort_by_key(|h| std::cmp::Reverse(h.requests));
+        let help = "Share of the host's exchanges of the last minutes of which a half was lost";
+        let kind = prometheus_client::metrics::MetricType::Gauge;
+        let mut family = encoder.encode_descriptor("host_unpaired_ratio", help, None, kind)?;
+        for host in hosts.into_iter().take(HOSTS) {
+            if let Some(share) = host.unpaired {
+                let labels = [("host", host.host.as_str())];
+                ConstGauge::new(share).encode(family.encode_family(&labels)?)?;
             }
         }
         Ok(())

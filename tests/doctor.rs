@@ -7,7 +7,7 @@ use std::time::Duration;
 use apitap::capture::{Frame, LinkType, Polled, Source, SourceError};
 use apitap::compose::{Conversation, Packet};
 use apitap::sensor::doctor::{Symptom, diagnose, sound};
-use apitap::sensor::{Inline, Readings, Settings};
+use apitap::sensor::{Checksums, Inline, Readings, Settings};
 use apitap::time::Timestamp;
 
 /// What a mirror port shows: frames, how long they were, and which interface brought them.
@@ -275,6 +275,103 @@ fn a_clock_that_is_set_back_is_told() {
     let said = said(frames);
     assert_eq!(codes(&said), vec!["clock_backward"], "{said:?}");
     assert!(said[0].text.contains("60 minutes"), "{}", said[0].text);
+}
+
+/// Many connections, so that enough checksums are seen for a decision.
+fn long_traffic() -> Vec<Shown> {
+    let mut all = Vec::new();
+    for n in 0..20 {
+        all.extend(traffic().into_iter().map(|mut s| {
+            s.packet.ts = s.packet.ts + Duration::from_secs(100 * n);
+            s
+        }));
+    }
+    all
+}
+
+#[test]
+fn on_a_mirror_a_segment_with_a_wrong_checksum_deceives_nobody() {
+    let mut frames = long_traffic();
+    assert!(frames.len() > 10_000, "{}", frames.len());
+    // Before a request, one that only a monitor would believe, with the request's own place.
+    let at = (9_000..)
+        .find(|i| frames[*i].packet.data[54..].starts_with(b"GET /v1/orders/0"))
+        .unwrap();
+    let mut lie = frames[at].clone();
+    lie.packet.data[54..].copy_from_slice(
+        &frames[at].packet.data[54..]
+            .iter()
+            .map(|b| if *b == b'0' { b'9' } else { *b })
+            .collect::<Vec<_>>(),
+    );
+    frames.insert(at, lie);
+    let paths = |checksums| {
+        let settings = Settings {
+            checksums,
+            ..Settings::default()
+        };
+        let mut source = Mirror(frames.clone().into_iter());
+        let mut sensor = Inline::new(&settings);
+        let mut lies = 0;
+        let mut take = |records: Vec<apitap::sensor::Record>| {
+            let of_lie =
+                |r: &&apitap::sensor::Record| r.exchange.path.as_deref() == Some("/v1/orders/9");
+            lies += records.iter().filter(of_lie).count();
+        };
+        while sensor.poll(&mut source).unwrap() != Polled::End {
+            take(sensor.ready());
+        }
+        take(sensor.finish());
+        let ledger = sensor.ledger();
+        assert!(ledger.balanced());
+        let refused = ledger.stages["frame"].malformed.get("tcp_checksum");
+        (lies, refused.copied())
+    };
+    assert_eq!(paths(Checksums::Off), (1, None));
+    assert_eq!(paths(Checksums::Auto), (0, Some(1)));
+    assert_eq!(paths(Checksums::On), (0, Some(1)));
+}
+
+#[test]
+fn on_a_sender_checksums_are_not_enforced_and_that_is_said() {
+    let mut frames = long_traffic();
+    for s in frames.iter_mut().filter(|s| from_server(s)) {
+        s.packet.data[50] ^= 0x55;
+    }
+    let (readings, exchanges) = read(frames, &Settings::default());
+    assert_eq!(exchanges, 1_600);
+    let said = diagnose(&readings);
+    assert_eq!(codes(&said), vec!["checksums_off"], "{said:?}");
+}
+
+#[test]
+fn apitaps_own_traffic_is_no_evidence_and_is_counted() {
+    let mut settings = Settings::default();
+    settings.own.listens = ["10.1.0.10:80".parse().unwrap()].into();
+    let mut source = Mirror(traffic().into_iter());
+    let mut sensor = Inline::new(&settings);
+    while sensor.poll(&mut source).unwrap() != Polled::End {}
+    assert!(sensor.finish().is_empty());
+    let frame = &sensor.ledger().stages["frame"];
+    assert_eq!(frame.ignored["own_traffic"], frame.received);
+    // A delivery of an alert, from this machine.
+    let mut talk = Conversation::open(
+        "10.0.0.9:50000".parse().unwrap(),
+        "10.2.0.1:80".parse().unwrap(),
+        Timestamp::from_secs(1_760_000_000),
+    );
+    let ask = "POST /hook HTTP/1.1\r\nHost: soc.example\r\nUser-Agent: apitap/9\r\nContent-Length: 2\r\n\r\n{}";
+    talk.exchange(
+        ask,
+        Duration::from_millis(5),
+        "HTTP/1.1 204 No Content\r\n\r\n",
+    );
+    let frames: Vec<Shown> = talk.close().into_iter().map(shown).collect();
+    let mut settings = Settings::default();
+    settings.own.agent = Some("apitap/9".into());
+    assert_eq!(read(frames.clone(), &settings).1, 1, "another machine's");
+    settings.own.addresses = ["10.0.0.9".parse().unwrap()].into();
+    assert_eq!(read(frames, &settings).1, 0);
 }
 
 #[test]

@@ -23,6 +23,9 @@ const TOTAL: Duration = Duration::from_secs(10);
 /// Messages of one sink that wait in memory; more wait on disk for the next start.
 const WAITING: usize = 10_000;
 
+/// How deliveries name themselves, so that apitap knows its own where it watches them go by.
+pub const AGENT: &str = concat!("apitap/", env!("CARGO_PKG_VERSION"));
+
 /// Back-off: the n-th retry waits a random part of `base * 2^n`, `cap` at most.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
@@ -108,7 +111,7 @@ fn client() -> Result<reqwest::Client, String> {
         .no_proxy()
         .connect_timeout(CONNECT)
         .timeout(TOTAL)
-        .user_agent(concat!("apitap/", env!("CARGO_PKG_VERSION")))
+        .user_agent(AGENT)
         .build()
         .map_err(|e| format!("no HTTP client: {e}"))
 }

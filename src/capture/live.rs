@@ -1,6 +1,7 @@
 //! Interfaces. The descriptor is polled, since libpcap's read time-out does not bound a read on a
 //! quiet link; apitap sends nothing through it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use pcap::{Active, Capture, Device, Precision};
@@ -128,6 +129,13 @@ pub fn interfaces() -> Result<Vec<(String, String, bool)>, String> {
         .into_iter()
         .map(|d| (d.name, d.desc.unwrap_or_default(), d.flags.is_up()))
         .collect())
+}
+
+/// The addresses of this machine, as far as libpcap knows them.
+pub fn addresses() -> Vec<IpAddr> {
+    let devices = Device::list().unwrap_or_default();
+    let all = devices.into_iter().flat_map(|d| d.addresses);
+    all.map(|a| a.addr).collect()
 }
 
 /// libpcap's words, with the mend behind the two that everybody meets.

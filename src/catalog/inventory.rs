@@ -10,6 +10,7 @@ use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::completeness::Completeness;
 use super::endpoint::{Endpoint, SpecRef};
 use super::segment::{self, Type};
 use super::spec::{SpecSet, host_name};
@@ -53,6 +54,7 @@ pub struct Catalog {
     specs: SpecSet,
     state: State,
     views: HashMap<u32, Arc<EndpointView>>,
+    completeness: Completeness,
     /// Endpoints whose view is stale.
     dirty: BTreeSet<u32>,
     /// Answered paths that were new since siblings were last judged.
@@ -71,6 +73,7 @@ impl Catalog {
                 ..State::default()
             },
             views: HashMap::new(),
+            completeness: Completeness::default(),
             dirty: BTreeSet::new(),
             grown: 0,
             confirmed: false,
@@ -87,7 +90,11 @@ impl Catalog {
             object: None,
             confirmed: false,
             login: x.login.is_some(),
+            complete: true,
         };
+        if x.partial.no_request {
+            self.completeness.orphan(x, self.state.now);
+        }
         let (Some(method), Some(path)) = (x.method.as_deref(), x.path.as_deref()) else {
             return nowhere;
         };
@@ -109,6 +116,14 @@ impl Catalog {
                 self.admit(&host.0, method, &segments, x.ts, changes)
             }
             None => None,
+        };
+        if id.is_some() || self.state.trie.root(&host.0).is_some() {
+            self.completeness.take(&host.0, x, self.state.now);
+        }
+        let complete = self.completeness.lossy(&host.0, self.state.now).is_none();
+        let nowhere = Access {
+            complete,
+            ..nowhere
         };
         let Some(entry) = id.and_then(|id| self.state.endpoints.get_mut(&id)) else {
             return nowhere;
@@ -132,18 +147,25 @@ impl Catalog {
             object: self.object(node, &segments),
             confirmed,
             login: x.login.is_some(),
+            complete,
         }
     }
 
     /// Judges siblings and versions; O(1) amortised over the exchanges between two ticks.
     pub fn tick(&mut self, now: Timestamp, changes: &mut Vec<Change>) {
         self.state.now = self.state.now.max(now);
+        self.completeness.tick(now);
         if self.grown > 64.max(self.state.trie.len() / 16) {
             self.fold(true, changes);
         }
         if mem::take(&mut self.confirmed) {
             self.compare_versions(changes);
         }
+    }
+
+    /// Whether the tap as a whole is known to lose packets: what it says of it, or `None`.
+    pub fn set_tap_loss(&mut self, why: Option<String>) {
+        self.completeness.set_tap(why);
     }
 
     /// The specs that own hosts and base paths from now on.
@@ -187,6 +209,7 @@ impl Catalog {
         if mem::take(&mut self.confirmed) {
             self.compare_versions(&mut changes);
         }
+        self.dirty.extend(self.aged());
         for id in mem::take(&mut self.dirty) {
             if let Some(view) = self.endpoint_view(id) {
                 self.views.insert(id, Arc::new(view));
@@ -602,10 +625,11 @@ impl Catalog {
             _ => Documentation::Unreviewed,
         };
         let deprecated = e.deprecated_since.is_some();
-        let silent = self.state.now.since(e.last) >= self.settings.dormant_after;
+        let documented = documentation == Documentation::Documented;
+        let (dormant, held_back) = self.dormancy(e, confirmed && documented);
         let life = match () {
             () if !confirmed => Life::Candidate,
-            () if documentation == Documentation::Documented && silent => Life::Dormant,
+            () if dormant => Life::Dormant,
             () if e.first > learnt => Life::New,
             () => Life::Active,
         };
@@ -638,6 +662,13 @@ impl Catalog {
         if life == Life::New {
             reason("new", FindingKind::New, Some(e.first));
         }
+        if life == Life::Dormant {
+            reasons.push(Reason {
+                status: "dormant".into(),
+                why: "documented, and no call for the set time".into(),
+                since: Some(e.last),
+            });
+        }
         let [latency, request_size, response_size] = e.quantiles();
         Some(EndpointView {
             id: EndpointId(id),
@@ -653,6 +684,7 @@ impl Catalog {
             deprecated,
             zombie: e.zombie_since.is_some(),
             reasons,
+            held_back,
             first_seen: Some(e.first),
             last_seen: Some(e.last),
             requests: e.by_class.iter().sum(),
@@ -677,6 +709,29 @@ impl Catalog {
         })
     }
 
+    /// Whether a documented endpoint is dormant, or why that is not said of one that is silent.
+    fn dormancy(&self, e: &Endpoint, documented: bool) -> (bool, Option<String>) {
+        let silent = self.state.now.since(e.last) >= self.settings.dormant_after;
+        if !(documented && silent) {
+            return (false, None);
+        }
+        let why = self.completeness.lossy(&e.host, self.state.now);
+        (why.is_none(), why.map(|why| held_back(&why)))
+    }
+
+    /// Endpoints that have become dormant, or cannot be said to be any more: nobody called them, so
+    /// nothing else makes their views stale.
+    fn aged(&self) -> Vec<u32> {
+        let aged = self.views.iter().filter(|(id, view)| {
+            let documented = view.confirmed && view.documentation == Documentation::Documented;
+            self.state.endpoints.get(id).is_some_and(|entry| {
+                let (dormant, held_back) = self.dormancy(&entry.e, documented);
+                dormant != (view.life == Life::Dormant) || held_back != view.held_back
+            })
+        });
+        aged.map(|(id, _)| *id).collect()
+    }
+
     /// Documented operations without any traffic, once that means something.
     fn unseen(&self, now: Timestamp) -> Vec<EndpointView> {
         let long_enough = self
@@ -695,7 +750,13 @@ impl Catalog {
         for spec in self.specs.specs() {
             for (method, host, template, id) in spec.listing() {
                 if !seen.contains(&(spec.title.as_str(), id.as_str())) {
-                    out.push(dormant(&spec.title, method, host, template, id));
+                    let lossy = self.completeness.lossy(&host, now);
+                    let mut view = dormant(&spec.title, method, host, template, id);
+                    if let Some(why) = lossy {
+                        (view.life, view.held_back) = (Life::Candidate, Some(held_back(&why)));
+                        view.reasons.clear();
+                    }
+                    out.push(view);
                 }
             }
         }
@@ -710,6 +771,7 @@ impl Catalog {
                 endpoints: 0,
                 requests: 0,
                 spec: None,
+                unpaired: self.completeness.unpaired(&e.host, self.state.now),
             });
             host.endpoints += usize::from(e.confirmed);
             host.requests += e.requests;
@@ -782,6 +844,11 @@ fn principal(x: &Exchange) -> u64 {
     }
 }
 
+/// Said in place of a claim.
+fn held_back(why: &str) -> String {
+    format!("not said to be dormant: its calls may have been missed, since {why}")
+}
+
 fn dormant(spec: &str, method: String, host: String, template: String, id: String) -> EndpointView {
     let why = format!("`{spec}` documents it, and it was never called");
     EndpointView {
@@ -801,6 +868,7 @@ fn dormant(spec: &str, method: String, host: String, template: String, id: Strin
             why,
             since: None,
         }],
+        held_back: None,
         first_seen: None,
         last_seen: None,
         requests: 0,

@@ -418,3 +418,64 @@ proptest::proptest! {
         proptest::prop_assert_eq!(restored.ok(), Some(b.catalog.view().endpoints.clone()));
     }
 }
+
+#[test]
+fn dormant_is_held_back_while_the_capture_is_lossy_and_says_so() {
+    let mut b = Bench::with(Settings {
+        dormant_after: Duration::from_secs(1_000),
+        ..Settings::default()
+    });
+    b.specs(&[SPEC]);
+    b.get("/api/orders/7");
+    b.get("/api/orders/7");
+    assert_eq!(b.endpoint("/api/orders/{order_id}").life, Life::Active);
+    b.now += 2_000;
+    // Of every fourth call a half is lost.
+    for n in 0..40 {
+        b.now += 1;
+        let mut x = Exchange::at(Timestamp::from_secs(b.now));
+        (x.method, x.host) = (Some("GET".into()), Some("shop.example".into()));
+        x.path = Some("/api/orders/search".into());
+        x.partial.unpaired = n % 4 == 0;
+        x.status = Some(200).filter(|_| !x.partial.unpaired);
+        let access = b.catalog.apply(&x, &mut b.changes);
+        assert_eq!(access.complete, n < 19, "{n}");
+    }
+    for template in ["/api/orders/{order_id}", "/api/old"] {
+        let silent = b.endpoint(template);
+        assert_ne!(silent.life, Life::Dormant);
+        let why = silent.held_back.unwrap();
+        assert!(
+            why.contains("not said to be dormant") && why.contains("25 %"),
+            "{why}"
+        );
+    }
+    // Ten good minutes later it can be said.
+    for _ in 0..700 {
+        b.get("/api/orders/search");
+    }
+    for template in ["/api/orders/{order_id}", "/api/old"] {
+        let silent = b.endpoint(template);
+        assert_eq!((silent.life, silent.held_back), (Life::Dormant, None));
+    }
+    // Unless the tap itself is losing packets.
+    b.catalog
+        .set_tap_loss(Some("on eth1 packets are dropped".into()));
+    let silent = b.endpoint("/api/old");
+    assert!(silent.held_back.is_some_and(|why| why.contains("eth1")));
+}
+
+#[test]
+fn what_falls_silent_becomes_dormant_without_being_called() {
+    let mut b = Bench::with(Settings {
+        dormant_after: Duration::from_secs(1_000),
+        ..Settings::default()
+    });
+    b.specs(&[SPEC]);
+    b.get("/api/orders/7");
+    b.get("/api/orders/7");
+    assert_eq!(b.endpoint("/api/orders/{order_id}").life, Life::Active);
+    b.catalog
+        .tick(Timestamp::from_secs(b.now + 2_000), &mut b.changes);
+    assert_eq!(b.endpoint("/api/orders/{order_id}").life, Life::Dormant);
+}

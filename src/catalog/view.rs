@@ -78,6 +78,9 @@ pub struct EndpointView {
     pub deprecated: bool,
     pub zombie: bool,
     pub reasons: Vec<Reason>,
+    /// What would be claimed if the capture of the host were whole, and why it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_back: Option<String>,
     pub first_seen: Option<Timestamp>,
     pub last_seen: Option<Timestamp>,
     pub requests: u64,
@@ -117,6 +120,8 @@ pub struct HostView {
     pub requests: u64,
     /// Title of the spec that owns it, if any.
     pub spec: Option<String>,
+    /// Share of its exchanges of the last minutes of which a half was lost; none were seen: `None`.
+    pub unpaired: Option<f64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

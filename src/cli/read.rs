@@ -14,7 +14,9 @@ use crate::alert::Alert;
 use crate::analysis::Analysis;
 use crate::capture::{FileSource, MergedSource, Polled, Source};
 use crate::exchange::write_line;
-use crate::sensor::{self, Counts, END_OF_INPUT, Inline, Ledger, Merger, Pool, Readings, Record};
+use crate::sensor::{
+    self, Counts, END_OF_INPUT, Inline, Ledger, Merger, Pool, Readings, Record, doctor,
+};
 use crate::time::Timestamp;
 
 /// What one reading came to.
@@ -192,6 +194,9 @@ impl<W: Write> Job<W> {
         } else {
             self.inline(source, settings)?;
         }
+        // What was never called can be told only if nothing was missed.
+        let loss = doctor::loss(&doctor::diagnose(&self.reading.readings));
+        self.analysis.catalog.set_tap_loss(loss);
         let mut end = Vec::new();
         self.analysis.finish(self.reading.to, &mut end);
         self.reading.alerts.append(&mut end);

@@ -211,6 +211,11 @@ fn status(e: &EndpointView) -> String {
     words.extend(e.zombie.then_some("zombie"));
     words.extend((e.life == Life::New).then_some("new"));
     words.extend((e.life == Life::Dormant).then_some("dormant"));
+    words.extend(
+        e.held_back
+            .is_some()
+            .then_some("dormant held back (lossy capture)"),
+    );
     words.join(", ")
 }
 

@@ -45,7 +45,7 @@ fn the_webhook_of_the_sample_is_one() {
 #[test]
 fn what_is_wrong_is_said_with_its_place() {
     let wrong = |text: &str| Config::parse(text, "a.toml").unwrap_err().to_string();
-    insta::assert_snapshot!(wrong("[capture]\ninterface = \"eth1\"\n"), @"a.toml:2:1: unknown field `interface`, expected one of `interfaces`, `filter`, `snap_length`, `buffer`, `promiscuous`, `vxlan_ports`, `geneve_ports`, `same_network`");
+    insta::assert_snapshot!(wrong("[capture]\ninterface = \"eth1\"\n"), @"a.toml:2:1: unknown field `interface`, expected one of `interfaces`, `filter`, `snap_length`, `buffer`, `promiscuous`, `checksums`, `vxlan_ports`, `geneve_ports`, `same_network`");
     insta::assert_snapshot!(wrong("[catalog]\nlearning = \"soon\"\n"), @"a.toml:2:12: `soon` is no duration: write it like 30s, 15m, 1h30m or 7d");
     insta::assert_snapshot!(wrong("[detect]\nfalse_alarms_per_week = 0.0\n"), @"a.toml:2:1: false_alarms_per_week: must be a number above 0, such as 1.0");
     insta::assert_snapshot!(wrong("[sensor\n"), @r"a.toml:1:8: unclosed table, expected `]`");

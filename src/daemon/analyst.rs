@@ -15,7 +15,7 @@ use crate::analysis::Analysis;
 use crate::catalog::spec::SpecSet;
 use crate::detect::Severity;
 use crate::exchange::write_line;
-use crate::sensor::doctor::Symptom;
+use crate::sensor::doctor::{self, Symptom};
 use crate::sensor::{
     self, Counts, Merger, Pool, Readings, Record, Report, Sights, SourceStatus, Stage, Status,
 };
@@ -268,6 +268,7 @@ impl Analyst {
         let now = wall();
         let readings = self.readings(&sources);
         let (symptoms, troubles) = self.doctor.look(now, &sources, &readings);
+        self.analysis.catalog.set_tap_loss(doctor::loss(&symptoms));
         self.symptoms = symptoms;
         for Trouble {
             summary,

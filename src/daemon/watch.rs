@@ -94,7 +94,7 @@ impl Watch {
 
 impl Pulse {
     fn beat(&mut self, now: Timestamp, source: &SourceStatus) -> Option<Trouble> {
-        let frames = source.frames.frames;
+        let frames = source.frames.foreign();
         if frames > self.frames {
             if self.frames > 0 && !self.silent {
                 self.longest = self.longest.max(now.since(self.at));

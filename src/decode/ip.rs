@@ -200,6 +200,7 @@ fn tcp<'a>(carrier: &Carrier, data: &'a [u8], claimed: usize) -> Result<Segment<
         window: tcp.window_size(),
         stamp: u32::from(carrier.ident) << 16 | u32::from(tcp.checksum()),
         sum: payload_sum(tcp.header_slice()),
+        header: if claimed > 0 { tcp.header_slice() } else { &[] },
         payload: tcp.payload(),
         missing: claimed.saturating_sub(data.len()) as u32,
         tap: 0,

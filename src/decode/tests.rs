@@ -51,6 +51,7 @@ fn expected(payload: &[u8]) -> Segment<'_> {
         window: 512,
         stamp: 0,
         sum: 0,
+        header: &[],
         payload,
         missing: 0,
         tap: 0,
@@ -63,6 +64,7 @@ fn unstamped(decoded: Decoded<'_>) -> Decoded<'_> {
         Decoded::Segment(s) => Decoded::Segment(Segment {
             stamp: 0,
             sum: 0,
+            header: &[],
             ..s
         }),
         other => other,

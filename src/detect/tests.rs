@@ -43,6 +43,7 @@ fn exchange(secs: f64, who: &str, client: u32, call: &Call) -> (Access, Exchange
         object: None,
         confirmed: true,
         login: false,
+        complete: true,
     };
     let place = match call {
         Call::Object(n) => {
@@ -405,6 +406,7 @@ prop_compose! {
             object: object.map(|(hash, number)| Object { hash, number }),
             confirmed,
             login,
+            complete: true,
         }
     }
 }

@@ -156,6 +156,7 @@ impl<S: Stream> FlowTable<S> {
     }
 
     /// What was learnt of the taps since the last call; to be fetched after each push and tick.
+    #[inline]
     pub fn seen(&mut self) -> std::vec::Drain<'_, Seen> {
         self.seen.drain(..)
     }

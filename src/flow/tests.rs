@@ -114,6 +114,7 @@ impl Bench {
             window: 512,
             stamp: 0,
             sum: 0,
+            header: &[],
             missing: 0,
             tap: 0,
         }
@@ -469,6 +470,7 @@ fn idle_flows_expire_and_budgets_evict_the_oldest() {
             window: 512,
             stamp: 0,
             sum: 0,
+            header: &[],
             missing: 0,
             tap: 0,
         };

@@ -64,6 +64,7 @@ impl Talk {
             window: 512,
             stamp: 0,
             sum: 0,
+            header: &[],
             missing: 0,
             tap: 0,
         };

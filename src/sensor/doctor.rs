@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::checks::Mode;
 use super::readings::{NetworkReading, Readings, SourceReading, TapReading};
 use super::tap::{Flows, Segments};
 use crate::decode::{Ignored, Malformed};
@@ -57,7 +58,9 @@ pub struct Symptom {
 }
 
 /// Every code there is, for metrics.
-pub const CODES: [&str; 23] = [
+pub const CODES: [&str; 25] = [
+    "checksums_off",
+    "checksums_wrong",
     "clock_backward",
     "copies",
     "cut",
@@ -160,6 +163,7 @@ pub fn diagnose(r: &Readings) -> Vec<Symptom> {
         unread(tap, &mut out);
         malformed(tap, &mut out);
         clock(tap, &mut out);
+        checksums(tap, &mut out);
         tls_only(tap, r, &mut out);
     }
     let of_taps = out.len();
@@ -175,6 +179,12 @@ pub fn diagnose(r: &Readings) -> Vec<Symptom> {
     }
     out.sort_by_key(|symptom| std::cmp::Reverse(symptom.severity));
     out
+}
+
+/// Why packets are known to be missing, if they are.
+pub fn loss(symptoms: &[Symptom]) -> Option<String> {
+    let worst = symptoms.iter().find(|s| s.is_loss())?;
+    Some(format!("on {} {}", worst.tap, worst.text))
 }
 
 /// One line for a tap without symptoms.
@@ -402,7 +412,7 @@ fn malformed(tap: &TapReading, out: &mut Vec<Symptom>) {
     let of = |m: Malformed| tap.frames.malformed(m).frames;
     let reasons: Vec<Malformed> = Malformed::ALL
         .into_iter()
-        .filter(|m| *m != Malformed::Truncated && of(*m) > 0)
+        .filter(|m| !matches!(m, Malformed::Truncated | Malformed::Checksum) && of(*m) > 0)
         .collect();
     let frames = reasons.iter().map(|m| of(*m)).sum();
     let share = share(frames, tap.frames.all.frames);
@@ -447,6 +457,44 @@ fn clock(tap: &TapReading, out: &mut Vec<Symptom>) {
         } else {
             "put the packets in order (reordercap, mergecap), or name the files without --sequential".into()
         },
+    });
+}
+
+fn checksums(tap: &TapReading, out: &mut Vec<Symptom>) {
+    let checks = &tap.frames.checks;
+    let all = checks.right + checks.wrong;
+    let share = share(checks.wrong, all);
+    if checks.wrong < ENOUGH_CERTAIN || checks.mode == Mode::Deciding {
+        return;
+    }
+    let (code, text, mend) = if checks.mode == Mode::Off {
+        (
+            "checksums_off",
+            format!(
+                "{} of {} that were looked at are wrong, so wrong ones are not refused: the capture is on a sender, whose card fills them in later",
+                percent(share),
+                count(all, "checksum"),
+            ),
+            "mirror at the switch; or on the sender: ethtool -K IFACE tx off".to_owned(),
+        )
+    } else {
+        (
+            "checksums_wrong",
+            format!(
+                "{} with a wrong checksum were refused ({}): broken on the way, or sent to deceive a monitor; their receivers drop them, too",
+                count(checks.wrong, "segment"),
+                percent(share),
+            ),
+            "if they are of one host whose card fills checksums in later: capture.checksums = \"off\"".to_owned(),
+        )
+    };
+    out.push(Symptom {
+        tap: tap.name.clone(),
+        code,
+        severity: Grade::Note,
+        share: Some(share),
+        text,
+        mend,
     });
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::tap::SourceTaps;
-use super::{Own, Settings, TICK};
+use super::{Checksums, Own, Settings, TICK};
 use crate::capture::Frame;
 use crate::decode::{Decoded, Decoder, Ignored, Malformed, Segment};
 use crate::flow::FlowKey;
@@ -36,6 +36,11 @@ pub struct FrameCounters {
 }
 
 impl FrameCounters {
+    /// Frames that others sent: apitap's own are no sign of life.
+    pub fn foreign(&self) -> u64 {
+        self.frames - self.own
+    }
+
     pub fn stage(&self) -> Stage {
         let mut stage = Stage {
             received: self.frames,
@@ -83,6 +88,7 @@ pub struct Intake {
     /// Of the source's first tap.
     first_tap: u32,
     own: Own,
+    checksums: Checksums,
 }
 
 impl Intake {
@@ -92,6 +98,7 @@ impl Intake {
             fragments,
             seed,
             own,
+            checksums,
             ..
         } = settings;
         Self {
@@ -105,6 +112,7 @@ impl Intake {
             taps: SourceTaps::default(),
             first_tap: 0,
             own: own.clone(),
+            checksums: *checksums,
         }
     }
 
@@ -138,13 +146,13 @@ impl Intake {
         if self.borne_out(frame.ts) {
             self.tick(frame.ts, route);
         }
-        let answer = self.decoder.decode(frame);
-        self.taps.count(frame, &answer);
-        match answer.decoded {
-            Decoded::Segment(segment) if self.own.is_segment(&segment) => {
+        let mut answer = self.decoder.decode(frame);
+        self.taps.count(frame, &mut answer, self.checksums);
+        match &mut answer.decoded {
+            Decoded::Segment(segment) if self.own.is_segment(segment) => {
                 self.counters.own += answer.frames;
             }
-            Decoded::Segment(mut segment) => {
+            Decoded::Segment(segment) => {
                 segment.tap = self.first_tap + SourceTaps::index(frame.interface) as u32;
                 if let Some(zone) = &mut segment.network.zone
                     && let Some((_, one)) = self.same_network.iter().find(|(vni, _)| vni == zone)
@@ -152,12 +160,14 @@ impl Intake {
                     *zone = *one;
                 }
                 self.counters.segments += answer.frames;
-                let key = FlowKey::of(&segment);
-                route.segment(&segment, key, key.0.hash(self.seed), self.now);
+                let key = FlowKey::of(segment);
+                route.segment(segment, key, key.0.hash(self.seed), self.now);
             }
             // The enums are without data and ALL holds them in order.
-            Decoded::Ignored(reason) => self.counters.ignored[reason as usize] += answer.frames,
-            Decoded::Malformed(reason) => self.counters.malformed[reason as usize] += answer.frames,
+            Decoded::Ignored(reason) => self.counters.ignored[*reason as usize] += answer.frames,
+            Decoded::Malformed(reason) => {
+                self.counters.malformed[*reason as usize] += answer.frames;
+            }
             Decoded::Held => {}
         }
     }

@@ -407,6 +407,7 @@ impl Route for Spread {
         let payload = start..batch.bytes.len();
         batch.parcels.push(Parcel {
             segment: Segment {
+                header: &[],
                 payload: &[],
                 ..*segment
             },

@@ -29,7 +29,7 @@ impl TapReading {
         let mut out = serde_json::json!({
             "tap": self.name, "live": self.live, "frames": f.all.frames, "wire_bytes": f.all.bytes,
             "cut_frames": f.cut.frames, "cut_frame_bytes": f.cut.bytes,
-            "clock_backward": f.clock.backward, "clock_farthest_ns": f.clock.farthest,
+            "checksums": f.checks, "clock_backward": f.clock.backward, "clock_farthest_ns": f.clock.farthest,
             "ignored": ignored, "malformed": malformed, "tls_handshakes": self.hellos,
         });
         let parts = [

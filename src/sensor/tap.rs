@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::checks::{Checks, Checksums};
 use crate::capture::Frame;
 use crate::decode::{Answer, Decoded, Ignored, Malformed, Segment};
 use crate::time::Timestamp;
@@ -112,6 +113,7 @@ pub struct Frames {
     pub cut: Volume,
     pub segments: Segments,
     pub clock: Clock,
+    pub checks: Checks,
     ignored: [Volume; Ignored::ALL.len()],
     malformed: [Volume; Malformed::ALL.len()],
     /// What was not read, by number (EtherType, IP protocol, UDP port, link type).
@@ -201,6 +203,7 @@ impl Frames {
         self.all.each(&other.all, f);
         self.cut.each(&other.cut, f);
         self.segments.each(&other.segments, f);
+        self.checks.each(&other.checks, f);
         self.clock.backward = f(self.clock.backward, other.clock.backward);
         for (mine, theirs) in self.ignored.iter_mut().zip(&other.ignored) {
             mine.each(theirs, f);
@@ -233,12 +236,24 @@ impl SourceTaps {
         usize::from(interface).min(MAX_TAPS - 1)
     }
 
-    pub(super) fn count(&mut self, frame: &Frame<'_>, answer: &Answer<'_>) {
+    /// Counts a frame; a segment with a wrong checksum becomes malformed, where that is enforced.
+    pub(super) fn count(
+        &mut self,
+        frame: &Frame<'_>,
+        answer: &mut Answer<'_>,
+        checksums: Checksums,
+    ) {
         let at = Self::index(frame.interface);
         if at >= self.taps.len() {
             self.taps.resize_with(at + 1, Frames::default);
         }
-        self.taps[at].count(frame, answer);
+        let tap = &mut self.taps[at];
+        if let Decoded::Segment(segment) = &answer.decoded
+            && tap.checks.refuses(segment, checksums)
+        {
+            answer.decoded = Decoded::Malformed(Malformed::Checksum);
+        }
+        tap.count(frame, answer);
         if let Decoded::Segment(segment) = &answer.decoded
             && let Some(vni) = segment.network.vni
         {

@@ -112,7 +112,8 @@ fn sensor() -> Value {
         "type": "object", "properties": { "frames": number(), "bytes": number() } } })
     };
     let list = |item: Value| json!({ "type": "array", "items": item });
-    let mut tap = json!({ "tap": text(), "live": { "type": "boolean" }, "ignored": volumes(), "malformed": volumes(),
+    let mut tap = json!({ "tap": text(), "live": { "type": "boolean" }, "checksums": { "type": "object", "properties": {
+        "mode": { "enum": ["deciding", "enforced", "off"] }, "right": number(), "wrong": number() } }, "ignored": volumes(), "malformed": volumes(),
         "tls_handshakes": { "type": "object", "additionalProperties": number() } });
     let mut network = json!({ "vni": { "type": ["integer", "null"] } });
     for name in [

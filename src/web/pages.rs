@@ -118,7 +118,7 @@ fn hint(s: &SensorView, endpoints: usize) -> Option<(String, String)> {
         ),
         ((_, 0), _) => say(
             "Packets arrive, but none is TCP over IP that can be read yet",
-            "The sensor page counts them by reason. Tunnels and fragments are counted, and not read yet.",
+            "The tap doctor on the sensor page says what they are, and what to change.",
         ),
         (_, (0, _)) => say(
             "TCP arrives, but no HTTP in clear",

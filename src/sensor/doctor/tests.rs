@@ -1,6 +1,7 @@
 use super::*;
 use crate::capture::{Frame, LinkType};
 use crate::decode::{Answer, Decoded};
+use crate::sensor::Checksums;
 use crate::sensor::tap::SourceTaps;
 use crate::time::Timestamp;
 
@@ -59,12 +60,12 @@ fn feed(taps: &mut SourceTaps, n: usize, decoded: Decoded<'_>, detail: u16, cut:
             wire_len: 100 + cut,
             interface: 0,
         };
-        let answer = Answer {
+        let mut answer = Answer {
             decoded,
             frames: 1,
             detail,
         };
-        taps.count(&frame, &answer);
+        taps.count(&frame, &mut answer, Checksums::Auto);
     }
 }
 
@@ -317,12 +318,12 @@ fn interfaces_and_networks_are_bounded() {
             interface,
         };
         let decoded = Decoded::Ignored(Ignored::EtherType);
-        let answer = Answer {
+        let mut answer = Answer {
             decoded,
             frames: 1,
             detail: interface + 1,
         };
-        taps.count(&frame, &answer);
+        taps.count(&frame, &mut answer, Checksums::Auto);
     }
     assert_eq!(taps.taps.len(), 64);
     assert_eq!(taps.taps.iter().map(|t| t.all.frames).sum::<u64>(), 1_000);
@@ -336,4 +337,21 @@ fn interfaces_and_networks_are_bounded() {
     }
     assert_eq!(taps.networks.by_vni.len(), 256);
     assert_eq!(taps.networks.others.segments, 744);
+}
+
+#[test]
+fn checksums_that_are_not_enforced_are_said_and_those_that_are_refused() {
+    let with = |mode, right, wrong| {
+        only(|r| {
+            let checks = &mut r.taps[0].frames.checks;
+            (checks.mode, checks.right, checks.wrong) = (mode, right, wrong);
+        })
+    };
+    assert_eq!(with(Mode::Enforced, 50_000, 2), vec![]);
+    assert_eq!(with(Mode::Deciding, 5, 5), vec![]);
+    let off = with(Mode::Off, 600, 600);
+    assert_eq!(codes(&off), vec![("checksums_off", Grade::Note)]);
+    assert!(off[0].text.contains("50 %") && off[0].mend.contains("ethtool -K"));
+    let refused = with(Mode::Enforced, 50_000, 25);
+    assert_eq!(codes(&refused), vec![("checksums_wrong", Grade::Note)]);
 }
