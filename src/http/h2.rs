@@ -495,7 +495,11 @@ impl Connection {
 
     fn decode(&mut self, side: Side, block: &Block<'_>, out: &mut Out) {
         let mut list = std::mem::take(&mut out.list);
-        match self.half(side).decoder.decode(block.block, &mut list) {
+        match self
+            .half(side)
+            .decoder
+            .decode(block.block, Head::wants, &mut list)
+        {
             Ok(()) => {
                 list.join(b"cookie", b"; ");
                 self.message(side, block, &Head::of(&list), out);

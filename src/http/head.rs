@@ -164,8 +164,8 @@ fn lenient(mut rest: &[u8]) -> Fields<'_> {
 
 impl<'a> Fields<'a> {
     /// The first of several wins, but for those that frame: there a second one that differs is
-    /// noted.
-    pub(super) fn take(&mut self, name: &[u8], value: &'a [u8]) {
+    /// noted. Returns whether the field is of any interest.
+    pub(super) fn take(&mut self, name: &[u8], value: &'a [u8]) -> bool {
         let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
         match (name.len(), name.first().map(u8::to_ascii_lowercase)) {
             (4, Some(b'h')) if is(b"host") => set(&mut self.host, value),
@@ -186,8 +186,9 @@ impl<'a> Fields<'a> {
             (14, Some(b'h')) if is(b"http2-settings") => set(&mut self.http2_settings, value),
             (14, Some(b'c')) if is(b"content-length") => self.take_length(value),
             (17, Some(b't')) if is(b"transfer-encoding") => self.chunked |= is_chunked(value),
-            _ => {}
+            _ => return false,
         }
+        true
     }
 
     fn take_length(&mut self, value: &[u8]) {
