@@ -62,7 +62,7 @@ struct Answer {
 
 /// The HTTP/1 reader of one flow.
 #[derive(Debug)]
-pub struct Connection {
+pub(super) struct Connection {
     info: FlowInfo,
     client: Option<Side>,
     halves: [Half; 2],
@@ -201,7 +201,7 @@ impl Stream for Connection {
 }
 
 impl Connection {
-    pub fn new(info: &FlowInfo) -> Self {
+    pub(super) fn new(info: &FlowInfo) -> Self {
         let mut pipeline = Pipeline::default();
         if !info.from_start {
             pipeline.request_hole();
@@ -252,7 +252,7 @@ impl Connection {
                 return self.opaque(|out| &mut out.counters.tls, out);
             }
             Probe::Http2 if self.client.is_none() => {
-                self.switch = Some(Switch::Preface(side));
+                self.switch = Some(Switch::Preface(Some(side)));
                 return Read::Incomplete;
             }
             _ if self.client.is_none() => match h2::sync(data, |_| false) {

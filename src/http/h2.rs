@@ -8,6 +8,7 @@
 //! one that joined late. A frame's length is known, so a hole inside of DATA costs its bytes alone.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Out;
 use super::hpack::Decoder;
@@ -40,8 +41,8 @@ const MAX_BLOCK: usize = super::MAX_HEAD;
 /// rapid reset (CVE-2023-44487) costs no more than its requests.
 const MAX_STREAMS: usize = 1_024;
 
-/// A stream whose end may have been in a hole is given up after this many seconds.
-const DOUBT_SECONDS: i64 = 60;
+/// A stream whose end may have been in a hole is given up after this long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the reader of one direction stands.
 #[derive(Clone, Copy, Debug)]
@@ -582,13 +583,16 @@ impl Connection {
             }
         } else if head.is_response {
             self.make_room(block.last, out);
-            let mut stream =
-                Stream::unrequested(&self.info, client, block.first, self.seen_from.is_none());
+            // There was a request, or for an even stream a promise of one, that we have missed.
+            let missed = self.seen_from.is_none() || block.stream.is_multiple_of(2);
+            let mut stream = Stream::unrequested(&self.info, client, block.first, missed);
             stream.response(block, head, out);
             self.streams.insert(block.stream, stream);
             if block.end_stream {
                 self.end_stream(client.other(), block.stream, block.last, out);
             }
+        } else if head.is_request {
+            malformed(out);
         } else if head.unknown {
             unresolved(out);
         }
@@ -600,7 +604,7 @@ impl Connection {
             let stale = oldest
                 .get()
                 .in_doubt_since()
-                .is_some_and(|since| now.since(since).as_secs() as i64 >= DOUBT_SECONDS);
+                .is_some_and(|since| now.since(since) >= PATIENCE);
             if !stale && self.streams.len() < MAX_STREAMS {
                 return;
             }

@@ -230,11 +230,9 @@ fn names_h2c(value: &[u8]) -> bool {
 /// SETTINGS_HEADER_TABLE_SIZE of `HTTP2-Settings`: the payload of a SETTINGS frame in base64url
 /// (RFC 7540, section 3.2.1).
 pub(super) fn table_size(value: &[u8]) -> Option<u32> {
-    let text = value
-        .trim_ascii()
-        .strip_suffix(b"=")
-        .unwrap_or(value.trim_ascii());
-    let payload = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let text = value.trim_ascii();
+    let padded = text.iter().rposition(|b| *b != b'=')?;
+    let payload = URL_SAFE_NO_PAD.decode(&text[..=padded]).ok()?;
     super::h2::header_table_size(&payload)
 }
 

@@ -487,7 +487,7 @@ fn never_wrong(lines: &[String], context: &str) {
     for line in lines {
         let words: Vec<&str> = line.split(' ').collect();
         let (method, target, status) = (words[0], words[1], words[2]);
-        let fits = |told: &&str| {
+        let fits = |told: &str| {
             let meant: Vec<&str> = told.split(' ').collect();
             let path = target.trim_start_matches('h').trim_start_matches('-');
             [
@@ -498,7 +498,7 @@ fn never_wrong(lines: &[String], context: &str) {
             .iter()
             .all(|(seen, meant)| seen == meant || matches!(*seen, "-" | ""))
         };
-        assert!(TOLD.iter().any(|t| fits(&t)), "{context}: {line}");
+        assert!(TOLD.iter().any(|t| fits(t)), "{context}: {line}");
     }
 }
 

@@ -465,8 +465,10 @@ fn field() -> impl Strategy<Value = (Form, Vec<u8>, Vec<u8>)> {
     (form(), name, value)
 }
 
-fn conversation() -> impl Strategy<Value = Vec<(Option<usize>, bool, Vec<(Form, Vec<u8>, Vec<u8>)>)>>
-{
+/// Size update, Huffman code or not, and fields.
+type Block = (Option<usize>, bool, Vec<(Form, Vec<u8>, Vec<u8>)>);
+
+fn conversation() -> impl Strategy<Value = Vec<Block>> {
     let size = prop_oneof![6 => Just(None), 1 => (0_usize..6_000).prop_map(Some)];
     let block = (size, any::<bool>(), prop::collection::vec(field(), 1..6));
     prop::collection::vec(block, 1..30)
