@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use loona_hpack::decoder::DecoderError;
 use proptest::prelude::*;
 
 use super::encoder::{Encoder, Form};
@@ -509,7 +510,12 @@ proptest! {
         let mut oracle = loona_hpack::Decoder::new();
         for block in blocks {
             let Ok(got) = decode(&mut decoder, &block) else { break };
-            prop_assert_eq!(got, whole(&oracle.decode(&block).unwrap()));
+            match oracle.decode(&block) {
+                Ok(meant) => prop_assert_eq!(got, whole(&meant)),
+                // RFC 7541 does not ask for a field behind a size update.
+                Err(DecoderError::SizeUpdateAtEnd) => break,
+                Err(error) => prop_assert!(false, "{error:?}"),
+            }
         }
     }
 
