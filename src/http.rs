@@ -37,8 +37,8 @@ pub const MAX_HEAD: usize = 64 << 10;
 /// What follows on a flow is HTTP/2.
 #[derive(Debug)]
 enum Switch {
-    /// From its first byte; the side is the client's.
-    Preface(Side),
+    /// From its first byte; the side is the client's, where that is known yet.
+    Preface(Option<Side>),
     /// Its beginning was missed.
     Frames,
     /// After a request that asked for it, and a 101.

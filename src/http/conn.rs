@@ -270,7 +270,7 @@ impl Connection {
                 return self.opaque(|out| &mut out.counters.tls, out);
             }
             Probe::Http2 if self.client.is_none() => {
-                self.switch = Some(Switch::Preface(side));
+                self.switch = Some(Switch::Preface(Some(side)));
                 return Read::Incomplete;
             }
             _ if self.client.is_none() => match h2::sync(data, |_| false) {

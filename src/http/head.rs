@@ -186,8 +186,9 @@ fn lenient(mut rest: &[u8]) -> Fields<'_> {
 }
 
 impl<'a> Fields<'a> {
-    /// The first of several wins; where it matters, one that differs is noted.
-    pub(super) fn take(&mut self, name: &[u8], value: &'a [u8]) {
+    /// The first of several wins; where it matters, one that differs is noted. Returns whether the
+    /// field is of any interest.
+    pub(super) fn take(&mut self, name: &[u8], value: &'a [u8]) -> bool {
         let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
         match (name.len(), name.first().map(u8::to_ascii_lowercase)) {
             (4, Some(b'h')) if is(b"host") => {
@@ -220,8 +221,9 @@ impl<'a> Fields<'a> {
                 self.transfer_encoding = true;
                 self.chunked = is_chunked(value).unwrap_or(self.chunked);
             }
-            _ => {}
+            _ => return false,
         }
+        true
     }
 
     /// Where the message ends is anybody's guess: servers refuse it or differ (RFC 9112,
@@ -291,11 +293,9 @@ fn names_h2c(value: &[u8]) -> bool {
 /// SETTINGS_HEADER_TABLE_SIZE of `HTTP2-Settings`: the payload of a SETTINGS frame in base64url
 /// (RFC 7540, section 3.2.1).
 pub(super) fn table_size(value: &[u8]) -> Option<u32> {
-    let text = value
-        .trim_ascii()
-        .strip_suffix(b"=")
-        .unwrap_or_else(|| value.trim_ascii());
-    let payload = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let text = value.trim_ascii();
+    let padded = text.iter().rposition(|b| *b != b'=')?;
+    let payload = URL_SAFE_NO_PAD.decode(&text[..=padded]).ok()?;
     super::h2::header_table_size(&payload)
 }
 

@@ -113,10 +113,16 @@ impl Decoder {
         self.table.is_whole()
     }
 
-    /// Reads one whole block.
-    pub(super) fn decode(&mut self, block: &[u8], list: &mut List) -> Result<(), Error> {
+    /// Reads one whole block. A field that neither enters the table nor is `wanted`, by its name,
+    /// is passed over: undoing the Huffman code is most of the work.
+    pub(super) fn decode(
+        &mut self,
+        block: &[u8],
+        wanted: impl Fn(&[u8]) -> bool,
+        list: &mut List,
+    ) -> Result<(), Error> {
         list.clear();
-        let read = self.read(block, list);
+        let read = self.read(block, wanted, list);
         if read.is_err() {
             self.lose();
         }
@@ -124,13 +130,18 @@ impl Decoder {
     }
 
     /// RFC 7541, section 6.
-    fn read(&mut self, block: &[u8], list: &mut List) -> Result<(), Error> {
+    fn read(
+        &mut self,
+        block: &[u8],
+        wanted: impl Fn(&[u8]) -> bool,
+        list: &mut List,
+    ) -> Result<(), Error> {
         let mut input = Input(block);
         let mut opening = true;
         while let Some(&first) = input.0.first() {
             match first {
                 0x80.. => self.indexed(&mut input, list)?,
-                0x40.. => self.literal(&mut input, 6, list)?,
+                0x40.. => self.literal(&mut input, 6, |_| true, list)?,
                 0x20.. => {
                     let size = input.integer(5)?;
                     if !opening || size > self.allowed {
@@ -139,7 +150,7 @@ impl Decoder {
                     self.table.resize(size);
                     continue;
                 }
-                _ => self.literal(&mut input, 4, list)?,
+                _ => self.literal(&mut input, 4, &wanted, list)?,
             }
             opening = false;
         }
@@ -162,6 +173,7 @@ impl Decoder {
         &mut self,
         input: &mut Input<'_>,
         prefix: u32,
+        wanted: impl Fn(&[u8]) -> bool,
         list: &mut List,
     ) -> Result<(), Error> {
         let start = list.text.len();
@@ -169,6 +181,10 @@ impl Decoder {
             0 => list.string(input, MAX_NAME)?,
             index => list.keep(self.entry(index)?.0),
         };
+        if list.text(name).known().is_some_and(|name| !wanted(name)) {
+            list.text.truncate(start);
+            return input.string().map(|_| ());
+        }
         let value = list.string(input, MAX_VALUE)?;
         let (known_name, known_value) = (list.text(name), list.text(value));
         let len = known_name.len() + known_value.len();
@@ -267,8 +283,7 @@ impl List {
 
     /// A string literal (RFC 7541, section 5.2).
     fn string(&mut self, input: &mut Input<'_>, max: usize) -> Result<Span, Error> {
-        let huffman = input.0.first().is_some_and(|first| first & 0x80 != 0);
-        let coded = input.integer(7).and_then(|len| input.take(len as usize))?;
+        let (huffman, coded) = input.string()?;
         let from = self.text.len();
         if huffman {
             huffman::decode(coded, &mut self.text).map_err(|_| Error::Huffman)?;
@@ -292,6 +307,13 @@ impl<'a> Input<'a> {
         let (taken, rest) = self.0.split_at_checked(len).ok_or(Error::Truncated)?;
         self.0 = rest;
         Ok(taken)
+    }
+
+    /// Whether a string literal has the Huffman code, and its bytes.
+    fn string(&mut self) -> Result<(bool, &'a [u8]), Error> {
+        let huffman = self.0.first().is_some_and(|first| first & 0x80 != 0);
+        let len = self.integer(7)?;
+        Ok((huffman, self.take(len as usize)?))
     }
 
     /// An integer with a prefix of `bits` (RFC 7541, section 5.1). No size or index needs more

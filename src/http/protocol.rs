@@ -32,7 +32,7 @@ impl Connection {
     fn http2(&mut self, switch: Switch, out: &mut Out) {
         out.counters.http2 += 1;
         let connection = match switch {
-            Switch::Preface(client) => h2::Connection::new(&self.info, Some(client), true),
+            Switch::Preface(client) => h2::Connection::new(&self.info, client, true),
             Switch::Frames => h2::Connection::new(&self.info, None, false),
             Switch::Upgrade {
                 client,
@@ -52,7 +52,7 @@ impl Stream for Connection {
         if let Reader::Http1(http1) = &mut self.reader {
             let first = chunk.offset == 0 && self.info.from_start;
             let switch = if first && h2::server_preface(chunk.data) {
-                Some(Switch::Preface(side.other()))
+                Some(Switch::Preface(None))
             } else {
                 used = http1.on_data(side, chunk, out);
                 http1.switch.take()

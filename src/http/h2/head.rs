@@ -40,7 +40,7 @@ impl<'a> Head<'a> {
                 }
                 _ => {
                     if let Some(value) = field.value {
-                        head.fields.take(name, value);
+                        let _ = head.fields.take(name, value);
                     }
                     continue;
                 }
@@ -49,6 +49,11 @@ impl<'a> Head<'a> {
             *slot = slot.or(field.value);
         }
         head
+    }
+
+    /// Whether a field of that name makes a difference.
+    pub(super) fn wants(name: &[u8]) -> bool {
+        name.starts_with(b":") || Fields::default().take(name, b"")
     }
 
     /// Three digits (RFC 9110, section 15).

@@ -109,7 +109,10 @@ fn evidence(header: Header, payload: &[u8]) -> Evidence {
 /// A block that begins with pseudo-headers and has nothing in it that no message has is one.
 fn message(block: &[u8]) -> Evidence {
     let mut list = List::default();
-    if Decoder::joined_late().decode(block, &mut list).is_err() {
+    if Decoder::joined_late()
+        .decode(block, |_| true, &mut list)
+        .is_err()
+    {
         return Evidence::Against;
     }
     let lower = |name: &[u8]| {

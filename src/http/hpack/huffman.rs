@@ -35,22 +35,17 @@ const STATES: usize = 256;
 const LEAF: u16 = 0x8000;
 
 const TREE: [[u16; 2]; STATES] = tree();
-const STEPS: [[Step; 16]; STATES] = steps();
-const ENDS: [bool; STATES] = ends();
+static STEPS: [[Step; 16]; STATES] = steps();
+static ENDS: [bool; STATES] = ends();
 
 #[derive(Clone, Copy)]
 struct Step {
     next: u8,
     symbol: u8,
-    outcome: Outcome,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Nothing,
-    Symbol,
-    /// The code word of EOS, which no string has (RFC 7541, section 5.2).
-    Eos,
+    /// Whether there is a symbol: 0 or 1.
+    ends: u8,
+    /// 1 for the code word of EOS, which no string has (RFC 7541, section 5.2).
+    eos: u8,
 }
 
 /// Not the code of any string.
@@ -58,21 +53,29 @@ enum Outcome {
 pub(super) struct Invalid;
 
 /// Appends the decoded string to `out`, which grows by 8/5 of the input at most.
+///
+/// Where symbols end is as good as random, so there is no branch on it: every step writes, and the
+/// place moves on or does not.
 pub(super) fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), Invalid> {
-    out.reserve(coded.len() * 8 / 5);
-    let mut state = 0;
+    let start = out.len();
+    out.resize(start + coded.len() * 2, 0);
+    let (mut state, mut len, mut eos) = (0_u8, 0, 0);
+    let room = &mut out[start..];
     for byte in coded {
         for nibble in [byte >> 4, byte & 15] {
-            let step = STEPS[state][usize::from(nibble)];
-            match step.outcome {
-                Outcome::Nothing => {}
-                Outcome::Symbol => out.push(step.symbol),
-                Outcome::Eos => return Err(Invalid),
-            }
-            state = usize::from(step.next);
+            let step = STEPS[usize::from(state)][usize::from(nibble)];
+            room[len] = step.symbol;
+            len += usize::from(step.ends);
+            eos |= step.eos;
+            state = step.next;
         }
     }
-    if ENDS[state] { Ok(()) } else { Err(Invalid) }
+    out.truncate(start + len);
+    if eos == 0 && ENDS[usize::from(state)] {
+        Ok(())
+    } else {
+        Err(Invalid)
+    }
 }
 
 /// Words in the order of length, then symbol, each one more than the one before.
@@ -109,7 +112,8 @@ const fn steps() -> [[Step; 16]; STATES] {
     let nothing = Step {
         next: 0,
         symbol: 0,
-        outcome: Outcome::Nothing,
+        ends: 0,
+        eos: 0,
     };
     let mut steps = [[nothing; 16]; STATES];
     let mut state = 0;
@@ -121,10 +125,10 @@ const fn steps() -> [[Step; 16]; STATES] {
                 bit -= 1;
                 node = TREE[node as usize][nibble >> bit & 1];
                 if node == LEAF | EOS {
-                    step.outcome = Outcome::Eos;
+                    step.eos = 1;
                     node = 0;
                 } else if node & LEAF != 0 {
-                    step.outcome = Outcome::Symbol;
+                    step.ends = 1;
                     step.symbol = node as u8;
                     node = 0;
                 }
