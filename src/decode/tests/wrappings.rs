@@ -72,7 +72,7 @@ fn any_two_nest_and_the_innermost_network_counts() {
             let twice = second.encapsulate(&once);
             let found = inner(second.link(&once), &twice);
             let network = Network {
-                vni: first.vni().or(second.vni()),
+                vni: first.vni().or_else(|| second.vni()),
                 zone: if first.vni().is_some() {
                     zone(first)
                 } else {
