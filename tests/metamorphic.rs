@@ -123,7 +123,7 @@ fn every_change(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 160, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn composed_conversations_stay_what_they_are(seed: u64) {
@@ -200,7 +200,7 @@ fn captures_stay_what_they_are() {
     let (mut connections, mut exchanges) = (0, 0);
     for (i, file) in captures().iter().enumerate() {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        let Some(packets) = ethernet_packets(file).filter(|p| p.len() < 700) else {
+        let Some(packets) = ethernet_packets(file).filter(|p| p.len() < 3_000) else {
             continue;
         };
         for (packets, base) in whole_connections(&packets) {
@@ -219,7 +219,7 @@ fn captures_stay_what_they_are() {
 fn captures_wrapped_stay_what_they_are() {
     let mut tried = 0;
     for (i, file) in captures().iter().enumerate() {
-        let Some(packets) = ethernet_packets(file).filter(|p| p.len() < 400) else {
+        let Some(packets) = ethernet_packets(file).filter(|p| p.len() < 3_000) else {
             continue;
         };
         let base = ethernet(&packets);
