@@ -4,7 +4,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO ?= cargo
 SHARED ?= ../shared
 
-.PHONY: demo test check-demo deps deps-test bench bench-floods bench-templating bench-detection bench-captures browser lint deny install clean
+.PHONY: demo test check-demo deps deps-test fuzz fuzz-all fuzz-seeds bench bench-floods bench-templating bench-detection bench-captures browser lint deny install clean
 
 demo: deps                ## three days of composed traffic, then live attacks; UI on 127.0.0.1:8650
 	$(CARGO) run --release --locked -- demo
@@ -28,6 +28,24 @@ TEST_PACKAGES := libpcap-dev gcc nginx-light curl iproute2 chromium
 deps-test:
 	@dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $(TEST_PACKAGES); }
 	@command -v npm >/dev/null || $(SUDO) apt-get install -y -qq nodejs npm
+
+# libFuzzer needs flags that a stable compiler takes only so.
+TARGET ?= http1
+SECONDS ?= 600
+FUZZ := RUSTC_BOOTSTRAP=1 $(CARGO) fuzz
+
+fuzz: fuzz-seeds          ## one entry under libFuzzer: make fuzz TARGET=http1 SECONDS=600
+	$(FUZZ) run $(TARGET) -- -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=1024 -max_len=8192
+
+fuzz-all: fuzz-seeds      ## every entry in turn, SECONDS each
+	@for target in $$($(FUZZ) list); do \
+		$(FUZZ) run $$target -- -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=1024 -max_len=8192 || exit 1; \
+	done
+
+# Corpora from ../shared/captures where it is there, else from composed ones.
+fuzz-seeds: deps
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
+	APITAP_FUZZ_CORPUS=$(CURDIR)/fuzz/corpus $(CARGO) test --locked --test fuzz_smoke seeds_are_written
 
 lint:                     ## formatting, clippy, docs
 	$(CARGO) fmt --check

@@ -33,6 +33,10 @@ pub struct Conversation {
     seq: [u32; 2],
     /// One way through the network.
     delay: Duration,
+    /// Payload of a full segment.
+    mss: usize,
+    /// Which sides have said that they send no more.
+    ended: [bool; 2],
     packets: Vec<Packet>,
 }
 
@@ -42,6 +46,7 @@ enum Flag {
     SynAck,
     Ack,
     Fin,
+    Rst,
 }
 
 impl Conversation {
@@ -55,6 +60,8 @@ impl Conversation {
             now: at,
             seq,
             delay: Duration::from_micros(200),
+            mss: MSS,
+            ended: [false; 2],
             packets: Vec::new(),
         };
         talk.push(0, Flag::Syn, b"");
@@ -86,10 +93,41 @@ impl Conversation {
             .server(response.as_bytes())
     }
 
+    /// From now on segments are of `mss` bytes at most.
+    pub fn segments(&mut self, mss: usize) -> &mut Self {
+        self.mss = mss.max(1);
+        self
+    }
+
+    /// A bare acknowledgement.
+    pub fn client_acks(&mut self) -> &mut Self {
+        self.push(0, Flag::Ack, b"");
+        self
+    }
+
+    pub fn server_acks(&mut self) -> &mut Self {
+        self.push(1, Flag::Ack, b"");
+        self
+    }
+
+    /// The client sends no more; the server may.
+    pub fn client_ends(&mut self) -> &mut Self {
+        self.end(0)
+    }
+
+    pub fn server_ends(&mut self) -> &mut Self {
+        self.end(1)
+    }
+
+    /// The server breaks the connection off; the frames so far.
+    pub fn server_resets(mut self) -> Vec<Packet> {
+        self.push(1, Flag::Rst, b"");
+        self.packets
+    }
+
     /// Both sides close; the frames so far.
     pub fn close(mut self) -> Vec<Packet> {
-        self.push(0, Flag::Fin, b"");
-        self.push(1, Flag::Fin, b"");
+        self.end(0).end(1);
         self.push(0, Flag::Ack, b"");
         self.packets
     }
@@ -99,8 +137,15 @@ impl Conversation {
         self.packets
     }
 
+    fn end(&mut self, side: usize) -> &mut Self {
+        if !std::mem::replace(&mut self.ended[side], true) {
+            self.push(side, Flag::Fin, b"");
+        }
+        self
+    }
+
     fn send(&mut self, side: usize, bytes: &[u8]) -> &mut Self {
-        for segment in bytes.chunks(MSS) {
+        for segment in bytes.chunks(self.mss) {
             self.push(side, Flag::Ack, segment);
         }
         self
@@ -124,6 +169,7 @@ impl Conversation {
             Flag::SynAck => builder.syn().ack(self.seq[0]),
             Flag::Ack => builder.ack(self.seq[1 - side]).psh(),
             Flag::Fin => builder.fin().ack(self.seq[1 - side]),
+            Flag::Rst => builder.rst().ack(self.seq[1 - side]),
         };
         let mut data = Vec::with_capacity(builder.size(payload.len()));
         if builder.write(&mut data, payload).is_err() {
@@ -131,7 +177,7 @@ impl Conversation {
                 "writing to a Vec cannot fail, and a segment is shorter than an IP packet"
             );
         }
-        let control = u32::from(flag != Flag::Ack);
+        let control = u32::from(!matches!(flag, Flag::Ack | Flag::Rst));
         self.seq[side] = self.seq[side].wrapping_add(payload.len() as u32 + control);
         self.packets.push(Packet { ts: self.now, data });
         self.now = self.now + self.delay;

@@ -423,6 +423,11 @@ impl Decoder {
         self.fragments.pending()
     }
 
+    /// What the fragments that wait cost; never more than the budget.
+    pub fn held_bytes(&self) -> usize {
+        self.fragments.cost()
+    }
+
     /// Frames whose fragments waited in vain: too long, and for the budget.
     pub fn given_up(&self) -> (u64, u64) {
         let lost = self.fragments.lost();

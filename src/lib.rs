@@ -16,6 +16,8 @@ pub mod decode;
 pub mod detect;
 pub mod exchange;
 pub mod flow;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 pub mod observe;
 pub mod sensor;

@@ -27,6 +27,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         "telemetry",
         "config",
         "compose",
+        "fuzzing",
         "cli",
         "daemon",
     ];
@@ -61,10 +62,11 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         (
             "config",
             all.into_iter()
-                .filter(|r| !["cli", "daemon", "compose", "store"].contains(r))
+                .filter(|r| !["cli", "daemon", "compose", "fuzzing", "store"].contains(r))
                 .collect(),
         ),
         ("compose", vec!["time", "capture", "catalog", "analysis"]),
+        ("fuzzing", all.to_vec()),
         ("cli", all.to_vec()),
         ("daemon", all.to_vec()),
     ])

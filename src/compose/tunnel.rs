@@ -203,11 +203,12 @@ impl Wrap {
             | Self::Ppp
             | Self::PppHdlc
             | Self::PppEther => matches!(kind, IPV4 | IPV6),
-            // The EtherType's field holds a length here.
+            // Its length stands where a type would, and is none above this.
+            Self::Snap => kind > 1_500 && frame.len() <= 1_500,
+            // A type is needed, not a length.
             Self::Gre
             | Self::GreFull
             | Self::GeneveIp
-            | Self::Snap
             | Self::Cooked
             | Self::CookedV2
             | Self::Wlan

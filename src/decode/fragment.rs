@@ -140,6 +140,11 @@ impl Pool {
         self.pending
     }
 
+    /// Bytes, and what holding them costs beside.
+    pub(super) fn cost(&self) -> usize {
+        self.cost
+    }
+
     pub(super) fn lost(&self) -> Lost {
         self.lost
     }
