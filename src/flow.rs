@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::decode::Segment;
 use crate::time::Timestamp;
 
+mod counters;
 mod half;
 mod lru;
 mod note;
@@ -26,9 +27,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use counters::Counters;
 pub use note::{Note, Notes};
 pub use sight::{Seen, Sight};
-pub use table::{Counters, FlowTable};
+pub use table::FlowTable;
 
 /// A direction, named by its sender. The originator sent the SYN, or, where the SYN was not seen,
 /// the first packet that was.

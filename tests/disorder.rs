@@ -75,7 +75,6 @@ fn pick(packets: &[Packet], order: &[usize]) -> Vec<Packet> {
 /// The first time that a client pipelines, and the first of the two requests is lost: nothing says
 /// that the answer to it is not the second one's.
 #[test]
-#[ignore = "bug: http: a response behind a lost pipelined request is paired with the next request"]
 fn a_request_lost_before_a_pipelined_one() {
     let mut talk = open();
     talk.exchange(&ask(0), MS, &answer(0, 9));
@@ -92,7 +91,6 @@ fn a_request_lost_before_a_pipelined_one() {
 /// The SYN-ACK is lost and the client's last acknowledgement comes first: the server's first bytes
 /// count as before the beginning, and the request's own acknowledgement lies before it too.
 #[test]
-#[ignore = "bug: flow: an acknowledgement before offset 0 is told as offset 0"]
 fn an_acknowledgement_from_before_the_beginning() {
     let mut talk = open();
     talk.exchange(&ask(0), MS, &answer(0, 9)).client_acks();
@@ -105,7 +103,6 @@ fn an_acknowledgement_from_before_the_beginning() {
 /// The two arms of a tap have clocks of their own: all of the client's packets stand before the
 /// server's answers to them.
 #[test]
-#[ignore = "bug: flow: an acknowledgement before the other side's first packet is a gap at once"]
 fn the_clients_arm_is_ahead() {
     let mut talk = open();
     talk.exchange(&ask(0), MS, &answer(0, 9)).client_acks();
@@ -123,7 +120,6 @@ fn the_clients_arm_is_ahead() {
 
 /// A RST has a sequence number: what it overtook in the mirror still comes.
 #[test]
-#[ignore = "bug: flow: a RST gives up the hole before it at once"]
 fn a_reset_overtakes_the_last_segments() {
     let mut talk = open();
     talk.segments(100);
@@ -141,7 +137,6 @@ fn a_reset_overtakes_the_last_segments() {
 
 /// The sender retransmits after seconds; its segment and the acknowledgement of it change places.
 #[test]
-#[ignore = "bug: flow: patience for an acknowledged hole counts from the piece behind it"]
 fn an_acknowledgement_overtakes_the_retransmission() {
     let mut talk = open();
     talk.segments(100);
@@ -165,7 +160,6 @@ fn an_acknowledgement_overtakes_the_retransmission() {
 /// The only request of a connection is lost; the server acknowledges it, closes, and is
 /// acknowledged: bytes are known to be missing.
 #[test]
-#[ignore = "bug: flow: an acknowledged hole with nothing behind it is not counted"]
 fn a_lost_request_that_was_acknowledged_is_counted() {
     let mut talk = open();
     talk.client(ask(0).as_bytes()).server_acks();
@@ -178,7 +172,6 @@ fn a_lost_request_that_was_acknowledged_is_counted() {
 
 /// What follows a lost first byte looks like a request of another method.
 #[test]
-#[ignore = "bug: http: behind a hole, the rest of a request line is read as a request"]
 fn a_request_line_without_its_beginning_is_none() {
     let mut talk = open();
     talk.exchange(&ask(0), MS, &answer(0, 9)).segments(1);
@@ -197,7 +190,6 @@ fn a_request_line_without_its_beginning_is_none() {
 /// A body may hold HTTP: a log, a proxy's trace, an attacker's gift. Where a hole swallowed the
 /// chunk's size nothing says that a segment which begins like a message is one.
 #[test]
-#[ignore = "bug: http: behind a hole in a chunked body, the body's own text is read as a message"]
 fn a_body_that_speaks_http_is_a_body() {
     let mut talk = open();
     talk.client(ask(0).as_bytes()).wait(MS);
@@ -218,7 +210,6 @@ fn a_body_that_speaks_http_is_a_body() {
 
 /// The input ends while a fragment waits: it is given up, and says so.
 #[test]
-#[ignore = "bug: sensor: fragments that wait when the input ends stay pending for ever"]
 fn fragments_are_given_up_when_the_input_ends() {
     let mut talk = open();
     talk.client(ask(0).as_bytes());
@@ -241,7 +232,6 @@ fn fragments_are_given_up_when_the_input_ends() {
 
 /// What is no request in one segment is none in many.
 #[test]
-#[ignore = "bug: http: a head that comes in small pieces is probed once only"]
 fn what_is_no_request_is_none_in_pieces() {
     let run = |size: usize| {
         let mut talk = open();
@@ -282,7 +272,6 @@ impl Stream for Tape {
 
 /// Nothing follows a FIN (RFC 9293, section 3.6): bytes behind it are forged.
 #[test]
-#[ignore = "bug: flow: bytes behind a FIN are delivered behind the end"]
 fn nothing_is_delivered_behind_a_fin() {
     let mut talk = open();
     talk.client(b"last").client_ends();

@@ -190,21 +190,18 @@ proptest! {
     }
 
     #[test]
-    #[ignore = "bug: flow, http: see the cases below"]
     fn lost_and_shuffled(seed: u64, share in 2_usize..40) {
         let (packets, _) = patient_world(seed, 3);
         many_lost(&packets, seed, share, change::reorder);
     }
 
     #[test]
-    #[ignore = "bug: http: see the cases below"]
     fn lost_from_pipelines(seed: u64, share in 2_usize..40) {
         let (packets, _) = world(seed, 3);
         many_lost(&packets, seed, share, |left, _| left.to_vec());
     }
 
     #[test]
-    #[ignore = "bug: http: see the cases below"]
     fn lost_from_small_segments(seed: u64, share in 2_usize..40) {
         let (packets, _) = patient_world(seed, 3);
         let split = change::split(&packets, &mut Rng::new(seed));

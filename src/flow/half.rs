@@ -39,8 +39,12 @@ pub(super) struct Half {
     pub(super) next: u64,
     /// A packet from this side was seen.
     pub(super) seen: bool,
+    /// This side was waited for in vain: the mirror does not show it.
+    pub(super) unseen: bool,
     /// Everything below was acknowledged by the other side.
     pub(super) acked: u64,
+    /// Since when more is acknowledged than was delivered.
+    pub(super) acked_since: Timestamp,
     /// Offset just behind the last byte, once a FIN told it.
     pub(super) fin: Option<u64>,
     pub(super) ended: bool,
@@ -56,6 +60,24 @@ impl Half {
     pub(super) fn start(&mut self, seq: u32) {
         self.base = Some(seq);
         self.next = 0;
+    }
+
+    /// A packet of this side, or an acknowledgement of it, that lies before what was taken for the
+    /// beginning: while nothing was seen or given up, that is the beginning.
+    pub(super) fn start_earlier(&mut self, seq: u32) {
+        let before = self.offset(seq).filter(|o| *o < 0);
+        if let Some(before) = before.filter(|_| !self.seen && self.next == 0) {
+            self.base = Some(seq);
+            self.acked += before.unsigned_abs();
+        }
+    }
+
+    /// The other side has received everything below `ack`.
+    pub(super) fn acknowledge(&mut self, ack: u64, ts: Timestamp) {
+        if self.acked <= self.next && ack > self.next {
+            self.acked_since = ts;
+        }
+        self.acked = self.acked.max(ack);
     }
 
     pub(super) fn started(&self) -> bool {

@@ -5,7 +5,7 @@ use compact_str::CompactString;
 use super::body::{Body, Progress};
 use super::head::{self, Fields};
 use super::pairing::{Pending, Pipeline};
-use super::probe::{PREFACE, Probe, probe};
+use super::probe::{PREFACE, Probe, probe, whole_method};
 use super::record::{self, Cache, emit, unanswered};
 use super::rpc::{self, Messages};
 use super::sample::Sample;
@@ -50,6 +50,8 @@ struct Half {
     cut: bool,
     /// The body at hand is sent only if the server wants it (RFC 9110, section 10.1.1).
     expects: bool,
+    /// Lost inside a body.
+    inside: bool,
     /// The body at hand, where it may be a login.
     sample: Option<Sample>,
     /// Counts the messages of a call in the body at hand.
@@ -73,6 +75,8 @@ pub(super) struct Connection {
     halves: [Half; 2],
     pipeline: Pipeline,
     answer: Option<Answer>,
+    /// An answer that is told apart has just ended.
+    answered: bool,
     cache: Cache,
     /// SETTINGS_HEADER_TABLE_SIZE of the last request that offered an upgrade to HTTP/2.
     offered: Option<u32>,
@@ -101,6 +105,7 @@ impl Half {
             bytes: 0,
             cut: false,
             expects: false,
+            inside: false,
             sample: None,
             messages: None,
             probes: 0,
@@ -110,6 +115,7 @@ impl Half {
     fn begin(&mut self, body: Option<Body>) {
         (self.first, self.searched, self.sure) = (None, 0, false);
         (self.bytes, self.cut, self.expects) = (0, false, false);
+        self.inside = false;
         self.state = body.map_or(State::Start, State::Body);
     }
 
@@ -138,7 +144,7 @@ impl Stream for Connection {
                     if at > 0 || !chunk.boundary {
                         return chunk.data.len();
                     }
-                    match self.resync(side, rest, out) {
+                    match self.resync(side, &chunk, out) {
                         Read::Used(_) => {}
                         Read::Incomplete => return 0,
                         Read::Broken => return chunk.data.len(),
@@ -161,6 +167,9 @@ impl Stream for Connection {
                 }
                 State::Body(_) => at += self.body(side, chunk.ts, rest, out),
             }
+            if std::mem::take(&mut self.answered) {
+                self.pipeline.told(chunk.offset + at as u64);
+            }
         }
         at
     }
@@ -179,12 +188,10 @@ impl Stream for Connection {
         match progress {
             Progress::More => {}
             Progress::Done => self.message_over(side, ts, out),
-            Progress::Broken => {
-                if matches!(self.half(side).state, State::Body(_)) {
-                    self.message_over(side, ts, out);
-                }
-                self.lost(side);
+            Progress::Broken if matches!(half.state, State::Body(_)) => {
+                self.break_off(side, ts, out);
             }
+            Progress::Broken => self.lost(side),
         }
     }
 
@@ -220,16 +227,13 @@ impl Stream for Connection {
 
 impl Connection {
     pub(super) fn new(info: &FlowInfo) -> Self {
-        let mut pipeline = Pipeline::default();
-        if !info.from_start {
-            pipeline.request_hole();
-        }
         Self {
             info: *info,
             client: None,
             halves: [Half::new(info.from_start), Half::new(info.from_start)],
-            pipeline,
+            pipeline: Pipeline::new(info.from_start),
             answer: None,
+            answered: false,
             cache: Cache::default(),
             offered: None,
             switch: None,
@@ -253,19 +257,31 @@ impl Connection {
         }
     }
 
+    /// The body's end is lost; what follows may still be of it.
+    fn break_off(&mut self, side: Side, ts: Timestamp, out: &mut Out) {
+        self.message_over(side, ts, out);
+        self.lost(side);
+        self.half(side).inside = true;
+    }
+
     /// A segment begins while the direction is lost: does it begin a message?
-    fn resync(&mut self, side: Side, data: &[u8], out: &mut Out) -> Read {
+    fn resync(&mut self, side: Side, chunk: &Chunk<'_>, out: &mut Out) -> Read {
+        let data = chunk.data;
         let fits = |wanted| match self.client {
             None => true,
             Some(client) => (client == side) == wanted,
         };
         let found = match probe(data) {
-            // In the middle of a text a line may look like a request's, with a word for a method.
-            Probe::Request => fits(true) && shouts(data),
-            Probe::Response => fits(false),
+            Probe::Request if fits(true) && whole_method(data) => {
+                // A body may speak HTTP.
+                !self.halves[side as usize].inside || self.pipeline.may_follow(chunk.ack)
+            }
+            Probe::Response if fits(false) => {
+                self.client.is_none() || self.pipeline.may_begin(chunk.offset, chunk.ack)
+            }
             // Any text may still become a request line; waiting would swallow the next segment's
             // beginning, so only what looks like a method is waited for.
-            Probe::More if data.len() <= MAX_HEAD && shouts(data) => return Read::Incomplete,
+            Probe::More if data.len() <= MAX_HEAD && may_begin(data) => return Read::Incomplete,
             Probe::Tls if self.client.is_none() => {
                 return self.opaque(|out| &mut out.counters.tls, out);
             }
@@ -324,7 +340,7 @@ impl Connection {
                 _ => {
                     self.half(side).lose();
                     return if at == 0 {
-                        self.resync(side, data, out)
+                        self.resync(side, chunk, out)
                     } else {
                         Read::Broken
                     };
@@ -578,8 +594,7 @@ impl Connection {
             Progress::Done => self.message_over(side, ts, out),
             Progress::Broken => {
                 self.half(side).cut = true;
-                self.message_over(side, ts, out);
-                self.lost(side);
+                self.break_off(side, ts, out);
                 return data.len();
             }
         }
@@ -626,6 +641,7 @@ impl Connection {
                 x.request_bytes = Some(self.half(side.other()).bytes);
                 x.partial.truncated = true;
             }
+            self.answered = !x.partial.no_request;
             x.response_bytes = Some(bytes);
             if let Some(messages) = messages {
                 messages.end_response(&mut x);
@@ -637,9 +653,9 @@ impl Connection {
     }
 }
 
-/// Begins with capitals, as every method in use does.
-fn shouts(data: &[u8]) -> bool {
-    data.iter().take(3).all(u8::is_ascii_uppercase)
+/// Still too short to tell, and what is there may be the beginning of a message.
+fn may_begin(data: &[u8]) -> bool {
+    whole_method(data) || data.starts_with(b"HTTP/") || b"HTTP/".starts_with(data)
 }
 
 /// RFC 9112, section 6.3; `None`: no body.

@@ -8,6 +8,8 @@
 //! * A client that was never seen to pipeline sends a request only after it has the whole answer
 //!   to the one before; so the message that begins exactly where the client's own acknowledgement
 //!   stood when it sent the request is that request's answer, if no other request is outstanding.
+//!   That it has received no answer since the last one that was told apart proves that it does
+//!   pipeline, if a request was in the hole.
 //! * Where only the server's direction has a hole, every request is known; a single outstanding
 //!   one owns whatever begins at or behind that place.
 //!
@@ -52,11 +54,39 @@ pub(super) struct Pipeline {
     server_hole: bool,
     /// The client has sent a request before the last one was answered.
     pipelined: bool,
+    /// Offset behind the last answer that was told apart; unknown where the connection was joined
+    /// late.
+    told: Option<u64>,
 }
 
 impl Pipeline {
+    /// Of a connection that is seen from its first byte, or is not.
+    pub(super) fn new(from_start: bool) -> Self {
+        Self {
+            hole: !from_start,
+            told: from_start.then_some(0),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn request_hole(&mut self) {
         self.hole = true;
+    }
+
+    /// The answer of a known request ends before `offset`.
+    pub(super) fn told(&mut self, offset: u64) {
+        self.told = Some(offset);
+    }
+
+    /// Whether a response may begin at `offset`: where every request is known, one is outstanding.
+    pub(super) fn may_begin(&self, offset: u64, ack: Option<u64>) -> bool {
+        self.hole || self.answers_front(offset, ack) != Some(false)
+    }
+
+    /// Whether the next request may begin in a segment that acknowledges `ack`, though the end of
+    /// the one before was lost: its sender has received an answer since.
+    pub(super) fn may_follow(&self, ack: Option<u64>) -> bool {
+        self.server_hole || self.queue.back().is_none_or(|last| ack > last.ack)
     }
 
     pub(super) fn response_hole(&mut self) {
@@ -83,6 +113,8 @@ impl Pipeline {
     /// Adds a request; returns those whose answers went by unseen.
     pub(super) fn push(&mut self, new: Pending) -> Vec<Pending> {
         let mut given_up = Vec::new();
+        // A request may have been in the hole, and nothing has answered it yet.
+        self.pipelined |= self.hole && self.told.is_some_and(|end| new.ack <= Some(end));
         if let Some(last) = self.queue.back() {
             // The client has received more since its last request: that was the answer.
             let answered = self.server_hole && new.ack > last.ack;

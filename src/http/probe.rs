@@ -26,6 +26,9 @@ const STATUS: &[u8] = b"HTTP/";
 /// Longest method that is taken for one; WebDAV's longest is BASELINE-CONTROL.
 const MAX_METHOD: usize = 32;
 
+/// Longest `HTTP/x.y` that is taken for a version.
+const MAX_VERSION: usize = 16;
+
 /// Methods of RFC 9110 and RFC 5789.
 const COMMON: [&[u8]; 9] = [
     b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH",
@@ -33,6 +36,42 @@ const COMMON: [&[u8]; 9] = [
 
 /// Longest header name that is waited for.
 const MAX_HEADER_NAME: usize = 64;
+
+/// Methods of RFC 4918, RFC 3253, RFC 3744, RFC 5323 and other extensions, but for those that end
+/// another one.
+const EXTENSIONS: [&[u8]; 20] = [
+    b"ACL",
+    b"BASELINE-CONTROL",
+    b"CHECKIN",
+    b"COPY",
+    b"LABEL",
+    b"M-SEARCH",
+    b"MERGE",
+    b"MKACTIVITY",
+    b"MKCALENDAR",
+    b"MKCOL",
+    b"MKWORKSPACE",
+    b"MOVE",
+    b"NOTIFY",
+    b"ORDERPATCH",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"PURGE",
+    b"QUERY",
+    b"REPORT",
+    b"UNLOCK",
+];
+
+/// Whether `data` begins, or may begin, with a method that is whole: behind a hole, what is left of
+/// one whose beginning was lost looks like another.
+pub(super) fn whole_method(data: &[u8]) -> bool {
+    let end = data.iter().position(|b| matches!(b, b' ' | b'\t'));
+    let mut known = COMMON.iter().chain(&EXTENSIONS);
+    match end {
+        Some(end) => known.any(|m| **m == data[..end]),
+        None => known.any(|m| m.starts_with(data)),
+    }
+}
 
 /// What a stream that begins with `data` speaks.
 pub fn probe(data: &[u8]) -> Probe {
@@ -48,8 +87,23 @@ pub fn probe(data: &[u8]) -> Probe {
         _ if data.len() < PREFACE.len() && PREFACE.starts_with(data) => Probe::More,
         _ if data.starts_with(PREFACE) => Probe::Http2,
         _ if data.len() < STATUS.len() && STATUS.starts_with(data) => Probe::More,
-        _ if data.starts_with(STATUS) => Probe::Response,
+        _ if data.starts_with(STATUS) => status_line(data),
         _ => request_line(data),
+    }
+}
+
+/// A version, and something that begins like a number.
+fn status_line(data: &[u8]) -> Probe {
+    let version = data.iter().take_while(|b| b.is_ascii_graphic()).count();
+    let spaces = data[version..]
+        .iter()
+        .take_while(|b| matches!(b, b' ' | b'\t'))
+        .count();
+    match data.get(version + spaces) {
+        _ if version > MAX_VERSION => Probe::Other,
+        None => Probe::More,
+        Some(b) if spaces > 0 && b.is_ascii_digit() => Probe::Response,
+        Some(_) => Probe::Other,
     }
 }
 
@@ -132,7 +186,9 @@ mod tests {
 
     #[test]
     fn told_by_content_at_every_cut() {
-        let cases: [(&[u8], Probe); 13] = [
+        let cases: [(&[u8], Probe); 15] = [
+            (b"HTTP/1.1\r\nHost: h", Probe::Other),
+            (b"HTTP/1.0  2XX", Probe::Response),
             (b"OPTIONS\r\nHost: h\r\n", Probe::Request),
             (b"DATA\r\nFrom: a\r\n", Probe::Other),
             (b"GET / HTTP/1.1\r\n", Probe::Request),
