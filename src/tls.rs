@@ -3,8 +3,11 @@
 //! Sans-IO: two byte streams in; facts about the session and, with keys, the application's bytes
 //! in order out.
 
+pub mod certificate;
 pub mod cursor;
 pub mod handshake;
 pub mod hello;
 pub mod ja4;
 pub mod record;
+pub mod secrets;
+pub mod suite;
