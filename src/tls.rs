@@ -4,10 +4,12 @@
 //! in order out.
 
 pub mod certificate;
+mod cipher;
 pub mod cursor;
 pub mod handshake;
 pub mod hello;
 pub mod ja4;
+pub mod keylog;
 pub mod record;
 pub mod secrets;
 pub mod suite;
