@@ -22,6 +22,7 @@ pub(super) mod kind {
     pub(in super::super) const END_OF_EARLY_DATA: u8 = 5;
     pub(in super::super) const ENCRYPTED_EXTENSIONS: u8 = 8;
     pub(in super::super) const CERTIFICATE: u8 = 11;
+    pub(in super::super) const SERVER_KEY_EXCHANGE: u8 = 12;
     pub(in super::super) const SERVER_HELLO_DONE: u8 = 14;
     pub(in super::super) const CLIENT_KEY_EXCHANGE: u8 = 16;
     pub(in super::super) const FINISHED: u8 = 20;

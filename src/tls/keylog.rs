@@ -12,7 +12,7 @@ use std::sync::{PoisonError, RwLock};
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::pkcs8::DecodePrivateKey;
 use rsa::traits::PublicKeyParts;
-use rsa::{Pkcs1v15Encrypt, RsaPrivateKey};
+use rsa::{Pkcs1v15Encrypt, PrivateKey};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -114,7 +114,7 @@ struct Inner {
     encrypted: Bounded<[u8; 8], Secret>,
     /// Master secrets by the hash of a session id or ticket.
     resumable: Bounded<[u8; 32], Secret>,
-    private: Vec<RsaPrivateKey>,
+    private: Vec<PrivateKey>,
     /// Some line or key may give a premaster secret, or a session to go on from.
     premasters: bool,
 }
@@ -154,8 +154,8 @@ impl KeyStore {
     /// Adds an RSA private key in PEM, for the sessions of TLS 1.2 whose premaster secret was
     /// encrypted to it.
     pub fn add_private_key(&self, pem: &str) -> Result<(), KeyError> {
-        let key = RsaPrivateKey::from_pkcs8_pem(pem)
-            .or_else(|_| RsaPrivateKey::from_pkcs1_pem(pem))
+        let key = PrivateKey::from_pkcs8_pem(pem)
+            .or_else(|_| PrivateKey::from_pkcs1_pem(pem))
             .map_err(|_| KeyError::NotRsa)?;
         self.change(|inner| {
             if inner.private.len() >= MAX_PRIVATE_KEYS {

@@ -2,7 +2,7 @@
 //! (RFC 8446, section 7), over the HMAC and HKDF of RustCrypto.
 
 use hkdf::Hkdf;
-use hmac::{Hmac, KeyInit, Mac as _};
+use hmac::{Hmac, KeyInit};
 use sha2::{Digest, Sha256, Sha384};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
