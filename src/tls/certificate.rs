@@ -90,7 +90,10 @@ mod tests {
             .chars()
             .filter_map(|c| c.to_digit(16).map(|d| d as u8))
             .collect();
-        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+        digits
+            .chunks(2)
+            .map(|pair| pair[0] << 4 | pair[1])
+            .collect()
     }
 
     fn message(der: &[u8]) -> Vec<u8> {

@@ -258,7 +258,10 @@ impl Opener {
             Cipher::Aes128Cbc(_) => {
                 let mut key = [0; 16];
                 key.copy_from_slice(&self.keys.key[..16]);
-                decrypt(cbc::Decryptor::<Aes128>::new(&key.into(), &(*iv).into()), plain);
+                decrypt(
+                    cbc::Decryptor::<Aes128>::new(&key.into(), &(*iv).into()),
+                    plain,
+                );
                 zeroize::Zeroize::zeroize(&mut key);
             }
             _ => decrypt(
@@ -268,7 +271,10 @@ impl Opener {
         }
         let padding = usize::from(*plain.last().ok_or(NotAuthentic)?);
         let length = plain.len().checked_sub(padding + 1).ok_or(NotAuthentic)?;
-        if plain[length..].iter().any(|byte| usize::from(*byte) != padding) {
+        if plain[length..]
+            .iter()
+            .any(|byte| usize::from(*byte) != padding)
+        {
             return Err(NotAuthentic);
         }
         if self.encrypt_then_mac {

@@ -327,7 +327,10 @@ mod tests {
         let alpn: Vec<_> = hello.extensions.alpn().collect();
         assert_eq!(alpn, [&b"h2"[..], b"http/1.1"]);
         assert_eq!(hello.newest(), Version::TLS13);
-        assert_eq!(hello.ciphers.sincere().collect::<Vec<_>>(), [0x1301, 0xc02f]);
+        assert_eq!(
+            hello.ciphers.sincere().collect::<Vec<_>>(),
+            [0x1301, 0xc02f]
+        );
         assert_eq!(hello.groups().sincere().collect::<Vec<_>>(), [29]);
         assert_eq!(hello.key_shares().collect::<Vec<_>>(), [29]);
         assert_eq!(

@@ -172,8 +172,12 @@ mod tests {
         let many: Vec<u16> = (1..=120).collect();
         assert!(of(&hello(&many, &[])).starts_with("t12i990000_"));
         // One character is both ends; bytes that are none are shown in hexadecimal.
-        let cases: [(&[u8], &str); 4] =
-            [(b"x", "xx"), (b"\xab", "ab"), (b"\xab\xcd", "ad"), (b"0\xab", "3b")];
+        let cases: [(&[u8], &str); 4] = [
+            (b"x", "xx"),
+            (b"\xab", "ab"),
+            (b"\xab\xcd", "ad"),
+            (b"0\xab", "3b"),
+        ];
         for (name, expected) in cases {
             let list = vec16(&[&[name.len() as u8], name].concat());
             let print = of(&hello(&[], &[(16, list)]));

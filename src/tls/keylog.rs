@@ -357,9 +357,7 @@ fn read(line: &[u8]) -> Option<Line> {
         Some(make(unhex(first)?.as_slice().try_into().ok()?, secret))
     };
     match label {
-        b"CLIENT_RANDOM" => {
-            of_random(Line::Master).filter(|_| second.len() == 2 * MAX_SECRET)
-        }
+        b"CLIENT_RANDOM" => of_random(Line::Master).filter(|_| second.len() == 2 * MAX_SECRET),
         b"PMS_CLIENT_RANDOM" => of_random(Line::Premaster),
         b"CLIENT_EARLY_TRAFFIC_SECRET" => of_random(|r, s| Line::Traffic(r, Label::ClientEarly, s)),
         b"CLIENT_HANDSHAKE_TRAFFIC_SECRET" => {
@@ -370,7 +368,10 @@ fn read(line: &[u8]) -> Option<Line> {
         }
         b"CLIENT_TRAFFIC_SECRET_0" => of_random(|r, s| Line::Traffic(r, Label::ClientTraffic, s)),
         b"SERVER_TRAFFIC_SECRET_0" => of_random(|r, s| Line::Traffic(r, Label::ServerTraffic, s)),
-        b"RSA" => match (first.strip_prefix(b"Session-ID:"), second.strip_prefix(b"Master-Key:")) {
+        b"RSA" => match (
+            first.strip_prefix(b"Session-ID:"),
+            second.strip_prefix(b"Master-Key:"),
+        ) {
             (Some(id), Some(master)) => {
                 let id = unhex(id).filter(|id| id.len() <= 32)?;
                 Some(Line::SessionId(id.to_vec(), secret(master)?))
@@ -439,8 +440,14 @@ mod tests {
         let traffic = |label| store.traffic(&[1; 32], label);
         assert_eq!(traffic(Label::ClientTraffic), Secret::new(&[2; 32]));
         assert_eq!(traffic(Label::ServerTraffic), None);
-        assert_eq!(store.premaster(&[0; 32], &[5; 128], 0x0303), Secret::new(&[6; 48]));
-        assert_eq!(store.premaster(&[1; 32], &[], 0x0303), Secret::new(&[4; 48]));
+        assert_eq!(
+            store.premaster(&[0; 32], &[5; 128], 0x0303),
+            Secret::new(&[6; 48])
+        );
+        assert_eq!(
+            store.premaster(&[1; 32], &[], 0x0303),
+            Secret::new(&[4; 48])
+        );
         assert_eq!(store.resumed(&[7; 32]), Secret::new(&[8; 48]));
         assert!(store.knows_premasters());
     }
@@ -465,7 +472,10 @@ mod tests {
             log.push(&[b'a'; 100], &store);
             assert!(log.tail.capacity() <= MAX_LINE);
         }
-        log.push(format!("\nCLIENT_RANDOM {} {}\n", hex(1, 32), hex(2, 48)).as_bytes(), &store);
+        log.push(
+            format!("\nCLIENT_RANDOM {} {}\n", hex(1, 32), hex(2, 48)).as_bytes(),
+            &store,
+        );
         assert_eq!((log.lines().taken, log.lines().malformed), (1, 1));
     }
 

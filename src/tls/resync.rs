@@ -60,19 +60,13 @@ impl Session {
                     ack: None,
                     end: behind,
                 };
-                if waiting
-                    || self.lost_record(side, ts, &header, shared, sink) == Outcome::Wait
-                {
+                if waiting || self.lost_record(side, ts, &header, shared, sink) == Outcome::Wait {
                     self.wait(side, meta, Waiting::LostRecord(header), shared);
                 }
             }
             _ if waiting => {
                 half.blind = true;
-                let meta = Meta {
-                    ts,
-                    ack: None,
-                    end,
-                };
+                let meta = Meta { ts, ack: None, end };
                 self.wait(side, meta, Waiting::Blind, shared);
             }
             _ => {

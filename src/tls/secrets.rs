@@ -25,10 +25,7 @@ impl Secret {
             bytes: [0; MAX_SECRET],
             length: bytes.len(),
         };
-        secret
-            .bytes
-            .get_mut(..bytes.len())?
-            .copy_from_slice(bytes);
+        secret.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
         Some(secret)
     }
 
@@ -204,7 +201,10 @@ mod tests {
             .chars()
             .filter_map(|c| c.to_digit(16).map(|d| d as u8))
             .collect();
-        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+        digits
+            .chunks(2)
+            .map(|pair| pair[0] << 4 | pair[1])
+            .collect()
     }
 
     /// RFC 9001, appendix A.1: HKDF-Expand-Label as TLS 1.3 defines it.

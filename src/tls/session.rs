@@ -298,7 +298,14 @@ impl Session {
                 ack: chunk.ack,
                 end: offset + header.total() as u64,
             };
-            self.take(side, meta, header, &rest[HEADER..header.total()], shared, sink);
+            self.take(
+                side,
+                meta,
+                header,
+                &rest[HEADER..header.total()],
+                shared,
+                sink,
+            );
         }
         at
     }
@@ -446,13 +453,7 @@ impl Session {
         self.half(side).begin(Epoch::Sealed);
     }
 
-    fn hold_early(
-        &mut self,
-        side: Side,
-        meta: Meta,
-        header: Header,
-        payload: &[u8],
-    ) {
+    fn hold_early(&mut self, side: Side, meta: Meta, header: Header, payload: &[u8]) {
         self.early_bytes += payload.len() + size_of::<(Meta, Header, Box<[u8]>)>();
         if self.early_bytes > MAX_EARLY {
             return self.give_up(side);
@@ -461,11 +462,7 @@ impl Session {
     }
 
     /// Makes the direction's opener, if it has none.
-    pub(super) fn ensure_opener(
-        &mut self,
-        side: Side,
-        shared: &mut Shared,
-    ) -> Result<(), Outcome> {
+    pub(super) fn ensure_opener(&mut self, side: Side, shared: &mut Shared) -> Result<(), Outcome> {
         let (epoch, from_client) = (self.half(side).epoch, self.client == Some(side));
         if self.half(side).opener.is_some() {
             return Ok(());

@@ -83,7 +83,9 @@ impl Listener {
         };
         let heard = &mut self.heard;
         let mut sink = |event: Event<'_>| heard.take(event);
-        let used = self.session.on_data(side, &chunk, &mut self.shared, &mut sink);
+        let used = self
+            .session
+            .on_data(side, &chunk, &mut self.shared, &mut sink);
         assert!(used <= carry.len());
         carry.drain(..used);
         self.offset[side as usize] += used as u64;
@@ -219,8 +221,7 @@ impl Peers {
         let mut provider = ring::default_provider();
         provider.cipher_suites = vec![suite];
         let provider = Arc::new(provider);
-        let certificate =
-            CertificateDer::from(unhex(include_str!("certificate/self-signed.hex")));
+        let certificate = CertificateDer::from(unhex(include_str!("certificate/self-signed.hex")));
         let key = PrivatePkcs8KeyDer::from(unhex(include_str!("certificate/self-signed.key.hex")));
         let log = Arc::new(Log::default());
         let mut client = ClientConfig::builder_with_provider(provider.clone())

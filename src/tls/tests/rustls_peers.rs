@@ -13,8 +13,14 @@ fn exchange(peers: &Peers) -> Conversation {
 }
 
 fn check(heard: &Heard) {
-    assert_eq!(heard.said(Side::Orig), String::from_utf8_lossy(&REQUEST.repeat(3)));
-    assert_eq!(heard.said(Side::Resp), String::from_utf8_lossy(&ANSWER.repeat(3)));
+    assert_eq!(
+        heard.said(Side::Orig),
+        String::from_utf8_lossy(&REQUEST.repeat(3))
+    );
+    assert_eq!(
+        heard.said(Side::Resp),
+        String::from_utf8_lossy(&ANSWER.repeat(3))
+    );
     assert_eq!(heard.gaps, []);
     assert_eq!(heard.counters.not_authentic, 0);
     // What a side has received when it speaks is what was said to it so far.
@@ -62,11 +68,19 @@ fn without_keys_a_session_is_dark_and_its_hellos_are_known() {
         let others = Peers::new(suite, |_, _| {});
         exchange(&others);
         let heard = hear(&talk.wire, &others.keys(), 1_460);
-        assert_eq!((heard.said(Side::Orig), heard.said(Side::Resp)), Default::default());
+        assert_eq!(
+            (heard.said(Side::Orig), heard.said(Side::Resp)),
+            Default::default()
+        );
         let facts = &heard.facts;
         assert!(!facts.decrypted);
         assert_eq!(facts.server_name.as_deref(), Some("api.example"));
-        assert!(facts.ja4.as_ref().is_some_and(|print| print.starts_with('t')));
+        assert!(
+            facts
+                .ja4
+                .as_ref()
+                .is_some_and(|print| print.starts_with('t'))
+        );
         // TLS 1.3 keeps certificate and choice of protocol to itself.
         let tls13 = facts.version == Some(hello::Version::TLS13);
         assert_eq!(facts.certificate.is_none(), tls13);
@@ -94,7 +108,10 @@ fn sessions_that_go_on_are_opened_too() {
                 Some(rustls::HandshakeKind::Resumed)
             );
             let keys = peers.keys();
-            let (first, second) = (hear(&first.wire, &keys, 600), hear(&second.wire, &keys, 600));
+            let (first, second) = (
+                hear(&first.wire, &keys, 600),
+                hear(&second.wire, &keys, 600),
+            );
             check(&first);
             check(&second);
             assert_eq!((first.facts.resumed, second.facts.resumed), (false, true));
@@ -179,7 +196,10 @@ fn early_data_that_is_refused_was_never_said() {
     let heard = hear(&talk.wire, &peers.keys(), 50);
     assert_eq!(heard.said(Side::Orig), "late\n");
     assert_eq!(heard.said(Side::Resp), "answer\n");
-    assert_eq!((heard.counters.refused, heard.counters.not_authentic), (2, 0));
+    assert_eq!(
+        (heard.counters.refused, heard.counters.not_authentic),
+        (2, 0)
+    );
 }
 
 #[test]
@@ -244,6 +264,9 @@ fn a_record_that_is_damaged_gives_nothing() {
     let said = [&ANSWER.repeat(3)[..], b"sound"].concat();
     assert_eq!(heard.said(Side::Resp), String::from_utf8_lossy(&said));
     let at = ANSWER.len() as u64 * 3;
-    assert_eq!(heard.gaps, [(Side::Resp, at, Some(b"damaged".len() as u64))]);
+    assert_eq!(
+        heard.gaps,
+        [(Side::Resp, at, Some(b"damaged".len() as u64))]
+    );
     assert_eq!(heard.counters.not_authentic, 1);
 }
