@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -344,6 +345,7 @@ impl Config {
             seed,
             identity_key,
             mask: true,
+            keys: Arc::default(),
         }
     }
 

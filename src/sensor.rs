@@ -4,12 +4,14 @@
 //! therefore do not depend on the number of workers: [`Merger`] puts the records of all of them
 //! into one total order by (time of completion, flow, ordinal).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::decode;
 use crate::exchange::Exchange;
 use crate::flow;
 use crate::time::Timestamp;
+use crate::tls::KeyStore;
 
 mod intake;
 mod ledger;
@@ -45,6 +47,8 @@ pub struct Settings {
     pub identity_key: [u8; 32],
     /// Off keeps secrets in paths and queries: for files only.
     pub mask: bool,
+    /// Keys of TLS sessions.
+    pub keys: Arc<KeyStore>,
 }
 
 impl Default for Settings {
@@ -58,6 +62,7 @@ impl Default for Settings {
             seed: 0,
             identity_key: [0; 32],
             mask: true,
+            keys: Arc::default(),
         }
     }
 }

@@ -39,11 +39,11 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("flow", vec!["time", "decode"]),
         ("tls", vec!["time", "flow"]),
         ("observe", vec![]),
-        ("http", vec!["time", "exchange", "flow", "observe"]),
+        ("http", vec!["time", "exchange", "flow", "tls", "observe"]),
         (
             "sensor",
             vec![
-                "time", "exchange", "capture", "decode", "flow", "observe", "http",
+                "time", "exchange", "capture", "decode", "flow", "tls", "observe", "http",
             ],
         ),
         ("catalog", vec!["time", "exchange"]),

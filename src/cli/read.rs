@@ -37,12 +37,8 @@ pub(super) fn read(args: &ReadArgs) -> anyhow::Result<ExitCode> {
         mask: !args.no_mask,
         ..sensor::Settings::default()
     };
-    if args
-        .keylog
-        .as_ref()
-        .is_some_and(|path| path.as_os_str() != "/dev/null")
-    {
-        eprintln!("apitap: --keylog: TLS is not decrypted yet; its sessions are counted as tls");
+    if let Some(path) = &args.keylog {
+        input::keys(path, &settings.keys)?;
     }
     let mut alerts = Vec::new();
     analysis.set_specs(specs, &mut alerts);

@@ -9,7 +9,7 @@ use super::body::{Body, Progress};
 use super::head::{self, Fields};
 use super::pairing::{Pending, Pipeline};
 use super::probe::{Probe, probe};
-use super::{MAX_HEAD, Out};
+use super::{MAX_HEAD, Out, Switch};
 use crate::exchange::Exchange;
 use crate::flow::{Chunk, End, FlowInfo, Side, Stream};
 use crate::time::Timestamp;
@@ -72,13 +72,15 @@ struct Cache {
 
 /// The HTTP/1 reader of one flow.
 #[derive(Debug)]
-pub struct Connection {
+pub(super) struct Connection {
     info: FlowInfo,
     client: Option<Side>,
     halves: [Half; 2],
     pipeline: Pipeline,
     answer: Option<Answer>,
     cache: Cache,
+    /// What follows is for another reader.
+    pub(super) switch: Option<Switch>,
 }
 
 /// What reading a message's head came to.
@@ -121,7 +123,7 @@ impl Stream for Connection {
 
     fn on_data(&mut self, side: Side, chunk: Chunk<'_>, out: &mut Out) -> usize {
         let mut at = 0;
-        while at < chunk.data.len() {
+        while at < chunk.data.len() && self.switch.is_none() {
             let rest = &chunk.data[at..];
             match self.half(side).state {
                 State::Opaque => return chunk.data.len(),
@@ -202,7 +204,7 @@ impl Stream for Connection {
 }
 
 impl Connection {
-    pub fn new(info: &FlowInfo) -> Self {
+    pub(super) fn new(info: &FlowInfo) -> Self {
         let mut pipeline = Pipeline::default();
         if !info.from_start {
             pipeline.request_hole();
@@ -214,6 +216,7 @@ impl Connection {
             pipeline,
             answer: None,
             cache: Cache::default(),
+            switch: None,
         }
     }
 
@@ -247,7 +250,8 @@ impl Connection {
             // beginning, so only what looks like a method is waited for.
             Probe::More if data.len() <= MAX_HEAD && shouts(data) => return Read::Incomplete,
             Probe::Tls if self.client.is_none() => {
-                return self.opaque(|out| &mut out.counters.tls, out);
+                self.switch = Some(Switch::Tls);
+                return Read::Incomplete;
             }
             Probe::Http2 if self.client.is_none() => {
                 return self.opaque(|out| &mut out.counters.http2, out);

@@ -17,6 +17,7 @@ use crate::capture::{Polled, Source, SourceError};
 use crate::decode::Segment;
 use crate::flow::FlowKey;
 use crate::time::Timestamp;
+use crate::tls::KeyStore;
 
 /// Segments that cross to a worker at once.
 const BATCH: usize = 256;
@@ -38,6 +39,7 @@ pub struct Inline {
     records: Vec<Record>,
     drops: Drops,
     analysed: u64,
+    keys: Arc<KeyStore>,
 }
 
 impl Inline {
@@ -53,13 +55,16 @@ impl Inline {
             records: Vec::new(),
             drops: Drops::default(),
             analysed: 0,
+            keys: settings.keys,
         }
     }
 
     /// Reads one batch of frames.
     pub fn poll(&mut self, source: &mut dyn Source) -> Result<Polled, SourceError> {
         let (intake, worker) = (&mut self.intake, &mut self.worker);
-        source.poll(PATIENCE, &mut |frame| intake.take(&frame, worker))
+        let polled = source.poll(PATIENCE, &mut |frame| intake.take(&frame, worker));
+        take_secrets(source, &self.keys);
+        polled
     }
 
     /// Completed records as they come, without the total order: for output alone.
@@ -116,6 +121,13 @@ impl Inline {
 
     pub fn frames(&self) -> FrameCounters {
         self.intake.counters()
+    }
+}
+
+/// Keys that the source itself carries, for the packets that follow.
+fn take_secrets(source: &mut dyn Source, keys: &KeyStore) {
+    for text in source.secrets() {
+        keys.load(&text);
     }
 }
 
@@ -404,6 +416,7 @@ impl SourceThread {
             let polled = self
                 .source
                 .poll(PATIENCE, &mut |frame| intake.take(&frame, spread));
+            take_secrets(self.source.as_mut(), &self.settings.keys);
             let wall = SystemTime::now();
             match polled {
                 Ok(Polled::Frames) => last_frame = timestamp(wall),

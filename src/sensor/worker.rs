@@ -41,7 +41,10 @@ impl Worker {
                 .collect(),
             workers,
             seed: settings.seed,
-            out: http::Out::new(Observer::new(&settings.identity_key, settings.mask)),
+            out: http::Out::new(
+                Observer::new(&settings.identity_key, settings.mask),
+                settings.keys.clone(),
+            ),
             now: Timestamp::MIN,
             records: Vec::new(),
             ordinal: 0,

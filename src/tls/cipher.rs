@@ -24,15 +24,15 @@ const BLOCK: usize = 16;
 
 /// A record that these keys do not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotAuthentic;
+pub(super) struct NotAuthentic;
 
 /// The content of an opened record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Opened<'a> {
-    pub kind: ContentType,
-    pub data: &'a [u8],
+pub(super) struct Opened<'a> {
+    pub(super) kind: ContentType,
+    pub(super) data: &'a [u8],
     /// TLS 1.3: zeros stood behind the content.
-    pub padded: bool,
+    pub(super) padded: bool,
 }
 
 /// Ciphers with their expanded keys; boxed, as an AES key schedule has some hundred bytes.

@@ -9,18 +9,18 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use super::suite::{Cipher, Hash, Suite};
 
 /// A master secret and the traffic secrets of SHA-384 have this much.
-pub const MAX_SECRET: usize = 48;
+pub(super) const MAX_SECRET: usize = 48;
 
 /// A secret of up to 48 bytes; wiped when dropped, never shown.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
-pub struct Secret {
+pub(super) struct Secret {
     bytes: [u8; MAX_SECRET],
     length: usize,
 }
 
 impl Secret {
     /// `None` where it is longer than any secret is.
-    pub fn new(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn new(bytes: &[u8]) -> Option<Self> {
         let mut secret = Self {
             bytes: [0; MAX_SECRET],
             length: bytes.len(),
@@ -29,7 +29,7 @@ impl Secret {
         Some(secret)
     }
 
-    pub fn as_bytes(&self) -> &[u8] {
+    pub(super) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
 

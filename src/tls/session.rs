@@ -228,6 +228,12 @@ impl Session {
         self.client
     }
 
+    /// Bytes that it holds.
+    pub fn held(&self) -> usize {
+        let joined: usize = self.halves.iter().map(|half| half.joiner.held()).sum();
+        self.queued + self.early_bytes + joined
+    }
+
     /// Nothing more will come out of it.
     pub fn is_dark(&self) -> bool {
         self.halves.iter().all(|half| half.epoch == Epoch::Dark)
