@@ -13,12 +13,14 @@ use crate::flow;
 use crate::time::Timestamp;
 use crate::tls::KeyStore;
 
+mod dark;
 mod intake;
 mod ledger;
 mod merge;
 mod pipeline;
 mod worker;
 
+pub use dark::{DarkHost, DarkInventory};
 pub use intake::{FrameCounters, Intake, Route};
 pub use ledger::{Counters, Drops, Ledger, Stage};
 pub use merge::Merger;

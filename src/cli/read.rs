@@ -14,8 +14,11 @@ use crate::alert::Alert;
 use crate::analysis::Analysis;
 use crate::capture::{FileSource, MergedSource, Polled, Source};
 use crate::exchange::write_line;
-use crate::sensor::{self, Counts, END_OF_INPUT, Inline, Ledger, Merger, Pool, Record};
+use crate::sensor::{
+    self, Counts, DarkInventory, END_OF_INPUT, Inline, Ledger, Merger, Pool, Record,
+};
 use crate::time::Timestamp;
+use crate::tls;
 
 /// What one reading came to.
 pub(super) struct Reading {
@@ -24,6 +27,10 @@ pub(super) struct Reading {
     /// Endpoints of each exchange's request, for `assignments`.
     pub(super) requests: Vec<(String, String, String)>,
     pub(super) exchanges: u64,
+    pub(super) dark: DarkInventory,
+    /// Payload of all segments.
+    pub(super) bytes: u64,
+    pub(super) tls: tls::Counters,
     pub(super) from: Timestamp,
     pub(super) to: Timestamp,
 }
@@ -120,6 +127,9 @@ impl Reading {
             alerts,
             requests: Vec::new(),
             exchanges: 0,
+            dark: DarkInventory::default(),
+            bytes: 0,
+            tls: tls::Counters::default(),
             from: Timestamp::MAX,
             to: Timestamp::MIN,
         }
@@ -229,6 +239,9 @@ impl<W: Write> Job<W> {
         }
         sensor.finish().iter().for_each(|record| self.take(record));
         self.write()?;
+        let status = sensor.status();
+        (self.reading.bytes, self.reading.tls) = (status.bytes, status.tls);
+        self.reading.dark = sensor.take_dark();
         self.reading.ledger = sensor.ledger();
         Ok(())
     }
@@ -256,6 +269,7 @@ impl<W: Write> Job<W> {
                 );
                 self.failures.push(why);
             }
+            self.reading.dark.merge(report.dark);
             merger.add(report.worker, &mut report.records, report.watermark);
             let ready = if finished < settings.workers {
                 merger.ready()
@@ -278,6 +292,7 @@ impl<W: Write> Job<W> {
             counts.status.add(status);
             counts.shed += shed;
         }
+        (self.reading.bytes, self.reading.tls) = (counts.status.bytes, counts.status.tls);
         self.reading.ledger = counts.ledger(&sources);
         Ok(())
     }

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use super::intake::{FrameCounters, Intake, Route};
 use super::ledger::{Drops, Ledger, Stage};
 use super::worker::{Status, Worker};
-use super::{Merger, Record, Settings};
+use super::{DarkInventory, Merger, Record, Settings};
 use crate::capture::{Polled, Source, SourceError};
 use crate::decode::Segment;
 use crate::flow::FlowKey;
@@ -93,6 +93,11 @@ impl Inline {
         let rest = self.merger.finish();
         self.analysed += rest.len() as u64;
         rest
+    }
+
+    /// Hosts with TLS whose flows have ended since the last call.
+    pub fn take_dark(&mut self) -> DarkInventory {
+        self.worker.take_dark()
     }
 
     pub fn now(&self) -> Timestamp {
@@ -219,6 +224,7 @@ pub struct Report {
     pub worker: usize,
     pub records: Vec<Record>,
     pub watermark: Timestamp,
+    pub dark: DarkInventory,
     pub status: Status,
     pub shed: u64,
     pub panics: u64,
@@ -273,6 +279,7 @@ impl Pool {
                 panics: 0,
                 lost: Status::default(),
                 rescued: Vec::new(),
+                dark: DarkInventory::default(),
             };
             threads.push(std::thread::spawn(move || thread.run(&queue)));
         }
@@ -487,6 +494,7 @@ struct WorkerThread {
     lost: Status,
     /// What such a worker had completed.
     rescued: Vec<Record>,
+    dark: DarkInventory,
 }
 
 impl WorkerThread {
@@ -501,8 +509,9 @@ impl WorkerThread {
                 let mut status = worker.status();
                 status.give_up();
                 self.lost.add(&status);
-                let broken =
+                let mut broken =
                     std::mem::replace(&mut worker, Worker::new(self.index, &self.settings));
+                self.dark.merge(broken.take_dark());
                 let (records, lost) = broken.abandon();
                 self.rescued = records;
                 self.shed += lost;
@@ -525,9 +534,12 @@ impl WorkerThread {
         let mut status = worker.status();
         status.add(&self.lost);
         let count = records.len() as u64;
+        let mut dark = std::mem::take(&mut self.dark);
+        dark.merge(worker.take_dark());
         let report = Report {
             worker: self.index,
             records,
+            dark,
             watermark: if finished {
                 Timestamp::MAX
             } else {
@@ -540,8 +552,9 @@ impl WorkerThread {
         };
         if finished || !self.live {
             let _ = self.report.send(report);
-        } else if let Err(TrySendError::Full(_)) = self.report.try_send(report) {
+        } else if let Err(TrySendError::Full(report)) = self.report.try_send(report) {
             self.shed += count;
+            self.dark = report.dark;
         }
     }
 }

@@ -3,13 +3,14 @@
 
 use super::intake::Route;
 use super::ledger::{Ledger, Stage};
-use super::{Order, Record, SHARDS, Settings};
+use super::{DarkInventory, Order, Record, SHARDS, Settings};
 use crate::decode::Segment;
 use crate::exchange::Exchange;
 use crate::flow::{self, FlowKey, FlowTable};
 use crate::http::{self, Connection};
 use crate::observe::Observer;
 use crate::time::Timestamp;
+use crate::tls;
 
 pub struct Worker {
     /// Shard `s` stands at `s / workers`; this worker owns those with `s % workers` = its index.
@@ -20,6 +21,8 @@ pub struct Worker {
     now: Timestamp,
     records: Vec<Record>,
     ordinal: u64,
+    dark: DarkInventory,
+    bytes: u64,
 }
 
 /// A worker's counters at one moment.
@@ -27,8 +30,11 @@ pub struct Worker {
 pub struct Status {
     pub flow: flow::Counters,
     pub http: http::Counters,
+    pub tls: tls::Counters,
     pub flows: u64,
     pub buffered: u64,
+    /// Payload of all segments.
+    pub bytes: u64,
 }
 
 impl Worker {
@@ -48,6 +54,8 @@ impl Worker {
             now: Timestamp::MIN,
             records: Vec::new(),
             ordinal: 0,
+            dark: DarkInventory::default(),
+            bytes: 0,
         }
     }
 
@@ -70,6 +78,11 @@ impl Worker {
         records.append(&mut self.records);
     }
 
+    /// Hosts with TLS whose flows have ended since the last call.
+    pub fn take_dark(&mut self) -> DarkInventory {
+        std::mem::take(&mut self.dark)
+    }
+
     /// After a panic: what was completed, and how many exchanges were not yet made records.
     pub fn abandon(self) -> (Vec<Record>, u64) {
         (self.records, self.out.exchanges.len() as u64)
@@ -88,6 +101,8 @@ impl Worker {
     pub fn status(&self) -> Status {
         let mut status = Status {
             http: self.out.counters,
+            tls: self.out.tls_counters(),
+            bytes: self.bytes,
             ..Status::default()
         };
         for shard in &self.shards {
@@ -99,6 +114,9 @@ impl Worker {
     }
 
     fn collect(&mut self) {
+        for flow in self.out.tls_flows.drain(..) {
+            self.dark.add(&flow);
+        }
         for exchange in self.out.exchanges.drain(..) {
             let flow = flow_of(&exchange).hash(self.seed);
             self.ordinal += 1;
@@ -122,7 +140,8 @@ impl Route for Worker {
         self.out.now = self.now;
         let shard = (hash % SHARDS / self.workers) as usize;
         self.shards[shard].push(segment, key, self.now, &mut self.out, Connection::new);
-        if !self.out.exchanges.is_empty() {
+        self.bytes += segment.payload.len() as u64;
+        if !self.out.exchanges.is_empty() || !self.out.tls_flows.is_empty() {
             self.collect();
         }
     }
@@ -141,6 +160,8 @@ impl Status {
     pub fn add(&mut self, other: &Self) {
         self.flow.add(&other.flow);
         self.http.add(&other.http);
+        self.tls.add(&other.tls);
+        self.bytes += other.bytes;
         self.flows += other.flows;
         self.buffered += other.buffered;
     }

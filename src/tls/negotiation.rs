@@ -41,6 +41,8 @@ pub(super) struct Negotiation {
     extended_master_secret: bool,
     encrypt_then_mac: bool,
     pub(super) early: Early,
+    /// The server has asked for another hello: only TLS 1.3 does.
+    pub(super) retried: bool,
     /// The server has sent more than its hello: it does not go on from an earlier session.
     pub(super) full: bool,
     /// Of the client's hello: it stands before the premaster secret.
@@ -58,9 +60,9 @@ pub(super) struct Negotiation {
 impl Negotiation {
     pub(super) fn client_hello(&mut self, hello: &ClientHello<'_>, keys: &KeyStore) {
         // The second hello behind a HelloRetryRequest goes on with the first.
-        let retried = self.early == Early::Rejected && self.server_random.is_none();
+        let retried = self.retried && self.server_random.is_none();
         let early = match hello.early_data() {
-            _ if retried => Early::Rejected,
+            _ if retried => self.early,
             true => Early::Offered,
             false => Early::None,
         };
@@ -68,6 +70,7 @@ impl Negotiation {
         *self = Self {
             client_random: Some(*hello.random),
             early,
+            retried,
             offered: hello.legacy_version.0,
             transcript: premasters.then(Vec::new),
             ..Self::default()
@@ -91,6 +94,7 @@ impl Negotiation {
 
     /// The server wants another hello; early data does not survive that.
     pub(super) fn retry(&mut self) {
+        self.retried = true;
         if self.early == Early::Offered {
             self.early = Early::Rejected;
         }
@@ -130,8 +134,9 @@ impl Negotiation {
         }
     }
 
+    /// TLS 1.3, or one of its drafts: their records look alike.
     pub(super) fn is_tls13(&self) -> bool {
-        self.version == Some(Version::TLS13)
+        self.version >= Some(Version::TLS13)
     }
 
     /// What opens a direction's records from the start of an epoch on.
@@ -147,7 +152,7 @@ impl Negotiation {
             return Err(Closed::Unsupported);
         };
         // The suites of TLS 1.3 serve no other version, nor others TLS 1.3.
-        if (suite.id >> 8 == 0x13) != (version == Version::TLS13) {
+        if (suite.id >> 8 == 0x13) != (version == Version::TLS13) || version > Version::TLS13 {
             return Err(Closed::Unsupported);
         }
         let label = match (epoch, from_client) {

@@ -67,6 +67,24 @@ pub struct Counters {
     pub lost: u64,
 }
 
+impl Counters {
+    pub fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.records, other.records),
+            (&mut self.not_authentic, other.not_authentic),
+            (&mut self.refused, other.refused),
+            (&mut self.late, other.late),
+            (&mut self.unsupported, other.unsupported),
+            (&mut self.malformed, other.malformed),
+            (&mut self.resynchronised, other.resynchronised),
+            (&mut self.lost, other.lost),
+        ];
+        for (mine, theirs) in pairs {
+            *mine += theirs;
+        }
+    }
+}
+
 /// What the sessions of one worker share.
 #[derive(Debug, Default)]
 pub struct Shared {
@@ -448,7 +466,7 @@ impl Session {
     pub(super) fn change_cipher(&mut self, side: Side) {
         let disguise = match self.negotiation.version {
             Some(_) => self.negotiation.is_tls13(),
-            None => self.negotiation.early != Early::None,
+            None => self.negotiation.retried || self.negotiation.early != Early::None,
         };
         if disguise {
             return;

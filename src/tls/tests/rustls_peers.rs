@@ -138,6 +138,46 @@ fn key_updates_are_followed() {
     assert_eq!(heard.counters.not_authentic, 0);
 }
 
+#[test]
+fn a_second_hello_is_the_first_one_continued() {
+    let mut peers = Peers::new(ring::cipher_suite::TLS13_AES_128_GCM_SHA256, |_, _| {});
+    let with = |group| {
+        let mut provider = ring::default_provider();
+        provider.kx_groups = group;
+        Arc::new(provider)
+    };
+    // The client's first key is of a group that the server does not have.
+    let client = with(vec![ring::kx_group::X25519, ring::kx_group::SECP256R1]);
+    let server = with(vec![ring::kx_group::SECP256R1]);
+    let (mut with_client, mut with_server) = (
+        ClientConfig::builder_with_provider(client)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anyone))
+            .with_no_client_auth(),
+        ServerConfig::builder_with_provider(server)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(peers.server.cert_resolver.clone()),
+    );
+    with_client.key_log = peers.log.clone();
+    with_client.alpn_protocols = peers.client.alpn_protocols.clone();
+    with_server.alpn_protocols = peers.server.alpn_protocols.clone();
+    (peers.client, peers.server) = (Arc::new(with_client), Arc::new(with_server));
+    let talk = exchange(&peers);
+    assert_eq!(
+        talk.client.handshake_kind(),
+        Some(rustls::HandshakeKind::FullWithHelloRetryRequest)
+    );
+    for size in [1, 100, 100_000] {
+        check(&hear(&talk.wire, &peers.keys(), size));
+    }
+    let dark = hear(&talk.wire, &Arc::default(), 100);
+    assert_eq!(dark.facts.version, Some(hello::Version::TLS13));
+}
+
 /// A conversation that begins with early data, behind one that gave the ticket.
 fn early(accept: bool) -> (Peers, Conversation) {
     let peers = Peers::new(
