@@ -12,6 +12,7 @@ pub mod hello;
 pub mod ja4;
 pub mod keylog;
 mod negotiation;
+pub mod quic;
 pub mod record;
 mod resync;
 mod secrets;

@@ -27,7 +27,8 @@ pub struct TlsFlow {
     pub facts: Facts,
     pub from: Timestamp,
     pub to: Timestamp,
-    /// Of the TCP streams, from the client and from the server, from the first record on.
+    /// Of the TCP streams, from the client and from the server, from the first record on, as far as
+    /// they were captured.
     pub bytes: [u64; 2],
 }
 
@@ -133,7 +134,6 @@ impl Stream for Connection {
         let Some(tls) = &mut self.tls else {
             return self.reader.on_gap(side, ts, offset, len, out);
         };
-        tls.bytes[side as usize] += len;
         tls.run(out, |session, shared, sink| {
             session.on_gap(side, ts, offset, len, shared, sink);
         });
