@@ -1,4 +1,4 @@
-//! Link layers, tunnels and IP: a frame's bytes in, one TCP segment out. Borrows, never copies,
+//! Link layers, tunnels and IP: a frame's bytes in, one TCP segment or QUIC datagram out. Borrows, never copies,
 //! never allocates but for what comes in IP fragments.
 //!
 //! A frame is peeled one header at a time, each a function from bytes to the next layer and its
@@ -64,6 +64,18 @@ pub struct Segment<'a> {
     pub payload: &'a [u8],
     /// Payload bytes that were on the wire and not in the capture (snap length).
     pub missing: u32,
+}
+
+/// One UDP datagram of the innermost IP packet that looks like QUIC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagram<'a> {
+    pub ts: Timestamp,
+    pub src: IpAddr,
+    pub dst: IpAddr,
+    pub src_port: u16,
+    pub dst_port: u16,
+    pub network: Network,
+    pub payload: &'a [u8],
 }
 
 /// Sound, and not for us.
@@ -185,6 +197,7 @@ impl Malformed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decoded<'a> {
     Segment(Segment<'a>),
+    Datagram(Datagram<'a>),
     Ignored(Ignored),
     Malformed(Malformed),
     /// A fragment that waits for its like; counted once its datagram is whole or given up.
@@ -244,10 +257,11 @@ enum Step<'a> {
     /// Something carried inside, and the network number that the tunnel gave it.
     Down(Layer, &'a [u8], Option<Network>),
     Segment(Segment<'a>),
+    Datagram(Datagram<'a>),
     Fragment(fragment::Fragment<'a>),
 }
 
-/// Peels headers until a TCP segment or a fragment is bare.
+/// Peels headers until a TCP segment, a datagram or a fragment is bare.
 fn peel<'a>(
     mut layer: Layer,
     mut data: &'a [u8],
@@ -303,6 +317,7 @@ impl Decoder {
         );
         let decoded = match found {
             Ok(Step::Segment(segment)) => Decoded::Segment(segment),
+            Ok(Step::Datagram(datagram)) => Decoded::Datagram(datagram),
             Ok(Step::Fragment(fragment)) => return self.fragment(&fragment),
             Ok(Step::Down(..)) => Decoded::Malformed(Malformed::Layers),
             Err(Stop::Malformed(_)) if frame.wire_len as usize > frame.data.len() => {
@@ -356,6 +371,7 @@ impl Decoder {
                 Ok(_) => {
                     let decoded = match self.above(&carrier, self.fragments.whole()) {
                         Ok(Step::Segment(segment)) => Decoded::Segment(segment),
+                        Ok(Step::Datagram(datagram)) => Decoded::Datagram(datagram),
                         _ => Decoded::Malformed(Malformed::Layers),
                     };
                     return Answer { decoded, frames };

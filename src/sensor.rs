@@ -18,6 +18,7 @@ mod intake;
 mod ledger;
 mod merge;
 mod pipeline;
+mod quic;
 mod worker;
 
 pub use dark::{DarkHost, DarkInventory};

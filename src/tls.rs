@@ -20,7 +20,7 @@ mod session;
 pub mod suite;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use facts::Facts;
 pub use keylog::{KeyError, KeyLog, KeyStore, Lines};

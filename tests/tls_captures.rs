@@ -79,7 +79,7 @@ fn expected(oracle: &str) -> Seen {
             let version = versions
                 .first()
                 .copied()
-                .or(server["legacy_version"].as_str());
+                .or_else(|| server["legacy_version"].as_str());
             let named = match version.unwrap() {
                 "0x0304" => "TLS 1.3",
                 "0x0303" => "TLS 1.2",

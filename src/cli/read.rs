@@ -28,7 +28,7 @@ pub(super) struct Reading {
     pub(super) requests: Vec<(String, String, String)>,
     pub(super) exchanges: u64,
     pub(super) dark: DarkInventory,
-    /// Payload of all segments.
+    /// Payload of all segments and datagrams.
     pub(super) bytes: u64,
     pub(super) tls: tls::Counters,
     pub(super) from: Timestamp,

@@ -92,7 +92,7 @@ fn ledger(s: &mut String, ledger: &Ledger) {
     }
     let mut rows =
         vec![["stage", "in", "analysed", "ignored", "malformed", "shed"].map(str::to_owned)];
-    for name in ["frame", "segment", "message", "exchange"] {
+    for name in ["frame", "segment", "datagram", "message", "exchange"] {
         let Some(stage) = ledger.stages.get(name) else {
             continue;
         };
@@ -260,7 +260,7 @@ fn dark(s: &mut String, reading: &Reading) {
     let dark = hosts.iter().map(|(_, host)| host.dark_bytes).sum::<u64>() + reading.dark.others.1;
     let _ = writeln!(
         s,
-        "  {} of all TCP payload is TLS that was not opened",
+        "  {} of all payload is TLS or QUIC that was not opened",
         share(dark, reading.bytes)
     );
 }

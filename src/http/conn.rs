@@ -289,7 +289,14 @@ impl Connection {
             let fits = match probe(data) {
                 Probe::Request => client.is_none_or(|c| c == side),
                 Probe::Response => client.is_none_or(|c| c != side),
-                Probe::More => true,
+                // Asked again with more: a first byte may be that of several protocols.
+                Probe::More => {
+                    half.first.get_or_insert(First {
+                        ts: chunk.ts,
+                        ack: chunk.ack,
+                    });
+                    return Read::Incomplete;
+                }
                 _ => false,
             };
             if !fits && client.is_none() {

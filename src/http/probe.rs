@@ -39,6 +39,7 @@ pub fn probe(data: &[u8]) -> Probe {
     match data {
         [] => Probe::More,
         [0x16] | [0x16, 0x03] => Probe::More,
+        [0x17] | [0x17, 0x03] | [0x17, 0x03, 1..=3] | [0x17, 0x03, 1..=3, 0..=0x48] => Probe::More,
         [0x16, 0x03, ..] => Probe::Tls,
         // A session under way: a record of application data, of a length that can be.
         [0x17, 0x03, 1..=3, 0..=0x48, _, ..] => Probe::Tls,

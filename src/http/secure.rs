@@ -259,3 +259,6 @@ impl Inner {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

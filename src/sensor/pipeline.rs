@@ -14,7 +14,7 @@ use super::ledger::{Drops, Ledger, Stage};
 use super::worker::{Status, Worker};
 use super::{DarkInventory, Merger, Record, Settings};
 use crate::capture::{Polled, Source, SourceError};
-use crate::decode::Segment;
+use crate::decode::{Datagram, Segment};
 use crate::flow::FlowKey;
 use crate::time::Timestamp;
 use crate::tls::KeyStore;
@@ -197,10 +197,15 @@ impl Counts {
     }
 }
 
-/// A segment on its way to a worker; its payload lies in the batch.
+/// With an empty payload.
+enum Item {
+    Segment(Segment<'static>),
+    Datagram(Datagram<'static>),
+}
+
+/// A segment or datagram on its way to a worker; its payload lies in the batch.
 struct Parcel {
-    /// With an empty payload.
-    segment: Segment<'static>,
+    item: Item,
     payload: Range<usize>,
     key: (FlowKey, bool),
     hash: u64,
@@ -344,6 +349,26 @@ impl Spread {
         }
     }
 
+    fn add(&mut self, item: Item, payload: &[u8], key: (FlowKey, bool), hash: u64, now: Timestamp) {
+        if self.batches.is_empty() {
+            self.batches.resize_with(self.senders.len(), Batch::default);
+        }
+        let worker = Worker::owner(hash, self.senders.len());
+        let batch = &mut self.batches[worker];
+        let start = batch.bytes.len();
+        batch.bytes.extend_from_slice(payload);
+        batch.parcels.push(Parcel {
+            item,
+            payload: start..batch.bytes.len(),
+            key,
+            hash,
+            now,
+        });
+        if batch.parcels.len() >= BATCH {
+            self.send(worker);
+        }
+    }
+
     fn send(&mut self, index: usize) {
         let batch = std::mem::take(&mut self.batches[index]);
         if batch.parcels.is_empty() {
@@ -368,27 +393,25 @@ impl Spread {
 
 impl Route for Spread {
     fn segment(&mut self, segment: &Segment<'_>, key: (FlowKey, bool), hash: u64, now: Timestamp) {
-        if self.batches.is_empty() {
-            self.batches.resize_with(self.senders.len(), Batch::default);
-        }
-        let worker = Worker::owner(hash, self.senders.len());
-        let batch = &mut self.batches[worker];
-        let start = batch.bytes.len();
-        batch.bytes.extend_from_slice(segment.payload);
-        let payload = start..batch.bytes.len();
-        batch.parcels.push(Parcel {
-            segment: Segment {
-                payload: &[],
-                ..*segment
-            },
-            payload,
-            key,
-            hash,
-            now,
+        let item = Item::Segment(Segment {
+            payload: &[],
+            ..*segment
         });
-        if batch.parcels.len() >= BATCH {
-            self.send(worker);
-        }
+        self.add(item, segment.payload, key, hash, now);
+    }
+
+    fn datagram(
+        &mut self,
+        datagram: &Datagram<'_>,
+        key: (FlowKey, bool),
+        hash: u64,
+        now: Timestamp,
+    ) {
+        let item = Item::Datagram(Datagram {
+            payload: &[],
+            ..*datagram
+        });
+        self.add(item, datagram.payload, key, hash, now);
     }
 
     fn tick(&mut self, now: Timestamp) {
@@ -569,11 +592,20 @@ fn handle(worker: &mut Worker, work: Work) -> Step {
     match work {
         Work::Batch(batch) => {
             for p in &batch.parcels {
-                let segment = Segment {
-                    payload: &batch.bytes[p.payload.clone()],
-                    ..p.segment
-                };
-                worker.segment(&segment, p.key, p.hash, p.now);
+                let payload = &batch.bytes[p.payload.clone()];
+                match p.item {
+                    Item::Segment(segment) => {
+                        let segment = Segment { payload, ..segment };
+                        worker.segment(&segment, p.key, p.hash, p.now);
+                    }
+                    Item::Datagram(datagram) => {
+                        let datagram = Datagram {
+                            payload,
+                            ..datagram
+                        };
+                        worker.datagram(&datagram, p.key, p.hash, p.now);
+                    }
+                }
             }
             if worker.waiting() >= BATCH {
                 Step::Report

@@ -3,8 +3,9 @@
 
 use super::intake::Route;
 use super::ledger::{Ledger, Stage};
+use super::quic;
 use super::{DarkInventory, Order, Record, SHARDS, Settings};
-use crate::decode::Segment;
+use crate::decode::{Datagram, Segment};
 use crate::exchange::Exchange;
 use crate::flow::{self, FlowKey, FlowTable};
 use crate::http::{self, Connection};
@@ -15,6 +16,9 @@ use crate::tls;
 pub struct Worker {
     /// Shard `s` stands at `s / workers`; this worker owns those with `s % workers` = its index.
     shards: Vec<FlowTable<Connection>>,
+    /// QUIC connections of the same shards.
+    quic: Vec<quic::Table>,
+    quic_counters: quic::Counters,
     workers: u64,
     seed: u64,
     out: http::Out,
@@ -31,9 +35,10 @@ pub struct Status {
     pub flow: flow::Counters,
     pub http: http::Counters,
     pub tls: tls::Counters,
+    pub quic: quic::Counters,
     pub flows: u64,
     pub buffered: u64,
-    /// Payload of all segments.
+    /// Payload of all segments and datagrams.
     pub bytes: u64,
 }
 
@@ -42,6 +47,8 @@ impl Worker {
         let workers = settings.workers.max(1) as u64;
         let owned = (index as u64..SHARDS).step_by(workers as usize);
         Self {
+            quic: owned.clone().map(|_| quic::Table::default()).collect(),
+            quic_counters: quic::Counters::default(),
             shards: owned
                 .map(|_| FlowTable::new(settings.flow.clone(), settings.seed))
                 .collect(),
@@ -69,6 +76,9 @@ impl Worker {
         self.now = self.now.max(now);
         for shard in &mut self.shards {
             shard.finish(self.now, &mut self.out);
+        }
+        for table in &mut self.quic {
+            table.finish(&mut self.out.tls_flows);
         }
         self.collect();
     }
@@ -102,6 +112,7 @@ impl Worker {
         let mut status = Status {
             http: self.out.counters,
             tls: self.out.tls_counters(),
+            quic: self.quic_counters,
             bytes: self.bytes,
             ..Status::default()
         };
@@ -146,11 +157,29 @@ impl Route for Worker {
         }
     }
 
+    fn datagram(
+        &mut self,
+        datagram: &Datagram<'_>,
+        key: (FlowKey, bool),
+        hash: u64,
+        now: Timestamp,
+    ) {
+        self.now = self.now.max(now);
+        let shard = (hash % SHARDS / self.workers) as usize;
+        let followed = self.quic[shard].push(datagram, key, self.now);
+        self.quic_counters.datagrams += 1;
+        self.quic_counters.followed += u64::from(followed);
+        self.bytes += datagram.payload.len() as u64;
+    }
+
     fn tick(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         self.out.now = self.now;
         for shard in &mut self.shards {
             shard.tick(self.now, &mut self.out);
+        }
+        for table in &mut self.quic {
+            table.tick(self.now, &mut self.out.tls_flows);
         }
         self.collect();
     }
@@ -161,6 +190,7 @@ impl Status {
         self.flow.add(&other.flow);
         self.http.add(&other.http);
         self.tls.add(&other.tls);
+        self.quic.add(&other.quic);
         self.bytes += other.bytes;
         self.flows += other.flows;
         self.buffered += other.buffered;
@@ -173,7 +203,7 @@ impl Status {
         (self.flows, self.buffered) = (0, 0);
     }
 
-    /// Writes the stages `segment` and `message`.
+    /// Writes the stages `segment`, `message` and, where QUIC was seen, `datagram`.
     pub fn enter(&self, ledger: &mut Ledger) {
         let (f, h) = (&self.flow, &self.http);
         let reasons =
@@ -186,6 +216,15 @@ impl Status {
             pending: f.pending,
             ..Stage::default()
         });
+        if self.quic.datagrams > 0 {
+            let other = self.quic.datagrams - self.quic.followed;
+            ledger.stage("datagram").add(&Stage {
+                received: self.quic.datagrams,
+                analysed: self.quic.followed,
+                ignored: reasons(&[("no_quic_hello", other)]),
+                ..Stage::default()
+            });
+        }
         ledger.stage("message").add(&Stage {
             received: h.messages,
             analysed: h.analysed,

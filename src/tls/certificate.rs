@@ -69,8 +69,9 @@ impl Certificate {
 }
 
 fn text(name: &str) -> CompactString {
-    let end = name.floor_char_boundary(MAX_NAME);
-    CompactString::from(&name[..end])
+    let ends = name.char_indices().map(|(at, c)| at + c.len_utf8());
+    let end = ends.take_while(|end| *end <= MAX_NAME).last();
+    CompactString::from(&name[..end.unwrap_or(0)])
 }
 
 #[cfg(test)]

@@ -177,7 +177,7 @@ mod tests {
         for size in [1, 3, 1_000, 16_384] {
             let pieces: Vec<&[u8]> = stream.chunks(size).collect();
             let (found, joiner) = joined(&pieces);
-            assert_eq!(found, [next.clone()]);
+            assert_eq!(found, std::slice::from_ref(&next));
             assert_eq!((joiner.oversized, joiner.held()), (1, 0));
         }
         // The same length is a sound chain of certificates.

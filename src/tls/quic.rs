@@ -15,7 +15,7 @@ use sha2::Sha256;
 use super::cursor::Cursor;
 use super::facts::Facts;
 use super::handshake::{Joiner, kind};
-use super::hello::ClientHello;
+use super::hello::{self, ClientHello};
 use super::ja4::Transport;
 use super::secrets::{Secret, expand_label};
 use super::suite::Hash;
@@ -307,6 +307,8 @@ impl Hello {
                 && let Ok(hello) = ClientHello::read(message.body())
             {
                 facts.client_hello(&hello, Transport::Quic);
+                // QUIC has no other (RFC 9001, section 4.2).
+                facts.version = Some(hello::Version::TLS13);
                 found = true;
             }
         });
@@ -343,4 +345,4 @@ fn varint(c: &mut Cursor<'_>) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

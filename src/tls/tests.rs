@@ -29,7 +29,7 @@ fn unhex(text: &str) -> Vec<u8> {
 }
 
 /// Bytes on the wire in the order in which they were sent.
-type Wire = Vec<(Side, Vec<u8>)>;
+pub(crate) type Wire = Vec<(Side, Vec<u8>)>;
 
 /// What a listener got out of a wire.
 #[derive(Default)]
@@ -206,14 +206,14 @@ impl ServerCertVerifier for Anyone {
 }
 
 /// A client and a server that may meet several times.
-struct Peers {
+pub(crate) struct Peers {
     client: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
     log: Arc<Log>,
 }
 
 impl Peers {
-    fn new(
+    pub(crate) fn new(
         suite: SupportedCipherSuite,
         adjust: impl FnOnce(&mut ClientConfig, &mut ServerConfig),
     ) -> Self {
@@ -247,7 +247,7 @@ impl Peers {
         }
     }
 
-    fn connect(&self) -> Conversation {
+    pub(crate) fn connect(&self) -> Conversation {
         let name = ServerName::try_from("API.Example").unwrap();
         Conversation {
             client: ClientConnection::new(self.client.clone(), name).unwrap(),
@@ -260,20 +260,20 @@ impl Peers {
         self.log.0.lock().unwrap().clone()
     }
 
-    fn keys(&self) -> Arc<KeyStore> {
+    pub(crate) fn keys(&self) -> Arc<KeyStore> {
         store(&self.log())
     }
 }
 
-struct Conversation {
+pub(crate) struct Conversation {
     client: ClientConnection,
     server: ServerConnection,
-    wire: Wire,
+    pub(crate) wire: Wire,
 }
 
 impl Conversation {
     /// Carries bytes until both have nothing to say.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         loop {
             let mut bytes = Vec::new();
             while self.client.wants_write() {
@@ -308,12 +308,12 @@ impl Conversation {
         }
     }
 
-    fn client_says(&mut self, text: &[u8]) {
+    pub(crate) fn client_says(&mut self, text: &[u8]) {
         std::io::Write::write_all(&mut self.client.writer(), text).unwrap();
         self.settle();
     }
 
-    fn server_says(&mut self, text: &[u8]) {
+    pub(crate) fn server_says(&mut self, text: &[u8]) {
         let mut rest = text;
         while !rest.is_empty() {
             let taken = std::io::Write::write(&mut self.server.writer(), rest).unwrap();

@@ -90,6 +90,18 @@ fn hello() -> Vec<u8> {
     hello
 }
 
+/// The datagrams of a client that begins: its hello lies in two packets.
+pub(crate) fn first_flight() -> [Vec<u8>; 2] {
+    let message = hello();
+    let (one, two) = message.split_at(message.len() / 2);
+    let part = |number, offset, data| {
+        let mut frames = crypto(offset, data);
+        frames.resize(1_200, 0);
+        packet(quic::Version::V1, &[5; 8], number, &frames)
+    };
+    [part(0, 0, one), part(1, one.len(), two)]
+}
+
 fn check(hello: &Hello) {
     let facts = hello.facts();
     assert_eq!(facts.server_name.as_deref(), Some("api.example"));
