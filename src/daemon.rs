@@ -32,6 +32,7 @@ use crate::time::Timestamp;
 use crate::web::{self, Command, SensorView, Views};
 
 mod analyst;
+mod keys;
 
 use analyst::{Analyst, Message};
 
@@ -60,7 +61,8 @@ pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result
     }
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(|e| anyhow::anyhow!("no randomness: {e}"))?;
-    let settings = config.sensor(u64::from_le_bytes(seed), key);
+    let mut settings = config.sensor(u64::from_le_bytes(seed), key);
+    settings.keys = keys::open(&config.tls)?;
     let (specs, refused) = input::specs(&config.catalog.specs);
     for why in &refused {
         tracing::error!("spec refused: {why}");

@@ -7,6 +7,8 @@ pub mod certificate;
 mod cipher;
 pub mod cursor;
 mod facts;
+mod follow;
+mod half;
 pub mod handshake;
 pub mod hello;
 pub mod ja4;
@@ -18,6 +20,7 @@ mod resync;
 mod secrets;
 mod session;
 pub mod suite;
+mod waiting;
 
 #[cfg(test)]
 pub(crate) mod tests;

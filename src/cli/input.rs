@@ -52,7 +52,7 @@ fn list(folder: &Path, wanted: impl Fn(&str) -> bool) -> anyhow::Result<Vec<Path
 }
 
 /// Adds a key log, or an RSA private key in PEM, told by what is in the file.
-pub(super) fn keys(path: &Path, store: &KeyStore) -> anyhow::Result<()> {
+pub(crate) fn keys(path: &Path, store: &KeyStore) -> anyhow::Result<()> {
     let text = std::fs::read(path).map(Zeroizing::new);
     let text = text.with_context(|| format!("cannot read the keys in {}", path.display()))?;
     if text.trim_ascii_start().starts_with(b"-----BEGIN") {

@@ -1,10 +1,10 @@
 //! What the hellos agreed on, and the keys that follow from it.
 
 use super::cipher::Opener;
+use super::half::Epoch;
 use super::hello::{ClientHello, ServerHello, Version};
 use super::keylog::{KeyStore, Label};
 use super::secrets::{MasterSeed, Secret, key_block, master};
-use super::session::Epoch;
 use super::suite::Suite;
 
 /// Handshake messages kept for the extended master secret; hellos and certificates at their

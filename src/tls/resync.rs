@@ -5,9 +5,11 @@
 //! and the numbers that it may have are tried: authentication tells a right guess from a wrong
 //! one, so nothing is believed that is not certain. Both the numbers and the work are bounded.
 
+use super::half::{Epoch, Half};
 use super::handshake;
 use super::record::{ContentType, HEADER, Header};
-use super::session::{Epoch, Event, Half, Meta, Outcome, Session, Shared, Sink, Waiting};
+use super::session::{Event, Meta, Outcome, Session, Shared, Sink};
+use super::waiting::Waiting;
 use crate::flow::Side;
 use crate::time::Timestamp;
 

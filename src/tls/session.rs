@@ -8,44 +8,26 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::certificate::Certificate;
-use super::cipher::Opener;
-use super::facts::{Facts, text};
-use super::handshake::{Joiner, Message, kind};
-use super::hello::{ClientHello, EncryptedExtensions, ServerHello};
-use super::ja4::Transport;
+use super::facts::Facts;
+use super::half::{Epoch, Half};
 use super::keylog::KeyStore;
 use super::negotiation::{Closed, Early, Negotiation};
 use super::record::{ContentType, HEADER, Header};
-use super::resync::Lost;
+use super::waiting::Waiting;
 use crate::flow::{Chunk, Side};
 use crate::time::Timestamp;
-
-/// Records of one session that wait for keys. A key log is written when the handshake is made, so
-/// keys are late by the delay of a file, not of a download.
-const MAX_WAITING: usize = 256 << 10;
-
-/// The same for all sessions of one worker: hosts without keys must not hold memory for ever.
-const MAX_WAITING_ALL: usize = 16 << 20;
-
-/// Keys that are later than this are not waited for.
-const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// Early data held until the server says whether it takes it; servers allow 16 KiB by default. A
 /// client without keys could else send any amount of it.
 const MAX_EARLY: usize = 128 << 10;
 
 /// Records of early data that the server refused, or that no key opens, before the handshake's.
-const MAX_REFUSED: u16 = 256;
+pub(super) const MAX_REFUSED: u16 = 256;
 
 /// Records in a row that are not authentic before a direction is given up: a damaged capture, or
 /// keys of something else.
 const MAX_FAILURES: u8 = 8;
-
-/// Records whose ends are remembered to translate acknowledgements; as many as a window holds.
-const MAX_MARKS: usize = 64;
 
 /// Where the records of one worker's sessions went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,7 +73,7 @@ pub struct Shared {
     pub keys: Arc<KeyStore>,
     pub counters: Counters,
     /// Bytes of records that wait.
-    waiting: usize,
+    pub(super) waiting: usize,
     /// Room for the record that is being opened.
     pub(super) plain: Vec<u8>,
 }
@@ -125,73 +107,6 @@ pub enum Event<'a> {
     },
 }
 
-/// Which keys a direction's records are under.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Epoch {
-    #[default]
-    Clear,
-    /// TLS 1.3: the client's early data.
-    Early,
-    /// TLS 1.3.
-    Handshake,
-    /// TLS 1.3.
-    Application,
-    /// TLS 1.2, behind a ChangeCipherSpec.
-    Sealed,
-    /// Not to be opened; its bytes are passed over.
-    Dark,
-}
-
-/// One direction. Invariants: `opener` belongs to `epoch`; `next` is the offset of the first byte
-/// that was not consumed, and `partial` the header there of a record that is not whole; `plain` is
-/// the offset behind the last of the application's bytes.
-#[derive(Debug, Default)]
-pub(super) struct Half {
-    pub(super) epoch: Epoch,
-    pub(super) opener: Option<Box<Opener>>,
-    pub(super) joiner: Joiner,
-    pub(super) next: u64,
-    pub(super) partial: Option<Header>,
-    /// Bytes to come of a record of which some are lost.
-    pub(super) skip: u64,
-    pub(super) lost: Option<Lost>,
-    /// Records wait behind which it cannot be told where another begins.
-    pub(super) blind: bool,
-    pub(super) plain: u64,
-    /// (offset behind a record, offset of the application's bytes there), ascending.
-    marks: VecDeque<(u64, u64)>,
-    forgotten: bool,
-    /// TLS 1.3: some record was padded, so lengths of plain text cannot be told from outside.
-    pub(super) padded: bool,
-    refused: u16,
-    failures: u8,
-}
-
-impl Half {
-    pub(super) fn begin(&mut self, epoch: Epoch) {
-        (self.epoch, self.opener, self.failures) = (epoch, None, 0);
-        self.joiner.reset();
-    }
-
-    /// What `offset` of the stream is in the application's bytes: the end of the last record that
-    /// is whole there.
-    fn translate(&self, offset: u64) -> Option<u64> {
-        let behind = self.marks.partition_point(|(end, _)| *end <= offset);
-        match behind.checked_sub(1) {
-            Some(at) => self.marks.get(at).map(|mark| mark.1),
-            None => (!self.forgotten).then_some(0),
-        }
-    }
-
-    fn mark(&mut self, end: u64) {
-        if self.marks.len() >= MAX_MARKS {
-            self.marks.pop_front();
-            self.forgotten = true;
-        }
-        self.marks.push_back((end, self.plain));
-    }
-}
-
 /// Where and when a record came.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Meta {
@@ -199,15 +114,6 @@ pub(super) struct Meta {
     pub(super) ack: Option<u64>,
     /// Offset behind the record.
     pub(super) end: u64,
-}
-
-/// What waits for keys.
-#[derive(Debug)]
-pub(super) enum Waiting {
-    Record(Header, Box<[u8]>),
-    LostRecord(Header),
-    /// Nothing more can be told of this direction.
-    Blind,
 }
 
 /// Whether a record was dealt with.
@@ -225,12 +131,12 @@ pub struct Session {
     pub(super) client: Option<Side>,
     pub(super) halves: [Half; 2],
     pub(super) negotiation: Negotiation,
-    facts: Facts,
-    queue: VecDeque<(Side, Meta, Waiting)>,
-    queued: usize,
-    since: Timestamp,
+    pub(super) facts: Facts,
+    pub(super) queue: VecDeque<(Side, Meta, Waiting)>,
+    pub(super) queued: usize,
+    pub(super) since: Timestamp,
     /// Of the key store, when keys were last looked for.
-    generation: u64,
+    pub(super) generation: u64,
     /// Early data until the server has answered.
     early: Vec<(Meta, Header, Box<[u8]>)>,
     early_bytes: usize,
@@ -364,59 +270,6 @@ impl Session {
         }
     }
 
-    /// Goes on with what waits, if keys came since.
-    pub(super) fn retry(&mut self, shared: &mut Shared, sink: &mut Sink<'_>) {
-        if self.queue.is_empty() || self.generation == shared.keys.generation() {
-            return;
-        }
-        self.generation = shared.keys.generation();
-        while let Some((side, meta, waiting)) = self.queue.pop_front() {
-            let outcome = match &waiting {
-                Waiting::Record(header, payload) => {
-                    self.record(side, meta, header, payload, shared, sink)
-                }
-                Waiting::LostRecord(header) => {
-                    self.lost_record(side, meta.ts, header, shared, sink)
-                }
-                Waiting::Blind => {
-                    self.give_up(side);
-                    Outcome::Done
-                }
-            };
-            if outcome == Outcome::Wait {
-                self.queue.push_front((side, meta, waiting));
-                return;
-            }
-            let cost = waiting.cost();
-            self.queued -= cost;
-            shared.waiting -= cost;
-        }
-    }
-
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.queue.is_empty()
-    }
-
-    pub(super) fn wait(&mut self, side: Side, meta: Meta, what: Waiting, shared: &mut Shared) {
-        if self.queue.is_empty() {
-            self.since = meta.ts;
-            self.generation = shared.keys.generation();
-        }
-        let cost = what.cost();
-        let full = self.queued + cost > MAX_WAITING || shared.waiting + cost > MAX_WAITING_ALL;
-        if full || meta.ts.since(self.since) > MAX_WAIT {
-            shared.counters.late += 1;
-            self.close(shared);
-            for half in &mut self.halves {
-                half.begin(Epoch::Dark);
-            }
-            return;
-        }
-        self.queued += cost;
-        shared.waiting += cost;
-        self.queue.push_back((side, meta, what));
-    }
-
     /// Nothing more is read of this direction.
     pub(super) fn give_up(&mut self, side: Side) {
         let half = self.half(side);
@@ -428,7 +281,7 @@ impl Session {
     }
 
     /// Deals with one whole record.
-    fn record(
+    pub(super) fn record(
         &mut self,
         side: Side,
         meta: Meta,
@@ -459,22 +312,6 @@ impl Session {
             _ => return self.sealed(side, meta, header, payload, shared, sink),
         }
         Outcome::Done
-    }
-
-    /// TLS 1.2: the sender's next record is sealed. TLS 1.3 sends the same as a disguise (RFC
-    /// 8446, appendix D.4), perhaps before its version is known.
-    pub(super) fn change_cipher(&mut self, side: Side) {
-        let disguise = match self.negotiation.version {
-            Some(_) => self.negotiation.is_tls13(),
-            None => self.negotiation.retried || self.negotiation.early != Early::None,
-        };
-        if disguise {
-            return;
-        }
-        if self.client == Some(side.other()) && !self.negotiation.full {
-            self.facts.resumed = true;
-        }
-        self.half(side).begin(Epoch::Sealed);
     }
 
     fn hold_early(&mut self, side: Side, meta: Meta, header: Header, payload: &[u8]) {
@@ -613,116 +450,5 @@ impl Session {
                 shared.counters.refused += 1;
             }
         }
-    }
-
-    /// Joins a fragment to handshake messages and follows them.
-    fn messages(&mut self, side: Side, fragment: &[u8], shared: &mut Shared) {
-        let mut joiner = std::mem::take(&mut self.half(side).joiner);
-        let before = self.half(side).epoch;
-        joiner.push(fragment, |message| self.message(side, message, shared));
-        let half = self.half(side);
-        if half.epoch == before {
-            half.joiner = joiner;
-        }
-    }
-
-    fn message(&mut self, side: Side, message: Message<'_>, shared: &mut Shared) {
-        let (body, epoch) = (message.body(), self.half(side).epoch);
-        let from_client = self.client == Some(side);
-        if message.kind == kind::CLIENT_HELLO {
-            if let Ok(hello) = ClientHello::read(body) {
-                self.client = Some(side);
-                self.negotiation.client_hello(&hello, &shared.keys);
-                self.facts.client_hello(&hello, Transport::Tcp);
-                self.negotiation.hash(message.whole);
-            }
-            return;
-        }
-        self.negotiation.hash(message.whole);
-        match (message.kind, epoch) {
-            (kind::SERVER_HELLO, _) => self.server_hello(side, body),
-            (kind::CERTIFICATE, _) if !from_client => {
-                self.negotiation.full = true;
-                if let Some(version) = self.negotiation.version
-                    && self.facts.certificate.is_none()
-                {
-                    self.facts.certificate = Certificate::read(body, version).map(Box::new);
-                }
-            }
-            (kind::SERVER_HELLO_DONE | kind::SERVER_KEY_EXCHANGE, _) if !from_client => {
-                self.negotiation.full = true;
-            }
-            (kind::CLIENT_KEY_EXCHANGE, _) => self.negotiation.client_key_exchange(body),
-            (kind::NEW_SESSION_TICKET, Epoch::Clear) => self.negotiation.new_session_ticket(body),
-            (kind::ENCRYPTED_EXTENSIONS, Epoch::Handshake) => self.encrypted_extensions(body),
-            (kind::END_OF_EARLY_DATA, Epoch::Early) => self.half(side).begin(Epoch::Handshake),
-            (kind::FINISHED, Epoch::Handshake) => self.half(side).begin(Epoch::Application),
-            (kind::KEY_UPDATE, Epoch::Application) => {
-                let half = self.half(side);
-                half.opener = half
-                    .opener
-                    .as_ref()
-                    .and_then(|opener| opener.updated())
-                    .map(Box::new);
-            }
-            _ => {}
-        }
-    }
-
-    fn server_hello(&mut self, side: Side, body: &[u8]) {
-        let Ok(hello) = ServerHello::read(body) else {
-            return;
-        };
-        if hello.is_retry() {
-            return self.negotiation.retry();
-        }
-        if self.client == Some(side) {
-            return;
-        }
-        self.client = Some(side.other());
-        self.negotiation.server_hello(&hello);
-        self.facts.server_hello(&hello);
-        if self.negotiation.is_tls13() {
-            self.half(side).begin(Epoch::Handshake);
-            let early = self.negotiation.early;
-            let client = self.half(side.other());
-            client.begin(match early {
-                Early::None | Early::Rejected => Epoch::Handshake,
-                Early::Offered | Early::Accepted => Epoch::Early,
-            });
-            if early == Early::Rejected {
-                client.refused = MAX_REFUSED;
-            }
-        }
-    }
-
-    fn encrypted_extensions(&mut self, body: &[u8]) {
-        let Ok(sent) = EncryptedExtensions::read(body) else {
-            return;
-        };
-        if self.facts.alpn.is_none() {
-            self.facts.alpn = sent.extensions.alpn().next().map(text);
-        }
-        if self.negotiation.early == Early::Offered {
-            self.negotiation.early = if sent.early_data() {
-                Early::Accepted
-            } else {
-                Early::Rejected
-            };
-            if let (Early::Rejected, Some(client)) = (self.negotiation.early, self.client) {
-                self.half(client).begin(Epoch::Handshake);
-                self.half(client).refused = MAX_REFUSED;
-            }
-        }
-    }
-}
-
-impl Waiting {
-    fn cost(&self) -> usize {
-        let held = match self {
-            Self::Record(_, payload) => payload.len(),
-            _ => 0,
-        };
-        held + size_of::<(Side, Meta, Self)>()
     }
 }
