@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::time::Timestamp;
 
 /// Link-layer type as in LINKTYPE_ of the pcap registry.
@@ -57,6 +59,9 @@ pub struct Drops {
     pub interface: u64,
 }
 
+/// Text of an NSS key log; wiped when dropped.
+pub type Secrets = Zeroizing<Vec<u8>>;
+
 /// Why a source ended early. The part read before it stands.
 #[derive(Debug, thiserror::Error)]
 #[error("{name}: {reason}")]
@@ -84,6 +89,12 @@ pub trait Source: Send {
 
     fn drops(&mut self) -> Drops {
         Drops::default()
+    }
+
+    /// Key logs of TLS that the source itself carries, met since the last call. They serve packets
+    /// that the next poll hands out.
+    fn secrets(&mut self) -> Vec<Secrets> {
+        Vec::new()
     }
 
     /// A live source ticks by wall clock while it is quiet; a file's time is its packets' alone.

@@ -104,7 +104,8 @@ pub struct ReadArgs {
     files: Vec<PathBuf>,
     #[command(flatten)]
     common: Common,
-    /// NSS key log of the TLS sessions (decryption is not built in yet: accepted, and said)
+    /// NSS key log of the TLS sessions, or the server's RSA key in PEM; secrets inside a pcapng file
+    /// are used without it
     #[arg(long, value_name = "FILE")]
     keylog: Option<PathBuf>,
     /// Threads that reassemble and parse; the results are the same

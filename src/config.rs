@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -27,6 +28,7 @@ pub const DEFAULT_PATH: &str = "/etc/apitap/apitap.toml";
 pub struct Config {
     pub capture: Capture,
     pub sensor: Sensor,
+    pub tls: Tls,
     pub catalog: Catalog,
     pub detect: Detect,
     pub alert: Alert,
@@ -61,6 +63,16 @@ pub struct Sensor {
     pub idle_timeout: Span,
     /// Where every exchange is appended as a JSON line; nowhere where it is empty.
     pub exchanges: PathBuf,
+}
+
+/// Files with keys; what they open is read as if in clear.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// NSS key logs, followed while they grow.
+    pub key_logs: Vec<PathBuf>,
+    /// RSA keys in PEM of servers with the RSA key exchange of TLS 1.2.
+    pub private_keys: Vec<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -349,6 +361,7 @@ impl Config {
             mask: true,
             own: sensor::Own::default(),
             checksums: self.capture.checksums,
+            keys: Arc::default(),
         }
     }
 

@@ -32,6 +32,7 @@ use crate::time::Timestamp;
 use crate::web::{self, Command, SensorView, Views};
 
 mod analyst;
+mod keys;
 mod watch;
 
 use analyst::{Analyst, Message};
@@ -63,6 +64,7 @@ pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result
     getrandom::fill(&mut seed).map_err(|e| anyhow::anyhow!("no randomness: {e}"))?;
     let settings = sensor::Settings {
         own: own(config.web.listen, addresses()),
+        keys: keys::open(&config.tls)?,
         ..config.sensor(u64::from_le_bytes(seed), key)
     };
     let (specs, refused) = input::specs(&config.catalog.specs);

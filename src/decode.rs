@@ -1,4 +1,4 @@
-//! Link layers, tunnels and IP: a frame's bytes in, one TCP segment out. Borrows, never copies,
+//! Link layers, tunnels and IP: a frame's bytes in, one TCP segment or QUIC datagram out. Borrows, never copies,
 //! never allocates but for what comes in IP fragments.
 //!
 //! A frame is peeled one header at a time, each a function from bytes to the next layer and its
@@ -72,6 +72,18 @@ pub struct Segment<'a> {
     pub missing: u32,
     /// Which tap brought it; the sensor numbers them.
     pub tap: u32,
+}
+
+/// One UDP datagram of the innermost IP packet that looks like QUIC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagram<'a> {
+    pub ts: Timestamp,
+    pub src: IpAddr,
+    pub dst: IpAddr,
+    pub src_port: u16,
+    pub dst_port: u16,
+    pub network: Network,
+    pub payload: &'a [u8],
 }
 
 /// Sound, and not for us.
@@ -201,6 +213,7 @@ impl Malformed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decoded<'a> {
     Segment(Segment<'a>),
+    Datagram(Datagram<'a>),
     Ignored(Ignored),
     Malformed(Malformed),
     /// A fragment that waits for its like; counted once its datagram is whole or given up.
@@ -289,10 +302,11 @@ enum Step<'a> {
     /// Something carried inside, and the network number that the tunnel gave it.
     Down(Layer, &'a [u8], Option<Network>),
     Segment(Segment<'a>),
+    Datagram(Datagram<'a>),
     Fragment(fragment::Fragment<'a>),
 }
 
-/// Peels headers until a TCP segment or a fragment is bare.
+/// Peels headers until a TCP segment, a datagram or a fragment is bare.
 fn peel<'a>(
     mut layer: Layer,
     mut data: &'a [u8],
@@ -348,6 +362,7 @@ impl Decoder {
         );
         match found {
             Ok(Step::Segment(segment)) => Answer::new(Decoded::Segment(segment), 1),
+            Ok(Step::Datagram(datagram)) => Answer::new(Decoded::Datagram(datagram), 1),
             Ok(Step::Fragment(fragment)) => self.fragment(&fragment),
             Ok(Step::Down(..)) => Answer::new(Decoded::Malformed(Malformed::Layers), 1),
             Err(Stop::Malformed(_)) if frame.wire_len as usize > frame.data.len() => {
@@ -390,6 +405,7 @@ impl Decoder {
                 Ok(_) => {
                     let decoded = match self.above(&carrier, self.fragments.whole()) {
                         Ok(Step::Segment(segment)) => Decoded::Segment(segment),
+                        Ok(Step::Datagram(datagram)) => Decoded::Datagram(datagram),
                         _ => Decoded::Malformed(Malformed::Layers),
                     };
                     return Answer::new(decoded, frames);

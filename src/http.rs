@@ -5,10 +5,13 @@
 //! servers take what httparse refuses; framing is ours. Pairing never guesses: see `pairing`.
 //! HTTP/2 has readers of its own (`h2`, `hpack`); `protocol` says which a flow has.
 
+use std::sync::Arc;
+
 use crate::exchange::Exchange;
 use crate::flow::Side;
 use crate::observe::Observer;
 use crate::time::Timestamp;
+use crate::tls::{self, KeyStore};
 
 mod body;
 mod coding;
@@ -22,22 +25,24 @@ mod protocol;
 mod record;
 mod rpc;
 mod sample;
+mod secure;
 
 #[cfg(test)]
 mod tests;
 
 pub use coding::{Coding, Codings, Decoder, Limits, Status, fuzz_coding};
 pub use probe::{Probe, probe};
-pub use protocol::Connection;
 pub use sample::Sample;
+pub use secure::{Connection, TlsFlow};
 
 /// A head larger than this is no head: no server takes it.
 pub const MAX_HEAD: usize = 64 << 10;
 
-/// What follows on a flow is HTTP/2.
+/// What follows on a flow is of another protocol.
 #[derive(Debug)]
 enum Switch {
-    /// From its first byte; the side is the client's, where that is known yet.
+    Tls,
+    /// HTTP/2 from its first byte; the side is the client's, where that is known yet.
     Preface(Option<Side>),
     /// Its beginning was missed.
     Frames,
@@ -131,18 +136,32 @@ pub struct Out {
     pub counters: Counters,
     /// Room for one header block at a time.
     list: hpack::List,
+    /// Flows with TLS that are over.
+    pub tls_flows: Vec<TlsFlow>,
+    /// What the sessions of TLS share: keys, counters, budget. Absent while one is at work.
+    tls: Option<Box<tls::Shared>>,
     /// Monotone packet time of the segment at hand.
     pub now: Timestamp,
 }
 
 impl Out {
-    pub fn new(observer: Observer) -> Self {
+    pub fn new(observer: Observer, keys: Arc<KeyStore>) -> Self {
         Self {
             observer,
             exchanges: Vec::new(),
             counters: Counters::default(),
             list: hpack::List::default(),
+            tls_flows: Vec::new(),
+            tls: Some(Box::new(tls::Shared::new(keys))),
             now: Timestamp::MIN,
         }
+    }
+
+    /// Where the records of TLS went.
+    pub fn tls_counters(&self) -> tls::Counters {
+        self.tls
+            .as_ref()
+            .map(|shared| shared.counters)
+            .unwrap_or_default()
     }
 }

@@ -24,4 +24,5 @@ pub mod sensor;
 pub mod store;
 pub mod telemetry;
 pub mod time;
+pub mod tls;
 pub mod web;

@@ -4,6 +4,7 @@
 //! therefore do not depend on the number of workers: [`Merger`] puts the records of all of them
 //! into one total order by (time of completion, flow, ordinal).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::decode;
@@ -11,20 +12,24 @@ use crate::exchange::Exchange;
 use crate::flow;
 use crate::http;
 use crate::time::Timestamp;
+use crate::tls::KeyStore;
 
 mod checks;
+mod dark;
 pub mod doctor;
 mod intake;
 mod ledger;
 mod merge;
 mod own;
 mod pipeline;
+mod quic;
 mod readings;
 mod sights;
 mod tap;
 mod worker;
 
 pub use checks::{Checks, Checksums, Mode};
+pub use dark::{DarkHost, DarkInventory};
 pub use intake::{FrameCounters, Intake, Route};
 pub use ledger::{Counters, Drops, Ledger, Stage};
 pub use merge::Merger;
@@ -60,6 +65,8 @@ pub struct Settings {
     /// apitap's own traffic, which is no evidence.
     pub own: Own,
     pub checksums: Checksums,
+    /// Keys of TLS sessions.
+    pub keys: Arc<KeyStore>,
 }
 
 impl Default for Settings {
@@ -75,6 +82,7 @@ impl Default for Settings {
             mask: true,
             own: Own::default(),
             checksums: Checksums::default(),
+            keys: Arc::default(),
         }
     }
 }

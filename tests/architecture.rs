@@ -15,6 +15,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         "capture",
         "decode",
         "flow",
+        "tls",
         "observe",
         "http",
         "sensor",
@@ -37,12 +38,13 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("capture", vec!["time"]),
         ("decode", vec!["time", "capture"]),
         ("flow", vec!["time", "decode"]),
+        ("tls", vec!["time", "flow"]),
         ("observe", vec![]),
-        ("http", vec!["time", "exchange", "flow", "observe"]),
+        ("http", vec!["time", "exchange", "flow", "tls", "observe"]),
         (
             "sensor",
             vec![
-                "time", "exchange", "capture", "decode", "flow", "observe", "http",
+                "time", "exchange", "capture", "decode", "flow", "tls", "observe", "http",
             ],
         ),
         ("catalog", vec!["time", "exchange"]),
@@ -203,7 +205,7 @@ fn the_deterministic_rooms_touch_nothing_outside() {
             inside.display()
         );
         if [
-            "decode", "flow", "http", "observe", "exchange", "catalog", "detect", "analysis",
+            "decode", "flow", "tls", "http", "observe", "exchange", "catalog", "detect", "analysis",
         ]
         .contains(&room.as_str())
         {

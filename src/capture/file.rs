@@ -12,7 +12,7 @@ use std::time::Duration;
 use pcap::{Capture, Offline, Precision};
 
 use super::pcapng::{self, Next, Pcapng};
-use super::{Drops, Frame, LinkType, Polled, Source, SourceError, frame, raw_or};
+use super::{Drops, Frame, LinkType, Polled, Secrets, Source, SourceError, frame, raw_or};
 
 /// Packets a poll hands out at most, so that the caller can drain what they led to.
 const BATCH: usize = 256;
@@ -42,6 +42,7 @@ pub struct FileSource {
     size: Option<u64>,
     errors: usize,
     broken: bool,
+    secrets: Vec<Secrets>,
 }
 
 impl FileSource {
@@ -92,6 +93,7 @@ impl FileSource {
                 size,
                 errors: 0,
                 broken: false,
+                secrets: Vec::new(),
             }),
             Err(reason) => Err(SourceError {
                 name,
@@ -138,6 +140,11 @@ impl FileSource {
                     match reader.next(sink)? {
                         Next::Packet => packets += 1,
                         Next::Other => {}
+                        // The caller takes them before it has the packets behind them.
+                        Next::Secrets(secrets) => {
+                            self.secrets.push(secrets);
+                            break;
+                        }
                         Next::End if packets > 0 => break,
                         Next::End => return Ok(Polled::End),
                     }
@@ -182,6 +189,10 @@ impl Source for FileSource {
             },
             Reader::Pcap { .. } => self.name.clone(),
         }
+    }
+
+    fn secrets(&mut self) -> Vec<Secrets> {
+        std::mem::take(&mut self.secrets)
     }
 
     fn drops(&mut self) -> Drops {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Drops, Frame, LinkType, Polled, Source, SourceError};
+use super::{Drops, Frame, LinkType, Polled, Secrets, Source, SourceError};
 use crate::time::Timestamp;
 
 /// Frames of one source that wait for their turn. A batch is copied; single files are read without.
@@ -61,6 +61,7 @@ pub struct MergedSource {
     /// One file after the other, whatever their time stamps say.
     sequential: bool,
     errors: Vec<SourceError>,
+    secrets: Vec<Secrets>,
     /// Interfaces of all lanes, in the order of their first frame: lane and its own index.
     interfaces: Vec<(usize, u16)>,
 }
@@ -80,6 +81,7 @@ impl MergedSource {
             lanes: sources.into_iter().map(lane).collect(),
             sequential,
             errors: Vec::new(),
+            secrets: Vec::new(),
             interfaces: Vec::new(),
         }
     }
@@ -107,6 +109,12 @@ impl Source for MergedSource {
         sink: &mut dyn FnMut(Frame<'_>),
     ) -> Result<Polled, SourceError> {
         self.refill();
+        let keys = self.lanes.iter_mut().flat_map(|l| l.source.secrets());
+        self.secrets.extend(keys);
+        if !self.secrets.is_empty() {
+            // The caller takes them before it has the packets that they serve.
+            return Ok(Polled::Frames);
+        }
         loop {
             let next = if self.sequential {
                 self.lanes.iter().position(|l| l.next().is_some())
@@ -154,6 +162,10 @@ impl Source for MergedSource {
             Some((lane, own)) => self.lanes[*lane].source.interface(*own),
             None => self.name.clone(),
         }
+    }
+
+    fn secrets(&mut self) -> Vec<Secrets> {
+        std::mem::take(&mut self.secrets)
     }
 
     fn drops(&mut self) -> Drops {

@@ -6,7 +6,9 @@
 
 use std::io::{self, Read};
 
-use super::{Drops, Frame, LinkType, raw_or};
+use zeroize::Zeroize;
+
+use super::{Drops, Frame, LinkType, Secrets, raw_or};
 use crate::time::Timestamp;
 
 pub(super) const MAGIC: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
@@ -22,6 +24,7 @@ mod block {
     pub(super) const SIMPLE_PACKET: u32 = 3;
     pub(super) const STATISTICS: u32 = 5;
     pub(super) const ENHANCED_PACKET: u32 = 6;
+    pub(super) const DECRYPTION_SECRETS: u32 = 10;
 }
 
 mod option {
@@ -75,9 +78,14 @@ impl Endian {
     }
 }
 
+/// "TLSK": the secrets are an NSS key log.
+const TLS_KEY_LOG: u32 = 0x544c_534b;
+
 /// What one block was.
 pub(super) enum Next {
     Packet,
+    /// Keys for packets behind it.
+    Secrets(Secrets),
     Other,
     End,
 }
@@ -214,6 +222,7 @@ impl Pcapng {
                 self.interfaces.push(found);
             }
             block::STATISTICS => self.statistics(body),
+            block::DECRYPTION_SECRETS => return Ok(self.secrets(body)),
             block::ENHANCED_PACKET | block::OLD_PACKET | block::SIMPLE_PACKET => {
                 let Some(frame) = self.packet(kind, body) else {
                     return Err(format!("packet block at byte {start}: too short"));
@@ -223,10 +232,23 @@ impl Pcapng {
                 self.last = ts;
                 return Ok(Next::Packet);
             }
-            // Name resolution, decryption secrets, custom and unknown blocks carry no packet.
+            // Name resolution, custom and unknown blocks carry no packet.
             _ => {}
         }
         Ok(Next::Other)
+    }
+
+    /// Takes the secrets out of the buffer, where nothing of them stays.
+    fn secrets(&mut self, body: std::ops::Range<usize>) -> Next {
+        let (e, block) = (self.endian, &mut self.buffer[body]);
+        let (kind, length) = (e.u32(block, 0), e.u32(block, 4));
+        let text = length.and_then(|length| block.get(8..8 + length as usize));
+        let next = match text {
+            Some(text) if kind == Some(TLS_KEY_LOG) => Next::Secrets(Secrets::new(text.to_vec())),
+            _ => Next::Other,
+        };
+        block.zeroize();
+        next
     }
 
     fn packet(&self, kind: u32, body: std::ops::Range<usize>) -> Option<Frame<'_>> {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use zeroize::Zeroizing;
 
 use super::Common;
 use crate::alert::Alert;
@@ -10,6 +11,7 @@ use crate::analysis::{self, Analysis};
 use crate::catalog::spec::{self, SpecSet};
 use crate::config::Config;
 use crate::store::Store;
+use crate::tls::KeyStore;
 
 /// Folders become the captures in them, by name.
 pub(super) fn captures(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
@@ -47,6 +49,28 @@ fn list(folder: &Path, wanted: impl Fn(&str) -> bool) -> anyhow::Result<Vec<Path
         .collect();
     files.sort();
     Ok(files)
+}
+
+/// Adds a key log, or an RSA private key in PEM, told by what is in the file.
+pub(crate) fn keys(path: &Path, store: &KeyStore) -> anyhow::Result<()> {
+    let text = std::fs::read(path).map(Zeroizing::new);
+    let text = text.with_context(|| format!("cannot read the keys in {}", path.display()))?;
+    if text.trim_ascii_start().starts_with(b"-----BEGIN") {
+        let pem = std::str::from_utf8(&text)?;
+        return store
+            .add_private_key(pem)
+            .with_context(|| path.display().to_string());
+    }
+    let lines = store.load(&text);
+    if lines.malformed > 0 {
+        eprintln!(
+            "apitap: {}: {} of its lines are no key log's, {} are taken",
+            path.display(),
+            lines.malformed,
+            lines.taken
+        );
+    }
+    Ok(())
 }
 
 /// Reads documents and folders of them. Each that is refused is told with its reason.

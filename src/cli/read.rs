@@ -15,9 +15,11 @@ use crate::analysis::Analysis;
 use crate::capture::{FileSource, MergedSource, Polled, Source};
 use crate::exchange::write_line;
 use crate::sensor::{
-    self, Counts, END_OF_INPUT, Inline, Ledger, Merger, Pool, Readings, Record, doctor,
+    self, Counts, DarkInventory, END_OF_INPUT, Inline, Ledger, Merger, Pool, Readings, Record,
+    doctor,
 };
 use crate::time::Timestamp;
+use crate::tls;
 
 /// What one reading came to.
 pub(super) struct Reading {
@@ -28,6 +30,10 @@ pub(super) struct Reading {
     /// Endpoints of each exchange's request, for `assignments`.
     pub(super) requests: Vec<(String, String, String)>,
     pub(super) exchanges: u64,
+    pub(super) dark: DarkInventory,
+    /// Payload of all segments and datagrams.
+    pub(super) bytes: u64,
+    pub(super) tls: tls::Counters,
     pub(super) from: Timestamp,
     pub(super) to: Timestamp,
 }
@@ -41,12 +47,8 @@ pub(super) fn read(args: &ReadArgs) -> anyhow::Result<ExitCode> {
         mask: !args.no_mask,
         ..sensor::Settings::default()
     };
-    if args
-        .keylog
-        .as_ref()
-        .is_some_and(|path| path.as_os_str() != "/dev/null")
-    {
-        eprintln!("apitap: --keylog: TLS is not decrypted yet; its sessions are counted as tls");
+    if let Some(path) = &args.keylog {
+        input::keys(path, &settings.keys)?;
     }
     let mut alerts = Vec::new();
     analysis.set_specs(specs, &mut alerts);
@@ -129,6 +131,9 @@ impl Reading {
             alerts,
             requests: Vec::new(),
             exchanges: 0,
+            dark: DarkInventory::default(),
+            bytes: 0,
+            tls: tls::Counters::default(),
             from: Timestamp::MAX,
             to: Timestamp::MIN,
         }
@@ -241,6 +246,9 @@ impl<W: Write> Job<W> {
         }
         sensor.finish().iter().for_each(|record| self.take(record));
         self.write()?;
+        let status = sensor.status();
+        (self.reading.bytes, self.reading.tls) = (status.bytes, status.tls);
+        self.reading.dark = sensor.take_dark();
         self.reading.ledger = sensor.ledger();
         self.reading.readings = sensor.readings(source.as_ref());
         Ok(())
@@ -271,6 +279,7 @@ impl<W: Write> Job<W> {
                 );
                 self.failures.push(why);
             }
+            self.reading.dark.merge(report.dark);
             merger.add(report.worker, &mut report.records, report.watermark);
             let ready = if finished < settings.workers {
                 merger.ready()
@@ -293,6 +302,7 @@ impl<W: Write> Job<W> {
             counts.status.add(status);
             counts.shed += shed;
         }
+        (self.reading.bytes, self.reading.tls) = (counts.status.bytes, counts.status.tls);
         self.reading.ledger = counts.ledger(&sources);
         let mut all = sensor::Sights::default();
         sights.iter().for_each(|s| all.add(s));

@@ -6,7 +6,7 @@ use etherparse::{IpNumber, LaxIpv4Slice, LaxIpv6Slice, TcpSlice};
 
 use super::fragment::{Fragment, Key};
 use super::tunnel::{self, Ports};
-use super::{Ignored, Layer, Malformed, Network, Segment, Step, Stop, TcpFlags};
+use super::{Datagram, Ignored, Layer, Malformed, Network, Segment, Step, Stop, TcpFlags};
 use crate::time::Timestamp;
 
 const IPV6_FRAGMENT: u8 = 44;
@@ -166,7 +166,22 @@ pub(super) fn transport<'a>(
                 return Err(Malformed::Udp.into());
             };
             let (src, dst) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-            tunnel::in_udp(ports, src, dst, payload)?
+            match tunnel::in_udp(ports, src, dst, payload) {
+                Err(Stop::Ignored(Ignored::Udp | Ignored::Quic, _))
+                    if quic_like(src, dst, payload) =>
+                {
+                    return Ok(Step::Datagram(Datagram {
+                        ts: carrier.ts,
+                        src: carrier.src,
+                        dst: carrier.dst,
+                        src_port: src,
+                        dst_port: dst,
+                        network: carrier.network,
+                        payload,
+                    }));
+                }
+                found => found?,
+            }
         }
         IpNumber::GRE => tunnel::gre(data)?,
         IpNumber::IPV4 | IpNumber::IPV6 => return Ok(Step::Down(Layer::Ip, data, None)),
@@ -178,6 +193,19 @@ pub(super) fn transport<'a>(
         IpNumber(other) => return Err(Stop::Ignored(Ignored::OtherIp, u16::from(other))),
     };
     Ok(Step::Down(inner.layer, inner.data, inner.network))
+}
+
+/// HTTPS and HTTP/3.
+const HTTPS: u16 = 443;
+
+/// What may be QUIC (RFC 9000, section 17): a long header of version 1 or 2 on any port, or the
+/// fixed bit on the port of HTTP/3. Whose connection it is, the sensor knows.
+fn quic_like(src: u16, dst: u16, payload: &[u8]) -> bool {
+    match payload {
+        [0xc0..=0xff, 0, 0, 0, 1, ..] | [0xc0..=0xff, 0x6b, 0x33, 0x43, 0xcf, ..] => true,
+        [first, ..] => first & 0x40 != 0 && (src == HTTPS || dst == HTTPS),
+        [] => false,
+    }
 }
 
 fn tcp<'a>(carrier: &Carrier, data: &'a [u8], claimed: usize) -> Result<Segment<'a>, Stop> {

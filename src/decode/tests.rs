@@ -174,6 +174,21 @@ fn what_is_not_tcp_has_a_reason() {
         decode(&frame(LinkType::ETHERNET, &udp)),
         Decoded::Ignored(Ignored::Udp)
     );
+    // On the port of HTTP/3, with the fixed bit, it may be QUIC; on any, with a known version.
+    let datagram = |port: u16, payload: &[u8]| {
+        let mut data = ethernet(payload);
+        (data[23], data[34]) = (17, 0xff);
+        data[36..38].copy_from_slice(&port.to_be_bytes());
+        // What was a TCP header is the end of UDP's and the start of the payload.
+        let at = data.len() - payload.len();
+        data.drain(42..at);
+        let total = (data.len() - 14) as u16;
+        data[16..18].copy_from_slice(&total.to_be_bytes());
+        matches!(decode(&frame(LinkType::ETHERNET, &data)), Decoded::Datagram(d) if d.payload == payload)
+    };
+    assert!(datagram(443, &[0x40, 1, 2]) && datagram(9_999, &[0xc1, 0, 0, 0, 1, 8]));
+    assert!(!datagram(9_999, &[0x40, 1, 2]) && !datagram(443, &[0x20, 1, 2]));
+    assert!(!datagram(443, &[]));
     let mut fragment = ethernet(b"");
     fragment[20] = 0x20;
     // All but the last fragment are multiples of eight bytes long (RFC 791).

@@ -1,6 +1,7 @@
 //! HTTP/1, both directions, in pieces of any size.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::Bytes;
 use crate::exchange::{Exchange, parse_line, write_line};
@@ -48,7 +49,7 @@ impl Bench {
         };
         Self {
             connection: Connection::new(&info),
-            out: Out::new(Observer::new(&[7; 32], true)),
+            out: Out::new(Observer::new(&[7; 32], true), Arc::default()),
             lanes: Default::default(),
             ts: Timestamp::from_secs(1),
             exchanges: 0,

@@ -80,7 +80,7 @@ pub(super) struct Connection {
     cache: Cache,
     /// SETTINGS_HEADER_TABLE_SIZE of the last request that offered an upgrade to HTTP/2.
     offered: Option<u32>,
-    /// What follows is HTTP/2.
+    /// What follows is for another reader.
     pub(super) switch: Option<Switch>,
 }
 
@@ -283,7 +283,8 @@ impl Connection {
             // beginning, so only what looks like a method is waited for.
             Probe::More if data.len() <= MAX_HEAD && may_begin(data) => return Read::Incomplete,
             Probe::Tls if self.client.is_none() => {
-                return self.opaque(|out| &mut out.counters.tls, out);
+                self.switch = Some(Switch::Tls);
+                return Read::Incomplete;
             }
             Probe::Http2 if self.client.is_none() => {
                 self.switch = Some(Switch::Preface(Some(side)));

@@ -11,7 +11,7 @@ pub enum Probe {
     Request,
     /// A status line of HTTP/1.
     Response,
-    /// TLS record with a handshake (RFC 8446, section 5.1).
+    /// A record of TLS with a handshake or application data (RFC 8446, section 5.1).
     Tls,
     /// The connection preface of RFC 9113, section 3.4.
     Http2,
@@ -83,7 +83,10 @@ pub fn probe(data: &[u8]) -> Probe {
     match data {
         [] => Probe::More,
         [0x16] | [0x16, 0x03] => Probe::More,
+        [0x17] | [0x17, 0x03] | [0x17, 0x03, 1..=3] | [0x17, 0x03, 1..=3, 0..=0x48] => Probe::More,
         [0x16, 0x03, ..] => Probe::Tls,
+        // A session under way: a record of application data, of a length that can be.
+        [0x17, 0x03, 1..=3, 0..=0x48, _, ..] => Probe::Tls,
         _ if data.len() < PREFACE.len() && PREFACE.starts_with(data) => Probe::More,
         _ if data.starts_with(PREFACE) => Probe::Http2,
         _ if data.len() < STATUS.len() && STATUS.starts_with(data) => Probe::More,
@@ -186,11 +189,12 @@ mod tests {
 
     #[test]
     fn told_by_content_at_every_cut() {
-        let cases: [(&[u8], Probe); 15] = [
+        let cases: [(&[u8], Probe); 16] = [
             (b"HTTP/1.1\r\nHost: h", Probe::Other),
             (b"HTTP/1.0  2XX", Probe::Response),
             (b"OPTIONS\r\nHost: h\r\n", Probe::Request),
             (b"DATA\r\nFrom: a\r\n", Probe::Other),
+            (b"\x17\x03\x03\x40\x11", Probe::Tls),
             (b"GET / HTTP/1.1\r\n", Probe::Request),
             (b"\r\nPOST http://h/p?q HTTP/1.0\r\n", Probe::Request),
             (b"get  /  http/1.1\n", Probe::Request),

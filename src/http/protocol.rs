@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 
 /// The reader of one flow.
 #[derive(Debug)]
-pub struct Connection {
+pub(super) struct Connection {
     info: FlowInfo,
     reader: Reader,
 }
@@ -22,16 +22,25 @@ enum Reader {
 }
 
 impl Connection {
-    pub fn new(info: &FlowInfo) -> Self {
+    pub(super) fn new(info: &FlowInfo) -> Self {
         Self {
             info: *info,
             reader: Reader::Http1(conn::Connection::new(info)),
         }
     }
 
+    /// What follows is for a reader of another layer.
+    pub(super) fn switch(&mut self) -> Option<Switch> {
+        match &mut self.reader {
+            Reader::Http1(http1) => http1.switch.take(),
+            Reader::Http2(_) => None,
+        }
+    }
+
     fn http2(&mut self, switch: Switch, out: &mut Out) {
-        out.counters.http2 += 1;
         let connection = match switch {
+            // Another layer's.
+            Switch::Tls => return,
             Switch::Preface(client) => h2::Connection::new(&self.info, client, true),
             Switch::Frames => h2::Connection::new(&self.info, None, false),
             Switch::Upgrade {
@@ -40,6 +49,7 @@ impl Connection {
                 table_size,
             } => h2::Connection::upgraded(&self.info, client, request, table_size, out),
         };
+        out.counters.http2 += 1;
         self.reader = Reader::Http2(Box::new(connection));
     }
 }
@@ -55,7 +65,14 @@ impl Stream for Connection {
                 Some(Switch::Preface(None))
             } else {
                 used = http1.on_data(side, chunk, out);
-                http1.switch.take()
+                match http1.switch.take() {
+                    // Another layer's: `secure` takes it.
+                    Some(Switch::Tls) => {
+                        http1.switch = Some(Switch::Tls);
+                        None
+                    }
+                    switch => switch,
+                }
             };
             let Some(switch) = switch else {
                 return used;

@@ -24,7 +24,7 @@ impl Talk {
     pub(super) fn mid_stream() -> Self {
         Self {
             table: FlowTable::new(Settings::default(), 1),
-            out: Out::new(Observer::new(&[7; 32], true)),
+            out: Out::new(Observer::new(&[7; 32], true), Arc::default()),
             now: 1_000 * MS,
             at: [0, 0],
             had: [0, 0],

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::tap::SourceTaps;
 use super::{Checksums, Own, Settings, TICK};
 use crate::capture::Frame;
-use crate::decode::{Decoded, Decoder, Ignored, Malformed, Segment};
+use crate::decode::{Datagram, Decoded, Decoder, Ignored, Malformed, Segment};
 use crate::flow::FlowKey;
 use crate::sensor::ledger::Stage;
 use crate::time::Timestamp;
@@ -13,6 +13,14 @@ use crate::time::Timestamp;
 /// Where segments go: into a worker at hand, or to threads.
 pub trait Route {
     fn segment(&mut self, segment: &Segment<'_>, key: (FlowKey, bool), hash: u64, now: Timestamp);
+
+    fn datagram(
+        &mut self,
+        datagram: &Datagram<'_>,
+        key: (FlowKey, bool),
+        hash: u64,
+        now: Timestamp,
+    );
 
     fn tick(&mut self, now: Timestamp);
 }
@@ -25,6 +33,8 @@ pub struct FrameCounters {
     pub segments: u64,
     /// Of apitap's own.
     own: u64,
+    /// Of QUIC, as far as looks go.
+    pub datagrams: u64,
     ignored: [u64; Ignored::ALL.len()],
     malformed: [u64; Malformed::ALL.len()],
     /// Fragments that waited for the rest of their datagram too long.
@@ -44,7 +54,7 @@ impl FrameCounters {
     pub fn stage(&self) -> Stage {
         let mut stage = Stage {
             received: self.frames,
-            analysed: self.segments,
+            analysed: self.segments + self.datagrams,
             pending: self.pending,
             ..Stage::default()
         };
@@ -163,6 +173,12 @@ impl Intake {
                 let key = FlowKey::of(segment);
                 route.segment(segment, key, key.0.hash(self.seed), self.now);
             }
+            Decoded::Datagram(d) => {
+                self.counters.datagrams += answer.frames;
+                let (src, dst) = ((d.src, d.src_port), (d.dst, d.dst_port));
+                let key = FlowKey::between(src, dst, d.network.zone);
+                route.datagram(d, key, key.0.hash(self.seed), self.now);
+            }
             // The enums are without data and ALL holds them in order.
             Decoded::Ignored(reason) => self.counters.ignored[*reason as usize] += answer.frames,
             Decoded::Malformed(reason) => {
@@ -224,6 +240,8 @@ mod tests {
         fn segment(&mut self, _: &Segment<'_>, _: (FlowKey, bool), _: u64, now: Timestamp) {
             self.0.push(now.secs());
         }
+
+        fn datagram(&mut self, _: &Datagram<'_>, _: (FlowKey, bool), _: u64, _: Timestamp) {}
 
         fn tick(&mut self, _: Timestamp) {}
     }

@@ -15,11 +15,12 @@ use super::readings::{Readings, readings};
 use super::sights::Sights;
 use super::tap::{Frames, Networks, Segments};
 use super::worker::{Status, Worker};
-use super::{Merger, Record, Settings};
+use super::{DarkInventory, Merger, Record, Settings};
 use crate::capture::{Polled, Source, SourceError};
-use crate::decode::Segment;
+use crate::decode::{Datagram, Segment};
 use crate::flow::FlowKey;
 use crate::time::Timestamp;
+use crate::tls::KeyStore;
 
 /// Segments that cross to a worker at once.
 const BATCH: usize = 256;
@@ -41,6 +42,7 @@ pub struct Inline {
     records: Vec<Record>,
     drops: Drops,
     analysed: u64,
+    keys: Arc<KeyStore>,
 }
 
 impl Inline {
@@ -56,6 +58,7 @@ impl Inline {
             records: Vec::new(),
             drops: Drops::default(),
             analysed: 0,
+            keys: settings.keys,
         }
     }
 
@@ -64,6 +67,7 @@ impl Inline {
         let (intake, worker) = (&mut self.intake, &mut self.worker);
         let polled = source.poll(PATIENCE, &mut |frame| intake.take(&frame, worker));
         self.drops = source.drops().into();
+        take_secrets(source, &self.keys);
         polled
     }
 
@@ -113,6 +117,11 @@ impl Inline {
         rest
     }
 
+    /// Hosts with TLS whose flows have ended since the last call.
+    pub fn take_dark(&mut self) -> DarkInventory {
+        self.worker.take_dark()
+    }
+
     pub fn now(&self) -> Timestamp {
         self.intake.now()
     }
@@ -139,6 +148,13 @@ impl Inline {
 
     pub fn frames(&self) -> FrameCounters {
         self.intake.counters()
+    }
+}
+
+/// Keys that the source itself carries, for the packets that follow.
+fn take_secrets(source: &mut dyn Source, keys: &KeyStore) {
+    for text in source.secrets() {
+        keys.load(&text);
     }
 }
 
@@ -226,10 +242,15 @@ impl Counts {
     }
 }
 
-/// A segment on its way to a worker; its payload lies in the batch.
+/// With an empty payload.
+enum Item {
+    Segment(Segment<'static>),
+    Datagram(Datagram<'static>),
+}
+
+/// A segment or datagram on its way to a worker; its payload lies in the batch.
 struct Parcel {
-    /// With an empty payload.
-    segment: Segment<'static>,
+    item: Item,
     payload: Range<usize>,
     key: (FlowKey, bool),
     hash: u64,
@@ -253,6 +274,7 @@ pub struct Report {
     pub worker: usize,
     pub records: Vec<Record>,
     pub watermark: Timestamp,
+    pub dark: DarkInventory,
     pub status: Status,
     pub sights: Sights,
     pub shed: u64,
@@ -309,6 +331,7 @@ impl Pool {
                 lost: Status::default(),
                 lost_sights: Sights::default(),
                 rescued: Vec::new(),
+                dark: DarkInventory::default(),
             };
             threads.push(std::thread::spawn(move || thread.run(&queue)));
         }
@@ -373,6 +396,26 @@ impl Spread {
         }
     }
 
+    fn add(&mut self, item: Item, payload: &[u8], key: (FlowKey, bool), hash: u64, now: Timestamp) {
+        if self.batches.is_empty() {
+            self.batches.resize_with(self.senders.len(), Batch::default);
+        }
+        let worker = Worker::owner(hash, self.senders.len());
+        let batch = &mut self.batches[worker];
+        let start = batch.bytes.len();
+        batch.bytes.extend_from_slice(payload);
+        batch.parcels.push(Parcel {
+            item,
+            payload: start..batch.bytes.len(),
+            key,
+            hash,
+            now,
+        });
+        if batch.parcels.len() >= BATCH {
+            self.send(worker);
+        }
+    }
+
     fn send(&mut self, index: usize) {
         let batch = std::mem::take(&mut self.batches[index]);
         if batch.parcels.is_empty() {
@@ -397,28 +440,26 @@ impl Spread {
 
 impl Route for Spread {
     fn segment(&mut self, segment: &Segment<'_>, key: (FlowKey, bool), hash: u64, now: Timestamp) {
-        if self.batches.is_empty() {
-            self.batches.resize_with(self.senders.len(), Batch::default);
-        }
-        let worker = Worker::owner(hash, self.senders.len());
-        let batch = &mut self.batches[worker];
-        let start = batch.bytes.len();
-        batch.bytes.extend_from_slice(segment.payload);
-        let payload = start..batch.bytes.len();
-        batch.parcels.push(Parcel {
-            segment: Segment {
-                header: &[],
-                payload: &[],
-                ..*segment
-            },
-            payload,
-            key,
-            hash,
-            now,
+        let item = Item::Segment(Segment {
+            header: &[],
+            payload: &[],
+            ..*segment
         });
-        if batch.parcels.len() >= BATCH {
-            self.send(worker);
-        }
+        self.add(item, segment.payload, key, hash, now);
+    }
+
+    fn datagram(
+        &mut self,
+        datagram: &Datagram<'_>,
+        key: (FlowKey, bool),
+        hash: u64,
+        now: Timestamp,
+    ) {
+        let item = Item::Datagram(Datagram {
+            payload: &[],
+            ..*datagram
+        });
+        self.add(item, datagram.payload, key, hash, now);
     }
 
     fn tick(&mut self, now: Timestamp) {
@@ -453,6 +494,7 @@ impl SourceThread {
             let polled = self
                 .source
                 .poll(PATIENCE, &mut |frame| intake.take(&frame, spread));
+            take_secrets(self.source.as_mut(), &self.settings.keys);
             let wall = SystemTime::now();
             match polled {
                 Ok(Polled::Frames) => last_frame = timestamp(wall),
@@ -524,6 +566,7 @@ struct WorkerThread {
     lost_sights: Sights,
     /// What such a worker had completed.
     rescued: Vec<Record>,
+    dark: DarkInventory,
 }
 
 impl WorkerThread {
@@ -539,8 +582,9 @@ impl WorkerThread {
                 status.give_up();
                 self.lost.add(&status);
                 self.lost_sights.add(worker.sights());
-                let broken =
+                let mut broken =
                     std::mem::replace(&mut worker, Worker::new(self.index, &self.settings));
+                self.dark.merge(broken.take_dark());
                 let (records, lost) = broken.abandon();
                 self.rescued = records;
                 self.shed += lost;
@@ -565,9 +609,12 @@ impl WorkerThread {
         let mut sights = worker.sights().clone();
         sights.add(&self.lost_sights);
         let count = records.len() as u64;
+        let mut dark = std::mem::take(&mut self.dark);
+        dark.merge(worker.take_dark());
         let report = Report {
             worker: self.index,
             records,
+            dark,
             watermark: if finished {
                 Timestamp::MAX
             } else {
@@ -581,8 +628,9 @@ impl WorkerThread {
         };
         if finished || !self.live {
             let _ = self.report.send(report);
-        } else if let Err(TrySendError::Full(_)) = self.report.try_send(report) {
+        } else if let Err(TrySendError::Full(report)) = self.report.try_send(report) {
             self.shed += count;
+            self.dark = report.dark;
         }
     }
 }
@@ -597,11 +645,20 @@ fn handle(worker: &mut Worker, work: Work) -> Step {
     match work {
         Work::Batch(batch) => {
             for p in &batch.parcels {
-                let segment = Segment {
-                    payload: &batch.bytes[p.payload.clone()],
-                    ..p.segment
-                };
-                worker.segment(&segment, p.key, p.hash, p.now);
+                let payload = &batch.bytes[p.payload.clone()];
+                match p.item {
+                    Item::Segment(segment) => {
+                        let segment = Segment { payload, ..segment };
+                        worker.segment(&segment, p.key, p.hash, p.now);
+                    }
+                    Item::Datagram(datagram) => {
+                        let datagram = Datagram {
+                            payload,
+                            ..datagram
+                        };
+                        worker.datagram(&datagram, p.key, p.hash, p.now);
+                    }
+                }
             }
             if worker.waiting() >= BATCH {
                 Step::Report

@@ -140,6 +140,8 @@ impl Frames {
         *last = frame.ts;
         match &answer.decoded {
             Decoded::Segment(segment) => self.segments.count(segment),
+            // Its first packets are looked at, and no more can be.
+            Decoded::Datagram(_) => self.ignored[Ignored::Quic as usize].count(wire),
             Decoded::Ignored(reason) => {
                 self.ignored[*reason as usize].count(wire);
                 if answer.detail > 0 {

@@ -3,18 +3,23 @@
 
 use super::intake::Route;
 use super::ledger::{Ledger, Stage};
+use super::quic;
 use super::sights::{Sights, Watch};
-use super::{Order, Own, Record, SHARDS, Settings};
-use crate::decode::Segment;
+use super::{DarkInventory, Order, Own, Record, SHARDS, Settings};
+use crate::decode::{Datagram, Segment};
 use crate::exchange::Exchange;
 use crate::flow::{self, FlowKey, FlowTable};
 use crate::http::{self, Connection};
 use crate::observe::Observer;
 use crate::time::Timestamp;
+use crate::tls;
 
 pub struct Worker {
     /// Shard `s` stands at `s / workers`; this worker owns those with `s % workers` = its index.
     shards: Vec<FlowTable<Connection>>,
+    /// QUIC connections of the same shards.
+    quic: Vec<quic::Table>,
+    quic_counters: quic::Counters,
     workers: u64,
     seed: u64,
     out: http::Out,
@@ -25,6 +30,8 @@ pub struct Worker {
     own: Own,
     /// Exchanges that were apitap's own.
     own_exchanges: u64,
+    dark: DarkInventory,
+    bytes: u64,
 }
 
 /// A worker's counters at one moment.
@@ -32,10 +39,14 @@ pub struct Worker {
 pub struct Status {
     pub flow: flow::Counters,
     pub http: http::Counters,
+    pub tls: tls::Counters,
+    pub quic: quic::Counters,
     pub flows: u64,
     pub buffered: u64,
     /// Exchanges that were apitap's own.
     pub own: u64,
+    /// Payload of all segments and datagrams.
+    pub bytes: u64,
 }
 
 impl Worker {
@@ -43,18 +54,25 @@ impl Worker {
         let workers = settings.workers.max(1) as u64;
         let owned = (index as u64..SHARDS).step_by(workers as usize);
         Self {
+            quic: owned.clone().map(|_| quic::Table::default()).collect(),
+            quic_counters: quic::Counters::default(),
             shards: owned
                 .map(|_| FlowTable::new(settings.flow.clone(), settings.seed))
                 .collect(),
             workers,
             seed: settings.seed,
-            out: http::Out::new(Observer::new(&settings.identity_key, settings.mask)),
+            out: http::Out::new(
+                Observer::new(&settings.identity_key, settings.mask),
+                settings.keys.clone(),
+            ),
             now: Timestamp::MIN,
             records: Vec::new(),
             ordinal: 0,
             watch: Watch::new(workers),
             own: settings.own.clone(),
             own_exchanges: 0,
+            dark: DarkInventory::default(),
+            bytes: 0,
         }
     }
 
@@ -70,12 +88,20 @@ impl Worker {
             shard.finish(self.now, &mut self.out);
             shard.seen().for_each(|seen| self.watch.sights.take(seen));
         }
+        for table in &mut self.quic {
+            table.finish(&mut self.out.tls_flows);
+        }
         self.collect();
     }
 
     /// What has been completed since the last call.
     pub fn drain_into(&mut self, records: &mut Vec<Record>) {
         records.append(&mut self.records);
+    }
+
+    /// Hosts with TLS whose flows have ended since the last call.
+    pub fn take_dark(&mut self) -> DarkInventory {
+        std::mem::take(&mut self.dark)
     }
 
     /// After a panic: what was completed, and how many exchanges were not yet made records.
@@ -97,6 +123,9 @@ impl Worker {
         let mut status = Status {
             http: self.out.counters,
             own: self.own_exchanges,
+            tls: self.out.tls_counters(),
+            quic: self.quic_counters,
+            bytes: self.bytes,
             ..Status::default()
         };
         for shard in &self.shards {
@@ -113,6 +142,9 @@ impl Worker {
     }
 
     fn collect(&mut self) {
+        for flow in self.out.tls_flows.drain(..) {
+            self.dark.add(&flow);
+        }
         for exchange in self.out.exchanges.drain(..) {
             if self.own.is_exchange(&exchange) {
                 self.own_exchanges += 1;
@@ -144,9 +176,25 @@ impl Route for Worker {
         let table = &mut self.shards[shard];
         table.push(segment, key, self.now, &mut self.out, Connection::new);
         table.seen().for_each(|seen| self.watch.sights.take(seen));
-        if !self.out.exchanges.is_empty() {
+        self.bytes += segment.payload.len() as u64;
+        if !self.out.exchanges.is_empty() || !self.out.tls_flows.is_empty() {
             self.collect();
         }
+    }
+
+    fn datagram(
+        &mut self,
+        datagram: &Datagram<'_>,
+        key: (FlowKey, bool),
+        hash: u64,
+        now: Timestamp,
+    ) {
+        self.now = self.now.max(now);
+        let shard = (hash % SHARDS / self.workers) as usize;
+        let followed = self.quic[shard].push(datagram, key, self.now);
+        self.quic_counters.datagrams += 1;
+        self.quic_counters.followed += u64::from(followed);
+        self.bytes += datagram.payload.len() as u64;
     }
 
     fn tick(&mut self, now: Timestamp) {
@@ -156,6 +204,9 @@ impl Route for Worker {
             shard.tick(self.now, &mut self.out);
             shard.seen().for_each(|seen| self.watch.sights.take(seen));
         }
+        for table in &mut self.quic {
+            table.tick(self.now, &mut self.out.tls_flows);
+        }
         self.collect();
     }
 }
@@ -164,6 +215,9 @@ impl Status {
     pub fn add(&mut self, other: &Self) {
         self.flow.add(&other.flow);
         self.http.add(&other.http);
+        self.tls.add(&other.tls);
+        self.quic.add(&other.quic);
+        self.bytes += other.bytes;
         self.flows += other.flows;
         self.buffered += other.buffered;
         self.own += other.own;
@@ -176,7 +230,7 @@ impl Status {
         (self.flows, self.buffered) = (0, 0);
     }
 
-    /// Writes the stages `segment` and `message`.
+    /// Writes the stages `segment`, `message` and, where QUIC was seen, `datagram`.
     pub fn enter(&self, ledger: &mut Ledger) {
         let (f, h) = (&self.flow, &self.http);
         let reasons =
@@ -195,6 +249,15 @@ impl Status {
             pending: f.pending,
             ..Stage::default()
         });
+        if self.quic.datagrams > 0 {
+            let other = self.quic.datagrams - self.quic.followed;
+            ledger.stage("datagram").add(&Stage {
+                received: self.quic.datagrams,
+                analysed: self.quic.followed,
+                ignored: reasons(&[("no_quic_hello", other)]),
+                ..Stage::default()
+            });
+        }
         ledger.stage("message").add(&Stage {
             received: h.messages,
             analysed: h.analysed,

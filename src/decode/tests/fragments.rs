@@ -40,7 +40,7 @@ impl Bench {
                 self.segments += answer.frames;
                 self.payloads.push(s.payload.to_vec());
             }
-            Decoded::Ignored(_) => self.ignored += answer.frames,
+            Decoded::Datagram(_) | Decoded::Ignored(_) => self.ignored += answer.frames,
             Decoded::Malformed(_) => self.malformed += answer.frames,
             Decoded::Held => assert_eq!(answer.frames, 0),
         }

@@ -1,0 +1,264 @@
+//! TLS between a flow and its HTTP reader. A flow is read in clear until its beginning, or what
+//! follows a CONNECT or an upgrade in another protocol, turns out to be TLS; from there on its
+//! bytes pass through a session, and what that opens goes to a reader of its own, as `https`.
+//!
+//! Whether opened or not, each session ends as a [`TlsFlow`]: hosts that are there and cannot be
+//! inspected are told, with their share of the traffic.
+
+use std::net::IpAddr;
+
+use compact_str::CompactString;
+
+use super::protocol;
+use super::{Out, Switch};
+use crate::flow::{Chunk, End, FlowInfo, Side, Stream};
+use crate::time::Timestamp;
+use crate::tls::{Event, Facts, Session, Shared, Sink};
+
+/// What a reader may leave of the opened bytes; the flow table allows as much in clear.
+const MAX_CARRY: usize = 128 << 10;
+
+/// One flow that spoke TLS.
+#[derive(Clone, Debug)]
+pub struct TlsFlow {
+    pub client: IpAddr,
+    pub server: IpAddr,
+    pub port: u16,
+    pub facts: Facts,
+    pub from: Timestamp,
+    pub to: Timestamp,
+    /// Of the TCP streams, from the client and from the server, from the first record on, as far as
+    /// they were captured.
+    pub bytes: [u64; 2],
+}
+
+/// The reader of one flow.
+#[derive(Debug)]
+pub struct Connection {
+    info: FlowInfo,
+    reader: protocol::Connection,
+    tls: Option<Box<Tls>>,
+}
+
+#[derive(Debug)]
+struct Tls {
+    session: Session,
+    inner: Inner,
+    from: Timestamp,
+    bytes: [u64; 2],
+}
+
+/// The reader of the opened bytes, and what it has left of them.
+#[derive(Debug)]
+struct Inner {
+    reader: protocol::Connection,
+    left: [Left; 2],
+    /// Of no use to the reader.
+    opaque: bool,
+}
+
+#[derive(Debug, Default)]
+struct Left {
+    bytes: Vec<u8>,
+    boundary: bool,
+}
+
+impl Connection {
+    pub fn new(info: &FlowInfo) -> Self {
+        Self {
+            info: *info,
+            reader: protocol::Connection::new(info),
+            tls: None,
+        }
+    }
+
+    fn begin(&mut self, ts: Timestamp, out: &mut Out) {
+        out.counters.tls += 1;
+        // What was read in clear is as complete as it will get.
+        self.reader.on_close(ts, End::Fin, out);
+        let inside = FlowInfo {
+            from_start: true,
+            ..self.info
+        };
+        let inner = Inner {
+            reader: protocol::Connection::new(&inside),
+            left: Default::default(),
+            opaque: false,
+        };
+        self.tls = Some(Box::new(Tls {
+            session: Session::default(),
+            inner,
+            from: ts,
+            bytes: [0; 2],
+        }));
+    }
+}
+
+impl Stream for Connection {
+    type Out = Out;
+
+    fn on_data(&mut self, side: Side, chunk: Chunk<'_>, out: &mut Out) -> usize {
+        let mut used = 0;
+        if self.tls.is_none() {
+            used = self.reader.on_data(side, chunk, out);
+            match self.reader.switch() {
+                Some(Switch::Tls) => self.begin(chunk.ts, out),
+                _ => return used,
+            }
+        }
+        let Some(tls) = &mut self.tls else {
+            return used;
+        };
+        let rest = Chunk {
+            offset: chunk.offset + used as u64,
+            boundary: chunk.boundary && used == 0,
+            data: &chunk.data[used..],
+            ..chunk
+        };
+        let taken = tls.run(out, |session, shared, sink| {
+            session.on_data(side, &rest, shared, sink)
+        });
+        tls.bytes[side as usize] += taken as u64;
+        used + taken
+    }
+
+    fn on_gap(&mut self, side: Side, ts: Timestamp, offset: u64, len: u64, out: &mut Out) {
+        let Some(tls) = &mut self.tls else {
+            return self.reader.on_gap(side, ts, offset, len, out);
+        };
+        tls.run(out, |session, shared, sink| {
+            session.on_gap(side, ts, offset, len, shared, sink);
+        });
+    }
+
+    fn on_end(&mut self, side: Side, ts: Timestamp, out: &mut Out) {
+        let Some(tls) = &mut self.tls else {
+            return self.reader.on_end(side, ts, out);
+        };
+        tls.run(out, |session, shared, sink| session.on_end(shared, sink));
+        tls.inner
+            .with(out, |reader, out| reader.on_end(side, ts, out));
+    }
+
+    fn on_close(&mut self, ts: Timestamp, end: End, out: &mut Out) {
+        let Some(mut tls) = self.tls.take() else {
+            return self.reader.on_close(ts, end, out);
+        };
+        tls.run(out, |session, shared, sink| {
+            session.on_end(shared, sink);
+            session.close(shared);
+        });
+        tls.inner
+            .with(out, |reader, out| reader.on_close(ts, end, out));
+        let client = tls.session.client().unwrap_or(Side::Orig);
+        let (from, to) = match client {
+            Side::Orig => (self.info.orig, self.info.resp),
+            Side::Resp => (self.info.resp, self.info.orig),
+        };
+        out.tls_flows.push(TlsFlow {
+            client: from.0,
+            server: to.0,
+            port: to.1,
+            facts: tls.session.facts().clone(),
+            from: tls.from,
+            to: ts,
+            bytes: [client, client.other()].map(|side| tls.bytes[side as usize]),
+        });
+    }
+
+    fn held(&self) -> usize {
+        let tls = self.tls.as_ref().map_or(0, |tls| {
+            let left = tls.inner.left.iter().map(|l| l.bytes.len());
+            tls.session.held() + left.sum::<usize>() + tls.inner.reader.held()
+        });
+        self.reader.held() + tls
+    }
+}
+
+impl Tls {
+    /// Lets the session do something, and hands what comes out of it to the reader inside.
+    fn run<T: Default>(
+        &mut self,
+        out: &mut Out,
+        act: impl FnOnce(&mut Session, &mut Shared, &mut Sink<'_>) -> T,
+    ) -> T {
+        let Some(mut shared) = out.tls.take() else {
+            return T::default();
+        };
+        let inner = &mut self.inner;
+        let done = act(&mut self.session, &mut shared, &mut |event| match event {
+            Event::Data(side, chunk) => inner.on_data(side, chunk, out),
+            Event::Gap {
+                side,
+                ts,
+                offset,
+                len,
+            } => inner.on_gap(side, ts, offset, len, out),
+        });
+        out.tls = Some(shared);
+        done
+    }
+}
+
+impl Inner {
+    /// Whatever the reader completes was said under TLS.
+    fn with<T>(
+        &mut self,
+        out: &mut Out,
+        act: impl FnOnce(&mut protocol::Connection, &mut Out) -> T,
+    ) -> T {
+        let before = out.exchanges.len();
+        let done = act(&mut self.reader, out);
+        for exchange in &mut out.exchanges[before..] {
+            exchange.scheme = CompactString::const_new("https");
+        }
+        done
+    }
+
+    /// As the flow table does it: what the reader leaves is offered again with more behind it.
+    fn on_data(&mut self, side: Side, chunk: Chunk<'_>, out: &mut Out) {
+        if self.opaque {
+            return;
+        }
+        let mut left = std::mem::take(&mut self.left[side as usize]);
+        let (ts, end) = (chunk.ts, chunk.offset + chunk.data.len() as u64);
+        if left.bytes.is_empty() {
+            let used = self.with(out, |reader, out| reader.on_data(side, chunk, out));
+            left.bytes.extend_from_slice(&chunk.data[used..]);
+            left.boundary = chunk.boundary && used == 0;
+        } else {
+            let offset = chunk.offset - left.bytes.len() as u64;
+            left.bytes.extend_from_slice(chunk.data);
+            let whole = Chunk {
+                offset,
+                boundary: left.boundary,
+                data: &left.bytes,
+                ..chunk
+            };
+            let used = self.with(out, |reader, out| reader.on_data(side, whole, out));
+            left.bytes.drain(..used);
+            left.boundary &= used == 0;
+        }
+        // TLS inside TLS is not followed.
+        self.opaque = self.reader.switch().is_some();
+        if left.bytes.len() > MAX_CARRY || self.opaque {
+            left = Left::default();
+            self.with(out, |reader, out| reader.on_gap(side, ts, end, 0, out));
+        }
+        if !left.bytes.is_empty() {
+            self.left[side as usize] = left;
+        }
+    }
+
+    fn on_gap(&mut self, side: Side, ts: Timestamp, offset: u64, len: Option<u64>, out: &mut Out) {
+        self.left[side as usize] = Left::default();
+        // No body goes on behind a hole of unknown length.
+        let len = len.unwrap_or(u64::MAX);
+        self.with(out, |reader, out| {
+            reader.on_gap(side, ts, offset, len, out);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;
