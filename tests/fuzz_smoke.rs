@@ -126,7 +126,6 @@ fn http1() {
 }
 
 #[test]
-#[ignore = "bug: http: a head that comes in small pieces is probed once only"]
 fn http1_steps() {
     smoke("http1_steps");
 }

@@ -2,8 +2,7 @@
 
 use super::note::Notes;
 
-/// Where every segment went, and what reassembly met. `segments = analysed + no_flow + copies +
-/// retransmitted + keep_alives + after_fin + shed + pending`.
+/// Where every segment went, and what reassembly met.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     pub segments: u64,
@@ -31,6 +30,12 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// What `segments` must be.
+    pub fn accounted(&self) -> u64 {
+        let nothing_new = self.copies + self.retransmitted + self.keep_alives + self.after_fin;
+        self.analysed + self.no_flow + nothing_new + self.shed + self.pending
+    }
+
     pub fn add(&mut self, other: &Self) {
         let pairs = [
             (&mut self.segments, other.segments),

@@ -36,6 +36,8 @@ impl Held {
 pub(super) struct Half {
     /// Sequence number of offset 0; unknown until a packet tells.
     base: Option<u32>,
+    /// It is the SYN's own.
+    pub(super) anchored: bool,
     pub(super) next: u64,
     /// A packet from this side was seen.
     pub(super) seen: bool,
@@ -56,19 +58,35 @@ pub(super) struct Half {
 }
 
 impl Half {
-    /// `seq` is the sequence number of offset 0.
-    pub(super) fn start(&mut self, seq: u32) {
+    /// `seq` is the sequence number of offset 0; `anchored` where a SYN says so.
+    pub(super) fn start(&mut self, seq: u32, anchored: bool) {
         self.base = Some(seq);
+        self.anchored = anchored;
         self.next = 0;
     }
 
     /// A packet of this side, or an acknowledgement of it, that lies before what was taken for the
-    /// beginning: while nothing was seen or given up, that is the beginning.
-    pub(super) fn start_earlier(&mut self, seq: u32) {
+    /// beginning: while nothing was delivered or given up, that is the beginning. Returns how far
+    /// every offset of this side has moved.
+    pub(super) fn start_earlier(&mut self, seq: u32) -> u64 {
         let before = self.offset(seq).filter(|o| *o < 0);
-        if let Some(before) = before.filter(|_| !self.seen && self.next == 0) {
-            self.base = Some(seq);
-            self.acked += before.unsigned_abs();
+        let Some(before) = before.filter(|_| !self.anchored && self.next == 0) else {
+            return 0;
+        };
+        let moved = before.unsigned_abs();
+        self.base = Some(seq);
+        self.acked += moved;
+        self.fin = self.fin.map(|fin| fin + moved);
+        for held in &mut self.held {
+            held.offset += moved;
+        }
+        moved
+    }
+
+    /// Offsets of the other side have moved.
+    pub(super) fn peer_moved(&mut self, by: u64) {
+        for held in &mut self.held {
+            held.ack = held.ack.map(|ack| ack + by);
         }
     }
 

@@ -156,18 +156,7 @@ impl Bench {
 
     fn balanced(&self) {
         let c = self.table.counters();
-        assert_eq!(
-            c.segments,
-            c.analysed
-                + c.no_flow
-                + c.copies
-                + c.retransmitted
-                + c.keep_alives
-                + c.after_fin
-                + c.shed
-                + c.pending,
-            "{c:?}"
-        );
+        assert_eq!(c.segments, c.accounted(), "{c:?}");
     }
 
     fn noted(&self, note: Note) -> u64 {

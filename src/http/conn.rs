@@ -519,10 +519,15 @@ impl Connection {
         record::response_fields(&mut x, r.status, &r.fields);
         let messages = rpc::response(&mut x, &r.fields);
         if status == 101 && r.fields.h2c {
-            self.switch = Some(Switch::Upgrade {
-                client: side.other(),
-                request: x.clone(),
-                table_size: self.offered,
+            let client = side.other();
+            self.switch = Some(if x.partial.no_request {
+                Switch::Preface(Some(client))
+            } else {
+                Switch::Upgrade {
+                    client,
+                    request: x.clone(),
+                    table_size: self.offered,
+                }
             });
         }
         let method = x.method.clone();

@@ -33,16 +33,22 @@ impl<S: Stream> FlowTable<S> {
             segment.seq
         };
         if !flow.halves[own].started() {
-            flow.halves[own].start(first_seq);
+            flow.halves[own].start(first_seq, flags.syn);
         }
-        flow.halves[own].start_earlier(first_seq);
+        let moved = flow.halves[own].start_earlier(first_seq);
+        flow.halves[peer].peer_moved(moved);
+        flow.halves[own].anchored |= flags.syn;
         (flow.halves[own].seen, flow.halves[own].unseen) = (true, false);
         let ack = flags.ack.then(|| {
             let half = &mut flow.halves[peer];
             if !half.started() {
-                half.start(segment.ack);
+                half.start(segment.ack, false);
             }
-            half.start_earlier(segment.ack);
+            let moved = half.start_earlier(segment.ack);
+            if moved > 0 {
+                flow.halves[own].peer_moved(moved);
+            }
+            let half = &flow.halves[peer];
             u64::try_from(half.offset(segment.ack).unwrap_or(0)).unwrap_or(0)
         });
         if let Some(ack) = ack {
