@@ -37,7 +37,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("capture", vec!["time"]),
         ("decode", vec!["time", "capture"]),
         ("flow", vec!["time", "decode"]),
-        ("observe", vec![]),
+        ("observe", vec!["exchange"]),
         ("http", vec!["time", "exchange", "flow", "observe"]),
         (
             "sensor",

@@ -19,6 +19,8 @@ pub struct Sample {
     cap: usize,
     /// The beginning of a longer body is of no use.
     whole: bool,
+    /// Once so much has come, whether the beginning is worth more; else it is of no use.
+    judge: Option<(usize, fn(&[u8]) -> bool)>,
     kept: Vec<u8>,
     /// Some of the body is not in `kept`.
     cut: bool,
@@ -31,6 +33,7 @@ impl Sample {
             codings,
             cap,
             whole: true,
+            judge: None,
             kept: Vec::new(),
             cut: false,
         }
@@ -44,10 +47,33 @@ impl Sample {
         }
     }
 
+    /// A prefix, if `worth` says so of the first `small` bytes; a body no longer than that is kept
+    /// whatever it is. What is encoded cannot be judged, and is kept.
+    pub fn judged(codings: Codings, small: usize, cap: usize, worth: fn(&[u8]) -> bool) -> Self {
+        Self {
+            judge: codings.is_identity().then_some((small, worth)),
+            ..Self::prefix(codings, cap)
+        }
+    }
+
     /// Bytes as they came, transfer coding removed.
     pub fn feed(&mut self, body: &[u8]) {
         if self.cut {
             return;
+        }
+        if let Some((small, worth)) = self.judge
+            && self.kept.len() + body.len() > small
+        {
+            self.judge = None;
+            let beginning = if self.kept.is_empty() {
+                body
+            } else {
+                &self.kept
+            };
+            if !worth(beginning) {
+                self.whole = true;
+                return self.cut();
+            }
         }
         let room = self.most() - self.kept.len();
         self.kept.extend_from_slice(&body[..room.min(body.len())]);
@@ -84,9 +110,14 @@ impl Sample {
 
     /// The content, where the body is over; `None` where there is not what was wanted.
     pub fn finish(self, counters: &mut Counters) -> Option<Vec<u8>> {
+        self.content(counters).map(|(content, _)| content)
+    }
+
+    /// The same, and whether it is all of it.
+    pub fn content(self, counters: &mut Counters) -> Option<(Vec<u8>, bool)> {
         let wanted = !self.cut || !self.whole;
         if self.codings.is_identity() || !wanted {
-            return wanted.then_some(self.kept);
+            return wanted.then_some((self.kept, !self.cut));
         }
         let mut decoder = Decoder::new(self.codings, Limits::new(self.cap));
         let mut content = Vec::new();
@@ -102,10 +133,10 @@ impl Sample {
             // Many servers do not mind the field, and read the body as it is.
             Status::Broken | Status::Unsupported if content.is_empty() => {
                 let fits = !self.whole || self.kept.len() <= self.cap;
-                fits.then_some(self.kept)
+                fits.then_some((self.kept, !self.cut))
             }
             Status::Full | Status::Bomb if self.whole => None,
-            _ => Some(content),
+            _ => Some((content, status == Status::Whole && !self.cut)),
         }
     }
 }
