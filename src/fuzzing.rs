@@ -17,8 +17,11 @@ pub use decode::{LINKS, decode_link, fragments};
 pub use flow::reassembler;
 pub use http::{http1, http1_steps};
 
+/// An entry takes any bytes.
+pub type Entry = fn(&[u8]);
+
 /// Every entry by name: what the fuzz targets and the seeds' folders are called.
-pub const ALL: [(&str, fn(&[u8])); 7] = [
+pub const ALL: [(&str, Entry); 7] = [
     ("decode_link", decode_link),
     ("fragments", fragments),
     ("pcapng", pcapng),

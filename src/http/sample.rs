@@ -4,6 +4,7 @@
 
 use super::Counters;
 use super::coding::{Coding, Codings, Decoder, Limits, Status};
+use crate::observe::operation::Worth;
 
 /// Bytes that an encoding may be longer than its content: headers, checksums, stored blocks.
 const CODING_OVERHEAD: usize = 512;
@@ -20,7 +21,7 @@ pub struct Sample {
     /// The beginning of a longer body is of no use.
     whole: bool,
     /// Once so much has come, whether the beginning is worth more; else it is of no use.
-    judge: Option<(usize, fn(&[u8]) -> bool)>,
+    judge: Option<(usize, Worth)>,
     kept: Vec<u8>,
     /// Some of the body is not in `kept`.
     cut: bool,
@@ -49,7 +50,7 @@ impl Sample {
 
     /// A prefix, if `worth` says so of the first `small` bytes; a body no longer than that is kept
     /// whatever it is. What is encoded cannot be judged, and is kept.
-    pub fn judged(codings: Codings, small: usize, cap: usize, worth: fn(&[u8]) -> bool) -> Self {
+    pub fn judged(codings: Codings, small: usize, cap: usize, worth: Worth) -> Self {
         Self {
             judge: codings.is_identity().then_some((small, worth)),
             ..Self::prefix(codings, cap)

@@ -56,9 +56,12 @@ pub fn of_body(media_type: &str, content: &[u8], whole: bool) -> Option<Operatio
     }
 }
 
+/// Whether content that begins so may tell an operation.
+pub type Worth = fn(&[u8]) -> bool;
+
 /// How to tell by the beginning of content of that type whether it may tell an operation, so that
 /// more of it is worth having; `None`: it is not.
-pub fn worth(media_type: &str) -> Option<fn(&[u8]) -> bool> {
+pub fn worth(media_type: &str) -> Option<Worth> {
     match Form::of(media_type)? {
         Form::Json => Some(envelope::may_be),
         Form::Xml => Some(soap::may_be),

@@ -223,13 +223,16 @@ impl<'a> Document<'a> {
         if first == Token::Literal {
             first = lexer.next().map_err(inside)?;
         }
-        let mut d = Definition::default();
-        d.keyword = match first {
+        let keyword = match first {
             Token::Punct(b'{') | Token::Name("query") => "query",
             Token::Name("mutation") => "mutation",
             Token::Name("subscription") => "subscription",
             Token::Name("fragment") => "fragment",
             _ => return Err(Stop::Bad),
+        };
+        let mut d = Definition {
+            keyword,
+            ..Definition::default()
         };
         let shorthand = first == Token::Punct(b'{');
         if !shorthand {
@@ -246,15 +249,17 @@ impl<'a> Document<'a> {
         let read = Self::rest_of(&mut d, lexer, shorthand).map_err(inside);
         d.whole = read.is_ok();
         match d.name {
-            Some(name) if d.keyword == "fragment" => {
-                if self.fragments.len() < MAX_FRAGMENTS {
-                    self.fragments.entry(name).or_insert(d);
-                }
-            }
+            Some(name) if d.keyword == "fragment" => self.keep_fragment(name, d),
             _ if read != Err(Stop::Bad) => self.operations.push(d),
             _ => {}
         }
         read
+    }
+
+    fn keep_fragment(&mut self, name: &'a str, d: Definition<'a>) {
+        if self.fragments.len() < MAX_FRAGMENTS {
+            self.fragments.entry(name).or_insert(d);
+        }
     }
 
     /// From behind the name.
