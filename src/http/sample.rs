@@ -195,6 +195,36 @@ mod tests {
     }
 
     #[test]
+    fn a_longer_body_is_kept_where_its_beginning_is_worth_it() {
+        let judged = |codings: &[u8]| {
+            Sample::judged(Codings::parse(codings), 100, 1_000, |b| b.starts_with(b"{"))
+        };
+        let body = |first: u8, len: usize| [&[first], &vec![b'x'; len - 1][..]].concat();
+        // Small ones whatever they are, and then by their beginning.
+        for (first, len, kept) in [
+            (b'[', 100, 100),
+            (b'[', 101, 0),
+            (b'{', 101, 101),
+            (b'{', 5_000, 1_000),
+        ] {
+            let body = body(first, len);
+            let got = sample(judged(b""), &body).0;
+            assert_eq!(got.map_or(0, |c| c.len()), kept, "{len}");
+        }
+        let mut refused = judged(b"");
+        refused.feed(&body(b'[', 5_000));
+        refused.feed(&body(b'{', 5_000));
+        assert_eq!(refused.memory(), 0);
+        let whole = |s: Sample| s.content(&mut Counters::default()).map(|(_, whole)| whole);
+        let mut long = judged(b"gzip");
+        long.feed(&gzip(&body(b'[', 2_000)));
+        assert_eq!(whole(long), Some(false));
+        let mut short = judged(b"gzip");
+        short.feed(&gzip(&body(b'[', 1_000)));
+        assert_eq!(whole(short), Some(true));
+    }
+
+    #[test]
     fn a_body_that_is_not_what_its_field_says_is_read_as_it_is() {
         for coding in [&b"gzip"[..], b"zstd", b"aws-chunked", b"gzip, compress"] {
             let codings = Codings::parse(coding);
