@@ -14,9 +14,11 @@ use crate::time::Timestamp;
 
 mod anomaly;
 mod json;
+mod operation;
 
 pub use anomaly::{Anomalies, Anomaly};
 pub use json::{ParseError, parse_line, write_line};
+pub use operation::{MAX_LISTED, MAX_LISTED_NAME, MAX_NAME, Operation, OperationKind, Part};
 
 /// The version of the JSON form.
 pub const VERSION: u32 = 1;
@@ -73,6 +75,8 @@ pub struct Exchange {
     pub response_messages: Option<u64>,
     pub request_message_bytes: Option<u64>,
     pub response_message_bytes: Option<u64>,
+    /// What is asked for beneath the path, where the request says so.
+    pub operation: Option<Box<Operation>>,
     /// Overlay network of a mirrored cloud (VXLAN or Geneve VNI).
     pub vni: Option<u32>,
     pub partial: Partial,
@@ -193,6 +197,7 @@ impl Exchange {
             response_messages: None,
             request_message_bytes: None,
             response_message_bytes: None,
+            operation: None,
             vni: None,
             partial: Partial::default(),
             anomalies: Anomalies::default(),
@@ -203,7 +208,9 @@ impl Exchange {
     pub fn cost(&self) -> usize {
         let texts = [&self.method, &self.host, &self.path, &self.query];
         let heap = texts.into_iter().flatten().map(|t| t.len()).sum::<usize>();
-        size_of::<Self>() + heap
+        // A body may bring an operation later; the cost stays what it was at the head.
+        let typed = self.request_content_type.is_some() || self.operation.is_some();
+        size_of::<Self>() + heap + usize::from(typed) * Operation::MOST
     }
 
     /// Which way the call streams, as far as its messages show: a streaming call of one message each

@@ -1,4 +1,5 @@
-//! What may leave a message: who called (as a keyed hash), and text with its secrets masked.
+//! What may leave a message: who called (as a keyed hash), which operation was asked for, and text
+//! with its secrets masked.
 //!
 //! Runs in the worker, on bytes that are let go right after. Credentials, user names and secrets
 //! exist in clear only inside this room's functions; what they return is safe to keep.
@@ -12,6 +13,7 @@ use sha2::Sha256;
 mod identity;
 mod login;
 mod mask;
+pub mod operation;
 
 pub use identity::Credential;
 

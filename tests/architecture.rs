@@ -39,7 +39,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("decode", vec!["time", "capture"]),
         ("flow", vec!["time", "decode"]),
         ("tls", vec!["time", "flow"]),
-        ("observe", vec![]),
+        ("observe", vec!["exchange"]),
         ("http", vec!["time", "exchange", "flow", "tls", "observe"]),
         (
             "sensor",

@@ -181,7 +181,10 @@ fn a_capture_goes_through_in_every_format() {
     assert_eq!(whole, joined);
     let view: serde_json::Value = serde_json::from_str(whole.lines().next().unwrap()).unwrap();
     assert_eq!(
-        (view["documentation"].as_str(), view["operation"].as_str()),
+        (
+            view["documentation"].as_str(),
+            view["operation_id"].as_str()
+        ),
         (Some("documented"), Some("getOrder"))
     );
     let (_, ledger, _) = run(&["read", &file, "--format", "ledger"]);

@@ -123,6 +123,11 @@ impl Manager {
                 Severity::Low,
                 "an old version, and still called",
             ),
+            FindingKind::Introspection => (
+                "exposure",
+                Severity::Low,
+                "gives its GraphQL schema to whoever asks",
+            ),
             FindingKind::SunsetPassed => (
                 "deprecated",
                 Severity::Medium,

@@ -8,7 +8,7 @@ use sketches_ddsketch::{Config, DDSketch};
 
 use super::view::Quantiles;
 use super::{Admission, NodeId};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, OperationKind};
 use crate::time::Timestamp;
 
 const HOURS: usize = 24;
@@ -19,6 +19,14 @@ pub(super) struct Endpoint {
     pub(super) node: NodeId,
     pub(super) method: String,
     pub(super) host: String,
+    /// Beneath the path: `query GetUser`.
+    pub(super) operation: Option<String>,
+    pub(super) operation_kind: Option<OperationKind>,
+    /// The most that a GraphQL request had.
+    pub(super) depth: Option<u16>,
+    pub(super) aliases: Option<u16>,
+    /// The schema was asked for; bytes of the largest answer.
+    pub(super) introspection: Option<u64>,
     pub(super) first: Timestamp,
     pub(super) last: Timestamp,
     /// No response, 1xx … 5xx.
@@ -107,6 +115,11 @@ impl Endpoint {
             node,
             method: method.to_owned(),
             host: host.to_owned(),
+            operation: None,
+            operation_kind: None,
+            depth: None,
+            aliases: None,
+            introspection: None,
             first: ts,
             last: ts,
             by_class: [0; 6],
@@ -156,6 +169,16 @@ impl Endpoint {
             self.response_size.add(bytes as f64);
         }
         self.callers.insert(&principal);
+        if let Some(o) = &x.operation {
+            self.operation_kind = self.operation_kind.or(Some(o.kind));
+            self.depth = self.depth.max(o.depth);
+            self.aliases = self.aliases.max(o.aliases);
+            if o.introspection {
+                let answered = admission == Admission::Answered;
+                let bytes = x.response_bytes.filter(|_| answered).unwrap_or(0);
+                self.introspection = self.introspection.max(Some(bytes));
+            }
+        }
         self.deprecation = x.deprecation.or(self.deprecation);
         self.sunset = x.sunset.or(self.sunset);
         if admission == Admission::Answered {
@@ -231,6 +254,10 @@ impl Endpoint {
         for (status, n) in &other.statuses {
             *self.statuses.entry(*status).or_default() += n;
         }
+        self.operation_kind = self.operation_kind.or(other.operation_kind);
+        self.depth = self.depth.max(other.depth);
+        self.aliases = self.aliases.max(other.aliases);
+        self.introspection = self.introspection.max(other.introspection);
         self.deprecation = self.deprecation.or(other.deprecation);
         self.sunset = self.sunset.or(other.sunset);
         let latest = self.hour.max(other.hour);

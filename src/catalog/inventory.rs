@@ -1,5 +1,6 @@
 //! The catalogue itself: exchanges in, endpoints, accesses and changes out.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasher;
 use std::mem;
@@ -19,12 +20,21 @@ use super::view::{
     Auth, CatalogView, Documentation, EndpointView, Finding, FindingKind, HostView, Kind, Life,
     Reason, SpecView,
 };
-use super::{Access, Admission, Change, EndpointId, NodeId, Object, RestoreError, Settings};
+use super::{Access, Admission, Change, EndpointId, NodeId, Object, RestoreError, Settings, view};
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
 
 /// Of the saved form.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// Operations of one path template that are entries of their own; large GraphQL schemas and SOAP
+/// services have some hundreds. Stops whoever invents names that a server answers; the rest is the
+/// path's own entry.
+const MAX_OPERATIONS: usize = 2_000;
+
+/// An answer to introspection as large as this holds a schema: a refusal is some hundred bytes, the
+/// smallest schema takes more than this even when it is compressed.
+const SCHEMA_BYTES: u64 = 2 << 10;
 
 /// Object ids must hash alike in every process that reads the same packets.
 const HASH: FixedState = FixedState::with_seed(0x61_70_69_74_61_70);
@@ -107,15 +117,16 @@ impl Catalog {
         // HEAD asks what GET would answer; it is no endpoint of its own.
         let method = if method == "HEAD" { "GET" } else { method };
         let admission = Admission::of(x);
-        let id = match self.locate(&host.0, method, &segments) {
+        let operation = x.operation.as_ref().and_then(|o| o.name.as_deref());
+        let id = match self.locate(&host.0, method, operation, &segments) {
             Some(id) => Some(id),
             None if matches!(admission, Admission::Answered | Admission::Unseen)
                 && x.method.as_deref() == Some(method)
                 && method != "OPTIONS" =>
             {
-                self.admit(&host.0, method, &segments, x.ts, changes)
+                self.admit(&host.0, method, operation, &segments, x.ts, changes)
             }
-            None => None,
+            None => operation.and_then(|_| self.locate(&host.0, method, None, &segments)),
         };
         if id.is_some() || self.state.trie.root(&host.0).is_some() {
             self.completeness.take(&host.0, x, self.state.now);
@@ -126,7 +137,13 @@ impl Catalog {
             ..nowhere
         };
         let Some(entry) = id.and_then(|id| self.state.endpoints.get_mut(&id)) else {
-            return nowhere;
+            // An operation that nothing has answered, at a path where others were.
+            let node = self.known_path(&host.0, method, &segments);
+            return Access {
+                node,
+                confirmed: node.is_some_and(|id| self.state.trie.node(id).hits > 0),
+                ..nowhere
+            };
         };
         let before = entry.e.confirmed();
         let asset = segments.last().is_some_and(|s| segment::is_asset(s));
@@ -181,21 +198,43 @@ impl Catalog {
         }
     }
 
-    /// `GET host /path/{param}`.
+    /// `GET host /path/{param}`, with the operation behind it where the path has several:
+    /// `POST host /graphql query GetUser`.
     pub fn label(&self, id: EndpointId) -> Option<String> {
         let e = &self.state.endpoints.get(&id.0)?.e;
-        Some(format!(
-            "{} {} {}",
-            e.method,
-            e.host,
-            self.state.trie.template(e.node)
+        let template = self.state.trie.template(e.node);
+        Some(view::label(
+            &e.method,
+            &e.host,
+            &template,
+            e.operation.as_deref(),
         ))
     }
 
     /// The endpoint that this request belongs to by the inventory of now, candidates included.
-    pub fn assign(&self, method: &str, host: &str, path: &str) -> Option<String> {
+    pub fn assign(
+        &self,
+        method: &str,
+        host: &str,
+        path: &str,
+        operation: Option<&str>,
+    ) -> Option<String> {
         let method = if method == "HEAD" { "GET" } else { method };
-        let id = self.locate(&host_name(host), method, &segment::split(path))?;
+        let (host, segments) = (host_name(host), segment::split(path));
+        let own = || self.locate(&host, method, None, &segments);
+        let Some(id) = self
+            .locate(&host, method, operation, &segments)
+            .or_else(own)
+        else {
+            // The path is known by its operations alone.
+            let node = self.known_path(&host, method, &segments)?;
+            return Some(view::label(
+                method,
+                &host,
+                &self.state.trie.template(node),
+                None,
+            ));
+        };
         let e = &self.state.endpoints.get(&id)?.e;
         if e.is_static() {
             return None;
@@ -219,7 +258,12 @@ impl Catalog {
         let mut endpoints: Vec<Arc<EndpointView>> = self.views.values().cloned().collect();
         endpoints.extend(self.unseen(now).into_iter().map(Arc::new));
         endpoints.sort_by(|a, b| {
-            (&a.host, &a.template, &a.method).cmp(&(&b.host, &b.template, &b.method))
+            (&a.host, &a.template, &a.method, &a.operation).cmp(&(
+                &b.host,
+                &b.template,
+                &b.method,
+                &b.operation,
+            ))
         });
         let hosts = self.host_views(&endpoints);
         let specs = self.spec_views(&endpoints);
@@ -293,7 +337,14 @@ impl Catalog {
 
     /// The endpoint of a request, where it is known. Where a spec has the path, by the spec's
     /// template alone: a static word of it is never taken for a parameter's value.
-    fn locate(&self, host: &str, method: &str, segments: &[impl AsRef<str>]) -> Option<u32> {
+    fn locate(
+        &self,
+        host: &str,
+        method: &str,
+        operation: Option<&str>,
+        segments: &[impl AsRef<str>],
+    ) -> Option<u32> {
+        let slot = slot(method, operation);
         let trie = &self.state.trie;
         let root = trie.root(host)?;
         let documented = self.specs.find(host, method, segments).and_then(Result::ok);
@@ -309,9 +360,19 @@ impl Catalog {
                         .copied(),
                     Err(_) => trie.node(at).param,
                 })?,
-            None => trie.find(root, segments, &|node| node.endpoints.contains_key(method))?,
+            None => trie.find(root, segments, &|node| node.endpoints.contains_key(&*slot))?,
         };
-        trie.node(node).endpoints.get(method).copied()
+        trie.node(node).endpoints.get(&*slot).copied()
+    }
+
+    /// The place of a path where the method has an entry, whatever its operation.
+    fn known_path(&self, host: &str, method: &str, segments: &[impl AsRef<str>]) -> Option<NodeId> {
+        let trie = &self.state.trie;
+        trie.find(trie.root(host)?, segments, &|node| {
+            let first = node.endpoints.range(method.to_owned()..).next();
+            let rest = first.and_then(|(slot, _)| slot.strip_prefix(method));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        })
     }
 
     /// A path that something answered for the first time.
@@ -319,6 +380,7 @@ impl Catalog {
         &mut self,
         host: &str,
         method: &str,
+        operation: Option<&str>,
         segments: &[impl AsRef<str>],
         ts: Timestamp,
         changes: &mut Vec<Change>,
@@ -349,7 +411,10 @@ impl Catalog {
             None => trie.insert(root, segments, room)?,
         };
         self.grown += 1;
-        if let Some(id) = trie.node(node).endpoints.get(method) {
+        let known = &trie.node(node).endpoints;
+        let operation = operation.filter(|_| known.len() < MAX_OPERATIONS);
+        let slot = slot(method, operation);
+        if let Some(id) = known.get(&*slot) {
             return Some(*id);
         }
         let id = self.state.next;
@@ -358,13 +423,14 @@ impl Catalog {
             .trie
             .node_mut(node)
             .endpoints
-            .insert(method.to_owned(), id);
+            .insert(slot.clone().into_owned(), id);
         let template = self.state.trie.template(node);
-        let e = Endpoint::new(node, method, host, ts);
+        let mut e = Endpoint::new(node, method, host, ts);
+        e.operation = operation.map(str::to_owned);
         self.state.endpoints.insert(
             id,
             Entry {
-                key: key(method, host, &template),
+                key: key(&slot, host, &template),
                 e,
             },
         );
@@ -390,7 +456,9 @@ impl Catalog {
             .take(self.settings.max_endpoints / 100 + 1)
         {
             if let Some(entry) = self.state.endpoints.remove(&id) {
-                self.state.trie.remove(entry.e.node, &entry.e.method);
+                let e = &entry.e;
+                let slot = slot(&e.method, e.operation.as_deref());
+                self.state.trie.remove(e.node, &slot);
                 self.views.remove(&id);
                 self.dirty.remove(&id);
                 self.state.evicted += 1;
@@ -498,8 +566,12 @@ impl Catalog {
                 FindingKind::SunsetPassed,
                 e.sunset.is_some_and(|t| e.last > t),
             ),
+            (
+                FindingKind::Introspection,
+                e.introspection.is_some_and(|n| n >= SCHEMA_BYTES),
+            ),
         ];
-        let due: Vec<FindingKind> = facts
+        let mut due: Vec<FindingKind> = facts
             .iter()
             .filter(|(k, is)| *is && e.told & bit(*k) == 0)
             .map(|(k, _)| *k)
@@ -507,6 +579,15 @@ impl Catalog {
         for kind in &due {
             e.told |= bit(*kind);
         }
+        if e.operation.is_some() && !due.is_empty() {
+            // What is said of a path is said once, not for each of its operations.
+            let (node, method) = (e.node, e.method.clone());
+            let told = self.told_beside(id, node, &method);
+            due.retain(|kind| *kind == FindingKind::New || told & bit(*kind) == 0);
+        }
+        let Some(Entry { e, .. }) = self.state.endpoints.get(&id) else {
+            return;
+        };
         let (since, host, requests) = (e.first, e.host.clone(), e.by_class.iter().sum::<u64>());
         if !due.is_empty() {
             let subject = self.label(EndpointId(id)).unwrap_or_default();
@@ -537,6 +618,15 @@ impl Catalog {
         }
     }
 
+    /// Findings told of the other operations of a path.
+    fn told_beside(&self, id: u32, node: NodeId, method: &str) -> u8 {
+        let beside = self.state.trie.node(node).endpoints.values();
+        let entries = beside.filter(|other| **other != id);
+        let entries = entries.filter_map(|other| self.state.endpoints.get(other));
+        let same = entries.filter(|entry| entry.e.method == method);
+        same.fold(0, |told, entry| told | entry.e.told)
+    }
+
     fn why(&self, id: u32, kind: FindingKind) -> String {
         let Some(Entry { e, .. }) = self.state.endpoints.get(&id) else {
             return String::new();
@@ -564,6 +654,10 @@ impl Catalog {
                 )
             }
             FindingKind::UnknownHost => "no spec knows this host".into(),
+            FindingKind::Introspection => format!(
+                "asked for its schema, it answered with {} bytes",
+                e.introspection.unwrap_or(0)
+            ),
         }
     }
 
@@ -582,8 +676,9 @@ impl Catalog {
                     }
                 });
                 let masked = words.collect::<Vec<_>>().join("/");
+                let slot = slot(&entry.e.method, entry.e.operation.as_deref());
                 groups
-                    .entry((entry.e.host.clone(), entry.e.method.clone(), masked))
+                    .entry((entry.e.host.clone(), slot.into_owned(), masked))
                     .or_default()
                     .push((number, *id));
             }
@@ -704,7 +799,12 @@ impl Catalog {
             unpaired: e.unpaired,
             sunset: e.sunset,
             spec: e.spec.as_ref().map(|s| s.title.clone()),
-            operation: e.spec.as_ref().and_then(|s| s.operation.clone()),
+            operation_id: e.spec.as_ref().and_then(|s| s.operation.clone()),
+            operation: e.operation.clone(),
+            operation_kind: e.operation_kind,
+            graphql_depth: e.depth,
+            graphql_aliases: e.aliases,
+            introspection: e.introspection.is_some(),
             hourly: e.hourly(self.state.now),
         })
     }
@@ -744,7 +844,7 @@ impl Catalog {
         let seen: BTreeSet<(&str, &str)> = self
             .views
             .values()
-            .filter_map(|v| Some((v.spec.as_deref()?, v.operation.as_deref()?)))
+            .filter_map(|v| Some((v.spec.as_deref()?, v.operation_id.as_deref()?)))
             .collect();
         let mut out = Vec::new();
         for spec in self.specs.specs() {
@@ -793,13 +893,22 @@ impl Catalog {
                 file: spec.file.clone(),
                 scope: spec.scope(),
                 operations: spec.operations,
-                seen: own().filter(|e| e.operation.is_some()).count(),
+                seen: own().filter(|e| e.operation_id.is_some()).count(),
                 undocumented: own()
                     .filter(|e| e.documentation == Documentation::Shadow)
                     .count(),
             }
         };
         self.specs.specs().iter().map(one).collect()
+    }
+}
+
+/// The key of an endpoint at its node: the method, and behind a space, which no method has, the
+/// operation.
+fn slot<'a>(method: &'a str, operation: Option<&str>) -> Cow<'a, str> {
+    match operation {
+        Some(operation) => Cow::Owned(format!("{method} {operation}")),
+        None => Cow::Borrowed(method),
     }
 }
 
@@ -818,8 +927,8 @@ fn bit(kind: FindingKind) -> u8 {
     1 << kind as u8
 }
 
-fn key(method: &str, host: &str, template: &str) -> String {
-    let digest = Sha256::digest(format!("{method}\0{host}\0{template}"));
+fn key(slot: &str, host: &str, template: &str) -> String {
+    let digest = Sha256::digest(format!("{slot}\0{host}\0{template}"));
     digest[..8].iter().map(|b| format!("{b:02x}")).collect()
 }
 
@@ -881,7 +990,12 @@ fn dormant(spec: &str, method: String, host: String, template: String, id: Strin
         unpaired: 0,
         sunset: None,
         spec: Some(spec.to_owned()),
-        operation: Some(id),
+        operation_id: Some(id),
+        operation: None,
+        operation_kind: None,
+        graphql_depth: None,
+        graphql_aliases: None,
+        introspection: false,
         evidence: Vec::new(),
         hourly: Vec::new(),
     }

@@ -1,6 +1,8 @@
 //! The observed API as an OpenAPI 3.1 document: confirmed endpoints, their path parameters and the
 //! status classes that were seen.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::view::{CatalogView, EndpointView, Kind};
@@ -22,6 +24,14 @@ pub fn openapi(view: &CatalogView) -> Value {
         .collect();
     let mut hosts: Vec<&str> = endpoints.iter().map(|e| e.host.as_str()).collect();
     hosts.dedup();
+    // Hosts and operations share an entry; what was seen of it is what was seen of all.
+    let mut seen: BTreeMap<(&str, &str), [u64; 6]> = BTreeMap::new();
+    for e in &endpoints {
+        let sum = seen.entry((&e.template, &e.method)).or_default();
+        sum.iter_mut()
+            .zip(e.by_class)
+            .for_each(|(sum, n)| *sum += n);
+    }
     let mut paths = Map::new();
     for e in &endpoints {
         let item = paths
@@ -32,11 +42,23 @@ pub fn openapi(view: &CatalogView) -> Value {
             // Two hosts may have the same path: one entry, both tags.
             let operation = item
                 .entry(e.method.to_lowercase())
-                .or_insert_with(|| operation(e));
+                .or_insert_with(|| operation(e, seen[&(&*e.template, &*e.method)]));
             if let Some(tags) = operation.get_mut("tags").and_then(Value::as_array_mut)
                 && !tags.contains(&json!(e.host))
             {
                 tags.push(json!(e.host));
+            }
+            // One path and method has one operation in OpenAPI; these have no place of their own.
+            if let (Some(name), Some(kind)) = (&e.operation, e.operation_kind) {
+                let one =
+                    json!({ "name": name, "kind": kind, "host": e.host, "requests": e.requests });
+                match operation
+                    .get_mut("x-operations")
+                    .and_then(Value::as_array_mut)
+                {
+                    Some(list) => list.push(one),
+                    None => operation["x-operations"] = json!([one]),
+                }
             }
         }
     }
@@ -50,7 +72,7 @@ pub fn openapi(view: &CatalogView) -> Value {
     })
 }
 
-fn operation(e: &EndpointView) -> Value {
+fn operation(e: &EndpointView, by_class: [u64; 6]) -> Value {
     let parameters: Vec<Value> = e
         .template
         .split('/')
@@ -58,13 +80,7 @@ fn operation(e: &EndpointView) -> Value {
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
         .collect();
     let mut responses = Map::new();
-    for (class, n) in e
-        .by_class
-        .iter()
-        .enumerate()
-        .skip(1)
-        .filter(|(_, n)| **n > 0)
-    {
+    for (class, n) in by_class.iter().enumerate().skip(1).filter(|(_, n)| **n > 0) {
         responses.insert(
             format!("{class}XX"),
             json!({ "description": format!("{n} seen") }),

@@ -110,12 +110,13 @@ fn ids_are_one_endpoint_and_words_are_several() {
     assert_eq!(labels, expected.map(|t| format!("GET shop.example {t}")));
     assert_eq!(
         b.catalog
-            .assign("GET", "shop.example:80", "//v1/users/77;x=y?q")
+            .assign("GET", "shop.example:80", "//v1/users/77;x=y?q", None)
             .as_deref(),
         Some("GET shop.example /v1/users/{user_id}")
     );
     assert_eq!(
-        b.catalog.assign("GET", "shop.example", "/v1/users/nobody"),
+        b.catalog
+            .assign("GET", "shop.example", "/v1/users/nobody", None),
         None
     );
 }
@@ -249,9 +250,9 @@ fn a_spec_decides_templates_names_and_status() {
         b.call("GET", "stranger.example", "/b", 200);
     }
     let order = b.endpoint("/api/orders/{order_id}");
-    assert!(order.operation.is_some() || order.method == "DELETE");
+    assert!(order.operation_id.is_some() || order.method == "DELETE");
     assert_eq!(
-        b.endpoint("/api/orders/search").operation.as_deref(),
+        b.endpoint("/api/orders/search").operation_id.as_deref(),
         Some("searchOrders")
     );
     assert!(b.endpoint("/api/old").deprecated);
@@ -479,3 +480,5 @@ fn what_falls_silent_becomes_dormant_without_being_called() {
         .tick(Timestamp::from_secs(b.now + 2_000), &mut b.changes);
     assert_eq!(b.endpoint("/api/orders/{order_id}").life, Life::Dormant);
 }
+
+mod operations;

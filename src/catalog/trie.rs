@@ -35,7 +35,7 @@ pub(super) struct Node {
     pub(super) why: String,
     /// Answered requests through this node.
     pub(super) hits: u64,
-    /// By method.
+    /// By method, or by method and operation.
     pub(super) endpoints: BTreeMap<String, u32>,
     /// Number of words when they were last judged.
     pub(super) judged: u32,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::EndpointId;
+use crate::exchange::OperationKind;
 use crate::time::Timestamp;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -99,7 +100,18 @@ pub struct EndpointView {
     pub sunset: Option<Timestamp>,
     /// Title of the spec that owns the place, and the operation's id where it is documented.
     pub spec: Option<String>,
+    pub operation_id: Option<String>,
+    /// Beneath the path, where requests say it: `query GetUser`, `eth_call`, `GetWeather`.
     pub operation: Option<String>,
+    pub operation_kind: Option<OperationKind>,
+    /// The most that a GraphQL request had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graphql_depth: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graphql_aliases: Option<u16>,
+    /// The GraphQL schema was asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub introspection: bool,
     /// Why the template's parameters are parameters.
     pub evidence: Vec<String>,
     /// Requests an hour for the last 24 hours of packet time, oldest first.
@@ -107,9 +119,23 @@ pub struct EndpointView {
 }
 
 impl EndpointView {
-    /// `GET api.example.com /v1/users/{user_id}`: how alerts and assignments name it.
+    /// `GET api.example.com /v1/users/{user_id}`, or with an operation
+    /// `POST api.example.com /graphql query GetUser`: how alerts and assignments name it.
     pub fn label(&self) -> String {
-        format!("{} {} {}", self.method, self.host, self.template)
+        label(
+            &self.method,
+            &self.host,
+            &self.template,
+            self.operation.as_deref(),
+        )
+    }
+}
+
+pub(super) fn label(method: &str, host: &str, template: &str, operation: Option<&str>) -> String {
+    let path = format!("{method} {host} {template}");
+    match operation {
+        Some(operation) => format!("{path} {operation}"),
+        None => path,
     }
 }
 
@@ -147,6 +173,8 @@ pub enum FindingKind {
     SunsetPassed,
     /// A host that no spec knows, while others are known.
     UnknownHost,
+    /// A GraphQL service gives its schema to whoever asks.
+    Introspection,
 }
 
 /// A lasting fact about an endpoint (or a host, where `endpoint` is none).
@@ -162,7 +190,7 @@ pub struct Finding {
     pub why: String,
 }
 
-/// The whole inventory at one moment. Sorted by host, template, method.
+/// The whole inventory at one moment. Sorted by host, template, method, operation.
 #[derive(Clone, Debug, Default)]
 pub struct CatalogView {
     pub endpoints: Vec<Arc<EndpointView>>,

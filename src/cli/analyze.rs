@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::read::Reading;
+use super::read::{Reading, asked};
 use super::{AnalyzeArgs, Format, input, output, summary};
 use crate::analysis::Analysis;
 use crate::exchange::{Exchange, parse_line, write_line};
@@ -133,13 +133,10 @@ impl Lines<'_> {
         if self.args.common.format != Format::Assignments {
             return;
         }
-        let text =
-            |t: &Option<compact_str::CompactString>| t.as_deref().unwrap_or_default().to_owned();
         self.reading
             .requests
             .resize(number as usize, Default::default());
-        self.reading.requests[number as usize - 1] =
-            (text(&x.method), text(&x.host), text(&x.path));
+        self.reading.requests[number as usize - 1] = asked(x);
     }
 
     fn take(&mut self, at: Timestamp, x: &Exchange, out: &mut impl Write) -> anyhow::Result<()> {

@@ -13,7 +13,7 @@ use super::{Format, ReadArgs, input, output, summary};
 use crate::alert::Alert;
 use crate::analysis::Analysis;
 use crate::capture::{FileSource, MergedSource, Polled, Source};
-use crate::exchange::write_line;
+use crate::exchange::{Exchange, write_line};
 use crate::sensor::{
     self, Counts, DarkInventory, END_OF_INPUT, Inline, Ledger, Merger, Pool, Readings, Record,
     doctor,
@@ -28,7 +28,7 @@ pub(super) struct Reading {
     pub(super) readings: Readings,
     pub(super) alerts: Vec<Alert>,
     /// Endpoints of each exchange's request, for `assignments`.
-    pub(super) requests: Vec<(String, String, String)>,
+    pub(super) requests: Vec<[String; 4]>,
     pub(super) exchanges: u64,
     pub(super) dark: DarkInventory,
     /// Payload of all segments and datagrams.
@@ -145,13 +145,21 @@ impl Reading {
         (self.from, self.to) = (self.from.min(x.ts), self.to.max(x.end));
         analysis.apply(record.order.at, x, &mut self.alerts);
         if format == Format::Assignments {
-            let text = |t: &Option<compact_str::CompactString>| {
-                t.as_deref().unwrap_or_default().to_owned()
-            };
-            self.requests
-                .push((text(&x.method), text(&x.host), text(&x.path)));
+            self.requests.push(asked(x));
         }
     }
+}
+
+/// Method, host, path and operation, empty where there is none.
+pub(super) fn asked(x: &Exchange) -> [String; 4] {
+    let operation = x.operation.as_ref().and_then(|o| o.name.as_ref());
+    [
+        x.method.as_ref(),
+        x.host.as_ref(),
+        x.path.as_ref(),
+        operation,
+    ]
+    .map(|t| t.map(ToString::to_string).unwrap_or_default())
 }
 
 /// Opens what can be opened; the rest is told at the end.

@@ -39,8 +39,13 @@ pub(super) fn write(
             }
         }
         Format::Assignments => {
-            for (i, (method, host, path)) in reading.requests.iter().enumerate() {
-                if let Some(endpoint) = analysis.catalog.assign(method, host, path) {
+            for (i, [method, host, path, operation]) in reading.requests.iter().enumerate() {
+                if let Some(endpoint) = analysis.catalog.assign(
+                    method,
+                    host,
+                    path,
+                    Some(&**operation).filter(|o| !o.is_empty()),
+                ) {
                     serde_json::to_writer(
                         &mut *out,
                         &serde_json::json!({ "line": i + 1, "endpoint": endpoint }),

@@ -8,7 +8,9 @@ use compact_str::CompactString;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Anomalies, Exchange, Partial, Rpc, Streaming, VERSION};
+use super::{
+    Anomalies, Exchange, Operation, OperationKind, Part, Partial, Rpc, Streaming, VERSION,
+};
 use crate::time::{Timestamp, push_u64};
 
 /// Appends the record and a newline. Absent fields are left out.
@@ -67,6 +69,9 @@ pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
         b",\"response_message_bytes\":",
         x.response_message_bytes,
     );
+    if let Some(o) = &x.operation {
+        operation(o, out);
+    }
     number(out, b",\"vni\":", x.vni.map(u64::from));
     out.extend_from_slice(b",\"end\":");
     x.end.write_decimal(out);
@@ -84,6 +89,46 @@ pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
         list(out, b",\"anomalies\":[", x.anomalies.names());
     }
     out.extend_from_slice(b"}\n");
+}
+
+fn operation(o: &Operation, out: &mut Vec<u8>) {
+    text(out, b",\"operation\":", o.name.as_deref());
+    text(out, b",\"operation_kind\":", Some(o.kind.as_str()));
+    number(out, b",\"operations\":", o.count.map(u64::from));
+    number(out, b",\"graphql_depth\":", o.depth.map(u64::from));
+    number(out, b",\"graphql_aliases\":", o.aliases.map(u64::from));
+    for (i, field) in o.fields.iter().enumerate() {
+        let key: &[u8] = if i > 0 {
+            b","
+        } else {
+            b",\"graphql_fields\":["
+        };
+        text(out, key, Some(field));
+    }
+    if !o.fields.is_empty() {
+        out.push(b']');
+    }
+    if o.introspection {
+        out.extend_from_slice(b",\"introspection\":true");
+    }
+    for (i, part) in o.parts.iter().enumerate() {
+        let key: &[u8] = if i > 0 {
+            b",{\"name\":"
+        } else {
+            b",\"parts\":[{\"name\":"
+        };
+        text(out, key, Some(&part.name));
+        out.extend_from_slice(if part.file {
+            b",\"file\":true"
+        } else {
+            b",\"file\":false"
+        });
+        text(out, b",\"type\":", part.media_type.as_deref());
+        out.push(b'}');
+    }
+    if !o.parts.is_empty() {
+        out.push(b']');
+    }
 }
 
 /// Names of our own, which need no escape.
@@ -216,6 +261,17 @@ struct Line<'a> {
     response_messages: Option<u64>,
     request_message_bytes: Option<u64>,
     response_message_bytes: Option<u64>,
+    operation: Option<CompactString>,
+    operation_kind: Option<OperationKind>,
+    operations: Option<u16>,
+    graphql_depth: Option<u16>,
+    graphql_aliases: Option<u16>,
+    #[serde(default)]
+    graphql_fields: Vec<CompactString>,
+    #[serde(default)]
+    introspection: bool,
+    #[serde(default)]
+    parts: Vec<Part>,
     vni: Option<u32>,
     duration_ms: Option<f64>,
     #[serde(default)]
@@ -279,6 +335,20 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
     x.response_messages = l.response_messages;
     x.request_message_bytes = l.request_message_bytes;
     x.response_message_bytes = l.response_message_bytes;
+    // A name alone is no operation: what kind it is says what the name means.
+    x.operation = l.operation_kind.map(|kind| {
+        let operation = Operation {
+            kind,
+            name: l.operation,
+            count: l.operations,
+            depth: l.graphql_depth,
+            aliases: l.graphql_aliases,
+            fields: l.graphql_fields,
+            introspection: l.introspection,
+            parts: l.parts,
+        };
+        Box::new(operation.bounded())
+    });
     x.vni = l.vni;
     let has = |name: &str| l.partial.iter().any(|p| p == name);
     x.partial = Partial {
@@ -327,6 +397,16 @@ mod tests {
         x.response_messages = Some(0);
         x.request_message_bytes = Some(12);
         x.response_message_bytes = Some(0);
+        let mut operation = Operation::new(OperationKind::Graphql, Some("query GetUser".into()));
+        (operation.depth, operation.aliases, operation.count) = (Some(3), Some(0), Some(2));
+        operation.fields = vec!["user".into(), "items".into()];
+        operation.introspection = true;
+        operation.parts = vec![Part {
+            name: "avatar".into(),
+            file: true,
+            media_type: Some("image/png".into()),
+        }];
+        x.operation = Some(Box::new(operation));
         x.partial.truncated = true;
         x.anomalies = Anomalies::from_names(["length_and_chunked", "obs_fold"]);
         x
@@ -336,7 +416,7 @@ mod tests {
     fn a_line_comes_back_as_it_was() {
         let x = full();
         assert_eq!(parse_line(line(&x).as_bytes()).unwrap(), x);
-        insta::assert_snapshot!(line(&x).trim_end(), @r#"{"v":1,"ts":1732420000.123456,"client":"10.0.0.5","client_port":51234,"server":"2001:db8::1","server_port":8080,"protocol":"http/1.1","scheme":"http","method":"GET","host":"api.example.com","path":"/v1/users/42","query":"a=1","status":200,"latency_ms":12.4,"request_bytes":0,"response_bytes":1834,"content_type":"application/json","identity":"bearer:5f0c","auth":"bearer","user_agent":"okhttp/4.9","rpc":"grpc-web","streaming":"unary","grpc_status":5,"request_messages":1,"response_messages":0,"request_message_bytes":12,"response_message_bytes":0,"end":1732420000.135856,"duration_ms":12.4,"partial":["truncated"],"anomalies":["length_and_chunked","obs_fold"]}"#);
+        insta::assert_snapshot!(line(&x).trim_end(), @r#"{"v":1,"ts":1732420000.123456,"client":"10.0.0.5","client_port":51234,"server":"2001:db8::1","server_port":8080,"protocol":"http/1.1","scheme":"http","method":"GET","host":"api.example.com","path":"/v1/users/42","query":"a=1","status":200,"latency_ms":12.4,"request_bytes":0,"response_bytes":1834,"content_type":"application/json","identity":"bearer:5f0c","auth":"bearer","user_agent":"okhttp/4.9","rpc":"grpc-web","streaming":"unary","grpc_status":5,"request_messages":1,"response_messages":0,"request_message_bytes":12,"response_message_bytes":0,"operation":"query GetUser","operation_kind":"graphql","operations":2,"graphql_depth":3,"graphql_aliases":0,"graphql_fields":["user","items"],"introspection":true,"parts":[{"name":"avatar","file":true,"type":"image/png"}],"end":1732420000.135856,"duration_ms":12.4,"partial":["truncated"],"anomalies":["length_and_chunked","obs_fold"]}"#);
     }
 
     #[test]

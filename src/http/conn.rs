@@ -52,7 +52,7 @@ struct Half {
     expects: bool,
     /// Lost inside a body.
     inside: bool,
-    /// The body at hand, where it may be a login.
+    /// The body at hand, where it may be a login or tell an operation.
     sample: Option<Sample>,
     /// Counts the messages of a call in the body at hand.
     messages: Option<Messages>,
@@ -184,6 +184,9 @@ impl Stream for Connection {
         half.cut |= matches!(half.state, State::Body(_));
         if let Some(messages) = &mut half.messages {
             messages.skip(len);
+        }
+        if let Some(sample) = &mut half.sample {
+            sample.cut();
         }
         match progress {
             Progress::More => {}
@@ -413,7 +416,7 @@ impl Connection {
             } if *n > 0 => Some(Body::Length(*n)),
             _ => None,
         };
-        let sample = record::login_sample(&x, &r.fields);
+        let sample = record::body_sample(&x, &r.fields);
         let messages = rpc::request(&mut x, &r.fields);
         let open = body.is_some();
         let half = self.half(side);
@@ -628,12 +631,7 @@ impl Connection {
             if let Some(messages) = messages {
                 messages.end_request(x);
             }
-            let body = sample
-                .filter(|_| !cut)
-                .and_then(|s| s.finish(&mut out.counters));
-            if let (Some(body), Some(kind)) = (body, &x.request_content_type) {
-                x.login = out.observer.login(kind, &body);
-            }
+            record::look_at_body(x, sample, cut, out);
             if let Some(done) = done {
                 *done = Some(ts);
             }

@@ -36,6 +36,9 @@ pub(super) struct Fields<'a> {
     pub(super) grpc_status: Option<&'a [u8]>,
     /// `connect-protocol-version`: a call of Connect.
     pub(super) connect: bool,
+    pub(super) soap_action: Option<&'a [u8]>,
+    /// `OData-Version`, or `DataServiceVersion` before 4.0, or their `Max` forms.
+    pub(super) odata: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -206,6 +209,11 @@ impl<'a> Fields<'a> {
             (7, Some(b'a')) if is(b"api-key") => set(&mut self.credential.api_key, value),
             (9, Some(b'x')) if is(b"x-api-key") => set(&mut self.credential.api_key, value),
             (11, Some(b'g')) if is(b"grpc-status") => set(&mut self.grpc_status, value),
+            (10, Some(b's')) if is(b"soapaction") => set(&mut self.soap_action, value),
+            (13, Some(b'o')) if is(b"odata-version") => self.odata = true,
+            (16, Some(b'o')) if is(b"odata-maxversion") => self.odata = true,
+            (18, Some(b'd')) if is(b"dataserviceversion") => self.odata = true,
+            (21, Some(b'm')) if is(b"maxdataserviceversion") => self.odata = true,
             (24, Some(b'c')) if is(b"connect-protocol-version") => self.connect = true,
             (10, Some(b'u')) if is(b"user-agent") => set(&mut self.user_agent, value),
             (11, Some(b'd')) if is(b"deprecation") => set(&mut self.deprecation, value),

@@ -9,10 +9,15 @@ use super::head::{self, Fields};
 use super::sample::Sample;
 use crate::exchange::Exchange;
 use crate::flow::{FlowInfo, Side};
+use crate::observe::operation;
 use crate::time::Timestamp;
 
 /// Content kept to look for a login; longer ones are no login.
 const MAX_LOGIN_BODY: usize = 4 << 10;
+
+/// Content kept to look for an operation: its name stands near the front, but GraphQL's documents
+/// take some kilobytes.
+const MAX_OPERATION_BODY: usize = 16 << 10;
 
 /// What repeats from request to request on one connection is made once.
 #[derive(Debug, Default)]
@@ -75,13 +80,48 @@ pub(super) fn request_fields(x: &mut Exchange, fields: &Fields<'_>, cache: &mut 
     if let Some((identity, kind)) = cache.identity(fields, out) {
         (x.identity, x.auth) = (Some(identity), Some(kind));
     }
+    let head = operation::Head {
+        method: x.method.as_deref().unwrap_or_default(),
+        path: x.path.as_deref().unwrap_or_default(),
+        query: x.query.as_deref(),
+        content_type: fields.content_type,
+        soap_action: fields.soap_action,
+        odata: fields.odata,
+    };
+    x.operation = operation::of_head(&head).map(Box::new);
 }
 
-/// Where the body that follows is to be kept, if it may be a login.
-pub(super) fn login_sample(x: &Exchange, fields: &Fields<'_>) -> Option<Sample> {
-    let may_log_in =
-        matches!(x.method.as_deref(), Some("POST" | "PUT")) && x.request_content_type.is_some();
-    may_log_in.then(|| Sample::whole(fields.codings, MAX_LOGIN_BODY))
+/// Where the body that follows is to be kept, if it may be a login or tell an operation. Which
+/// bodies are read is decided by their first bytes alone, so it is the same for every worker.
+pub(super) fn body_sample(x: &Exchange, fields: &Fields<'_>) -> Option<Sample> {
+    if !matches!(x.method.as_deref(), Some("POST" | "PUT")) {
+        return None;
+    }
+    let (small, cap) = (MAX_LOGIN_BODY, MAX_OPERATION_BODY);
+    match operation::worth(x.request_content_type.as_deref()?) {
+        Some(worth) => Some(Sample::judged(fields.codings, small, cap, worth)),
+        None => Some(Sample::whole(fields.codings, small)),
+    }
+}
+
+/// The body is over, or as much of it as will come: who logs in, and which operation it asks for.
+pub(super) fn look_at_body(x: &mut Exchange, sample: Option<Sample>, cut: bool, out: &mut Out) {
+    let Some((content, whole)) = sample.and_then(|s| s.content(&mut out.counters)) else {
+        return;
+    };
+    let Some(kind) = x.request_content_type.as_deref() else {
+        return;
+    };
+    let whole = whole && !cut;
+    if whole && content.len() <= MAX_LOGIN_BODY {
+        x.login = out.observer.login(kind, &content);
+    }
+    // A name in the head says more than a body's root.
+    if x.operation.as_ref().is_none_or(|o| o.name.is_none())
+        && let Some(found) = operation::of_body(kind, &content, whole)
+    {
+        x.operation = Some(Box::new(found));
+    }
 }
 
 pub(super) fn response_fields(x: &mut Exchange, status: Option<u16>, fields: &Fields<'_>) {

@@ -4,6 +4,7 @@
 
 use super::Counters;
 use super::coding::{Coding, Codings, Decoder, Limits, Status};
+use crate::observe::operation::Worth;
 
 /// Bytes that an encoding may be longer than its content: headers, checksums, stored blocks.
 const CODING_OVERHEAD: usize = 512;
@@ -19,6 +20,8 @@ pub struct Sample {
     cap: usize,
     /// The beginning of a longer body is of no use.
     whole: bool,
+    /// Once so much has come, whether the beginning is worth more; else it is of no use.
+    judge: Option<(usize, Worth)>,
     kept: Vec<u8>,
     /// Some of the body is not in `kept`.
     cut: bool,
@@ -31,6 +34,7 @@ impl Sample {
             codings,
             cap,
             whole: true,
+            judge: None,
             kept: Vec::new(),
             cut: false,
         }
@@ -44,10 +48,33 @@ impl Sample {
         }
     }
 
+    /// A prefix, if `worth` says so of the first `small` bytes; a body no longer than that is kept
+    /// whatever it is. What is encoded cannot be judged, and is kept.
+    pub fn judged(codings: Codings, small: usize, cap: usize, worth: Worth) -> Self {
+        Self {
+            judge: codings.is_identity().then_some((small, worth)),
+            ..Self::prefix(codings, cap)
+        }
+    }
+
     /// Bytes as they came, transfer coding removed.
     pub fn feed(&mut self, body: &[u8]) {
         if self.cut {
             return;
+        }
+        if let Some((small, worth)) = self.judge
+            && self.kept.len() + body.len() > small
+        {
+            self.judge = None;
+            let beginning = if self.kept.is_empty() {
+                body
+            } else {
+                &self.kept
+            };
+            if !worth(beginning) {
+                self.whole = true;
+                return self.cut();
+            }
         }
         let room = self.most() - self.kept.len();
         self.kept.extend_from_slice(&body[..room.min(body.len())]);
@@ -84,9 +111,14 @@ impl Sample {
 
     /// The content, where the body is over; `None` where there is not what was wanted.
     pub fn finish(self, counters: &mut Counters) -> Option<Vec<u8>> {
+        self.content(counters).map(|(content, _)| content)
+    }
+
+    /// The same, and whether it is all of it.
+    pub fn content(self, counters: &mut Counters) -> Option<(Vec<u8>, bool)> {
         let wanted = !self.cut || !self.whole;
         if self.codings.is_identity() || !wanted {
-            return wanted.then_some(self.kept);
+            return wanted.then_some((self.kept, !self.cut));
         }
         let mut decoder = Decoder::new(self.codings, Limits::new(self.cap));
         let mut content = Vec::new();
@@ -102,10 +134,10 @@ impl Sample {
             // Many servers do not mind the field, and read the body as it is.
             Status::Broken | Status::Unsupported if content.is_empty() => {
                 let fits = !self.whole || self.kept.len() <= self.cap;
-                fits.then_some(self.kept)
+                fits.then_some((self.kept, !self.cut))
             }
             Status::Full | Status::Bomb if self.whole => None,
-            _ => Some(content),
+            _ => Some((content, status == Status::Whole && !self.cut)),
         }
     }
 }
@@ -160,6 +192,36 @@ mod tests {
         holed.feed(b"garbage");
         let content = holed.finish(&mut Counters::default()).unwrap();
         assert!(!content.is_empty() && body.starts_with(&content));
+    }
+
+    #[test]
+    fn a_longer_body_is_kept_where_its_beginning_is_worth_it() {
+        let judged = |codings: &[u8]| {
+            Sample::judged(Codings::parse(codings), 100, 1_000, |b| b.starts_with(b"{"))
+        };
+        let body = |first: u8, len: usize| [&[first], &vec![b'x'; len - 1][..]].concat();
+        // Small ones whatever they are, and then by their beginning.
+        for (first, len, kept) in [
+            (b'[', 100, 100),
+            (b'[', 101, 0),
+            (b'{', 101, 101),
+            (b'{', 5_000, 1_000),
+        ] {
+            let body = body(first, len);
+            let got = sample(judged(b""), &body).0;
+            assert_eq!(got.map_or(0, |c| c.len()), kept, "{len}");
+        }
+        let mut refused = judged(b"");
+        refused.feed(&body(b'[', 5_000));
+        refused.feed(&body(b'{', 5_000));
+        assert_eq!(refused.memory(), 0);
+        let whole = |s: Sample| s.content(&mut Counters::default()).map(|(_, whole)| whole);
+        let mut long = judged(b"gzip");
+        long.feed(&gzip(&body(b'[', 2_000)));
+        assert_eq!(whole(long), Some(false));
+        let mut short = judged(b"gzip");
+        short.feed(&gzip(&body(b'[', 1_000)));
+        assert_eq!(whole(short), Some(true));
     }
 
     #[test]

@@ -678,6 +678,71 @@ fn a_login_is_known_under_its_content_coding() {
 }
 
 #[test]
+fn an_operation_is_told_by_what_is_sent() {
+    use std::io::Write as _;
+    let post = |fields: &str, body: &[u8]| {
+        let mut t = Talk::new();
+        let length = body.len();
+        t.c(&format!(
+            "POST /p HTTP/1.1\r\nHost: h\r\n{fields}\r\nContent-Length: {length}\r\n\r\n"
+        ));
+        for piece in body.chunks(900) {
+            t.say(0, piece);
+        }
+        t.s(OK);
+        t.out.exchanges.remove(0)
+    };
+    let name = |x: Box<Exchange>| x.operation.and_then(|o| o.name).map(String::from);
+    let mut t = Talk::new();
+    t.c("GET /g?query=%7Bme%7Bid%7D%7D HTTP/1.1\r\nHost: h\r\n\r\n")
+        .s(OK);
+    assert_eq!(
+        name(t.out.exchanges.remove(0)).as_deref(),
+        Some("query {me}")
+    );
+    let json = "Content-Type: application/json";
+    let query = br#"{"operationName":null,"variables":{"password":"x"},"query":"query GetUser { user { id } }"}"#;
+    assert_eq!(name(post(json, query)).as_deref(), Some("query GetUser"));
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(query).unwrap();
+    let coded = format!("{json}\r\nContent-Encoding: gzip");
+    let gzip = gzip.finish().unwrap();
+    assert_eq!(name(post(&coded, &gzip)).as_deref(), Some("query GetUser"));
+    // Larger than a login may be, and than is kept of it.
+    for size in [6_000, 100_000] {
+        let long = format!(
+            r#"{{"jsonrpc":"2.0","method":"add","params":["{}"]}}"#,
+            "x".repeat(size)
+        );
+        let x = post(json, long.as_bytes());
+        assert_eq!(name(x.clone()).as_deref(), Some("add"));
+        assert_eq!(x.request_bytes, Some(long.len() as u64));
+    }
+    let plain = format!(r#"{{"name":"{}","query":"{{a}}"}}"#, "x".repeat(6_000));
+    assert_eq!(name(post(json, plain.as_bytes())), None);
+    let soap = "Content-Type: text/xml; charset=utf-8\r\nsoapaction: \"http://h/svc/Find\"";
+    assert_eq!(name(post(soap, b"<a/>")).as_deref(), Some("Find"));
+    let dated = format!("{json}\r\nODATA-Version: 4.0");
+    let kind = post(&dated, b"{}").operation.map(|o| o.kind);
+    assert_eq!(kind, Some(exchange::OperationKind::Odata));
+}
+
+#[test]
+fn a_hole_ends_what_is_known_of_a_body() {
+    let body = r#"{"query":"query Get"#;
+    let rest = r#"User { a } ","operationName":"X"}"#;
+    let mut t = Talk::new();
+    let length = body.len() + rest.len() + 1_000;
+    t.c(&format!("POST /p HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"));
+    t.unseen(0, &[b'x'; 1_000]);
+    t.c(rest).s(OK);
+    t.table.finish(Timestamp(t.now), &mut t.out);
+    let x = t.out.exchanges.remove(0);
+    assert!(x.partial.truncated);
+    assert_eq!(x.operation, None);
+}
+
+#[test]
 fn deprecation_and_sunset_are_read() {
     let mut t = Talk::new();
     t.c(GET_A).s("HTTP/1.1 200 OK\r\nDeprecation: @1688169599\r\nSunset: Sun, 30 Jun 2024 23:59:59 GMT\r\nContent-Length: 0\r\n\r\n");

@@ -94,6 +94,11 @@ fn class(name: &str, value: Option<&str>) -> Option<&'static str> {
     })
 }
 
+/// Whether a text has the form of a secret.
+pub(super) fn is_secret(value: &str) -> bool {
+    by_shape(value).is_some()
+}
+
 fn by_shape(value: &str) -> Option<&'static str> {
     if value.len() < 16 {
         return None;

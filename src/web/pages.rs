@@ -267,6 +267,7 @@ struct EndpointRow {
     key: String,
     method: String,
     template: String,
+    operation: Option<String>,
     host: String,
     badges: Vec<&'static str>,
     requests: u64,
@@ -305,6 +306,7 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
         key: e.key.clone(),
         method: e.method.clone(),
         template: e.template.clone(),
+        operation: e.operation.clone(),
         host: e.host.clone(),
         badges: badges(e),
         requests: e.requests,
@@ -403,6 +405,24 @@ struct Endpoint<'a> {
     alerts: Vec<AlertRow>,
 }
 
+/// What requests say beneath the path.
+fn operation_facts(e: &EndpointView) -> Vec<(&'static str, String)> {
+    let number = |n: Option<u16>| n.map(|n| n.to_string());
+    let kind = e.operation_kind.map(|kind| kind.as_str().to_owned());
+    let schema = e.introspection.then(|| "asked for".to_owned());
+    let facts = [
+        ("Operation", e.operation.clone()),
+        ("Kind", kind),
+        ("GraphQL depth, at most", number(e.graphql_depth)),
+        ("GraphQL aliases, at most", number(e.graphql_aliases)),
+        ("GraphQL schema", schema),
+    ];
+    let known = facts
+        .into_iter()
+        .filter_map(|(name, fact)| Some((name, fact?)));
+    known.collect()
+}
+
 pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Response {
     let catalog = app.views.catalog.load();
     let Some(e) = catalog.endpoints.iter().find(|e| e.key == key) else {
@@ -433,8 +453,8 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
                 .unwrap_or_else(|| "none owns this place".into()),
         ),
         (
-            "Operation",
-            e.operation.clone().unwrap_or_else(|| "–".into()),
+            "Operation in the spec",
+            e.operation_id.clone().unwrap_or_else(|| "–".into()),
         ),
         (
             "Sunset",
@@ -442,6 +462,8 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
         ),
         ("Unpaired", e.unpaired.to_string()),
     ];
+    let mut facts = facts;
+    facts.extend(operation_facts(e));
     let names = ["no response", "1xx", "2xx", "3xx", "4xx", "5xx"];
     let line = |name, q: Option<Quantiles>| {
         let text = |v: Option<f64>| v.map_or_else(|| "–".into(), |v| format!("{v:.1}"));

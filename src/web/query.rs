@@ -66,7 +66,10 @@ impl EndpointFilter {
         let shown = e.kind != Kind::Static || !needle.is_empty();
         let text = needle.is_empty()
             || e.template.to_lowercase().contains(needle)
-            || e.host.contains(needle);
+            || e.host.contains(needle)
+            || e.operation
+                .as_ref()
+                .is_some_and(|o| o.to_lowercase().contains(needle));
         let flag = match self.flag.as_str() {
             "deprecated" => e.deprecated,
             "zombie" => e.zombie,

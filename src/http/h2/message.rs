@@ -126,7 +126,7 @@ impl Connection {
         };
         if is_client {
             stream.request_over(ts);
-            stream.look_for_login(out);
+            stream.look_at_body(out);
         } else {
             stream.response_over(ts);
         }

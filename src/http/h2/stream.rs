@@ -34,7 +34,7 @@ pub(super) struct Stream {
     /// The response, or its end, may have been in a hole: since when.
     doubt: Option<Timestamp>,
     last: Timestamp,
-    /// The request's body, where it may be a login.
+    /// The request's body, where it may be a login or tell an operation.
     sample: Option<Sample>,
 }
 
@@ -66,7 +66,7 @@ impl Stream {
             x.scheme = CompactString::const_new("https");
         }
         record::request_fields(&mut x, &head.fields, cache, out);
-        let sample = record::login_sample(&x, &head.fields);
+        let sample = record::body_sample(&x, &head.fields);
         let messages = rpc::request(&mut x, &head.fields);
         let mut stream = Self::of(x, block.last);
         (stream.sample, stream.request.messages) = (sample, messages);
@@ -129,6 +129,9 @@ impl Stream {
         part.cut = true;
         if let Some(messages) = &mut part.messages {
             messages.skip(len);
+        }
+        if let Some(sample) = self.sample.as_mut().filter(|_| of_client) {
+            sample.cut();
         }
     }
 
@@ -199,12 +202,9 @@ impl Stream {
         self.last = ts;
     }
 
-    pub(super) fn look_for_login(&mut self, out: &mut Out) {
-        let sample = self.sample.take().filter(|_| !self.request.cut);
-        let body = sample.and_then(|s| s.finish(&mut out.counters));
-        if let (Some(body), Some(kind)) = (body, &self.x.request_content_type) {
-            self.x.login = out.observer.login(kind, &body);
-        }
+    pub(super) fn look_at_body(&mut self, out: &mut Out) {
+        let sample = self.sample.take();
+        record::look_at_body(&mut self.x, sample, self.request.cut, out);
     }
 
     /// Nothing more is to come; where the request's end may have been in a hole, the response's

@@ -110,6 +110,42 @@ fn streams_interleave() {
 }
 
 #[test]
+fn an_operation_is_told_as_in_http_1() {
+    let (mut t, mut c, mut s) = greeted();
+    let mut ask = |stream, path, fields: &[(&str, &str)], body: &str| {
+        let all = [&request("POST", path)[..], fields].concat();
+        t.say(CLIENT, &c.headers(stream, 0, &all));
+        let (one, two) = body.split_at(body.len() / 2);
+        t.say(
+            CLIENT,
+            &[data(stream, one), last_data(stream, two)].concat(),
+        );
+        t.say(
+            SERVER,
+            &s.headers(stream, END_STREAM, &[(":status", "200")]),
+        );
+        let x = t.out.exchanges.pop().unwrap();
+        x.operation.and_then(|o| o.name).map(String::from)
+    };
+    let json = [("content-type", "application/json")];
+    let query = r#"{"query":"mutation AddItem { addItem { id } }"}"#;
+    assert_eq!(
+        ask(1, "/g", &json, query).as_deref(),
+        Some("mutation AddItem")
+    );
+    let call = r#"[{"id":1,"jsonrpc":"2.0","method":"eth_call"}]"#;
+    assert_eq!(ask(3, "/rpc", &json, call).as_deref(), Some("eth_call"));
+    let soap = [("content-type", "application/soap+xml; action=\"urn:Find\"")];
+    assert_eq!(ask(5, "/s", &soap, "<a/>").as_deref(), Some("Find"));
+    let get = "/g?query=query%20Q%7Bme%7D";
+    assert_eq!(ask(7, get, &json, "{}"), None);
+    t.say(CLIENT, &c.get(9, get));
+    t.say(SERVER, &s.headers(9, END_STREAM, &[(":status", "200")]));
+    let x = t.out.exchanges.pop().unwrap();
+    assert_eq!(x.operation.and_then(|o| o.name).as_deref(), Some("query Q"));
+}
+
+#[test]
 fn a_record_says_what_it_is() {
     let (mut t, mut c, mut s) = greeted();
     let fields = [
