@@ -14,9 +14,11 @@ use crate::time::Timestamp;
 
 mod anomaly;
 mod json;
+mod session;
 
 pub use anomaly::{Anomalies, Anomaly};
 pub use json::{ParseError, parse_line, write_line};
+pub use session::{Session, SessionKind, Traffic};
 
 /// The version of the JSON form.
 pub const VERSION: u32 = 1;
@@ -78,6 +80,8 @@ pub struct Exchange {
     pub partial: Partial,
     /// What either message did against the rules of its protocol.
     pub anomalies: Anomalies,
+    /// This is no request but what a connection carried that one opened.
+    pub session: Option<Box<Session>>,
 }
 
 /// A protocol of remote calls.
@@ -196,6 +200,7 @@ impl Exchange {
             vni: None,
             partial: Partial::default(),
             anomalies: Anomalies::default(),
+            session: None,
         }
     }
 

@@ -24,7 +24,7 @@ use crate::exchange::Exchange;
 use crate::time::Timestamp;
 
 /// Of the saved form.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Object ids must hash alike in every process that reads the same packets.
 const HASH: FixedState = FixedState::with_seed(0x61_70_69_74_61_70);
@@ -92,6 +92,10 @@ impl Catalog {
             login: x.login.is_some(),
             complete: true,
         };
+        if x.session.is_some() {
+            self.take_session(x);
+            return nowhere;
+        }
         if x.partial.no_request {
             self.completeness.orphan(x, self.state.now);
         }
@@ -148,6 +152,25 @@ impl Catalog {
             confirmed,
             login: x.login.is_some(),
             complete,
+        }
+    }
+
+    /// Takes what a long-lived connection carried; it is no request, and makes no endpoint.
+    fn take_session(&mut self, x: &Exchange) {
+        let (Some(method), Some(path)) = (x.method.as_deref(), x.path.as_deref()) else {
+            return;
+        };
+        let host = x.host.as_deref().map_or_else(
+            || CompactHost::of(x.server, x.server_port),
+            |h| CompactHost(host_name(h)),
+        );
+        let Some(id) = self.locate(&host.0, method, &segment::split(path)) else {
+            return;
+        };
+        if let Some(entry) = self.state.endpoints.get_mut(&id) {
+            entry.e.sessions.take(x);
+            entry.e.last = entry.e.last.max(x.end);
+            self.dirty.insert(id);
         }
     }
 
@@ -706,6 +729,7 @@ impl Catalog {
             spec: e.spec.as_ref().map(|s| s.title.clone()),
             operation: e.spec.as_ref().and_then(|s| s.operation.clone()),
             hourly: e.hourly(self.state.now),
+            sessions: e.sessions.view(),
         })
     }
 
@@ -884,5 +908,6 @@ fn dormant(spec: &str, method: String, host: String, template: String, id: Strin
         operation: Some(id),
         evidence: Vec::new(),
         hourly: Vec::new(),
+        sessions: Vec::new(),
     }
 }

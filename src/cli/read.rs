@@ -136,10 +136,10 @@ impl Reading {
 
     fn take(&mut self, record: &Record, format: Format, analysis: &mut Analysis) {
         let x = &record.exchange;
-        self.exchanges += 1;
+        self.exchanges += u64::from(x.session.is_none());
         (self.from, self.to) = (self.from.min(x.ts), self.to.max(x.end));
         analysis.apply(record.order.at, x, &mut self.alerts);
-        if format == Format::Assignments {
+        if format == Format::Assignments && x.session.is_none() {
             let text = |t: &Option<compact_str::CompactString>| {
                 t.as_deref().unwrap_or_default().to_owned()
             };

@@ -8,11 +8,14 @@ use compact_str::CompactString;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Anomalies, Exchange, Partial, Rpc, Streaming, VERSION};
+use super::{Anomalies, Exchange, Partial, Rpc, Streaming, VERSION, session};
 use crate::time::{Timestamp, push_u64};
 
 /// Appends the record and a newline. Absent fields are left out.
 pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
+    if let Some(session) = &x.session {
+        return session::write(x, session, out);
+    }
     out.extend_from_slice(b"{\"v\":");
     push_u64(out, u64::from(VERSION));
     out.extend_from_slice(b",\"ts\":");
@@ -97,7 +100,7 @@ fn list(out: &mut Vec<u8>, key: &[u8], names: impl Iterator<Item = &'static str>
     out.push(b']');
 }
 
-fn number(out: &mut Vec<u8>, key: &[u8], value: Option<u64>) {
+pub(super) fn number(out: &mut Vec<u8>, key: &[u8], value: Option<u64>) {
     if let Some(n) = value {
         out.extend_from_slice(key);
         push_u64(out, n);
@@ -105,7 +108,7 @@ fn number(out: &mut Vec<u8>, key: &[u8], value: Option<u64>) {
 }
 
 /// Milliseconds with three decimals at most, trailing zeros cut.
-fn millis(out: &mut Vec<u8>, key: &[u8], value: Option<f64>) {
+pub(super) fn millis(out: &mut Vec<u8>, key: &[u8], value: Option<f64>) {
     let Some(ms) = value else { return };
     let micros = (ms.max(0.0) * 1e3).round() as u64;
     out.extend_from_slice(key);
@@ -123,7 +126,7 @@ fn millis(out: &mut Vec<u8>, key: &[u8], value: Option<f64>) {
     }
 }
 
-fn address(out: &mut Vec<u8>, key: &[u8], ip: &IpAddr) {
+pub(super) fn address(out: &mut Vec<u8>, key: &[u8], ip: &IpAddr) {
     out.extend_from_slice(key);
     match ip {
         IpAddr::V4(v4) => {
@@ -143,7 +146,7 @@ fn address(out: &mut Vec<u8>, key: &[u8], ip: &IpAddr) {
     out.push(b'"');
 }
 
-fn text(out: &mut Vec<u8>, key: &[u8], value: Option<&str>) {
+pub(super) fn text(out: &mut Vec<u8>, key: &[u8], value: Option<&str>) {
     let Some(s) = value else { return };
     out.extend_from_slice(key);
     // RFC 8259, section 7: only the quote, the backslash and the controls must be escaped. DEL and
@@ -183,6 +186,8 @@ pub enum ParseError {
 #[derive(Deserialize)]
 struct Line<'a> {
     v: Option<u32>,
+    #[serde(rename = "type")]
+    kind: Option<CompactString>,
     #[serde(borrow)]
     ts: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -231,7 +236,7 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
     if let Some(v) = l.v.filter(|v| *v > VERSION) {
         return Err(ParseError::Version(v));
     }
-    if l.method.is_none() && l.status.is_none() {
+    if l.method.is_none() && l.status.is_none() && l.kind.is_none() {
         return Err(ParseError::Missing("method"));
     }
     // Our own lines lack a path where the message did.
@@ -289,6 +294,9 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
         unresolved: has("unresolved"),
     };
     x.anomalies = Anomalies::from_names(l.anomalies.iter().map(|a| a.as_str()));
+    if l.kind.is_some() {
+        session::read(line, &mut x)?;
+    }
     Ok(x)
 }
 

@@ -76,7 +76,7 @@ pub(super) struct Connection {
     cache: Cache,
     /// SETTINGS_HEADER_TABLE_SIZE of the last request that offered an upgrade to HTTP/2.
     offered: Option<u32>,
-    /// What follows is HTTP/2.
+    /// What follows is something else.
     pub(super) switch: Option<Switch>,
 }
 
@@ -506,6 +506,12 @@ impl Connection {
                 client: side.other(),
                 request: x.clone(),
                 table_size: self.offered,
+            });
+        } else if status == 101 && r.fields.websocket {
+            self.switch = Some(Switch::WebSocket {
+                client: side.other(),
+                request: x.clone(),
+                extensions: r.fields.extensions,
             });
         }
         let method = x.method.clone();

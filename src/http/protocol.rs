@@ -1,8 +1,9 @@
 //! Which reader a flow has. It begins with HTTP/1, whose probe looks at every beginning, and goes
-//! over to HTTP/2 where a preface, frames or an upgrade say so.
+//! over to HTTP/2 where a preface, frames or an upgrade say so, and to WebSocket behind its upgrade.
 
 use super::conn;
 use super::h2;
+use super::ws;
 use super::{Out, Switch};
 use crate::flow::{Chunk, End, FlowInfo, Side, Stream};
 use crate::time::Timestamp;
@@ -19,6 +20,7 @@ pub struct Connection {
 enum Reader {
     Http1(conn::Connection),
     Http2(Box<h2::Connection>),
+    WebSocket(Box<ws::Connection>),
 }
 
 impl Connection {
@@ -29,9 +31,18 @@ impl Connection {
         }
     }
 
-    fn http2(&mut self, switch: Switch, out: &mut Out) {
-        out.counters.http2 += 1;
+    fn go_over(&mut self, switch: Switch, ts: Timestamp, out: &mut Out) {
         let connection = match switch {
+            Switch::WebSocket {
+                client,
+                request,
+                extensions,
+            } => {
+                out.counters.websocket += 1;
+                let connection = ws::Connection::new(request, client, extensions, ts);
+                self.reader = Reader::WebSocket(Box::new(connection));
+                return;
+            }
             Switch::Preface(client) => h2::Connection::new(&self.info, client, true),
             Switch::Frames => h2::Connection::new(&self.info, None, false),
             Switch::Upgrade {
@@ -40,6 +51,7 @@ impl Connection {
                 table_size,
             } => h2::Connection::upgraded(&self.info, client, request, table_size, out),
         };
+        out.counters.http2 += 1;
         self.reader = Reader::Http2(Box::new(connection));
     }
 }
@@ -62,24 +74,26 @@ impl Stream for Connection {
             };
             // What HTTP/1 still has open is as complete as it will get.
             http1.on_close(chunk.ts, End::Fin, out);
-            self.http2(switch, out);
+            self.go_over(switch, chunk.ts, out);
         }
-        let Reader::Http2(http2) = &mut self.reader else {
-            return used;
-        };
         let rest = Chunk {
             offset: chunk.offset + used as u64,
             boundary: chunk.boundary && used == 0,
             data: &chunk.data[used..],
             ..chunk
         };
-        used + http2.on_data(side, rest, out)
+        used + match &mut self.reader {
+            Reader::Http1(_) => 0,
+            Reader::Http2(http2) => http2.on_data(side, rest, out),
+            Reader::WebSocket(ws) => ws.on_data(side, rest, out),
+        }
     }
 
     fn on_gap(&mut self, side: Side, ts: Timestamp, offset: u64, len: u64, out: &mut Out) {
         match &mut self.reader {
             Reader::Http1(http1) => http1.on_gap(side, ts, offset, len, out),
             Reader::Http2(http2) => http2.on_gap(side, ts, offset, len, out),
+            Reader::WebSocket(ws) => ws.on_gap(side, ts, offset, len, out),
         }
     }
 
@@ -87,6 +101,7 @@ impl Stream for Connection {
         match &mut self.reader {
             Reader::Http1(http1) => http1.on_end(side, ts, out),
             Reader::Http2(http2) => http2.on_end(side, ts, out),
+            Reader::WebSocket(ws) => ws.on_end(side, ts, out),
         }
     }
 
@@ -94,6 +109,7 @@ impl Stream for Connection {
         match &mut self.reader {
             Reader::Http1(http1) => http1.on_close(ts, end, out),
             Reader::Http2(http2) => http2.on_close(ts, end, out),
+            Reader::WebSocket(ws) => ws.on_close(ts, end, out),
         }
     }
 
@@ -101,6 +117,7 @@ impl Stream for Connection {
         match &self.reader {
             Reader::Http1(http1) => http1.held(),
             Reader::Http2(http2) => http2.held(),
+            Reader::WebSocket(ws) => ws.held(),
         }
     }
 }

@@ -118,7 +118,9 @@ impl Worker {
                 self.own_exchanges += 1;
                 continue;
             }
-            self.watch.sights.read(exchange.server_port);
+            if exchange.session.is_none() {
+                self.watch.sights.read(exchange.server_port);
+            }
             let flow = flow_of(&exchange).hash(self.seed);
             self.ordinal += 1;
             let order = Order {
@@ -173,10 +175,12 @@ impl Status {
     pub fn give_up(&mut self) {
         self.flow.shed += std::mem::take(&mut self.flow.pending);
         self.http.shed += std::mem::take(&mut self.http.pending);
+        let sessions = &mut self.http.sessions;
+        sessions.cut += std::mem::take(&mut sessions.pending);
         (self.flows, self.buffered) = (0, 0);
     }
 
-    /// Writes the stages `segment` and `message`.
+    /// Writes the stages `segment`, `message` and `session` (messages of long-lived connections).
     pub fn enter(&self, ledger: &mut Ledger) {
         let (f, h) = (&self.flow, &self.http);
         let reasons =
@@ -209,6 +213,15 @@ impl Status {
             ]),
             shed: reasons(&[("pipeline", h.shed)]),
             pending: h.pending,
+        });
+        let s = &h.sessions;
+        ledger.stage("session").add(&Stage {
+            received: s.messages,
+            analysed: s.analysed,
+            malformed: reasons(&[("frame", s.malformed)]),
+            shed: reasons(&[("cut", s.cut)]),
+            pending: s.pending,
+            ..Stage::default()
         });
     }
 }
