@@ -31,6 +31,8 @@ pub struct Exchange {
     pub end: Timestamp,
     pub client: IpAddr,
     pub client_port: u16,
+    /// The proxy that sent the request for `client`, where the config trusts it: the TCP peer.
+    pub via: Option<(IpAddr, u16)>,
     pub server: IpAddr,
     pub server_port: u16,
     /// `http/1.0`, `http/1.1`, `http/2` …
@@ -170,6 +172,7 @@ impl Exchange {
             end: ts,
             client: nowhere,
             client_port: 0,
+            via: None,
             server: nowhere,
             server_port: 0,
             protocol: CompactString::const_new("http/1.1"),
@@ -202,6 +205,11 @@ impl Exchange {
             anomalies: Anomalies::default(),
             session: None,
         }
+    }
+
+    /// Who the server was connected with: the proxy, where there is one.
+    pub fn peer(&self) -> (IpAddr, u16) {
+        self.via.unwrap_or((self.client, self.client_port))
     }
 
     /// Bytes that the record takes with its texts; those that records share are not counted.

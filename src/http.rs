@@ -14,12 +14,14 @@ use crate::time::Timestamp;
 mod body;
 mod coding;
 mod conn;
+mod forwarded;
 mod h2;
 mod head;
 mod hpack;
 mod pairing;
 mod probe;
 mod protocol;
+mod proxy;
 mod record;
 mod rpc;
 mod sample;
@@ -31,6 +33,7 @@ mod tests;
 pub use coding::{Coding, Codings, Decoder, Limits, Status, fuzz_coding};
 pub use probe::{Probe, probe};
 pub use protocol::Connection;
+pub use proxy::Trusted;
 pub use sample::Sample;
 pub use ws::{Inflater, unmask};
 
@@ -118,6 +121,9 @@ pub struct Counters {
     /// Flows that are read as HTTP/2, as WebSocket.
     pub http2: u64,
     pub websocket: u64,
+    /// Flows that began with a header of the PROXY protocol, and those of them that were believed.
+    pub proxied: u64,
+    pub proxied_trusted: u64,
     /// Streams given up as something else, by what they are.
     pub tls: u64,
     pub upgraded: u64,
@@ -154,6 +160,8 @@ impl Counters {
             (&mut self.exchanges, other.exchanges),
             (&mut self.unpaired, other.unpaired),
             (&mut self.ambiguous_framing, other.ambiguous_framing),
+            (&mut self.proxied, other.proxied),
+            (&mut self.proxied_trusted, other.proxied_trusted),
             (&mut self.tls, other.tls),
             (&mut self.http2, other.http2),
             (&mut self.websocket, other.websocket),
@@ -173,6 +181,8 @@ impl Counters {
 /// What connections write to; drained by the shard after each segment.
 pub struct Out {
     pub observer: Observer,
+    /// Whose word is taken for who the client is.
+    pub trusted: Trusted,
     /// Complete exchanges, and session records between them.
     #[allow(clippy::vec_box)] // a record is some 400 bytes and is handed on several times
     pub exchanges: Vec<Box<Exchange>>,
@@ -187,6 +197,7 @@ impl Out {
     pub fn new(observer: Observer) -> Self {
         Self {
             observer,
+            trusted: Trusted::default(),
             exchanges: Vec::new(),
             counters: Counters::default(),
             list: hpack::List::default(),

@@ -38,6 +38,7 @@ pub(super) fn read(args: &ReadArgs) -> anyhow::Result<ExitCode> {
     let settings = sensor::Settings {
         workers: usize::from(args.workers),
         identity_key: input::identity_key(args.common.identity_key.as_deref())?,
+        trusted: input::config(&args.common)?.trusted(),
         mask: !args.no_mask,
         ..sensor::Settings::default()
     };

@@ -23,6 +23,7 @@ pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
     address(out, b",\"client\":\"", &x.client);
     out.extend_from_slice(b",\"client_port\":");
     push_u64(out, u64::from(x.client_port));
+    via(x, out);
     address(out, b",\"server\":\"", &x.server);
     out.extend_from_slice(b",\"server_port\":");
     push_u64(out, u64::from(x.server_port));
@@ -87,6 +88,13 @@ pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
         list(out, b",\"anomalies\":[", x.anomalies.names());
     }
     out.extend_from_slice(b"}\n");
+}
+
+pub(super) fn via(x: &Exchange, out: &mut Vec<u8>) {
+    if let Some((ip, port)) = &x.via {
+        address(out, b",\"via\":\"", ip);
+        number(out, b",\"via_port\":", Some(u64::from(*port)));
+    }
 }
 
 /// Names of our own, which need no escape.
@@ -194,6 +202,8 @@ struct Line<'a> {
     end: Option<&'a RawValue>,
     client: Option<IpAddr>,
     client_port: Option<u16>,
+    via: Option<IpAddr>,
+    via_port: Option<u16>,
     server: Option<IpAddr>,
     server_port: Option<u16>,
     protocol: Option<CompactString>,
@@ -257,6 +267,7 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
     };
     x.client = l.client.unwrap_or(x.client);
     x.client_port = l.client_port.unwrap_or(0);
+    x.via = l.via.map(|ip| (ip, l.via_port.unwrap_or(0)));
     x.server = l.server.unwrap_or(x.server);
     x.server_port = l.server_port.unwrap_or(0);
     x.protocol = l.protocol.unwrap_or(x.protocol);
@@ -315,6 +326,7 @@ mod tests {
         x.end = Timestamp(1_732_420_000_135_856_000);
         x.client = "10.0.0.5".parse().unwrap();
         x.client_port = 51_234;
+        x.via = Some(("10.0.0.9".parse().unwrap(), 40_000));
         x.server = "2001:db8::1".parse().unwrap();
         x.server_port = 8080;
         x.method = Some("GET".into());
@@ -344,7 +356,7 @@ mod tests {
     fn a_line_comes_back_as_it_was() {
         let x = full();
         assert_eq!(parse_line(line(&x).as_bytes()).unwrap(), x);
-        insta::assert_snapshot!(line(&x).trim_end(), @r#"{"v":1,"ts":1732420000.123456,"client":"10.0.0.5","client_port":51234,"server":"2001:db8::1","server_port":8080,"protocol":"http/1.1","scheme":"http","method":"GET","host":"api.example.com","path":"/v1/users/42","query":"a=1","status":200,"latency_ms":12.4,"request_bytes":0,"response_bytes":1834,"content_type":"application/json","identity":"bearer:5f0c","auth":"bearer","user_agent":"okhttp/4.9","rpc":"grpc-web","streaming":"unary","grpc_status":5,"request_messages":1,"response_messages":0,"request_message_bytes":12,"response_message_bytes":0,"end":1732420000.135856,"duration_ms":12.4,"partial":["truncated"],"anomalies":["length_and_chunked","obs_fold"]}"#);
+        insta::assert_snapshot!(line(&x).trim_end(), @r#"{"v":1,"ts":1732420000.123456,"client":"10.0.0.5","client_port":51234,"via":"10.0.0.9","via_port":40000,"server":"2001:db8::1","server_port":8080,"protocol":"http/1.1","scheme":"http","method":"GET","host":"api.example.com","path":"/v1/users/42","query":"a=1","status":200,"latency_ms":12.4,"request_bytes":0,"response_bytes":1834,"content_type":"application/json","identity":"bearer:5f0c","auth":"bearer","user_agent":"okhttp/4.9","rpc":"grpc-web","streaming":"unary","grpc_status":5,"request_messages":1,"response_messages":0,"request_message_bytes":12,"response_message_bytes":0,"end":1732420000.135856,"duration_ms":12.4,"partial":["truncated"],"anomalies":["length_and_chunked","obs_fold"]}"#);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::Exchange;
-use super::json::{address, millis, number, text};
+use super::json::{address, millis, number, text, via};
 use crate::time::{Timestamp, push_u64};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -106,6 +106,7 @@ pub(super) fn write(x: &Exchange, s: &Session, out: &mut Vec<u8>) {
     time(b",\"ts\":", x.ts, out);
     address(out, b",\"client\":\"", &x.client);
     number(out, b",\"client_port\":", Some(u64::from(x.client_port)));
+    via(x, out);
     address(out, b",\"server\":\"", &x.server);
     number(out, b",\"server_port\":", Some(u64::from(x.server_port)));
     text(out, b",\"protocol\":", Some(&x.protocol));

@@ -43,6 +43,7 @@ impl Bench {
         let info = FlowInfo {
             orig: (IpAddr::from([10, 0, 0, 1]), 1_000),
             resp: (IpAddr::from([10, 0, 0, 2]), 80),
+            via: None,
             vni: None,
             from_start,
         };

@@ -68,7 +68,7 @@ struct Answer {
 /// The HTTP/1 reader of one flow.
 #[derive(Debug)]
 pub(super) struct Connection {
-    info: FlowInfo,
+    pub(super) info: FlowInfo,
     client: Option<Side>,
     halves: [Half; 2],
     pipeline: Pipeline,

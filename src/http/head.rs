@@ -35,6 +35,7 @@ pub(super) struct Fields<'a> {
     /// `Upgrade: websocket` (RFC 6455, section 4.1), and what was agreed on beside it.
     pub(super) websocket: bool,
     pub(super) extensions: super::ws::Extensions,
+    pub(super) forwarding: super::forwarded::Forwarding<'a>,
     pub(super) http2_settings: Option<&'a [u8]>,
     pub(super) grpc_status: Option<&'a [u8]>,
     /// `connect-protocol-version`: a call of Connect.
@@ -228,6 +229,7 @@ impl<'a> Fields<'a> {
                 self.transfer_encoding = true;
                 self.chunked = is_chunked(value).unwrap_or(self.chunked);
             }
+            (9 | 15..=17, Some(b'f' | b'x')) => return self.forwarding.take(name, value),
             _ => return false,
         }
         true

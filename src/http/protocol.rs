@@ -1,17 +1,25 @@
 //! Which reader a flow has. It begins with HTTP/1, whose probe looks at every beginning, and goes
 //! over to HTTP/2 where a preface, frames or an upgrade say so, and to WebSocket behind its upgrade.
 
+use std::net::IpAddr;
+
 use super::conn;
 use super::h2;
+use super::proxy::{self, Place};
 use super::ws;
 use super::{Out, Switch};
 use crate::flow::{Chunk, End, FlowInfo, Side, Stream};
 use crate::time::Timestamp;
 
+#[cfg(test)]
+mod tests;
+
 /// The reader of one flow.
 #[derive(Debug)]
 pub struct Connection {
     info: FlowInfo,
+    /// Of the originator's side: a proxy says first whom it connects for.
+    proxy: Place,
     reader: Reader,
 }
 
@@ -27,7 +35,46 @@ impl Connection {
     pub fn new(info: &FlowInfo) -> Self {
         Self {
             info: *info,
+            proxy: if info.from_start {
+                Place::Begin
+            } else {
+                Place::Through
+            },
             reader: Reader::Http1(conn::Connection::new(info)),
+        }
+    }
+
+    /// Steps over a header of the PROXY protocol; `None` where it is not whole.
+    fn proxied(&mut self, data: &[u8], out: &mut Out) -> Option<usize> {
+        let left = match self.proxy {
+            Place::Through => return Some(0),
+            Place::Skip(left) => left,
+            Place::Begin => match proxy::parse(data) {
+                proxy::Parsed::More => return None,
+                proxy::Parsed::No => 0,
+                proxy::Parsed::Header(header) => {
+                    out.counters.proxied += 1;
+                    if out.trusted.contains(self.info.orig.0) {
+                        out.counters.proxied_trusted += 1;
+                        self.on_behalf(header.source);
+                    }
+                    header.size
+                }
+            },
+        };
+        let used = left.min(data.len());
+        self.proxy = match left - used {
+            0 => Place::Through,
+            left => Place::Skip(left),
+        };
+        Some(used)
+    }
+
+    fn on_behalf(&mut self, source: Option<(IpAddr, u16)>) {
+        let Some(source) = source else { return };
+        self.info.via = Some(std::mem::replace(&mut self.info.orig, source));
+        if let Reader::Http1(http1) = &mut self.reader {
+            http1.info = self.info;
         }
     }
 
@@ -54,12 +101,8 @@ impl Connection {
         out.counters.http2 += 1;
         self.reader = Reader::Http2(Box::new(connection));
     }
-}
 
-impl Stream for Connection {
-    type Out = Out;
-
-    fn on_data(&mut self, side: Side, chunk: Chunk<'_>, out: &mut Out) -> usize {
+    fn read(&mut self, side: Side, chunk: Chunk<'_>, out: &mut Out) -> usize {
         let mut used = 0;
         if let Reader::Http1(http1) = &mut self.reader {
             let first = chunk.offset == 0 && self.info.from_start;
@@ -88,8 +131,42 @@ impl Stream for Connection {
             Reader::WebSocket(ws) => ws.on_data(side, rest, out),
         }
     }
+}
+
+impl Stream for Connection {
+    type Out = Out;
+
+    fn on_data(&mut self, side: Side, chunk: Chunk<'_>, out: &mut Out) -> usize {
+        let skipped = match side {
+            Side::Orig => self.proxied(chunk.data, out),
+            Side::Resp => Some(0),
+        };
+        match skipped {
+            None => 0,
+            Some(0) => self.read(side, chunk, out),
+            Some(skipped) => {
+                let behind = Chunk {
+                    offset: chunk.offset + skipped as u64,
+                    boundary: true,
+                    data: &chunk.data[skipped..],
+                    ..chunk
+                };
+                skipped + self.read(side, behind, out)
+            }
+        }
+    }
 
     fn on_gap(&mut self, side: Side, ts: Timestamp, offset: u64, len: u64, out: &mut Out) {
+        if side == Side::Orig {
+            // What is missing of a header is no loss to what follows it.
+            match self.proxy {
+                Place::Skip(left) if left as u64 >= len => {
+                    self.proxy = Place::Skip(left - len as usize);
+                    return;
+                }
+                _ => self.proxy = Place::Through,
+            }
+        }
         match &mut self.reader {
             Reader::Http1(http1) => http1.on_gap(side, ts, offset, len, out),
             Reader::Http2(http2) => http2.on_gap(side, ts, offset, len, out),

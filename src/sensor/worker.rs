@@ -41,6 +41,8 @@ pub struct Status {
 impl Worker {
     pub fn new(index: usize, settings: &Settings) -> Self {
         let workers = settings.workers.max(1) as u64;
+        let mut out = http::Out::new(Observer::new(&settings.identity_key, settings.mask));
+        out.trusted = settings.trusted.clone();
         let owned = (index as u64..SHARDS).step_by(workers as usize);
         Self {
             shards: owned
@@ -48,7 +50,7 @@ impl Worker {
                 .collect(),
             workers,
             seed: settings.seed,
-            out: http::Out::new(Observer::new(&settings.identity_key, settings.mask)),
+            out,
             now: Timestamp::MIN,
             records: Vec::new(),
             ordinal: 0,
@@ -134,7 +136,7 @@ impl Worker {
 }
 
 fn flow_of(x: &Exchange) -> FlowKey {
-    FlowKey::between((x.client, x.client_port), (x.server, x.server_port), x.vni).0
+    FlowKey::between(x.peer(), (x.server, x.server_port), x.vni).0
 }
 
 impl Route for Worker {
