@@ -79,6 +79,9 @@ pub struct Exchange {
     pub response_message_bytes: Option<u64>,
     /// Overlay network of a mirrored cloud (VXLAN or Geneve VNI).
     pub vni: Option<u32>,
+    /// The response was still under way when this was handed on: it is an event stream, whose
+    /// session follows.
+    pub open: bool,
     pub partial: Partial,
     /// What either message did against the rules of its protocol.
     pub anomalies: Anomalies,
@@ -201,6 +204,7 @@ impl Exchange {
             request_message_bytes: None,
             response_message_bytes: None,
             vni: None,
+            open: false,
             partial: Partial::default(),
             anomalies: Anomalies::default(),
             session: None,

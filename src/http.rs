@@ -14,6 +14,7 @@ use crate::time::Timestamp;
 mod body;
 mod coding;
 mod conn;
+mod events;
 mod forwarded;
 mod h2;
 mod head;
@@ -25,6 +26,7 @@ mod proxy;
 mod record;
 mod rpc;
 mod sample;
+mod session;
 mod ws;
 
 #[cfg(test)]

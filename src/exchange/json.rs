@@ -79,6 +79,9 @@ pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
         b",\"duration_ms\":",
         Some(x.end.since(x.ts).as_nanos() as f64 / 1e6),
     );
+    if x.open {
+        out.extend_from_slice(b",\"open\":true");
+    }
     if x.partial.any() {
         let names = Partial::NAMES.iter().zip(x.partial.flags());
         let set = names.filter(|(_, set)| *set).map(|(name, _)| *name);
@@ -234,6 +237,8 @@ struct Line<'a> {
     vni: Option<u32>,
     duration_ms: Option<f64>,
     #[serde(default)]
+    open: bool,
+    #[serde(default)]
     partial: Vec<CompactString>,
     #[serde(default)]
     anomalies: Vec<CompactString>,
@@ -296,6 +301,7 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
     x.request_message_bytes = l.request_message_bytes;
     x.response_message_bytes = l.response_message_bytes;
     x.vni = l.vni;
+    x.open = l.open;
     let has = |name: &str| l.partial.iter().any(|p| p == name);
     x.partial = Partial {
         no_request: has("no_request"),

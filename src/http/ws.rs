@@ -9,10 +9,9 @@
 //! loses the direction until a segment begins what can only be frames (`frame::plausible`); its
 //! session then says `lossy`, and its counts are the least that there was.
 
-use std::time::Duration;
-
 use super::Out;
-use crate::exchange::{Exchange, Session, SessionKind, Traffic};
+use super::session::Log;
+use crate::exchange::{Exchange, SessionKind, Traffic};
 use crate::flow::{Chunk, End, Side};
 use crate::time::Timestamp;
 use frame::{Header, Opcode, Parsed};
@@ -25,9 +24,6 @@ mod tests;
 
 pub(super) use frame::Extensions;
 pub use inflate::{Inflater, unmask};
-
-/// A connection that stays open reports at least this often, where it carries anything.
-const REPORT_EVERY: Duration = Duration::from_secs(600);
 
 /// Where the reader of one direction stands.
 #[derive(Clone, Copy, Debug)]
@@ -69,15 +65,10 @@ struct Half {
 /// The WebSocket reader of one flow.
 #[derive(Debug)]
 pub(super) struct Connection {
-    /// The record of the upgrade, which each session record repeats.
-    opener: Box<Exchange>,
     client: Side,
     extensions: Extensions,
     halves: [Half; 2],
-    /// Since the last record.
-    session: Session,
-    since: Timestamp,
-    last: Timestamp,
+    log: Log,
 }
 
 impl Half {
@@ -94,7 +85,7 @@ impl crate::flow::Stream for Connection {
     type Out = Out;
 
     fn on_data(&mut self, side: Side, chunk: Chunk<'_>, out: &mut Out) -> usize {
-        self.report_if_due(chunk.ts, out);
+        self.log.at(chunk.ts, out);
         let mut at = 0;
         while at < chunk.data.len() {
             let rest = &chunk.data[at..];
@@ -123,11 +114,11 @@ impl crate::flow::Stream for Connection {
     }
 
     fn on_gap(&mut self, side: Side, ts: Timestamp, _offset: u64, len: u64, out: &mut Out) {
-        self.report_if_due(ts, out);
+        self.log.at(ts, out);
         match self.half(side).place {
             Place::Closed => {}
             Place::Payload { left, ends, data } if left >= len => {
-                self.session.lossy = true;
+                self.log.counts.lossy = true;
                 self.payload(side, len, left - len, (ends, data), out);
             }
             _ => self.lost(side, out),
@@ -140,13 +131,11 @@ impl crate::flow::Stream for Connection {
         for side in [Side::Orig, Side::Resp] {
             self.cut(side, out);
         }
-        self.last = self.last.max(ts);
-        self.session.over = true;
-        self.report(out);
+        self.log.over(ts, out);
     }
 
     fn held(&self) -> usize {
-        self.opener.cost()
+        self.log.held()
     }
 }
 
@@ -158,13 +147,10 @@ impl Connection {
         ts: Timestamp,
     ) -> Self {
         Self {
-            opener,
             client,
             extensions,
             halves: [Half::new(), Half::new()],
-            session: Session::new(SessionKind::WebSocket, ts),
-            since: ts,
-            last: ts,
+            log: Log::new(opener, SessionKind::WebSocket, ts),
         }
     }
 
@@ -174,9 +160,9 @@ impl Connection {
 
     fn traffic(&mut self, side: Side) -> &mut Traffic {
         if side == self.client {
-            &mut self.session.up
+            &mut self.log.counts.up
         } else {
-            &mut self.session.down
+            &mut self.log.counts.down
         }
     }
 
@@ -198,14 +184,14 @@ impl Connection {
                     let code = data.get(header.size..header.size + 2)?;
                     let key = header.mask.unwrap_or_default();
                     let code = u16::from_be_bytes([code[0] ^ key[0], code[1] ^ key[1]]);
-                    self.session.close.get_or_insert(code);
+                    self.log.counts.close.get_or_insert(code);
                 }
                 self.cut(side, out);
                 self.half(side).place = Place::Closed;
                 return Some(header.size);
             }
-            Opcode::Ping => self.session.pings += 1,
-            Opcode::Pong => self.session.pongs += 1,
+            Opcode::Ping => self.log.counts.pings += 1,
+            Opcode::Pong => self.log.counts.pongs += 1,
             Opcode::Text | Opcode::Binary | Opcode::Continuation => {
                 if !self.begin(side, &header, out) {
                     self.broken(side, out);
@@ -280,7 +266,7 @@ impl Connection {
     fn cut(&mut self, side: Side, out: &mut Out) {
         let message = std::mem::replace(&mut self.half(side).message, Message::None);
         if matches!(message, Message::Counted { .. }) {
-            self.session.lossy = true;
+            self.log.counts.lossy = true;
             out.counters.sessions.pending -= 1;
             out.counters.sessions.cut += 1;
         }
@@ -288,7 +274,7 @@ impl Connection {
 
     fn lost(&mut self, side: Side, out: &mut Out) {
         self.cut(side, out);
-        self.session.lossy = true;
+        self.log.counts.lossy = true;
         let half = self.half(side);
         (half.place, half.whole) = (Place::Lost, false);
     }
@@ -298,25 +284,5 @@ impl Connection {
         out.counters.sessions.messages += 1;
         out.counters.sessions.malformed += 1;
         self.lost(side, out);
-    }
-
-    fn report_if_due(&mut self, ts: Timestamp, out: &mut Out) {
-        if ts.since(self.since) >= REPORT_EVERY {
-            self.report(out);
-        }
-        self.last = self.last.max(ts);
-    }
-
-    /// Hands on what came since the last record.
-    fn report(&mut self, out: &mut Out) {
-        let mut x = self.opener.clone();
-        (x.ts, x.end) = (self.since, self.last.max(self.since));
-        x.session = Some(Box::new(self.session));
-        out.session(x);
-        self.since = self.last;
-        self.session = Session {
-            first: false,
-            ..Session::new(self.session.kind, self.session.opened)
-        };
     }
 }
