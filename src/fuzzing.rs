@@ -18,6 +18,7 @@ pub use flow::reassembler;
 pub use http::{http1, http1_steps};
 
 /// Every entry by name: what the fuzz targets and the seeds' folders are called.
+#[allow(clippy::type_complexity)]
 pub const ALL: [(&str, fn(&[u8])); 7] = [
     ("decode_link", decode_link),
     ("fragments", fragments),

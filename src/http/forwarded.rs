@@ -55,7 +55,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Elements of the list from its right end.
-    fn from_right(self) -> impl Iterator<Item = &'a [u8]> {
+    fn backwards(self) -> impl Iterator<Item = &'a [u8]> {
         let lines = self.0.into_iter().rev().flatten();
         lines.flat_map(|line| split(line, b',').into_iter().rev())
     }
@@ -83,8 +83,8 @@ impl<'a> Forwarding<'a> {
 
     /// The client, where all that is said of it agrees.
     fn client(&self, trusted: &Trusted) -> Option<Client<'a>> {
-        let standard = walk(self.forwarded.from_right().map(element), trusted);
-        let common = walk(self.x_for.from_right().map(plain), trusted);
+        let standard = walk(self.forwarded.backwards().map(element), trusted);
+        let common = walk(self.x_for.backwards().map(plain), trusted);
         let real = self.real_ip.and_then(|value| plain(value.trim_ascii()));
         let mut client = match (standard, common) {
             (Some(a), Some(b)) if a.ip != b.ip => return None,
@@ -105,8 +105,8 @@ impl<'a> Forwarding<'a> {
         let last =
             |value: Option<&'a [u8]>| Some(value?.rsplit(|b| *b == b',').next()?.trim_ascii());
         client.map(|client| Client {
-            proto: client.proto.or(last(self.x_proto)),
-            host: client.host.or(last(self.x_host)),
+            proto: client.proto.or_else(|| last(self.x_proto)),
+            host: client.host.or_else(|| last(self.x_host)),
             ..client
         })
     }

@@ -155,7 +155,7 @@ fn binary(data: &[u8]) -> Parsed {
 mod tests {
     use super::*;
 
-    fn source(text: &str) -> Option<(IpAddr, u16)> {
+    fn source(text: &str) -> Source {
         let at: std::net::SocketAddr = text.parse().unwrap();
         Some((at.ip(), at.port()))
     }
@@ -165,7 +165,9 @@ mod tests {
         [&SIGNATURE[..], &[version, family], &len, body].concat()
     }
 
-    fn headers() -> Vec<(Vec<u8>, Option<(IpAddr, u16)>)> {
+    type Source = Option<(IpAddr, u16)>;
+
+    fn headers() -> Vec<(Vec<u8>, Source)> {
         let v4 = [
             203, 0, 113, 7, 10, 0, 0, 2, 0xc3, 0x50, 0x00, 0x50, 0x04, 0, 2, 1, 1,
         ];

@@ -125,6 +125,7 @@ impl Talk {
     }
 
     /// All records; the connection is over.
+    #[allow(clippy::vec_box)]
     pub(super) fn records(&mut self) -> Vec<Box<Exchange>> {
         self.table.finish(Timestamp(self.now), &mut self.out);
         let c = self.out.counters;

@@ -71,9 +71,8 @@ impl Extensions {
 /// Reads the header at the start of `data`. A client masks what it sends and a server does not
 /// (section 5.1): either side's other way round is no frame.
 pub(super) fn parse(data: &[u8], from_client: bool, extensions: Extensions) -> Parsed {
-    let (&first, rest) = match data.split_first() {
-        Some(split) => split,
-        None => return Parsed::More,
+    let Some((&first, rest)) = data.split_first() else {
+        return Parsed::More;
     };
     let Some(header) = begins(first, extensions) else {
         return Parsed::Broken;
