@@ -62,8 +62,11 @@ impl Analysis {
         self.advance(at, out);
         let access = self.catalog.apply(x, &mut self.changes);
         self.take_changes(out);
-        self.detect.apply(&access, x, &mut self.verdicts);
-        self.take_verdicts(out);
+        // What a connection carried is no request of anybody.
+        if x.session.is_none() {
+            self.detect.apply(&access, x, &mut self.verdicts);
+            self.take_verdicts(out);
+        }
         access
     }
 

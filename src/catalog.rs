@@ -9,6 +9,7 @@ mod endpoint;
 mod inventory;
 mod openapi;
 mod segment;
+mod sessions;
 pub mod spec;
 mod trie;
 mod view;
@@ -16,12 +17,13 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use crate::exchange::SessionKind;
 pub use inventory::Catalog;
 pub use openapi::openapi;
 
 pub use view::{
     Auth, CatalogView, Documentation, EndpointView, Finding, FindingKind, HostView, Kind, Life,
-    Quantiles, Reason, SpecView,
+    Quantiles, Reason, SessionsView, SpecView,
 };
 
 use std::time::Duration;

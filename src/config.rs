@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::{alert, analysis, capture, catalog, decode, detect, flow, sensor, web};
+use crate::{alert, analysis, capture, catalog, decode, detect, flow, http, sensor, web};
 
 mod units;
 
 #[cfg(test)]
 mod tests;
 
-pub use units::{ByteSize, Span};
+pub use units::{ByteSize, Prefix, Span};
 
 /// Where the daemon looks when it is told nothing.
 pub const DEFAULT_PATH: &str = "/etc/apitap/apitap.toml";
@@ -61,6 +61,8 @@ pub struct Sensor {
     pub max_flows: usize,
     pub max_buffered: ByteSize,
     pub idle_timeout: Span,
+    /// Proxies that are believed who their clients are.
+    pub trusted_proxies: Vec<Prefix>,
     /// Where every exchange is appended as a JSON line; nowhere where it is empty.
     pub exchanges: PathBuf,
 }
@@ -154,6 +156,7 @@ impl Default for Sensor {
             max_flows: 1_000_000,
             max_buffered: ByteSize(256 << 20),
             idle_timeout: Span(Duration::from_secs(900)),
+            trusted_proxies: Vec::new(),
             exchanges: PathBuf::new(),
         }
     }
@@ -358,11 +361,17 @@ impl Config {
             flow,
             seed,
             identity_key,
+            trusted: self.trusted(),
             mask: true,
             own: sensor::Own::default(),
             checksums: self.capture.checksums,
             keys: Arc::default(),
         }
+    }
+
+    /// Whose `Forwarded` and PROXY headers are believed.
+    pub fn trusted(&self) -> http::Trusted {
+        http::Trusted::new(self.sensor.trusted_proxies.iter().map(|p| p.0))
     }
 
     pub fn web(&self) -> web::Settings {

@@ -15,10 +15,12 @@ use crate::time::Timestamp;
 mod anomaly;
 mod json;
 mod operation;
+mod session;
 
 pub use anomaly::{Anomalies, Anomaly};
 pub use json::{ParseError, parse_line, write_line};
 pub use operation::{MAX_LISTED, MAX_LISTED_NAME, MAX_NAME, Operation, OperationKind, Part};
+pub use session::{Session, SessionKind, Traffic};
 
 /// The version of the JSON form.
 pub const VERSION: u32 = 1;
@@ -31,6 +33,8 @@ pub struct Exchange {
     pub end: Timestamp,
     pub client: IpAddr,
     pub client_port: u16,
+    /// The proxy that sent the request for `client`, where the config trusts it: the TCP peer.
+    pub via: Option<(IpAddr, u16)>,
     pub server: IpAddr,
     pub server_port: u16,
     /// `http/1.0`, `http/1.1`, `http/2` …
@@ -79,9 +83,14 @@ pub struct Exchange {
     pub operation: Option<Box<Operation>>,
     /// Overlay network of a mirrored cloud (VXLAN or Geneve VNI).
     pub vni: Option<u32>,
+    /// The response was still under way when this was handed on: it is an event stream, whose
+    /// session follows.
+    pub open: bool,
     pub partial: Partial,
     /// What either message did against the rules of its protocol.
     pub anomalies: Anomalies,
+    /// This is no request but what a connection carried that one opened.
+    pub session: Option<Box<Session>>,
 }
 
 /// A protocol of remote calls.
@@ -170,6 +179,7 @@ impl Exchange {
             end: ts,
             client: nowhere,
             client_port: 0,
+            via: None,
             server: nowhere,
             server_port: 0,
             protocol: CompactString::const_new("http/1.1"),
@@ -199,9 +209,16 @@ impl Exchange {
             response_message_bytes: None,
             operation: None,
             vni: None,
+            open: false,
             partial: Partial::default(),
             anomalies: Anomalies::default(),
+            session: None,
         }
+    }
+
+    /// Who the server was connected with: the proxy, where there is one.
+    pub fn peer(&self) -> (IpAddr, u16) {
+        self.via.unwrap_or((self.client, self.client_port))
     }
 
     /// Bytes that the record takes with its texts; those that records share are not counted.

@@ -58,6 +58,8 @@ impl Side {
 pub struct FlowInfo {
     pub orig: (IpAddr, u16),
     pub resp: (IpAddr, u16),
+    /// The proxy, where `orig` is the client that it connected for.
+    pub via: Option<(IpAddr, u16)>,
     pub vni: Option<u32>,
     /// The SYN was seen, so each side's first byte is the first of its stream.
     pub from_start: bool,

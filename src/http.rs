@@ -3,7 +3,8 @@
 //! Sans-IO: fed by the flow table through [`Stream`](crate::flow::Stream). Protocols are told by
 //! content, on any port. Heads are read by httparse, and by a lenient reader of our own where
 //! servers take what httparse refuses; framing is ours. Pairing never guesses: see `pairing`.
-//! HTTP/2 has readers of its own (`h2`, `hpack`); `protocol` says which a flow has.
+//! HTTP/2 has readers of its own (`h2`, `hpack`), WebSocket another (`ws`); `protocol` says which a
+//! flow has.
 
 use std::sync::Arc;
 
@@ -16,24 +17,31 @@ use crate::tls::{self, KeyStore};
 mod body;
 mod coding;
 mod conn;
+mod events;
+mod forwarded;
 mod h2;
 mod head;
 mod hpack;
 mod pairing;
 mod probe;
 mod protocol;
+mod proxy;
 mod record;
 mod rpc;
 mod sample;
 mod secure;
+mod session;
+mod ws;
 
 #[cfg(test)]
 mod tests;
 
 pub use coding::{Coding, Codings, Decoder, Limits, Status, fuzz_coding};
 pub use probe::{Probe, probe};
+pub use proxy::Trusted;
 pub use sample::Sample;
 pub use secure::{Connection, TlsFlow};
+pub use ws::{Inflater, unmask};
 
 /// A head larger than this is no head: no server takes it.
 pub const MAX_HEAD: usize = 64 << 10;
@@ -52,6 +60,45 @@ enum Switch {
         request: Box<Exchange>,
         table_size: Option<u32>,
     },
+    /// After a request that asked for it, and a 101 (RFC 6455, section 4).
+    WebSocket {
+        client: Side,
+        request: Box<Exchange>,
+        extensions: ws::Extensions,
+    },
+}
+
+/// Where every message of long-lived connections went, and their records:
+/// `messages = analysed + malformed + cut + pending`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sessions {
+    /// Begun.
+    pub messages: u64,
+    /// In the counts of a session record.
+    pub analysed: u64,
+    /// What stood where a frame should begin.
+    pub malformed: u64,
+    /// Cut off by a hole or the connection's end.
+    pub cut: u64,
+    pub pending: u64,
+    /// Session records handed on.
+    pub records: u64,
+}
+
+impl Sessions {
+    /// What `messages` must be.
+    pub fn accounted(&self) -> u64 {
+        self.analysed + self.malformed + self.cut + self.pending
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        self.messages += other.messages;
+        self.analysed += other.analysed;
+        self.malformed += other.malformed;
+        self.cut += other.cut;
+        self.pending += other.pending;
+        self.records += other.records;
+    }
 }
 
 /// Where every message went:
@@ -78,8 +125,12 @@ pub struct Counters {
     pub unpaired: u64,
     /// Exchanges in which a message's end is a matter of opinion.
     pub ambiguous_framing: u64,
-    /// Flows that are read as HTTP/2.
+    /// Flows that are read as HTTP/2, as WebSocket.
     pub http2: u64,
+    pub websocket: u64,
+    /// Flows that began with a header of the PROXY protocol, and those of them that were believed.
+    pub proxied: u64,
+    pub proxied_trusted: u64,
     /// Streams given up as something else, by what they are.
     pub tls: u64,
     pub upgraded: u64,
@@ -91,6 +142,8 @@ pub struct Counters {
     pub bombs: u64,
     /// Broken, cut off inside, or of a coding that is not known.
     pub coding_errors: u64,
+    /// A sum of their own.
+    pub sessions: Sessions,
 }
 
 impl Counters {
@@ -114,8 +167,11 @@ impl Counters {
             (&mut self.exchanges, other.exchanges),
             (&mut self.unpaired, other.unpaired),
             (&mut self.ambiguous_framing, other.ambiguous_framing),
+            (&mut self.proxied, other.proxied),
+            (&mut self.proxied_trusted, other.proxied_trusted),
             (&mut self.tls, other.tls),
             (&mut self.http2, other.http2),
+            (&mut self.websocket, other.websocket),
             (&mut self.upgraded, other.upgraded),
             (&mut self.unknown, other.unknown),
             (&mut self.bodies_decoded, other.bodies_decoded),
@@ -125,12 +181,16 @@ impl Counters {
         for (mine, theirs) in pairs {
             *mine += theirs;
         }
+        self.sessions.add(&other.sessions);
     }
 }
 
 /// What connections write to; drained by the shard after each segment.
 pub struct Out {
     pub observer: Observer,
+    /// Whose word is taken for who the client is.
+    pub trusted: Trusted,
+    /// Complete exchanges, and session records between them.
     #[allow(clippy::vec_box)] // a record is some 400 bytes and is handed on several times
     pub exchanges: Vec<Box<Exchange>>,
     pub counters: Counters,
@@ -148,6 +208,7 @@ impl Out {
     pub fn new(observer: Observer, keys: Arc<KeyStore>) -> Self {
         Self {
             observer,
+            trusted: Trusted::default(),
             exchanges: Vec::new(),
             counters: Counters::default(),
             list: hpack::List::default(),
@@ -163,5 +224,11 @@ impl Out {
             .as_ref()
             .map(|shared| shared.counters)
             .unwrap_or_default()
+    }
+
+    /// Hands on a record of what a long-lived connection carried.
+    fn session(&mut self, x: Box<Exchange>) {
+        self.counters.sessions.records += 1;
+        self.exchanges.push(x);
     }
 }

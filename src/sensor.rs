@@ -60,6 +60,8 @@ pub struct Settings {
     /// files.
     pub seed: u64,
     pub identity_key: [u8; 32],
+    /// Proxies that are believed who their clients are.
+    pub trusted: http::Trusted,
     /// Off keeps secrets in paths and queries: for files only.
     pub mask: bool,
     /// apitap's own traffic, which is no evidence.
@@ -79,6 +81,7 @@ impl Default for Settings {
             flow: flow::Settings::default(),
             seed: 0,
             identity_key: [0; 32],
+            trusted: http::Trusted::default(),
             mask: true,
             own: Own::default(),
             checksums: Checksums::default(),

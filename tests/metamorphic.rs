@@ -29,6 +29,7 @@ use replay::{Outcome, Rng, ethernet, frames};
 use talks::{brief, is_as_composed, world};
 
 fn same(found: &Outcome, base: &Outcome, what: &str) {
+    assert_eq!(found.sessions, base.sessions, "{what}");
     for (ends, flow) in &base.flows {
         let told = found.flows.get(ends).map_or(&[][..], Vec::as_slice);
         let list = |flow: &[Exchange]| flow.iter().map(brief).collect::<Vec<_>>().join("\n  ");

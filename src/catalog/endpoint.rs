@@ -6,6 +6,7 @@ use cardinality_estimator::CardinalityEstimator;
 use serde::{Deserialize, Serialize};
 use sketches_ddsketch::{Config, DDSketch};
 
+use super::sessions::Sessions;
 use super::view::Quantiles;
 use super::{Admission, NodeId};
 use crate::exchange::{Exchange, OperationKind};
@@ -58,6 +59,7 @@ pub(super) struct Endpoint {
     pub(super) zombie_of: Option<String>,
     pub(super) spec: Option<SpecRef>,
     pub(super) shadow: bool,
+    pub(super) sessions: Sessions,
 }
 
 /// The operation that documents an endpoint, or the spec that owns its place.
@@ -145,6 +147,7 @@ impl Endpoint {
             zombie_of: None,
             spec: None,
             shadow: false,
+            sessions: Sessions::default(),
         }
     }
 
@@ -268,6 +271,7 @@ impl Endpoint {
             *mine += n;
         }
         self.told |= other.told;
+        self.sessions.merge(&other.sessions);
     }
 
     /// More than one answer, spread in time.

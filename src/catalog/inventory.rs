@@ -102,6 +102,10 @@ impl Catalog {
             login: x.login.is_some(),
             complete: true,
         };
+        if x.session.is_some() {
+            self.take_session(x);
+            return nowhere;
+        }
         if x.partial.no_request {
             self.completeness.orphan(x, self.state.now);
         }
@@ -165,6 +169,25 @@ impl Catalog {
             confirmed,
             login: x.login.is_some(),
             complete,
+        }
+    }
+
+    /// Takes what a long-lived connection carried; it is no request, and makes no endpoint.
+    fn take_session(&mut self, x: &Exchange) {
+        let (Some(method), Some(path)) = (x.method.as_deref(), x.path.as_deref()) else {
+            return;
+        };
+        let host = x.host.as_deref().map_or_else(
+            || CompactHost::of(x.server, x.server_port),
+            |h| CompactHost(host_name(h)),
+        );
+        let Some(id) = self.locate(&host.0, method, &segment::split(path), None) else {
+            return;
+        };
+        if let Some(entry) = self.state.endpoints.get_mut(&id) {
+            entry.e.sessions.take(x);
+            entry.e.last = entry.e.last.max(x.end);
+            self.dirty.insert(id);
         }
     }
 
@@ -806,6 +829,7 @@ impl Catalog {
             graphql_aliases: e.aliases,
             introspection: e.introspection.is_some(),
             hourly: e.hourly(self.state.now),
+            sessions: e.sessions.view(),
         })
     }
 
@@ -998,5 +1022,6 @@ fn dormant(spec: &str, method: String, host: String, template: String, id: Strin
         introspection: false,
         evidence: Vec::new(),
         hourly: Vec::new(),
+        sessions: Vec::new(),
     }
 }

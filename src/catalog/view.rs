@@ -1,12 +1,13 @@
 //! What readers see of the inventory: plain, immutable, serialisable. The JSON form of
 //! [`EndpointView`] is one line of `--format inventory` and one item of `/api/v1/endpoints`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::EndpointId;
-use crate::exchange::OperationKind;
+use crate::exchange::{OperationKind, SessionKind, Traffic};
 use crate::time::Timestamp;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -116,6 +117,29 @@ pub struct EndpointView {
     pub evidence: Vec<String>,
     /// Requests an hour for the last 24 hours of packet time, oldest first.
     pub hourly: Vec<u64>,
+    /// Long-lived connections that its requests opened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<SessionsView>,
+}
+
+/// WebSockets or event streams of one endpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionsView {
+    pub kind: SessionKind,
+    /// Connections opened, and how many of them are over.
+    pub sessions: u64,
+    pub over: u64,
+    /// Client to server, server to client.
+    pub up: Traffic,
+    pub down: Traffic,
+    pub pings: u64,
+    pub pongs: u64,
+    /// Sessions by their close code; the first 16 codes are told apart.
+    pub closes: BTreeMap<u16, u64>,
+    pub last_close: Option<u16>,
+    pub longest_seconds: f64,
+    /// Records whose counts are the least that there was.
+    pub lossy: u64,
 }
 
 impl EndpointView {

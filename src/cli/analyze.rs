@@ -130,7 +130,7 @@ impl Lines<'_> {
 
     /// For `assignments`, which answers by line number.
     fn note(&mut self, number: u64, x: &Exchange) {
-        if self.args.common.format != Format::Assignments {
+        if self.args.common.format != Format::Assignments || x.session.is_some() {
             return;
         }
         self.reading
@@ -141,7 +141,7 @@ impl Lines<'_> {
 
     fn take(&mut self, at: Timestamp, x: &Exchange, out: &mut impl Write) -> anyhow::Result<()> {
         self.stage.analysed += 1;
-        self.reading.exchanges += 1;
+        self.reading.exchanges += u64::from(x.session.is_none());
         (self.reading.from, self.reading.to) =
             (self.reading.from.min(x.ts), self.reading.to.max(x.end));
         if self.args.common.format == Format::Exchanges {

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::Common;
 use crate::alert::Alert;
-use crate::analysis::{self, Analysis};
+use crate::analysis::Analysis;
 use crate::catalog::spec::{self, SpecSet};
 use crate::config::Config;
 use crate::store::Store;
@@ -124,18 +124,17 @@ pub(super) fn specs_or_fail(named: &[PathBuf]) -> anyhow::Result<SpecSet> {
     Ok(set)
 }
 
-/// The settings of the analysis: defaults, or those of `--config`.
-fn settings(common: &Common) -> anyhow::Result<analysis::Settings> {
-    let config = match &common.config {
+/// Defaults, or the file of `--config`.
+pub(super) fn config(common: &Common) -> anyhow::Result<Config> {
+    Ok(match &common.config {
         Some(path) => Config::load(path)?,
         None => Config::default(),
-    };
-    Ok(config.analysis())
+    })
 }
 
 /// The analysis: new, or gone on with from `--state`.
 pub(super) fn analysis(common: &Common) -> anyhow::Result<(Analysis, Option<Store>)> {
-    let settings = settings(common)?;
+    let settings = config(common)?.analysis();
     let Some(dir) = &common.state else {
         return Ok((Analysis::new(settings), None));
     };

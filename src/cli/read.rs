@@ -44,6 +44,7 @@ pub(super) fn read(args: &ReadArgs) -> anyhow::Result<ExitCode> {
     let settings = sensor::Settings {
         workers: usize::from(args.workers),
         identity_key: input::identity_key(args.common.identity_key.as_deref())?,
+        trusted: input::config(&args.common)?.trusted(),
         mask: !args.no_mask,
         ..sensor::Settings::default()
     };
@@ -141,10 +142,10 @@ impl Reading {
 
     fn take(&mut self, record: &Record, format: Format, analysis: &mut Analysis) {
         let x = &record.exchange;
-        self.exchanges += 1;
+        self.exchanges += u64::from(x.session.is_none());
         (self.from, self.to) = (self.from.min(x.ts), self.to.max(x.end));
         analysis.apply(record.order.at, x, &mut self.alerts);
-        if format == Format::Assignments {
+        if format == Format::Assignments && x.session.is_none() {
             self.requests.push(asked(x));
         }
     }

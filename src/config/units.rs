@@ -1,8 +1,10 @@
-//! Durations and sizes as people write them: `7d`, `1h30m`, `64MiB`.
+//! Durations, sizes and prefixes as people write them: `7d`, `1h30m`, `64MiB`, `10.0.0.0/8`.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
 
 /// A duration. jiff's "friendly" format has calendar units too; those of fixed length suffice.
@@ -75,6 +77,26 @@ fn parse_size(text: &str) -> Option<ByteSize> {
     number.checked_mul(unit).map(ByteSize)
 }
 
+/// Addresses that begin alike, or one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefix(pub IpNet);
+
+impl<'de> Deserialize<'de> for Prefix {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        parse_prefix(text.trim()).map(Self).ok_or_else(|| {
+            de::Error::custom(format!(
+                "`{text}` is no address or prefix: write it like 10.0.0.0/8 or 2001:db8::1"
+            ))
+        })
+    }
+}
+
+fn parse_prefix(text: &str) -> Option<IpNet> {
+    let one = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    text.parse().ok().or_else(one)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +111,9 @@ mod tests {
         assert_eq!(parse_size("10"), Some(ByteSize(10)));
         assert_eq!(parse_size("99999999999GiB"), None);
         assert_eq!(parse_size("64 apples"), None);
+        let prefix = |text| parse_prefix(text).map(|p| p.to_string());
+        assert_eq!(prefix("10.0.0.0/8").as_deref(), Some("10.0.0.0/8"));
+        assert_eq!(prefix("2001:db8::1").as_deref(), Some("2001:db8::1/128"));
+        assert_eq!(prefix("10.0.0.0/33"), None);
     }
 }

@@ -9,12 +9,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Anomalies, Exchange, Operation, OperationKind, Part, Partial, Rpc, Streaming, VERSION,
+    Anomalies, Exchange, Operation, OperationKind, Part, Partial, Rpc, Streaming, VERSION, session,
 };
 use crate::time::{Timestamp, push_u64};
 
 /// Appends the record and a newline. Absent fields are left out.
 pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
+    if let Some(session) = &x.session {
+        return session::write(x, session, out);
+    }
     out.extend_from_slice(b"{\"v\":");
     push_u64(out, u64::from(VERSION));
     out.extend_from_slice(b",\"ts\":");
@@ -22,6 +25,7 @@ pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
     address(out, b",\"client\":\"", &x.client);
     out.extend_from_slice(b",\"client_port\":");
     push_u64(out, u64::from(x.client_port));
+    via(x, out);
     address(out, b",\"server\":\"", &x.server);
     out.extend_from_slice(b",\"server_port\":");
     push_u64(out, u64::from(x.server_port));
@@ -80,6 +84,9 @@ pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
         b",\"duration_ms\":",
         Some(x.end.since(x.ts).as_nanos() as f64 / 1e6),
     );
+    if x.open {
+        out.extend_from_slice(b",\"open\":true");
+    }
     if x.partial.any() {
         let names = Partial::NAMES.iter().zip(x.partial.flags());
         let set = names.filter(|(_, set)| *set).map(|(name, _)| *name);
@@ -131,6 +138,13 @@ fn operation(o: &Operation, out: &mut Vec<u8>) {
     }
 }
 
+pub(super) fn via(x: &Exchange, out: &mut Vec<u8>) {
+    if let Some((ip, port)) = &x.via {
+        address(out, b",\"via\":\"", ip);
+        number(out, b",\"via_port\":", Some(u64::from(*port)));
+    }
+}
+
 /// Names of our own, which need no escape.
 fn list(out: &mut Vec<u8>, key: &[u8], names: impl Iterator<Item = &'static str>) {
     out.extend_from_slice(key);
@@ -142,7 +156,7 @@ fn list(out: &mut Vec<u8>, key: &[u8], names: impl Iterator<Item = &'static str>
     out.push(b']');
 }
 
-fn number(out: &mut Vec<u8>, key: &[u8], value: Option<u64>) {
+pub(super) fn number(out: &mut Vec<u8>, key: &[u8], value: Option<u64>) {
     if let Some(n) = value {
         out.extend_from_slice(key);
         push_u64(out, n);
@@ -150,7 +164,7 @@ fn number(out: &mut Vec<u8>, key: &[u8], value: Option<u64>) {
 }
 
 /// Milliseconds with three decimals at most, trailing zeros cut.
-fn millis(out: &mut Vec<u8>, key: &[u8], value: Option<f64>) {
+pub(super) fn millis(out: &mut Vec<u8>, key: &[u8], value: Option<f64>) {
     let Some(ms) = value else { return };
     let micros = (ms.max(0.0) * 1e3).round() as u64;
     out.extend_from_slice(key);
@@ -168,7 +182,7 @@ fn millis(out: &mut Vec<u8>, key: &[u8], value: Option<f64>) {
     }
 }
 
-fn address(out: &mut Vec<u8>, key: &[u8], ip: &IpAddr) {
+pub(super) fn address(out: &mut Vec<u8>, key: &[u8], ip: &IpAddr) {
     out.extend_from_slice(key);
     match ip {
         IpAddr::V4(v4) => {
@@ -188,7 +202,7 @@ fn address(out: &mut Vec<u8>, key: &[u8], ip: &IpAddr) {
     out.push(b'"');
 }
 
-fn text(out: &mut Vec<u8>, key: &[u8], value: Option<&str>) {
+pub(super) fn text(out: &mut Vec<u8>, key: &[u8], value: Option<&str>) {
     let Some(s) = value else { return };
     out.extend_from_slice(key);
     // RFC 8259, section 7: only the quote, the backslash and the controls must be escaped. DEL and
@@ -228,12 +242,16 @@ pub enum ParseError {
 #[derive(Deserialize)]
 struct Line<'a> {
     v: Option<u32>,
+    #[serde(rename = "type")]
+    kind: Option<CompactString>,
     #[serde(borrow)]
     ts: Option<&'a RawValue>,
     #[serde(borrow)]
     end: Option<&'a RawValue>,
     client: Option<IpAddr>,
     client_port: Option<u16>,
+    via: Option<IpAddr>,
+    via_port: Option<u16>,
     server: Option<IpAddr>,
     server_port: Option<u16>,
     protocol: Option<CompactString>,
@@ -275,6 +293,8 @@ struct Line<'a> {
     vni: Option<u32>,
     duration_ms: Option<f64>,
     #[serde(default)]
+    open: bool,
+    #[serde(default)]
     partial: Vec<CompactString>,
     #[serde(default)]
     anomalies: Vec<CompactString>,
@@ -287,7 +307,7 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
     if let Some(v) = l.v.filter(|v| *v > VERSION) {
         return Err(ParseError::Version(v));
     }
-    if l.method.is_none() && l.status.is_none() {
+    if l.method.is_none() && l.status.is_none() && l.kind.is_none() {
         return Err(ParseError::Missing("method"));
     }
     // Our own lines lack a path where the message did.
@@ -308,6 +328,7 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
     };
     x.client = l.client.unwrap_or(x.client);
     x.client_port = l.client_port.unwrap_or(0);
+    x.via = l.via.map(|ip| (ip, l.via_port.unwrap_or(0)));
     x.server = l.server.unwrap_or(x.server);
     x.server_port = l.server_port.unwrap_or(0);
     x.protocol = l.protocol.unwrap_or(x.protocol);
@@ -350,6 +371,7 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
         Box::new(operation.bounded())
     });
     x.vni = l.vni;
+    x.open = l.open;
     let has = |name: &str| l.partial.iter().any(|p| p == name);
     x.partial = Partial {
         no_request: has("no_request"),
@@ -359,6 +381,9 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
         unresolved: has("unresolved"),
     };
     x.anomalies = Anomalies::from_names(l.anomalies.iter().map(|a| a.as_str()));
+    if l.kind.is_some() {
+        session::read(line, &mut x)?;
+    }
     Ok(x)
 }
 
@@ -377,6 +402,7 @@ mod tests {
         x.end = Timestamp(1_732_420_000_135_856_000);
         x.client = "10.0.0.5".parse().unwrap();
         x.client_port = 51_234;
+        x.via = Some(("10.0.0.9".parse().unwrap(), 40_000));
         x.server = "2001:db8::1".parse().unwrap();
         x.server_port = 8080;
         x.method = Some("GET".into());
@@ -416,7 +442,7 @@ mod tests {
     fn a_line_comes_back_as_it_was() {
         let x = full();
         assert_eq!(parse_line(line(&x).as_bytes()).unwrap(), x);
-        insta::assert_snapshot!(line(&x).trim_end(), @r#"{"v":1,"ts":1732420000.123456,"client":"10.0.0.5","client_port":51234,"server":"2001:db8::1","server_port":8080,"protocol":"http/1.1","scheme":"http","method":"GET","host":"api.example.com","path":"/v1/users/42","query":"a=1","status":200,"latency_ms":12.4,"request_bytes":0,"response_bytes":1834,"content_type":"application/json","identity":"bearer:5f0c","auth":"bearer","user_agent":"okhttp/4.9","rpc":"grpc-web","streaming":"unary","grpc_status":5,"request_messages":1,"response_messages":0,"request_message_bytes":12,"response_message_bytes":0,"operation":"query GetUser","operation_kind":"graphql","operations":2,"graphql_depth":3,"graphql_aliases":0,"graphql_fields":["user","items"],"introspection":true,"parts":[{"name":"avatar","file":true,"type":"image/png"}],"end":1732420000.135856,"duration_ms":12.4,"partial":["truncated"],"anomalies":["length_and_chunked","obs_fold"]}"#);
+        insta::assert_snapshot!(line(&x).trim_end(), @r#"{"v":1,"ts":1732420000.123456,"client":"10.0.0.5","client_port":51234,"via":"10.0.0.9","via_port":40000,"server":"2001:db8::1","server_port":8080,"protocol":"http/1.1","scheme":"http","method":"GET","host":"api.example.com","path":"/v1/users/42","query":"a=1","status":200,"latency_ms":12.4,"request_bytes":0,"response_bytes":1834,"content_type":"application/json","identity":"bearer:5f0c","auth":"bearer","user_agent":"okhttp/4.9","rpc":"grpc-web","streaming":"unary","grpc_status":5,"request_messages":1,"response_messages":0,"request_message_bytes":12,"response_message_bytes":0,"operation":"query GetUser","operation_kind":"graphql","operations":2,"graphql_depth":3,"graphql_aliases":0,"graphql_fields":["user","items"],"introspection":true,"parts":[{"name":"avatar","file":true,"type":"image/png"}],"end":1732420000.135856,"duration_ms":12.4,"partial":["truncated"],"anomalies":["length_and_chunked","obs_fold"]}"#);
     }
 
     #[test]

@@ -380,6 +380,7 @@ impl<S: Stream> Flow<S> {
         let mut stream = Box::new(make(&FlowInfo {
             orig,
             resp,
+            via: None,
             vni: self.vni,
             from_start: self.from_start,
         }));

@@ -44,6 +44,7 @@ impl Bench {
         let info = FlowInfo {
             orig: (IpAddr::from([10, 0, 0, 1]), 1_000),
             resp: (IpAddr::from([10, 0, 0, 2]), 80),
+            via: None,
             vni: None,
             from_start,
         };
@@ -112,20 +113,23 @@ impl Bench {
 
     fn check(&mut self) {
         for x in self.out.exchanges.drain(..) {
-            self.exchanges += 1;
+            if x.session.is_none() {
+                self.exchanges += 1;
+            }
             sound(&x);
             self.kept.push(*x);
         }
         let c = &self.out.counters;
         assert_eq!(c.messages, c.accounted(), "{c:?}");
         assert_eq!(c.exchanges, self.exchanges);
+        assert_eq!(c.sessions.messages, c.sessions.accounted(), "{c:?}");
     }
 
     fn close(&mut self, end: End) {
         self.connection.on_close(self.ts, end, &mut self.out);
         self.check();
         let c = &self.out.counters;
-        assert_eq!(c.pending, 0, "{c:?}");
+        assert_eq!(c.pending + c.sessions.pending, 0, "{c:?}");
     }
 }
 
@@ -201,7 +205,7 @@ pub fn http1_steps(data: &[u8]) {
     // Where a direction was lost, segments' beginnings are all there is to go by.
     let lost = |b: &Bench| {
         let c = &b.out.counters;
-        c.malformed + c.unknown + c.tls + c.http2 + c.upgraded > 0
+        c.malformed + c.unknown + c.tls + c.http2 + c.upgraded + c.websocket > 0
             || b.kept.iter().any(|x| x.partial.truncated)
     };
     if lost(&whole) || lost(&bytewise) {

@@ -3,6 +3,7 @@
 use compact_str::CompactString;
 
 use super::body::{Body, Progress};
+use super::events::Events;
 use super::head::{self, Fields};
 use super::pairing::{Pending, Pipeline};
 use super::probe::{PREFACE, Probe, probe, whole_method};
@@ -56,6 +57,8 @@ struct Half {
     sample: Option<Sample>,
     /// Counts the messages of a call in the body at hand.
     messages: Option<Messages>,
+    /// The body at hand, where it is an event stream.
+    events: Option<Box<Events>>,
     probes: u8,
 }
 
@@ -70,7 +73,7 @@ struct Answer {
 /// The HTTP/1 reader of one flow.
 #[derive(Debug)]
 pub(super) struct Connection {
-    info: FlowInfo,
+    pub(super) info: FlowInfo,
     client: Option<Side>,
     halves: [Half; 2],
     pipeline: Pipeline,
@@ -108,6 +111,7 @@ impl Half {
             inside: false,
             sample: None,
             messages: None,
+            events: None,
             probes: 0,
         }
     }
@@ -188,6 +192,9 @@ impl Stream for Connection {
         if let Some(sample) = &mut half.sample {
             sample.cut();
         }
+        if let Some(events) = &mut half.events {
+            events.hole();
+        }
         match progress {
             Progress::More => {}
             Progress::Done => self.message_over(side, ts, out),
@@ -224,7 +231,12 @@ impl Stream for Connection {
 
     fn held(&self) -> usize {
         let samples = self.halves.iter().flat_map(|h| &h.sample);
-        self.pipeline.held() + samples.map(Sample::memory).sum::<usize>() + self.cache.held()
+        let events = self.halves.iter().flat_map(|h| &h.events);
+        let events = events.map(|e| e.held()).sum::<usize>();
+        events
+            + self.pipeline.held()
+            + samples.map(Sample::memory).sum::<usize>()
+            + self.cache.held()
     }
 }
 
@@ -521,6 +533,7 @@ impl Connection {
         };
         record::response_fields(&mut x, r.status, &r.fields);
         let messages = rpc::response(&mut x, &r.fields);
+        let events = Events::of(&x, &r.fields, ts);
         if status == 101 && r.fields.h2c {
             let client = side.other();
             self.switch = Some(if x.partial.no_request {
@@ -531,6 +544,12 @@ impl Connection {
                     request: x.clone(),
                     table_size: self.offered,
                 }
+            });
+        } else if status == 101 && r.fields.websocket {
+            self.switch = Some(Switch::WebSocket {
+                client: side.other(),
+                request: x.clone(),
+                extensions: r.fields.extensions,
             });
         }
         let method = x.method.clone();
@@ -544,6 +563,7 @@ impl Connection {
         let open = body.is_some();
         self.half(side).begin(body);
         self.half(side).messages = messages;
+        self.half(side).events = events.filter(|_| open);
         self.answer = Some(Answer { x, request_open });
         if !open {
             self.half(side).cut = endless;
@@ -584,6 +604,7 @@ impl Connection {
             bytes,
             sample,
             messages,
+            events,
             ..
         } = self.half(side);
         let State::Body(body) = state else {
@@ -597,9 +618,12 @@ impl Connection {
             if let Some(messages) = messages {
                 messages.feed(content);
             }
+            if let Some(events) = events {
+                events.feed(content, ts, out);
+            }
         });
         match fed.state {
-            Progress::More => {}
+            Progress::More => self.show(side, ts, out),
             Progress::Done => self.message_over(side, ts, out),
             Progress::Broken => {
                 self.half(side).cut = true;
@@ -610,11 +634,25 @@ impl Connection {
         fed.used
     }
 
+    /// An event stream that goes on for long is shown before its end.
+    fn show(&mut self, side: Side, ts: Timestamp, out: &mut Out) {
+        let Some(events) = &mut self.halves[side as usize].events else {
+            return;
+        };
+        if self.answer.as_ref().is_some_and(|a| !a.request_open)
+            && events.show(ts)
+            && let Some(Answer { mut x, .. }) = self.answer.take()
+        {
+            (x.open, x.end) = (true, ts);
+            emit(x, out);
+        }
+    }
+
     /// The message at hand of this side is complete, or as complete as it will get.
     fn message_over(&mut self, side: Side, ts: Timestamp, out: &mut Out) {
         let half = self.half(side);
         let (bytes, cut, sample) = (half.bytes, half.cut, half.sample.take());
-        let messages = half.messages.take();
+        let (messages, events) = (half.messages.take(), half.events.take());
         half.begin(None);
         if self.client == Some(side) {
             let open_answer = self.answer.as_mut().filter(|a| a.request_open);
@@ -653,6 +691,9 @@ impl Connection {
             x.partial.truncated |= cut;
             x.end = ts;
             emit(x, out);
+        }
+        if let Some(events) = events {
+            events.over(ts, out);
         }
     }
 }

@@ -32,6 +32,10 @@ pub(super) struct Fields<'a> {
     pub(super) sunset: Option<&'a [u8]>,
     /// `Upgrade: h2c` (RFC 7540, section 3.2).
     pub(super) h2c: bool,
+    /// `Upgrade: websocket` (RFC 6455, section 4.1), and what was agreed on beside it.
+    pub(super) websocket: bool,
+    pub(super) extensions: super::ws::Extensions,
+    pub(super) forwarding: super::forwarded::Forwarding<'a>,
     pub(super) http2_settings: Option<&'a [u8]>,
     pub(super) grpc_status: Option<&'a [u8]>,
     /// `connect-protocol-version`: a call of Connect.
@@ -205,7 +209,10 @@ impl<'a> Fields<'a> {
                 self.expects = value.trim_ascii().eq_ignore_ascii_case(b"100-continue");
             }
             (6, Some(b's')) if is(b"sunset") => set(&mut self.sunset, value),
-            (7, Some(b'u')) if is(b"upgrade") => self.h2c |= names_h2c(value),
+            (7, Some(b'u')) if is(b"upgrade") => {
+                self.h2c |= names(value, b"h2c");
+                self.websocket |= names(value, b"websocket");
+            }
             (7, Some(b'a')) if is(b"api-key") => set(&mut self.credential.api_key, value),
             (9, Some(b'x')) if is(b"x-api-key") => set(&mut self.credential.api_key, value),
             (11, Some(b'g')) if is(b"grpc-status") => set(&mut self.grpc_status, value),
@@ -214,6 +221,7 @@ impl<'a> Fields<'a> {
             (16, Some(b'o')) if is(b"odata-maxversion") => self.odata = true,
             (18, Some(b'd')) if is(b"dataserviceversion") => self.odata = true,
             (21, Some(b'm')) if is(b"maxdataserviceversion") => self.odata = true,
+            (24, Some(b's')) if is(b"sec-websocket-extensions") => self.extensions.add(value),
             (24, Some(b'c')) if is(b"connect-protocol-version") => self.connect = true,
             (10, Some(b'u')) if is(b"user-agent") => set(&mut self.user_agent, value),
             (11, Some(b'd')) if is(b"deprecation") => set(&mut self.deprecation, value),
@@ -229,6 +237,7 @@ impl<'a> Fields<'a> {
                 self.transfer_encoding = true;
                 self.chunked = is_chunked(value).unwrap_or(self.chunked);
             }
+            (9 | 15..=17, Some(b'f' | b'x')) => return self.forwarding.take(name, value),
             _ => return false,
         }
         true
@@ -293,9 +302,9 @@ fn is_chunked(value: &[u8]) -> Option<bool> {
     Some(last.eq_ignore_ascii_case(b"chunked"))
 }
 
-fn names_h2c(value: &[u8]) -> bool {
+fn names(value: &[u8], protocol: &[u8]) -> bool {
     let mut protocols = value.split(|b| *b == b',').map(<[u8]>::trim_ascii);
-    protocols.any(|p| p.eq_ignore_ascii_case(b"h2c"))
+    protocols.any(|p| p.eq_ignore_ascii_case(protocol))
 }
 
 /// SETTINGS_HEADER_TABLE_SIZE of `HTTP2-Settings`: the payload of a SETTINGS frame in base64url

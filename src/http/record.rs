@@ -41,6 +41,7 @@ pub(super) fn record(
     let mut x = Box::new(Exchange::at(ts));
     (x.client, x.client_port) = from;
     (x.server, x.server_port) = to;
+    x.via = info.via.filter(|_| client == Side::Orig);
     x.vni = info.vni;
     x.protocol = CompactString::const_new(protocol);
     x
@@ -76,6 +77,7 @@ pub(super) fn target(
 pub(super) fn request_fields(x: &mut Exchange, fields: &Fields<'_>, cache: &mut Cache, out: &Out) {
     x.anomalies |= fields.anomalies;
     x.request_content_type = fields.content_type.and_then(head::media_type);
+    fields.forwarding.apply(x, &out.trusted);
     x.user_agent = fields.user_agent.map(|agent| cache.user_agent(agent));
     if let Some((identity, kind)) = cache.identity(fields, out) {
         (x.identity, x.auth) = (Some(identity), Some(kind));

@@ -76,6 +76,7 @@ impl Connection {
         out.counters.tls += 1;
         // What was read in clear is as complete as it will get.
         self.reader.on_close(ts, End::Fin, out);
+        self.info = *self.reader.info();
         let inside = FlowInfo {
             from_start: true,
             ..self.info

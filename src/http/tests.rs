@@ -121,14 +121,35 @@ impl Talk {
 
     /// `GET h/path 200 5` with a mark for what is missing.
     pub(super) fn told(&mut self) -> Vec<String> {
+        self.records().iter().map(|x| line(x)).collect()
+    }
+
+    /// All records; the connection is over.
+    #[allow(clippy::vec_box)]
+    pub(super) fn records(&mut self) -> Vec<Box<Exchange>> {
         self.table.finish(Timestamp(self.now), &mut self.out);
         let c = self.out.counters;
         assert_eq!((c.pending, c.messages), (0, c.accounted()), "{c:?}");
-        self.out.exchanges.drain(..).map(|x| line(&x)).collect()
+        let s = c.sessions;
+        assert_eq!((s.pending, s.messages), (0, s.accounted()), "{s:?}");
+        std::mem::take(&mut self.out.exchanges)
     }
 }
 
 fn line(x: &Exchange) -> String {
+    if let Some(s) = &x.session {
+        let close = s.close.map_or_else(String::new, |c| format!(" {c}"));
+        let marks = [(s.first, "f"), (s.over, "o"), (s.lossy, "l")];
+        let marks: String = marks.iter().filter(|(set, _)| *set).map(|m| m.1).collect();
+        return format!(
+            "{} {}/{} {}/{}{close} {marks}",
+            s.kind.as_str(),
+            s.up.messages,
+            s.up.bytes,
+            s.down.messages,
+            s.down.bytes
+        );
+    }
     let text = |t: &Option<compact_str::CompactString>| t.as_deref().unwrap_or("-").to_owned();
     let status = x.status.map_or_else(|| "-".into(), |s| s.to_string());
     let bytes = |b: Option<u64>| b.map_or_else(|| "-".into(), |b| b.to_string());

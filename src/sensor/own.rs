@@ -32,7 +32,7 @@ impl Own {
     pub(super) fn is_exchange(&self, x: &Exchange) -> bool {
         self.agent.is_some()
             && x.user_agent.as_deref() == self.agent.as_deref()
-            && self.addresses.contains(&x.client)
+            && self.addresses.contains(&x.peer().0)
     }
 }
 

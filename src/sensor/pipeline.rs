@@ -228,7 +228,8 @@ impl Counts {
             .into_iter()
             .filter(|(_, n)| *n > 0)
             .collect();
-        let received = self.status.http.exchanges;
+        // Session records take the same way.
+        let received = self.status.http.exchanges + self.status.http.sessions.records;
         let own = [("own_traffic", self.status.own)];
         ledger.stage("exchange").add(&Stage {
             received,

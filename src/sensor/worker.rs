@@ -52,6 +52,11 @@ pub struct Status {
 impl Worker {
     pub fn new(index: usize, settings: &Settings) -> Self {
         let workers = settings.workers.max(1) as u64;
+        let mut out = http::Out::new(
+            Observer::new(&settings.identity_key, settings.mask),
+            settings.keys.clone(),
+        );
+        out.trusted = settings.trusted.clone();
         let owned = (index as u64..SHARDS).step_by(workers as usize);
         Self {
             quic: owned.clone().map(|_| quic::Table::default()).collect(),
@@ -61,10 +66,7 @@ impl Worker {
                 .collect(),
             workers,
             seed: settings.seed,
-            out: http::Out::new(
-                Observer::new(&settings.identity_key, settings.mask),
-                settings.keys.clone(),
-            ),
+            out,
             now: Timestamp::MIN,
             records: Vec::new(),
             ordinal: 0,
@@ -150,7 +152,9 @@ impl Worker {
                 self.own_exchanges += 1;
                 continue;
             }
-            self.watch.sights.read(exchange.server_port);
+            if exchange.session.is_none() {
+                self.watch.sights.read(exchange.server_port);
+            }
             let flow = flow_of(&exchange).hash(self.seed);
             self.ordinal += 1;
             let order = Order {
@@ -164,7 +168,7 @@ impl Worker {
 }
 
 fn flow_of(x: &Exchange) -> FlowKey {
-    FlowKey::between((x.client, x.client_port), (x.server, x.server_port), x.vni).0
+    FlowKey::between(x.peer(), (x.server, x.server_port), x.vni).0
 }
 
 impl Route for Worker {
@@ -227,10 +231,13 @@ impl Status {
     pub fn give_up(&mut self) {
         self.flow.shed += std::mem::take(&mut self.flow.pending);
         self.http.shed += std::mem::take(&mut self.http.pending);
+        let sessions = &mut self.http.sessions;
+        sessions.cut += std::mem::take(&mut sessions.pending);
         (self.flows, self.buffered) = (0, 0);
     }
 
-    /// Writes the stages `segment`, `message` and, where QUIC was seen, `datagram`.
+    /// Writes the stages `segment`, `message`, `session` (messages of long-lived connections) and,
+    /// where QUIC was seen, `datagram`.
     pub fn enter(&self, ledger: &mut Ledger) {
         let (f, h) = (&self.flow, &self.http);
         let reasons =
@@ -272,6 +279,15 @@ impl Status {
             ]),
             shed: reasons(&[("pipeline", h.shed)]),
             pending: h.pending,
+        });
+        let s = &h.sessions;
+        ledger.stage("session").add(&Stage {
+            received: s.messages,
+            analysed: s.analysed,
+            malformed: reasons(&[("frame", s.malformed)]),
+            shed: reasons(&[("cut", s.cut)]),
+            pending: s.pending,
+            ..Stage::default()
         });
     }
 }

@@ -13,7 +13,9 @@ use super::query::{
 use super::routes::{App, Shared, asset_version};
 use super::{SensorView, SourceView, api, chart, guard};
 use crate::alert::{Alert, Status};
-use crate::catalog::{Documentation, EndpointView, HostView, Life, Quantiles};
+use crate::catalog::{
+    Documentation, EndpointView, HostView, Life, Quantiles, SessionKind, SessionsView,
+};
 use crate::detect::Severity;
 use crate::sensor::doctor::{self, Grade, Symptom};
 use crate::sensor::{self, Readings, TapReading};
@@ -423,6 +425,32 @@ fn operation_facts(e: &EndpointView) -> Vec<(&'static str, String)> {
     known.collect()
 }
 
+/// What an endpoint's long-lived connections carried.
+fn sessions(s: &SessionsView) -> (&'static str, String) {
+    let mut text = format!(
+        "{} opened, {} over, the longest {:.0} s; client to server {} messages of {} bytes, server to client {} of {}",
+        s.sessions,
+        s.over,
+        s.longest_seconds,
+        s.up.messages,
+        s.up.bytes,
+        s.down.messages,
+        s.down.bytes
+    );
+    if !s.closes.is_empty() {
+        let codes = s.closes.iter().map(|(code, n)| format!("{code} ({n})"));
+        text += &format!("; close codes {}", codes.collect::<Vec<_>>().join(", "));
+    }
+    if s.lossy > 0 {
+        text += "; a part was missed, so these are the least";
+    }
+    let name = match s.kind {
+        SessionKind::WebSocket => "WebSocket",
+        SessionKind::EventStream => "Event streams",
+    };
+    (name, text)
+}
+
 pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Response {
     let catalog = app.views.catalog.load();
     let Some(e) = catalog.endpoints.iter().find(|e| e.key == key) else {
@@ -436,7 +464,7 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
         .map(|a| format!("{} ({})", a.scheme, a.requests))
         .collect::<Vec<_>>()
         .join(", ");
-    let facts = vec![
+    let mut facts = vec![
         ("Host", e.host.clone()),
         ("Requests", e.requests.to_string()),
         ("Callers", format!("about {}", e.callers)),
@@ -462,8 +490,8 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
         ),
         ("Unpaired", e.unpaired.to_string()),
     ];
-    let mut facts = facts;
     facts.extend(operation_facts(e));
+    facts.extend(e.sessions.iter().map(sessions));
     let names = ["no response", "1xx", "2xx", "3xx", "4xx", "5xx"];
     let line = |name, q: Option<Quantiles>| {
         let text = |v: Option<f64>| v.map_or_else(|| "–".into(), |v| format!("{v:.1}"));

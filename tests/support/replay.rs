@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use apitap::capture::{Frame, LinkType, Polled, Source, SourceError};
 use apitap::compose::Packet;
-use apitap::exchange::Exchange;
+use apitap::exchange::{Exchange, Session};
 use apitap::sensor::{Inline, Ledger, Record, Settings, Status};
 use apitap::time::Timestamp;
 
@@ -19,6 +19,8 @@ pub type Ends = ((IpAddr, u16), (IpAddr, u16));
 pub struct Outcome {
     /// By connection, in order of completion. Times are taken out: a transformation may delay.
     pub flows: BTreeMap<Ends, Vec<Exchange>>,
+    /// What long-lived connections carried, likewise.
+    pub sessions: BTreeMap<Ends, Vec<Session>>,
     pub vnis: Vec<Option<u32>>,
     pub ledger: Ledger,
     pub status: Status,
@@ -43,15 +45,19 @@ fn timeless(mut x: Exchange) -> Exchange {
 pub fn replay(source: &mut dyn Source) -> Outcome {
     let mut sensor = Inline::new(&Settings::default());
     let (mut flows, mut vnis) = (BTreeMap::<Ends, Vec<Exchange>>::new(), Vec::new());
+    let mut sessions = BTreeMap::<Ends, Vec<Session>>::new();
     let mut take = |records: Vec<Record>| {
         for record in records {
             let x = *record.exchange;
-            vnis.push(x.vni);
             let (a, b) = ((x.client, x.client_port), (x.server, x.server_port));
-            flows
-                .entry((a.min(b), a.max(b)))
-                .or_default()
-                .push(timeless(x));
+            let ends = (a.min(b), a.max(b));
+            if let Some(mut session) = x.session {
+                session.opened = Timestamp(0);
+                sessions.entry(ends).or_default().push(*session);
+                continue;
+            }
+            vnis.push(x.vni);
+            flows.entry(ends).or_default().push(timeless(x));
         }
     };
     let mut errors = 0;
@@ -68,6 +74,7 @@ pub fn replay(source: &mut dyn Source) -> Outcome {
     assert!(ledger.balanced(), "{}", ledger.to_json());
     Outcome {
         flows,
+        sessions,
         vnis,
         ledger,
         status,

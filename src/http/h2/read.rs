@@ -125,7 +125,7 @@ impl Connection {
         *left -= used;
         let over = *left == 0;
         if let Some(stream) = self.streams.get_mut(stream) {
-            stream.data(is_client, &data[..used]);
+            stream.data(is_client, ts, &data[..used], out);
         }
         if over {
             self.data_over(side, ts, out);

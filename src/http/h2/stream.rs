@@ -6,6 +6,7 @@ use super::{Block, Head};
 use crate::exchange::Exchange;
 use crate::flow::{FlowInfo, Side};
 use crate::http::Out;
+use crate::http::events::Events;
 use crate::http::record::{self, Cache, emit, unanswered};
 use crate::http::rpc::{self, Messages};
 use crate::http::sample::Sample;
@@ -36,6 +37,8 @@ pub(super) struct Stream {
     last: Timestamp,
     /// The request's body, where it may be a login or tell an operation.
     sample: Option<Sample>,
+    /// The response's body, where it is an event stream.
+    events: Option<Box<Events>>,
 }
 
 impl Stream {
@@ -103,12 +106,14 @@ impl Stream {
             doubt: None,
             last,
             sample: None,
+            events: None,
         }
     }
 
     /// Bytes that it takes.
     pub(super) fn held(&self) -> usize {
-        size_of::<Self>() + self.x.cost() + self.sample.as_ref().map_or(0, Sample::memory)
+        let events = self.events.as_ref().map_or(0, |e| e.held());
+        size_of::<Self>() + events + self.x.cost() + self.sample.as_ref().map_or(0, Sample::memory)
     }
 
     fn part(&mut self, of_client: bool) -> &mut Part {
@@ -132,6 +137,9 @@ impl Stream {
         }
         if let Some(sample) = self.sample.as_mut().filter(|_| of_client) {
             sample.cut();
+        }
+        if let Some(events) = self.events.as_mut().filter(|_| !of_client) {
+            events.hole();
         }
     }
 
@@ -160,7 +168,7 @@ impl Stream {
             out.counters.interim += 1;
             // What was taken for the response, its status unknown, was an interim one.
             if self.answered && !head.is_interim() && self.x.status.is_none() {
-                self.respond(head);
+                self.respond(block, head);
             }
             return;
         }
@@ -173,15 +181,16 @@ impl Stream {
         let done = self.request.done.filter(|_| !self.x.partial.no_request);
         let wait = |done| block.first.since(done).as_nanos() as f64 / 1e6;
         self.x.latency_ms = done.map(wait);
-        self.respond(head);
+        self.respond(block, head);
     }
 
-    fn respond(&mut self, head: &Head<'_>) {
+    fn respond(&mut self, block: &Block<'_>, head: &Head<'_>) {
         record::response_fields(&mut self.x, head.code(), &head.fields);
         self.response.messages = rpc::response(&mut self.x, &head.fields);
+        self.events = Events::of(&self.x, &head.fields, block.last);
     }
 
-    pub(super) fn data(&mut self, of_client: bool, content: &[u8]) {
+    pub(super) fn data(&mut self, of_client: bool, ts: Timestamp, content: &[u8], out: &mut Out) {
         let part = self.part(of_client);
         part.bytes += content.len() as u64;
         if let Some(messages) = &mut part.messages {
@@ -189,6 +198,19 @@ impl Stream {
         }
         if let Some(sample) = self.sample.as_mut().filter(|_| of_client) {
             sample.feed(content);
+        }
+        let sent = self.request.done.is_some();
+        if let Some(events) = self.events.as_mut().filter(|_| !of_client) {
+            events.feed(content, ts, out);
+            if sent && events.show(ts) {
+                let mut x = self.x.clone();
+                if !x.partial.no_request {
+                    x.request_bytes = Some(self.request.bytes);
+                    x.partial.truncated |= self.request.cut;
+                }
+                (x.open, x.end) = (true, ts);
+                emit(x, out);
+            }
         }
     }
 
@@ -222,6 +244,20 @@ impl Stream {
     pub(super) fn give_up(mut self, ts: Timestamp, unpaired: bool, out: &mut Out) {
         if self.x.partial.no_request && !self.answered {
             // Interim responses alone: there is nothing to tell.
+            return;
+        }
+        let events = self.events.take();
+        if let Some(events) = events.filter(|_| self.answered) {
+            let shown = events.is_shown();
+            self.tell(ts, unpaired, shown, out);
+            return events.over(ts, out);
+        }
+        self.tell(ts, unpaired, false, out);
+    }
+
+    /// The exchange, but where it was handed on before.
+    fn tell(mut self, ts: Timestamp, unpaired: bool, shown: bool, out: &mut Out) {
+        if shown {
             return;
         }
         let (request, response) = (&self.request, &self.response);

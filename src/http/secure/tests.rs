@@ -13,6 +13,7 @@ const ENDS: FlowInfo = FlowInfo {
     resp: (IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2)), 8_443),
     vni: None,
     from_start: true,
+    via: None,
 };
 
 /// One flow as the flow table would feed it.
