@@ -181,7 +181,7 @@ impl Catalog {
             || CompactHost::of(x.server, x.server_port),
             |h| CompactHost(host_name(h)),
         );
-        let Some(id) = self.locate(&host.0, method, &segment::split(path), None) else {
+        let Some(id) = self.locate(&host.0, method, None, &segment::split(path)) else {
             return;
         };
         if let Some(entry) = self.state.endpoints.get_mut(&id) {
