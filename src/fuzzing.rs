@@ -15,10 +15,13 @@ mod http;
 
 pub use decode::{LINKS, decode_link, fragments};
 pub use flow::reassembler;
-pub use http::{http1, http1_steps};
+pub use http::{http1, http1_steps, http2};
+
+/// Panics where something does not hold.
+pub type Entry = fn(&[u8]);
 
 /// Every entry by name: what the fuzz targets and the seeds' folders are called.
-pub const ALL: [(&str, fn(&[u8])); 7] = [
+pub const ALL: [(&str, Entry); 8] = [
     ("decode_link", decode_link),
     ("fragments", fragments),
     ("pcapng", pcapng),
@@ -26,6 +29,7 @@ pub const ALL: [(&str, fn(&[u8])); 7] = [
     ("reassembler", reassembler),
     ("http1", http1),
     ("http1_steps", http1_steps),
+    ("http2", http2),
 ];
 
 /// Operations are read from these.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use apitap::capture::{Frame, LinkType};
 use apitap::compose::{Conversation, Packet};
 use apitap::decode::{Decoded, Decoder, FragmentSettings, Ports};
+use apitap::exchange::{parse_line, write_line};
 use apitap::flow::{self, Chunk, End, FlowKey, FlowTable, Side, Stream};
 use apitap::time::Timestamp;
 use change::Segment;
@@ -178,7 +179,6 @@ fn a_lost_request_that_was_acknowledged_is_counted() {
 
 /// What follows a lost first byte looks like a request of another method.
 #[test]
-#[ignore = "bug: http: behind a hole, the rest of a request line is read as a request"]
 fn a_request_line_without_its_beginning_is_none() {
     let mut talk = open();
     talk.exchange(&ask(0), MS, &answer(0, 9)).segments(1);
@@ -218,7 +218,6 @@ fn a_body_that_speaks_http_is_a_body() {
 
 /// The input ends while a fragment waits: it is given up, and says so.
 #[test]
-#[ignore = "bug: sensor: fragments that wait when the input ends stay pending for ever"]
 fn fragments_are_given_up_when_the_input_ends() {
     let mut talk = open();
     talk.client(ask(0).as_bytes());
@@ -241,7 +240,7 @@ fn fragments_are_given_up_when_the_input_ends() {
 
 /// What is no request in one segment is none in many.
 #[test]
-#[ignore = "bug: http: a head that comes in small pieces is probed once only"]
+#[ignore = "bug: http: behind a beginning that is no message, the rest of a line that begins a segment is one"]
 fn what_is_no_request_is_none_in_pieces() {
     let run = |size: usize| {
         let mut talk = open();
@@ -280,21 +279,20 @@ impl Stream for Tape {
     }
 }
 
-/// Nothing follows a FIN (RFC 9293, section 3.6): bytes behind it are forged.
-#[test]
-#[ignore = "bug: flow: bytes behind a FIN are delivered behind the end"]
-fn nothing_is_delivered_behind_a_fin() {
+/// What a stream is told of a client's `last` and FIN, and of `late` at that offset behind them.
+fn behind_a_fin(offset: u32, late: &[u8]) -> Vec<&'static str> {
     let mut talk = open();
     talk.client(b"last").client_ends();
     let packets = talk.packets();
     let mut behind = Segment::parse(&packets[3].data).unwrap();
-    let seq = behind.seq().wrapping_add(4).to_be_bytes();
+    let seq = behind.seq().wrapping_add(offset).to_be_bytes();
     behind.tcp[4..8].copy_from_slice(&seq);
+    behind.payload = late.to_vec();
     let mut table = FlowTable::new(flow::Settings::default(), 1);
     let mut decoder = Decoder::new(Ports::default(), FragmentSettings::default(), 1);
     let mut out = Vec::new();
-    let forged = behind.build();
-    for data in packets.iter().map(|p| &p.data).chain([&forged]) {
+    let late = behind.build();
+    for data in packets.iter().map(|p| &p.data).chain([&late]) {
         let frame = Frame {
             ts: packets[0].ts,
             link: LinkType::ETHERNET,
@@ -306,5 +304,35 @@ fn nothing_is_delivered_behind_a_fin() {
             table.push(&s, FlowKey::of(&s), s.ts, &mut out, |_| Tape);
         }
     }
-    assert_eq!(out, ["data", "end"]);
+    out
+}
+
+/// Nothing follows a FIN (RFC 9293, section 3.6): bytes behind it are forged.
+#[test]
+fn nothing_is_delivered_behind_a_fin() {
+    assert_eq!(behind_a_fin(4, b"more"), ["data", "end"]);
+    assert_eq!(behind_a_fin(9, b"more"), ["data", "end"]);
+}
+
+#[test]
+#[ignore = "bug: flow: a retransmission that reaches past the FIN brings bytes behind the end"]
+fn a_retransmission_ends_at_the_fin() {
+    assert_eq!(behind_a_fin(0, b"last and more"), ["data", "end"]);
+    assert_eq!(behind_a_fin(2, b"st!!"), ["data", "end"]);
+}
+
+/// What `read` writes, `analyze` reads.
+#[test]
+#[ignore = "bug: exchange: a response alone whose status is no number gives a line that is refused"]
+fn a_response_without_a_status_reads_back() {
+    let mut talk = open();
+    talk.server(b"HTTP/1.1 OK\r\nContent-Length: 2\r\n\r\nok");
+    let found = ethernet(&talk.close());
+    assert_eq!(found.exchanges().count(), 1);
+    for x in found.exchanges() {
+        let mut line = Vec::new();
+        write_line(x, &mut line);
+        let back = parse_line(&line);
+        assert!(back.is_ok(), "{back:?} {}", String::from_utf8_lossy(&line));
+    }
 }
