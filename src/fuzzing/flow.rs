@@ -100,6 +100,8 @@ struct Bench {
     leave: usize,
     /// Streams that were made; each is closed once.
     made: u64,
+    /// No two packets have the same, but for copies.
+    stamp: u32,
 }
 
 /// What an operation puts in a segment.
@@ -112,6 +114,8 @@ struct Said {
     flags: TcpFlags,
     length: usize,
     missing: u32,
+    /// The packet before it once more, as a second mirror port shows it.
+    again: bool,
 }
 
 impl Bench {
@@ -132,6 +136,9 @@ impl Bench {
             .map(|at| content(name, side, at))
             .collect();
         let peer = self.isn(port, 1 - side).wrapping_add(1);
+        if !said.again {
+            self.stamp += 1;
+        }
         let segment = Segment {
             ts: self.now,
             src: src.0,
@@ -147,8 +154,11 @@ impl Bench {
             ack: peer.wrapping_add(said.ack.unwrap_or(0) as u32),
             flags: said.flags,
             window: 512,
-            stamp: 0,
-            sum: 0,
+            stamp: self.stamp,
+            sum: payload.chunks(2).fold(0, |sum: u16, w| {
+                let word = u16::from(w[0]) << 8 | w.get(1).map_or(0, |b| u16::from(*b));
+                sum.wrapping_add(word)
+            }),
             header: &[],
             payload: &payload,
             missing: said.missing,
@@ -207,6 +217,7 @@ impl Bench {
             flags: syn,
             length: 0,
             missing: 0,
+            again: false,
         };
         self.push(&said);
         self.push(&Said {
@@ -234,6 +245,7 @@ pub fn reassembler(data: &[u8]) {
         sent: [[0; 2]; 4],
         leave: usize::from(leave % 8),
         made: 0,
+        stamp: 0,
     };
     bench.open(0);
     while let (Some(op), Some(flags), Some(place), Some(size)) =
@@ -280,8 +292,15 @@ pub fn reassembler(data: &[u8]) {
                     } else {
                         0
                     },
+                    again: false,
                 };
                 bench.push(&said);
+                if op >> 3 == 3 {
+                    bench.push(&Said {
+                        again: true,
+                        ..said
+                    });
+                }
                 bench.sent[port][side] = next.max(at + length as u64 + u64::from(said.missing));
             }
         }
