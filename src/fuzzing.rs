@@ -15,13 +15,13 @@ mod http;
 
 pub use decode::{LINKS, decode_link, fragments};
 pub use flow::reassembler;
-pub use http::{http1, http1_steps};
+pub use http::{http1, http1_steps, http2};
 
 /// A name, and what it runs.
 pub type Entry = (&'static str, fn(&[u8]));
 
 /// Every entry by name: what the fuzz targets and the seeds' folders are called.
-pub const ALL: [Entry; 7] = [
+pub const ALL: [Entry; 8] = [
     ("decode_link", decode_link),
     ("fragments", fragments),
     ("pcapng", pcapng),
@@ -29,6 +29,7 @@ pub const ALL: [Entry; 7] = [
     ("reassembler", reassembler),
     ("http1", http1),
     ("http1_steps", http1_steps),
+    ("http2", http2),
 ];
 
 /// Operations are read from these.

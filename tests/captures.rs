@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use apitap::capture::{FileSource, Polled, Source};
-use apitap::exchange::write_line;
+use apitap::exchange::{parse_line, write_line};
 use apitap::sensor::{Counts, Inline, Ledger, Merger, Pool, Settings};
 
 fn shared(folder: &str) -> Option<PathBuf> {
@@ -119,6 +119,20 @@ fn every_capture_balances_and_workers_change_nothing() {
         read > 150 || captures().is_empty(),
         "only {read} captures could be opened"
     );
+}
+
+/// What `read` writes, `analyze` reads.
+#[test]
+fn every_line_reads_back() {
+    for file in captures() {
+        let Ok(mut source) = FileSource::open(&file) else {
+            continue;
+        };
+        for line in inline(&mut source).0 {
+            let read = parse_line(line.as_bytes());
+            assert!(read.is_ok(), "{}: {read:?}: {line}", file.display());
+        }
+    }
 }
 
 #[test]

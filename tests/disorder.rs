@@ -13,6 +13,7 @@ use std::time::Duration;
 use apitap::capture::{Frame, LinkType};
 use apitap::compose::{Conversation, Packet};
 use apitap::decode::{Decoded, Decoder, FragmentSettings, Ports};
+use apitap::exchange::{parse_line, write_line};
 use apitap::flow::{self, Chunk, End, FlowKey, FlowTable, Side, Stream};
 use apitap::time::Timestamp;
 use change::Segment;
@@ -270,20 +271,20 @@ impl Stream for Tape {
     }
 }
 
-/// Nothing follows a FIN (RFC 9293, section 3.6): bytes behind it are forged.
-#[test]
-fn nothing_is_delivered_behind_a_fin() {
+/// What a stream is told of a client's `last` and FIN, and of `late` at that offset behind them.
+fn behind_a_fin(offset: u32, late: &[u8]) -> Vec<&'static str> {
     let mut talk = open();
     talk.client(b"last").client_ends();
     let packets = talk.packets();
     let mut behind = Segment::parse(&packets[3].data).unwrap();
-    let seq = behind.seq().wrapping_add(4).to_be_bytes();
+    let seq = behind.seq().wrapping_add(offset).to_be_bytes();
     behind.tcp[4..8].copy_from_slice(&seq);
+    behind.payload = late.to_vec();
     let mut table = FlowTable::new(flow::Settings::default(), 1);
     let mut decoder = Decoder::new(Ports::default(), FragmentSettings::default(), 1);
     let mut out = Vec::new();
-    let forged = behind.build();
-    for data in packets.iter().map(|p| &p.data).chain([&forged]) {
+    let late = behind.build();
+    for data in packets.iter().map(|p| &p.data).chain([&late]) {
         let frame = Frame {
             ts: packets[0].ts,
             link: LinkType::ETHERNET,
@@ -295,5 +296,48 @@ fn nothing_is_delivered_behind_a_fin() {
             table.push(&s, FlowKey::of(&s), s.ts, &mut out, |_| Tape);
         }
     }
-    assert_eq!(out, ["data", "end"]);
+    out
+}
+
+/// Nothing follows a FIN (RFC 9293, section 3.6): bytes behind it are forged.
+#[test]
+fn nothing_is_delivered_behind_a_fin() {
+    assert_eq!(behind_a_fin(4, b"more"), ["data", "end"]);
+    assert_eq!(behind_a_fin(9, b"more"), ["data", "end"]);
+}
+
+#[test]
+fn a_retransmission_ends_at_the_fin() {
+    assert_eq!(behind_a_fin(0, b"last and more"), ["data", "end"]);
+    assert_eq!(behind_a_fin(2, b"st!!"), ["data", "end"]);
+}
+
+/// What `read` writes, `analyze` reads.
+#[test]
+fn a_response_without_a_status_reads_back() {
+    let mut talk = open();
+    talk.server(b"HTTP/1.1 2OK OK\r\nContent-Length: 2\r\n\r\nok");
+    let found = ethernet(&talk.close());
+    assert_eq!(found.exchanges().count(), 1);
+    for x in found.exchanges() {
+        let mut line = Vec::new();
+        write_line(x, &mut line);
+        let back = parse_line(&line);
+        assert!(back.is_ok(), "{back:?} {}", String::from_utf8_lossy(&line));
+    }
+}
+
+/// RFC 9113, section 8.3.1: a request has one method, and RFC 9110 none that is empty.
+#[test]
+fn an_empty_method_is_none() {
+    let mut talk = open();
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    // A literal without a value, then indexed fields: path and scheme.
+    let block = b"\0\x07:method\0\x84\x86";
+    bytes.extend([0, 0, block.len() as u8, 1, 5, 0, 0, 0, 1]);
+    bytes.extend(block);
+    talk.client(&bytes);
+    for x in ethernet(&talk.close()).exchanges() {
+        assert_ne!(x.method.as_deref(), Some(""), "{:?}", x.partial);
+    }
 }

@@ -126,8 +126,33 @@ fn http1() {
 }
 
 #[test]
+fn http2() {
+    smoke("http2");
+}
+
+#[test]
 fn http1_steps() {
     smoke("http1_steps");
+}
+
+/// Inputs that libFuzzer or the smoke found, as small as they became.
+const FOUND: [(&str, &[u8]); 2] = [
+    // Both sides begin a response, each before it is known that the other does.
+    ("http1", b"\x00\x79\x0a\nHTTP/\net/0\nHTTP/\n\n0\n\n/\n\n\n"),
+    // The upgrade to HTTP/2 is answered, and the request was not seen.
+    (
+        "http1",
+        b"\x0d\x00\x76\r\n\r\n\x21\x62HTTP/1.1 101 Sd\nUpgrade: h2c\r\n\r\n\0\0\0\0\0v",
+    ),
+];
+
+#[test]
+fn what_was_found_is_found_no_more() {
+    for (i, (name, input)) in FOUND.into_iter().enumerate() {
+        let (_, entry) = fuzzing::ALL.into_iter().find(|(n, _)| *n == name).unwrap();
+        let done = catch_unwind(|| entry(input));
+        assert!(done.is_ok(), "{i}: {name}");
+    }
 }
 
 #[test]

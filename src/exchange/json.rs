@@ -307,7 +307,9 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
     if let Some(v) = l.v.filter(|v| *v > VERSION) {
         return Err(ParseError::Version(v));
     }
-    if l.method.is_none() && l.status.is_none() && l.kind.is_none() {
+    // Our own lines may tell a response alone whose status is no number.
+    let named = l.method.is_some() || l.status.is_some() || l.kind.is_some();
+    if !named && !(l.v.is_some() && l.partial.iter().any(|p| p == "no_request")) {
         return Err(ParseError::Missing("method"));
     }
     // Our own lines lack a path where the message did.

@@ -55,7 +55,9 @@ pub(super) fn target(
     path: Option<&str>,
     out: &Out,
 ) {
-    x.method = method.map(CompactString::from_utf8_lossy);
+    x.method = method
+        .filter(|m| !m.is_empty())
+        .map(CompactString::from_utf8_lossy);
     // User information before the host is a secret, and no part of it.
     let named = host.as_deref().and_then(|h| h.rsplit('@').next());
     x.host = named.filter(|h| !h.is_empty()).map(|named| {

@@ -28,6 +28,7 @@ pub fn seeds(entry: &str) -> Vec<Vec<u8>> {
         "pcapng" => files(true),
         "pcap_file" => files(false),
         "http1" => streams().0,
+        "http2" => frames_of_http2(streams().0),
         "http1_steps" => streams().1,
         other => panic!("no seeds for {other}"),
     };
@@ -132,6 +133,19 @@ fn operations() -> Vec<Vec<u8>> {
     let mut rng = Rng::new(1);
     let mut one = |n: usize| (0..n).map(|_| rng.next() as u8).collect();
     (0..64).map(|i| one(8 + i * 4)).collect()
+}
+
+/// Streams that begin with the preface, which the entry itself says, and any others behind it.
+fn frames_of_http2(mut streams: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    for seed in &mut streams {
+        // First byte, operation, size, then the bytes.
+        if seed.len() > 3 && seed[3..].starts_with(PREFACE) {
+            seed[2] -= PREFACE.len() as u8;
+            seed.drain(3..3 + PREFACE.len());
+        }
+    }
+    streams
 }
 
 /// Connections as the operations of `http1` (a byte for the beginning, then pieces), and as the two

@@ -85,7 +85,11 @@ impl<S: Stream> FlowTable<S> {
         let probe = length <= 1 && !flags.syn && !flags.fin;
         if probe && offset + 1 == half.next as i64 {
             self.counters.keep_alives += 1;
-        } else if length > 0 && half.fin.is_some_and(|fin| offset >= fin as i64) {
+        } else if length > 0
+            && half
+                .fin
+                .is_some_and(|fin| half.next >= fin || offset >= fin as i64)
+        {
             self.counters.after_fin += 1;
         } else {
             if flags.fin && half.fin.is_none() {
@@ -149,6 +153,11 @@ impl<S: Stream> FlowTable<S> {
         } else {
             (resp, orig)
         };
+        // Nothing follows a FIN (RFC 9293, section 3.6).
+        let room = half.fin.map_or(u64::MAX, |fin| fin.saturating_sub(offset));
+        let payload = &payload[..payload
+            .len()
+            .min(usize::try_from(room).unwrap_or(usize::MAX))];
         let overlaps = offset < half.next || !half.held.is_empty();
         if overlaps && half.contradicts(offset, payload) {
             self.counters.notes.take(Note::OverlapConflict);
