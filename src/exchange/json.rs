@@ -308,8 +308,9 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
         return Err(ParseError::Version(v));
     }
     // Our own lines may tell a response alone whose status is no number.
+    let alone = l.v.is_some() && l.partial.iter().any(|p| p == "no_request");
     let named = l.method.is_some() || l.status.is_some() || l.kind.is_some();
-    if !named && !(l.v.is_some() && l.partial.iter().any(|p| p == "no_request")) {
+    if !named && !alone {
         return Err(ParseError::Missing("method"));
     }
     // Our own lines lack a path where the message did.
