@@ -45,7 +45,7 @@ pub struct DarkHost {
     pub last_seen: Option<Timestamp>,
 }
 
-/// Hosts by name and port. Invariant: at most [`MAX_HOSTS`].
+/// Hosts by name and port. Invariant: at most `MAX_HOSTS`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DarkInventory {
     pub hosts: BTreeMap<(CompactString, u16), DarkHost>,

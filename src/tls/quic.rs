@@ -197,7 +197,7 @@ pub enum Progress {
 }
 
 /// Invariants: `joined` are the bytes of the CRYPTO stream from its start; `pieces` begin behind
-/// them, or overlap nothing that is needed, and hold at most [`MAX_CRYPTO`] bytes.
+/// them, or overlap nothing that is needed, and hold at most `MAX_CRYPTO` bytes.
 #[derive(Default)]
 pub struct Hello {
     keys: Option<Keys>,
