@@ -68,7 +68,7 @@ bench-floods:             ## a million half-open flows, a SYN flood, a fragment 
 
 bench-captures:           ## recall and precision against the Wireshark oracles
 	$(CARGO) build --release --locked
-	python3 $(SHARED)/captures/score.py $(SHARED)/captures -j2 --cmd '$(CURDIR)/target/release/apitap read {file} --no-mask --format exchanges' | tail -36
+	python3 $(SHARED)/captures/score.py $(SHARED)/captures -j2 --cmd '$(CURDIR)/target/release/apitap read {file} --no-mask --keylog {keylog} --format exchanges' --decrypted | tail -36
 
 bench-templating:         ## path templates on real APIs
 	$(CARGO) build --release --locked

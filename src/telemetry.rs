@@ -41,6 +41,7 @@ pub fn render(views: &Views) -> Result<String, std::fmt::Error> {
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         self.ledger(&mut encoder)?;
+        self.remarks(&mut encoder)?;
         self.taps(&mut encoder)?;
         self.symptoms(&mut encoder)?;
         self.hosts(&mut encoder)?;
@@ -146,6 +147,16 @@ impl Scrape {
 type Family = (&'static str, &'static str, fn(&TapReading) -> u64);
 
 impl Scrape {
+    fn remarks(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let kind = prometheus_client::metrics::MetricType::Counter;
+        let help = "What was out of the ordinary: of TCP, of HTTP's framing, of decoded bodies";
+        let mut family = encoder.encode_descriptor("remarks", help, None, kind)?;
+        for (what, n) in &self.sensor.remarks {
+            ConstCounter::new(*n).encode(family.encode_family(&[("what", *what)])?)?;
+        }
+        Ok(())
+    }
+
     /// What each interface has shown. Overlay networks are on the sensor page: up to 256 of them
     /// would be that many series each.
     fn taps(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {

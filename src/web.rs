@@ -55,6 +55,8 @@ pub struct SensorView {
     /// Exchanges seen so far, and in the last second of wall time.
     pub exchanges: u64,
     pub exchanges_per_second: f64,
+    /// What was out of the ordinary, by name.
+    pub remarks: Vec<(&'static str, u64)>,
     /// Packet time of the last frame.
     pub at: Timestamp,
     /// Wall time of the last frame; a stale sensor is said to be one.

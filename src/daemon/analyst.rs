@@ -359,6 +359,7 @@ impl Analyst {
             readings: self.readings(&sources),
             symptoms: self.symptoms.clone(),
             workers: self.workers.len(),
+            remarks: status.remarks(),
             flows: status.flows,
             flows_evicted: status.flow.flows_evicted,
             buffered_bytes: status.buffered,

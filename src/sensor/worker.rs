@@ -227,6 +227,22 @@ impl Status {
         self.own += other.own;
     }
 
+    /// What was out of the ordinary, by name: of TCP, of HTTP's framing, of bodies that were
+    /// decoded. Beside the ledger, never in its sums.
+    pub fn remarks(&self) -> Vec<(&'static str, u64)> {
+        let h = &self.http;
+        let notes = flow::Note::ALL.map(|note| (note.name(), self.flow.notes.of(note)));
+        let rest = [
+            ("reset_ignored", self.flow.rst_ignored),
+            ("gap", self.flow.gaps),
+            ("ambiguous_framing", h.ambiguous_framing),
+            ("body_decoded", h.bodies_decoded),
+            ("decompression_bomb", h.bombs),
+            ("content_coding_error", h.coding_errors),
+        ];
+        notes.into_iter().chain(rest).collect()
+    }
+
     /// What was under way is lost: a worker panicked.
     pub fn give_up(&mut self) {
         self.flow.shed += std::mem::take(&mut self.flow.pending);

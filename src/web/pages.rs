@@ -793,6 +793,21 @@ struct Sensor {
     facts: Vec<(&'static str, String)>,
 }
 
+/// The ledger's stages in the order of the data.
+const STAGES: [&str; 7] = [
+    "frame", "datagram", "segment", "message", "session", "exchange", "alert",
+];
+
+fn remarks(all: &[(&'static str, u64)]) -> String {
+    let met = all.iter().filter(|(_, n)| *n > 0);
+    let words: Vec<String> = met.map(|(what, n)| format!("{what} {n}")).collect();
+    if words.is_empty() {
+        "nothing".into()
+    } else {
+        words.join(", ")
+    }
+}
+
 pub(super) async fn sensor(State(app): Shared) -> Response {
     let s = app.views.sensor.load();
     let row = |name: &'static str| {
@@ -837,14 +852,12 @@ pub(super) async fn sensor(State(app): Shared) -> Response {
         ("Packet time", time(s.at)),
         ("Last frame", time(s.last_frame_wall)),
         ("Started", time(s.started_wall)),
+        ("Out of the ordinary", remarks(&s.remarks)),
     ];
     show(&Sensor {
         balanced: s.ledger.balanced(),
         picture: chart::flow(&s.ledger),
-        stages: ["frame", "segment", "message", "exchange", "alert"]
-            .into_iter()
-            .filter_map(row)
-            .collect(),
+        stages: STAGES.into_iter().filter_map(row).collect(),
         sources: s.sources.clone(),
         symptoms: s.symptoms.clone(),
         sound: doctor::sound(&s.readings),
