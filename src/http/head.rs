@@ -11,6 +11,9 @@ use crate::exchange::{Anomalies, Anomaly};
 use crate::observe::Credential;
 use crate::time::Timestamp;
 
+/// What is taken for a status code; servers invent their own beyond RFC 9110, section 15.
+const STATUS: std::ops::RangeInclusive<u16> = 1..=999;
+
 /// Headers that httparse is given room for; a head with more goes to the lenient reader.
 const FAST_HEADERS: usize = 64;
 
@@ -128,7 +131,7 @@ pub(super) fn response(head: &[u8]) -> Option<Response<'_>> {
             fields.take(header.name.as_bytes(), header.value);
         }
         return Some(Response {
-            status: parsed.code,
+            status: parsed.code.filter(|s| STATUS.contains(s)),
             minor: parsed.version?,
             fields: fields.judged(head),
         });
@@ -142,7 +145,7 @@ pub(super) fn response(head: &[u8]) -> Option<Response<'_>> {
         .next()
         .and_then(|w| std::str::from_utf8(w).ok()?.parse().ok());
     Some(Response {
-        status: status.filter(|s| (1..=999).contains(s)),
+        status: status.filter(|s| STATUS.contains(s)),
         minor,
         fields: lenient(rest).judged(head),
     })

@@ -34,7 +34,7 @@ const COMMON: [&[u8]; 9] = [
     b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH",
 ];
 
-/// Longest header name that is waited for.
+/// Longest header name that is waited for, and so the longest that is taken.
 const MAX_HEADER_NAME: usize = 64;
 
 /// Methods of RFC 4918, RFC 3253, RFC 3744, RFC 5323 and other extensions, but for those that end
@@ -164,7 +164,7 @@ fn request_line(data: &[u8]) -> Probe {
 fn without_version(next: &[u8]) -> Probe {
     let name = next.iter().take_while(|b| is_token(**b)).count();
     match next.get(name) {
-        Some(b':') if name > 0 => Probe::Request,
+        Some(b':') if (1..=MAX_HEADER_NAME).contains(&name) => Probe::Request,
         None if name <= MAX_HEADER_NAME => Probe::More,
         _ => Probe::Other,
     }
