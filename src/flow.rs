@@ -91,6 +91,9 @@ pub enum End {
     Evicted,
 }
 
+/// More than a parser may leave unconsumed; past it the direction is treated as lossy.
+pub const MAX_CARRY: usize = 128 << 10;
+
 /// What a flow's bytes are fed to. Incomplete is not an error: what `on_data` does not consume is
 /// offered again, with more behind it.
 pub trait Stream {

@@ -47,6 +47,11 @@ impl Timestamp {
         Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// Time between the two, whichever is earlier.
+    pub fn apart(self, other: Self) -> Duration {
+        self.since(other).max(other.since(self))
+    }
+
     /// Decimal seconds, exact: six digits of fraction, nine where the capture had nanoseconds.
     pub fn write_decimal(self, out: &mut Vec<u8>) {
         let (secs, nanos) = (self.secs(), self.0.rem_euclid(1_000_000_000) as u32);

@@ -68,7 +68,8 @@ impl Recent {
         let old = std::mem::replace(&mut self.entries[place as usize % ENTRIES], new);
         if old.place != place {
             Known::New
-        } else if old.stamp == new.stamp && distance(old.ts, new.ts) <= MOMENT {
+        // Two taps' clocks may differ in either direction.
+        } else if old.stamp == new.stamp && old.ts.apart(new.ts) <= MOMENT {
             Known::Copy
         } else if old.sum != new.sum && old.stamp as u16 != new.stamp as u16 {
             // Where a network card fills in the checksum later, equal fields say nothing.
@@ -77,9 +78,4 @@ impl Recent {
             Known::New
         }
     }
-}
-
-/// Two taps' clocks may differ in either direction.
-fn distance(a: Timestamp, b: Timestamp) -> Duration {
-    a.since(b).max(b.since(a))
 }

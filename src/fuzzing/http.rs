@@ -5,13 +5,10 @@ use std::sync::Arc;
 
 use super::Bytes;
 use crate::exchange::{Exchange, parse_line, write_line};
-use crate::flow::{Chunk, End, FlowInfo, Side, Stream};
+use crate::flow::{Chunk, End, FlowInfo, MAX_CARRY, Side, Stream};
 use crate::http::{Connection, MAX_HEAD, Out, Probe, probe};
 use crate::observe::Observer;
 use crate::time::Timestamp;
-
-/// What the reassembler lets a parser leave.
-const MAX_CARRY: usize = 128 << 10;
 
 /// One direction as the reassembler sees it.
 #[derive(Default)]

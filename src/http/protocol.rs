@@ -125,14 +125,8 @@ impl Connection {
                 Some(Switch::Preface(None))
             } else {
                 used = http1.on_data(side, chunk, out);
-                match http1.switch.take() {
-                    // Another layer's: `secure` takes it.
-                    Some(Switch::Tls) => {
-                        http1.switch = Some(Switch::Tls);
-                        None
-                    }
-                    switch => switch,
-                }
+                // TLS is another layer's: `secure` takes it.
+                http1.switch.take_if(|s| !matches!(s, Switch::Tls))
             };
             let Some(switch) = switch else {
                 return used;

@@ -11,12 +11,9 @@ use compact_str::CompactString;
 
 use super::protocol;
 use super::{Out, Switch};
-use crate::flow::{Chunk, End, FlowInfo, Side, Stream};
+use crate::flow::{Chunk, End, FlowInfo, MAX_CARRY, Side, Stream};
 use crate::time::Timestamp;
 use crate::tls::{Event, Facts, Session, Shared, Sink};
-
-/// What a reader may leave of the opened bytes; the flow table allows as much in clear.
-const MAX_CARRY: usize = 128 << 10;
 
 /// One flow that spoke TLS.
 #[derive(Clone, Debug)]

@@ -199,7 +199,7 @@ impl Intake {
             return true;
         }
         let before = self.ahead.replace(ts);
-        before.is_some_and(|b| ts.since(b).max(b.since(ts)) <= LEAP)
+        before.is_some_and(|b| ts.apart(b) <= LEAP)
     }
 
     /// Moves the clock; ticks lie on a fixed grid, so that they fall between the same packets

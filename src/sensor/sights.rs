@@ -135,7 +135,7 @@ impl Watch {
                 tap: s.tap,
             },
         );
-        if before.print == print && apart(before.at, s.ts) < COPY_WINDOW {
+        if before.print == print && before.at.apart(s.ts) < COPY_WINDOW {
             let across = u64::from(before.tap != s.tap);
             self.sights.both(s.tap, s.network.vni, |flows| {
                 flows.copies += 1;
@@ -143,10 +143,6 @@ impl Watch {
             });
         }
     }
-}
-
-fn apart(a: Timestamp, b: Timestamp) -> Duration {
-    a.max(b).since(a.min(b))
 }
 
 /// A TLS record with a client hello at the start of a segment (RFC 8446, sections 4 and 5.1).

@@ -79,23 +79,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::tls::tests::unhex;
 
     /// `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650
     /// -subj /CN=front -addext subjectAltName=DNS:api.example,DNS:*.api.example,IP:10.0.0.1`
     const SELF_SIGNED: &str = include_str!("certificate/self-signed.hex");
 
     const END: &str = "2036-11-22T17:08:24Z";
-
-    fn unhex(text: &str) -> Vec<u8> {
-        let digits: Vec<u8> = text
-            .chars()
-            .filter_map(|c| c.to_digit(16).map(|d| d as u8))
-            .collect();
-        digits
-            .chunks(2)
-            .map(|pair| pair[0] << 4 | pair[1])
-            .collect()
-    }
 
     fn message(der: &[u8]) -> Vec<u8> {
         let length = |n: usize| (n as u32).to_be_bytes()[1..].to_vec();

@@ -195,17 +195,7 @@ fn p_hash<H: hmac::Mac + KeyInit + Clone>(secret: &[u8], seed: &[&[u8]], out: &m
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn unhex(text: &str) -> Vec<u8> {
-        let digits: Vec<u8> = text
-            .chars()
-            .filter_map(|c| c.to_digit(16).map(|d| d as u8))
-            .collect();
-        digits
-            .chunks(2)
-            .map(|pair| pair[0] << 4 | pair[1])
-            .collect()
-    }
+    use crate::tls::tests::unhex;
 
     /// RFC 9001, appendix A.1: HKDF-Expand-Label as TLS 1.3 defines it.
     #[test]

@@ -17,7 +17,7 @@ mod loss;
 mod openssl;
 mod rustls_peers;
 
-fn unhex(text: &str) -> Vec<u8> {
+pub(super) fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text
         .chars()
         .filter_map(|c| c.to_digit(16).map(|d| d as u8))

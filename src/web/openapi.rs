@@ -116,7 +116,7 @@ fn sensor() -> Value {
         "mode": { "enum": ["deciding", "enforced", "off"] }, "right": number(), "wrong": number() } }, "ignored": volumes(), "malformed": volumes(),
         "tls_handshakes": { "type": "object", "additionalProperties": number() } });
     let mut network = json!({ "vni": { "type": ["integer", "null"] } });
-    for name in [
+    let of_flows = [
         "segments",
         "data",
         "bytes",
@@ -130,30 +130,19 @@ fn sensor() -> Value {
         "lost_bytes",
         "copies",
         "copies_across",
-    ] {
-        network[name] = number();
-    }
-    for name in [
+    ];
+    let of_frames = [
         "frames",
         "wire_bytes",
         "cut_frames",
         "cut_frame_bytes",
         "clock_backward",
         "clock_farthest_ns",
-        "segments",
-        "data",
-        "bytes",
-        "cut",
-        "cut_bytes",
-        "large",
-        "merged",
-        "both",
-        "one_way",
-        "blind",
-        "lost_bytes",
-        "copies",
-        "copies_across",
-    ] {
+    ];
+    for name in of_flows {
+        network[name] = number();
+    }
+    for name in of_frames.into_iter().chain(of_flows) {
         tap[name] = number();
     }
     json!({ "type": "object", "required": ["ledger", "sources", "doctor", "taps", "networks"], "properties": {

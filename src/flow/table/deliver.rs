@@ -5,11 +5,8 @@ use super::{Flow, FlowTable, Phase, RST_WINDOW};
 use crate::decode::Segment;
 use crate::flow::half::Held;
 use crate::flow::note::Note;
-use crate::flow::{Chunk, End, Settings, Side, Stream};
+use crate::flow::{Chunk, End, MAX_CARRY, Settings, Side, Stream};
 use crate::time::Timestamp;
-
-/// More than a parser may leave unconsumed; past it the direction is treated as lossy.
-const MAX_CARRY: usize = 128 << 10;
 
 impl<S: Stream> FlowTable<S> {
     /// Sequence numbers to offsets, then deliver, hold, or know as a copy.
@@ -254,9 +251,9 @@ impl<S: Stream> FlowTable<S> {
                 half.carry = Vec::new();
             }
         }
-        self.buffered = self.buffered + half.carry.len() - carried;
-        self.buffered = self.buffered + stream.held() - flow.stream_held;
-        flow.stream_held = stream.held();
+        let held = stream.held();
+        self.buffered = self.buffered + half.carry.len() + held - carried - flow.stream_held;
+        flow.stream_held = held;
         let overflow = half.carry.len() > MAX_CARRY;
         if piece.missing > 0 || overflow {
             self.gap(at, side, piece.ts, u64::from(piece.missing), out);
@@ -277,8 +274,9 @@ impl<S: Stream> FlowTable<S> {
         self.counters.gap_bytes += len;
         if let Some(stream) = flow.stream.as_deref_mut() {
             stream.on_gap(side, ts, offset, len, out);
-            self.buffered = self.buffered + stream.held() - flow.stream_held;
-            flow.stream_held = stream.held();
+            let held = stream.held();
+            self.buffered = self.buffered + held - flow.stream_held;
+            flow.stream_held = held;
         }
     }
 
@@ -452,6 +450,7 @@ struct Obstacle {
     /// When the piece that waits came.
     since: Timestamp,
 }
+
 impl<S: Stream> Flow<S> {
     /// The hole to give up first, if any piece waits: one that was acknowledged before one that
     /// was not.

@@ -6,17 +6,7 @@ use rustls::pki_types::ServerName;
 use rustls::quic::{self, ClientConnection, Keys as RustlsKeys};
 
 use super::*;
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text
-        .chars()
-        .filter_map(|c| c.to_digit(16).map(|d| d as u8))
-        .collect();
-    digits
-        .chunks(2)
-        .map(|pair| pair[0] << 4 | pair[1])
-        .collect()
-}
+use crate::tls::tests::unhex;
 
 fn put_varint(out: &mut Vec<u8>, value: usize) {
     // The two-byte form holds all that is needed here.
