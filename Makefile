@@ -4,7 +4,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO ?= cargo
 SHARED ?= ../shared
 
-.PHONY: demo test check-demo deps deps-test fuzz fuzz-all fuzz-seeds bench bench-floods bench-templating bench-detection bench-captures browser lint deny install clean
+.PHONY: demo test explore check-demo deps deps-test fuzz fuzz-all fuzz-seeds bench bench-floods bench-templating bench-detection bench-captures browser lint deny install clean
 
 demo: deps                ## three days of composed traffic, then live attacks; UI on 127.0.0.1:8650
 	$(CARGO) run --release --locked -- demo
@@ -15,6 +15,9 @@ check-demo: deps          ## the same traffic at once, as a summary
 test: deps-test           ## all tests; those that need root or ../shared say so where they are skipped
 	$(CARGO) test --locked
 	$(MAKE) browser
+
+explore: deps-test        ## property tests over other and more cases: CASES=5000
+	PROPTEST_CASES=$(CASES) $(CARGO) test --locked
 
 browser: deps-test        ## the demo in real Chromium
 	$(CARGO) build --locked
@@ -28,6 +31,8 @@ TEST_PACKAGES := libpcap-dev gcc nginx-light curl iproute2 chromium
 deps-test:
 	@dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $(TEST_PACKAGES); }
 	@command -v npm >/dev/null || $(SUDO) apt-get install -y -qq nodejs npm
+
+CASES ?= 5000
 
 # libFuzzer needs flags that a stable compiler takes only so.
 TARGET ?= http1

@@ -162,13 +162,17 @@ fn many_lost(
     packets: &[Packet],
     seed: u64,
     share: usize,
+    keep_opening: bool,
     change: impl Fn(&[Packet], &mut Rng) -> Vec<Packet>,
 ) {
     let base = ethernet(packets);
     let mut rng = Rng::new(seed ^ 0x5a5a);
     let (mut touched, mut left) = (BTreeSet::new(), Vec::new());
     for p in packets {
-        if rng.one_in(share) {
+        // Where a connection began is known: of one that is joined in the middle, a client that
+        // pipelines cannot be told from one that waits (`http/pairing.rs`).
+        let opens = Segment::parse(&p.data).is_some_and(|s| s.flags() & 0x02 != 0);
+        if rng.one_in(share) && !(opens && keep_opening) {
             touched.extend(Segment::parse(&p.data).map(|s| s.ends()));
         } else {
             left.push(p.clone());
@@ -179,33 +183,33 @@ fn many_lost(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 2, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn many_lost_packets_never_make_a_wrong_exchange(seed: u64, share in 2_usize..40) {
         let (packets, _) = patient_world(seed, 3);
-        many_lost(&packets, seed, share, |left, _| left.to_vec());
-        many_lost(&packets, seed, share, |left, rng| change::duplicate(left, false, rng));
-        many_lost(&packets, seed, share, |left, _| change::merge(left));
+        many_lost(&packets, seed, share, false, |left, _| left.to_vec());
+        many_lost(&packets, seed, share, false, |left, rng| change::duplicate(left, false, rng));
+        many_lost(&packets, seed, share, false, |left, _| change::merge(left));
     }
 
     #[test]
     fn lost_and_shuffled(seed: u64, share in 2_usize..40) {
         let (packets, _) = patient_world(seed, 3);
-        many_lost(&packets, seed, share, change::reorder);
+        many_lost(&packets, seed, share, false, change::reorder);
     }
 
     #[test]
     fn lost_from_pipelines(seed: u64, share in 2_usize..40) {
         let (packets, _) = world(seed, 3);
-        many_lost(&packets, seed, share, |left, _| left.to_vec());
+        many_lost(&packets, seed, share, true, |left, _| left.to_vec());
     }
 
     #[test]
     fn lost_from_small_segments(seed: u64, share in 2_usize..40) {
         let (packets, _) = patient_world(seed, 3);
         let split = change::split(&packets, &mut Rng::new(seed));
-        many_lost(&split, seed, share, |left, _| left.to_vec());
+        many_lost(&split, seed, share, false, |left, _| left.to_vec());
     }
 }
 
@@ -230,4 +234,17 @@ fn a_packet_lost_from_a_capture_never_makes_a_wrong_exchange() {
         "{connections} connections: {same} of {all} exchanges identical, {partial} told in part"
     );
     assert!(captures().is_empty() || connections > 60, "{connections}");
+}
+
+/// Worlds that were read wrongly once: a request lost from a pipeline, with the answer to one before
+/// it lost in part.
+#[test]
+fn lost_from_pipelines_once() {
+    for (seed, share) in [
+        (5_430_755_317_466_466_284, 3),
+        (3_508_171_339_578_690_534, 20),
+    ] {
+        let (packets, _) = world(seed, 3);
+        many_lost(&packets, seed, share, true, |left, _| left.to_vec());
+    }
 }

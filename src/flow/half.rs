@@ -70,7 +70,8 @@ impl Half {
     /// every offset of this side has moved.
     pub(super) fn start_earlier(&mut self, seq: u32) -> u64 {
         let before = self.offset(seq).filter(|o| *o < 0);
-        let Some(before) = before.filter(|_| !self.anchored && self.next == 0) else {
+        let movable = !self.anchored && self.next == 0 && !self.ended;
+        let Some(before) = before.filter(|_| movable) else {
             return 0;
         };
         let moved = before.unsigned_abs();
@@ -155,6 +156,26 @@ impl Half {
             at += 1;
         }
         counts != new.counts
+    }
+
+    /// Nothing follows a FIN (RFC 9293, section 3.6): what is held behind it goes. Returns how many
+    /// segments that were.
+    pub(super) fn finish_at(&mut self, fin: u64) -> u64 {
+        self.fin = Some(fin);
+        let mut gone = 0;
+        self.held.retain_mut(|held| {
+            let room = fin.saturating_sub(held.offset);
+            if room == 0 {
+                gone += u64::from(held.counts);
+            } else if held.end() > fin {
+                let kept = held.data.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+                held.missing = held.missing.min((room - kept as u64) as u32);
+                held.data = held.data[..kept].into();
+            }
+            room > 0
+        });
+        self.held_bytes = self.held.iter().map(Held::cost).sum();
+        gone
     }
 
     /// Takes the first held piece.

@@ -299,6 +299,18 @@ fn bytes_behind_the_fin_are_nobodys() {
 }
 
 #[test]
+fn what_was_held_behind_a_fin_goes_when_the_fin_comes() {
+    let mut b = Bench::new();
+    b.open();
+    b.raw(true, "A", 103, 500, b"behind");
+    b.raw(true, "FA", 101, 500, b"bc");
+    b.raw(true, "A", 100, 500, b"a");
+    assert_eq!(b.told(), "Orig 0:a | Orig 1:bc | Orig end");
+    let c = b.table.counters();
+    assert_eq!((c.after_fin, c.pending, b.table.buffered()), (1, 0, 0));
+}
+
+#[test]
 fn hours_without_a_packet_lose_no_byte() {
     let mut b = Bench::new();
     b.open();

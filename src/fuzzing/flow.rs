@@ -40,8 +40,7 @@ impl Stream for Witness {
 
     fn on_data(&mut self, side: Side, chunk: Chunk<'_>, _: &mut Report) -> usize {
         let i = side as usize;
-        // A retransmission that reaches past the FIN still brings bytes behind the end.
-        assert!(!self.closed, "data behind the close");
+        assert!(!self.closed && !self.ended[i], "data behind the end");
         assert!(!chunk.data.is_empty());
         assert_eq!(chunk.offset, self.next[i], "out of place");
         if self.exact {

@@ -41,6 +41,10 @@ struct First {
 struct Half {
     state: State,
     first: Option<First>,
+    /// Offset of what is being read, or of the hole at hand.
+    place: u64,
+    /// Where what cannot be told began last: messages may have been in it.
+    hole: Option<u64>,
     /// Bytes of the unfinished head that were searched for its end.
     searched: usize,
     /// The unfinished head is one, and from the side that it should be from.
@@ -78,8 +82,6 @@ pub(super) struct Connection {
     halves: [Half; 2],
     pipeline: Pipeline,
     answer: Option<Answer>,
-    /// An answer that is told apart has just ended.
-    answered: bool,
     cache: Cache,
     /// SETTINGS_HEADER_TABLE_SIZE of the last request that offered an upgrade to HTTP/2.
     offered: Option<u32>,
@@ -103,6 +105,8 @@ impl Half {
                 State::Lost
             },
             first: None,
+            place: 0,
+            hole: None,
             searched: 0,
             sure: false,
             bytes: 0,
@@ -137,6 +141,7 @@ impl Stream for Connection {
         let mut at = 0;
         while at < chunk.data.len() && self.switch.is_none() {
             let rest = &chunk.data[at..];
+            self.half(side).place = chunk.offset + at as u64;
             let segment = at == 0 && chunk.boundary;
             if segment && self.unsent(side, rest) {
                 self.half(side).cut = true;
@@ -171,15 +176,13 @@ impl Stream for Connection {
                 }
                 State::Body(_) => at += self.body(side, chunk.ts, rest, out),
             }
-            if std::mem::take(&mut self.answered) {
-                self.pipeline.told(chunk.offset + at as u64);
-            }
         }
         at
     }
 
-    fn on_gap(&mut self, side: Side, ts: Timestamp, _offset: u64, len: u64, out: &mut Out) {
+    fn on_gap(&mut self, side: Side, ts: Timestamp, offset: u64, len: u64, out: &mut Out) {
         let half = self.half(side);
+        half.place = offset;
         let progress = match &mut half.state {
             State::Opaque => return,
             State::Body(body) => body.skip(len),
@@ -248,7 +251,6 @@ impl Connection {
             halves: [Half::new(info.from_start), Half::new(info.from_start)],
             pipeline: Pipeline::new(info.from_start),
             answer: None,
-            answered: false,
             cache: Cache::default(),
             offered: None,
             switch: None,
@@ -261,7 +263,9 @@ impl Connection {
 
     /// Nothing on this side can be told until a segment begins a message.
     fn lost(&mut self, side: Side) {
-        self.half(side).lose();
+        let half = self.half(side);
+        half.lose();
+        half.hole = Some(half.place);
         match self.client {
             Some(client) if client == side => self.pipeline.request_hole(),
             Some(_) => self.pipeline.response_hole(),
@@ -442,7 +446,8 @@ impl Connection {
             ack: first.ack,
             done: (!open).then_some(ts),
         };
-        for passed in self.pipeline.push(pending) {
+        let hole = self.half(side).hole;
+        for passed in self.pipeline.push(pending, hole) {
             unanswered(passed.x, passed.done.unwrap_or(ts), true, out);
         }
         if let Some(last) = self.pipeline.last().filter(|_| !open) {
@@ -510,6 +515,8 @@ impl Connection {
             return;
         }
         out.counters.pending += 1;
+        let hole = self.half(side.other()).hole;
+        self.pipeline.resume(start, first.ack, hole);
         let certain = self.pipeline.certain();
         let (pending, given_up) = self.pipeline.answer(start, first.ack);
         let ambiguous = !given_up.is_empty();
@@ -683,7 +690,6 @@ impl Connection {
                 x.request_bytes = Some(self.half(side.other()).bytes);
                 x.partial.truncated = true;
             }
-            self.answered = !x.partial.no_request;
             x.response_bytes = Some(bytes);
             if let Some(messages) = messages {
                 messages.end_response(&mut x);

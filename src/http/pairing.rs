@@ -8,8 +8,9 @@
 //! * A client that was never seen to pipeline sends a request only after it has the whole answer
 //!   to the one before; so the message that begins exactly where the client's own acknowledgement
 //!   stood when it sent the request is that request's answer, if no other request is outstanding.
-//!   That it has received no answer since the last one that was told apart proves that it does
-//!   pipeline, if a request was in the hole.
+//!   After a hole in its own direction it must have received the beginning of an answer to what
+//!   was in there: else it pipelines, if a request was in the hole. A client whose connection was
+//!   joined in the middle is believed to wait until it is seen not to: nothing can show it.
 //! * Where only the server's direction has a hole, every request is known; a single outstanding
 //!   one owns whatever begins at or behind that place.
 //!
@@ -54,9 +55,10 @@ pub(super) struct Pipeline {
     server_hole: bool,
     /// The client has sent a request before the last one was answered.
     pipelined: bool,
-    /// Offset behind the last answer that was told apart; unknown where the connection was joined
-    /// late.
-    told: Option<u64>,
+    /// Where the first answer begins that came after the hole; none has yet.
+    resumed: Option<u64>,
+    /// The answers to what was in the hole may have gone by unseen.
+    doubt: bool,
 }
 
 impl Pipeline {
@@ -64,18 +66,20 @@ impl Pipeline {
     pub(super) fn new(from_start: bool) -> Self {
         Self {
             hole: !from_start,
-            told: from_start.then_some(0),
             ..Self::default()
         }
     }
 
     pub(super) fn request_hole(&mut self) {
-        self.hole = true;
+        (self.hole, self.resumed) = (true, None);
     }
 
-    /// The answer of a known request ends before `offset`.
-    pub(super) fn told(&mut self, offset: u64) {
-        self.told = Some(offset);
+    /// A final response begins at `offset` in a packet that acknowledges `ack`; the hole in the
+    /// requests began at `hole`, and something in it is what it answers if it has received it.
+    pub(super) fn resume(&mut self, offset: u64, ack: Option<u64>, hole: Option<u64>) {
+        if self.hole && hole.is_some() && ack > hole {
+            self.resumed.get_or_insert(offset);
+        }
     }
 
     /// Whether a response may begin at `offset`: where every request is known, one is outstanding.
@@ -110,11 +114,10 @@ impl Pipeline {
         self.queue.back_mut()
     }
 
-    /// Adds a request; returns those whose answers went by unseen.
-    pub(super) fn push(&mut self, new: Pending) -> Vec<Pending> {
+    /// Adds a request; returns those whose answers went by unseen. `hole`: where the last hole in
+    /// the requests began.
+    pub(super) fn push(&mut self, new: Pending, hole: Option<u64>) -> Vec<Pending> {
         let mut given_up = Vec::new();
-        // A request may have been in the hole, and nothing has answered it yet.
-        self.pipelined |= self.hole && self.told.is_some_and(|end| new.ack <= Some(end));
         if let Some(last) = self.queue.back() {
             // The client has received more since its last request: that was the answer.
             let answered = self.server_hole && new.ack > last.ack;
@@ -125,13 +128,18 @@ impl Pipeline {
                 self.pipelined = true;
             }
         }
+        // A request may have been in the hole, and the client did not wait for its answer.
+        if self.hole && hole.is_some() && self.resumed.is_none_or(|at| new.ack <= Some(at)) {
+            self.doubt |= self.server_hole;
+            self.pipelined |= !self.server_hole;
+        }
         self.held += new.cost();
         self.queue.push_back(new);
         given_up
     }
 
     pub(super) fn flush(&mut self) -> Vec<Pending> {
-        self.held = 0;
+        (self.held, self.doubt) = (0, false);
         self.queue.drain(..).collect()
     }
 
@@ -153,7 +161,7 @@ impl Pipeline {
         if self.certain() {
             return Some(true);
         }
-        let alone = self.queue.len() == 1 && !self.pipelined;
+        let alone = self.queue.len() == 1 && !self.pipelined && !self.doubt;
         match front.ack {
             Some(had) if offset < had => Some(false),
             Some(had) if alone && (offset == had || !self.hole) => Some(true),

@@ -89,8 +89,15 @@ impl<S: Stream> FlowTable<S> {
         {
             self.counters.after_fin += 1;
         } else {
-            if flags.fin && half.fin.is_none() {
-                half.fin = u64::try_from(offset + length).ok();
+            if let Some(fin) = u64::try_from(offset + length)
+                .ok()
+                .filter(|_| flags.fin && half.fin.is_none())
+            {
+                let before = half.held_bytes;
+                let gone = half.finish_at(fin);
+                self.buffered -= before - half.held_bytes;
+                self.counters.pending -= gone;
+                self.counters.after_fin += gone;
             }
             if length == 0 {
                 self.counters.analysed += 1;
@@ -155,6 +162,7 @@ impl<S: Stream> FlowTable<S> {
         let payload = &payload[..payload
             .len()
             .min(usize::try_from(room).unwrap_or(usize::MAX))];
+        let missing = u64::from(segment.missing).min(room - payload.len() as u64) as u32;
         let overlaps = offset < half.next || !half.held.is_empty();
         if overlaps && half.contradicts(offset, payload) {
             self.counters.notes.take(Note::OverlapConflict);
@@ -171,7 +179,7 @@ impl<S: Stream> FlowTable<S> {
                 ack,
                 boundary: known == 0 && skip == 0,
                 data: &payload[known..],
-                missing: segment.missing,
+                missing,
             };
             self.deliver(at, side, piece, out);
             self.reopen(at, believed);
@@ -183,7 +191,7 @@ impl<S: Stream> FlowTable<S> {
             ack,
             ts: segment.ts,
             data: payload.into(),
-            missing: segment.missing,
+            missing,
             boundary: skip == 0,
             counts: true,
         };
