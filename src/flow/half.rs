@@ -168,7 +168,10 @@ impl Half {
             if room == 0 {
                 gone += u64::from(held.counts);
             } else if held.end() > fin {
-                let kept = held.data.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+                let kept = held
+                    .data
+                    .len()
+                    .min(usize::try_from(room).unwrap_or(usize::MAX));
                 held.missing = held.missing.min((room - kept as u64) as u32);
                 held.data = held.data[..kept].into();
             }

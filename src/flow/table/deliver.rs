@@ -397,9 +397,14 @@ impl<S: Stream> FlowTable<S> {
             if !force && !crowded && now.since(obstacle.since) < patience {
                 return;
             }
+            let next = flow.halves[obstacle.side.index()].next;
+            // The other side has spoken in between: two holes, not one.
+            let peer = &flow.halves[obstacle.side.other().index()];
+            let acks = peer.held.iter().filter_map(|h| h.ack);
+            let to = acks.filter(|ack| *ack > next).fold(obstacle.to, u64::min);
             let half = &mut flow.halves[obstacle.side.index()];
             half.unseen |= !half.seen;
-            let len = obstacle.to - half.next;
+            let len = to - next;
             // What the receiver has, was on the wire: the mirror lost it.
             if obstacle.acked && half.seen {
                 let acked = len.min(half.acked.saturating_sub(half.next));
