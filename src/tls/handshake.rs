@@ -9,7 +9,7 @@
 const MAX_MESSAGE: usize = 64 << 10;
 
 /// A chain of certificates; browsers and OpenSSL refuse more than 100 KiB. The same attack.
-const MAX_CERTIFICATE: usize = 256 << 10;
+pub(super) const MAX_CERTIFICATE: usize = 256 << 10;
 
 /// Type and length.
 pub(super) const HEADER: usize = 4;
