@@ -14,6 +14,7 @@ use apitap::fuzzing::LINKS;
 
 use super::captures::captures;
 use super::change::Segment;
+use super::protocol_seeds;
 use super::replay::Rng;
 use super::talks::world;
 
@@ -30,6 +31,15 @@ pub fn seeds(entry: &str) -> Vec<Vec<u8>> {
         "http1" => streams().0,
         "http2" => frames_of_http2(streams().0),
         "http1_steps" => streams().1,
+        "hpack" => protocol_seeds::hpack(),
+        "coding" => protocol_seeds::coding(),
+        "websocket" => protocol_seeds::websocket(),
+        "events" => protocol_seeds::events(),
+        "proxy" => protocol_seeds::proxy(),
+        "graphql" => protocol_seeds::graphql(),
+        "tls_records" => protocol_seeds::tls_records(),
+        "tls_hello" => protocol_seeds::tls_hello(),
+        "quic_initial" => protocol_seeds::quic_initial(),
         other => panic!("no seeds for {other}"),
     };
     all.retain(|seed| seed.len() <= MOST);
