@@ -7,6 +7,8 @@
 mod captures;
 #[path = "support/change.rs"]
 mod change;
+#[path = "support/content_seeds.rs"]
+mod content_seeds;
 #[path = "support/protocol_seeds.rs"]
 mod protocol_seeds;
 #[path = "support/replay.rs"]
@@ -203,13 +205,18 @@ fn hpack_beside_another_decoder() {
 }
 
 /// Inputs that libFuzzer or the smoke found, as small as they became.
-const FOUND: [(&str, &[u8]); 2] = [
+const FOUND: [(&str, &[u8]); 3] = [
     // Both sides begin a response, each before it is known that the other does.
     ("http1", b"\x00\x79\x0a\nHTTP/\net/0\nHTTP/\n\n0\n\n/\n\n\n"),
     // The upgrade to HTTP/2 is answered, and the request was not seen.
     (
         "http1",
         b"\x0d\x00\x76\r\n\r\n\x21\x62HTTP/1.1 101 Sd\nUpgrade: h2c\r\n\r\n\0\0\0\0\0v",
+    ),
+    // One object has the members of GraphQL, and behind them those of JSON-RPC.
+    (
+        "graphql",
+        b"\x01\0\x11{\"query\":\"{a} {b}) x\",\"method\":\"m\",\"params\":[],\"id\":1}",
     ),
 ];
 

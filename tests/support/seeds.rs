@@ -14,9 +14,9 @@ use apitap::fuzzing::LINKS;
 
 use super::captures::captures;
 use super::change::Segment;
-use super::protocol_seeds;
 use super::replay::Rng;
 use super::talks::world;
+use super::{content_seeds, protocol_seeds};
 
 /// Longer ones are slow, and hold nothing that shorter ones do not.
 const MOST: usize = 16 << 10;
@@ -32,11 +32,11 @@ pub fn seeds(entry: &str) -> Vec<Vec<u8>> {
         "http2" => frames_of_http2(streams().0),
         "http1_steps" => streams().1,
         "hpack" => protocol_seeds::hpack(),
-        "coding" => protocol_seeds::coding(),
+        "coding" => content_seeds::coding(),
         "websocket" => protocol_seeds::websocket(),
-        "events" => protocol_seeds::events(),
-        "proxy" => protocol_seeds::proxy(),
-        "graphql" => protocol_seeds::graphql(),
+        "events" => content_seeds::events(),
+        "proxy" => content_seeds::proxy(),
+        "graphql" => content_seeds::graphql(),
         "tls_records" => protocol_seeds::tls_records(),
         "tls_hello" => protocol_seeds::tls_hello(),
         "quic_initial" => protocol_seeds::quic_initial(),
