@@ -8,7 +8,7 @@ use flate2::Compression;
 /// Codings and bounds in three bytes, then the body.
 pub fn coding() -> Vec<Vec<u8>> {
     let users = r#"{"users":[{"id":1,"name":"Ada"},{"id":2,"name":"Grace"}]}"#;
-    let contents = [users.repeat(1), users.repeat(40), "a".repeat(60_000)];
+    let contents = [users.to_owned(), users.repeat(40), "a".repeat(60_000)];
     let mut out = Vec::new();
     for content in contents.iter().map(String::as_bytes) {
         for coding in 0..4 {

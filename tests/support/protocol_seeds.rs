@@ -107,6 +107,9 @@ pub fn tls_records() -> Vec<Vec<u8>> {
             // Keys that come behind all records, and a record behind them.
             let late = [&ops[..], &[0x12, 0, 0x20, 1, 21]].concat();
             out.push(with(1, &talk.log, &late));
+            // With a premaster secret, were it of somebody else, more of the handshake is kept.
+            let premaster = format!("RSA {} {}\n", "5a".repeat(8), "03".repeat(48));
+            out.push(with(0, &[&talk.log, premaster.as_bytes()].concat(), &ops));
             for hole in [0, 1, 3, 5, 6] {
                 out.push(with(0, &talk.log, &operations(&talk.said, Some(hole))));
             }
@@ -167,7 +170,7 @@ pub fn quic_initial() -> Vec<Vec<u8>> {
     let far = |at: u16| {
         [
             &[6],
-            &(0x4000 | at * 100).to_be_bytes()[..],
+            &(0x4000 | (at * 100)).to_be_bytes()[..],
             &[4, 1, 2, 3, 4],
         ]
         .concat()
@@ -274,7 +277,7 @@ pub fn websocket() -> Vec<Vec<u8>> {
     for how in 0..16 {
         // "Hello" of RFC 7692, section 7.2.3.1, compressed as there and compressed here.
         let hello = *b"\x01\x07\xf2\x48\xcd\xc9\xc9\x07\x00\x02\x05Hello\x0e\x05Hello";
-        out.push([&[0xc0 | how * 3], &hello[..]].concat());
+        out.push([&[0xc0 | (how * 3)], &hello[..]].concat());
     }
     out
 }
