@@ -12,16 +12,24 @@ use crate::capture::{FileSource, Polled, Source};
 mod decode;
 mod flow;
 mod http;
+mod operations;
+mod sessions;
+mod tls;
 
+pub use crate::http::{fuzz_coding as coding, fuzz_hpack as hpack_beside};
+pub use crate::tls::quic::fuzz_initial as quic_initial;
 pub use decode::{LINKS, decode_link, fragments};
 pub use flow::reassembler;
 pub use http::{http1, http1_steps, http2};
+pub use operations::graphql;
+pub use sessions::{events, proxy, websocket};
+pub use tls::{tls_hello, tls_records};
 
 /// A name, and what it runs.
 pub type Entry = (&'static str, fn(&[u8]));
 
 /// Every entry by name: what the fuzz targets and the seeds' folders are called.
-pub const ALL: [Entry; 8] = [
+pub const ALL: [Entry; 17] = [
     ("decode_link", decode_link),
     ("fragments", fragments),
     ("pcapng", pcapng),
@@ -30,6 +38,15 @@ pub const ALL: [Entry; 8] = [
     ("http1", http1),
     ("http1_steps", http1_steps),
     ("http2", http2),
+    ("hpack", hpack),
+    ("coding", coding),
+    ("websocket", websocket),
+    ("events", events),
+    ("proxy", proxy),
+    ("graphql", graphql),
+    ("tls_records", tls_records),
+    ("tls_hello", tls_hello),
+    ("quic_initial", quic_initial),
 ];
 
 /// Operations are read from these.
@@ -56,6 +73,11 @@ impl<'a> Bytes<'a> {
         self.0 = rest;
         taken
     }
+}
+
+/// Blocks of HPACK, without another decoder beside ours.
+pub fn hpack(data: &[u8]) {
+    hpack_beside(data, |_| None);
 }
 
 /// pcapng: whatever follows the magic number.

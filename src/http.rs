@@ -37,6 +37,7 @@ mod ws;
 mod tests;
 
 pub use coding::{Coding, Codings, Decoder, Limits, Status, fuzz_coding};
+pub use hpack::{Fields, fuzz_hpack};
 pub use probe::{Probe, probe};
 pub use proxy::Trusted;
 pub use sample::Sample;

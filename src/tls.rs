@@ -27,4 +27,4 @@ pub(crate) mod tests;
 
 pub use facts::Facts;
 pub use keylog::{KeyError, KeyLog, KeyStore, Lines};
-pub use session::{Counters, Event, Session, Shared, Sink};
+pub use session::{Counters, Event, MAX_HELD, Session, Shared, Sink};

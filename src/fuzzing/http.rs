@@ -27,17 +27,17 @@ impl Lane {
     }
 }
 
-struct Bench {
+pub(super) struct Bench {
     connection: Connection,
-    out: Out,
+    pub(super) out: Out,
     lanes: [Lane; 2],
     ts: Timestamp,
     exchanges: u64,
-    kept: Vec<Exchange>,
+    pub(super) kept: Vec<Exchange>,
 }
 
 impl Bench {
-    fn new(from_start: bool) -> Self {
+    pub(super) fn new(from_start: bool) -> Self {
         let info = FlowInfo {
             orig: (IpAddr::from([10, 0, 0, 1]), 1_000),
             resp: (IpAddr::from([10, 0, 0, 2]), 80),
@@ -55,7 +55,7 @@ impl Bench {
         }
     }
 
-    fn data(&mut self, side: Side, bytes: &[u8], boundary: bool, ack: Option<u64>) {
+    pub(super) fn data(&mut self, side: Side, bytes: &[u8], boundary: bool, ack: Option<u64>) {
         self.ts = Timestamp(self.ts.0 + 1_000);
         let lane = &mut self.lanes[side as usize];
         if bytes.is_empty() || lane.ended {
@@ -87,7 +87,7 @@ impl Bench {
         self.check();
     }
 
-    fn gap(&mut self, side: Side, len: u64) {
+    pub(super) fn gap(&mut self, side: Side, len: u64) {
         let lane = &mut self.lanes[side as usize];
         if lane.ended {
             return;
@@ -122,7 +122,7 @@ impl Bench {
         assert_eq!(c.sessions.messages, c.sessions.accounted(), "{c:?}");
     }
 
-    fn close(&mut self, end: End) {
+    pub(super) fn close(&mut self, end: End) {
         self.connection.on_close(self.ts, end, &mut self.out);
         self.check();
         let c = &self.out.counters;
@@ -170,7 +170,7 @@ pub fn http2(data: &[u8]) {
     });
 }
 
-fn conversation(data: &[u8], begin: impl FnOnce(&mut Bench)) {
+pub(super) fn conversation(data: &[u8], begin: impl FnOnce(&mut Bench)) {
     let mut bytes = Bytes(data);
     let Some(first) = bytes.u8() else { return };
     let mut bench = Bench::new(first & 1 == 0);

@@ -6,8 +6,10 @@
 //! the table stays in step with placeholders, and in time nothing older is left. What is shown is
 //! what the peers meant, or nothing. Blocks of one direction must be fed in wire order.
 
+pub use fuzz::{Fields, fuzz_hpack};
 use tables::{DEFAULT_SIZE, OVERHEAD, STATIC, Table, Text};
 
+mod fuzz;
 mod huffman;
 mod tables;
 

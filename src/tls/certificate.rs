@@ -14,10 +14,10 @@ use super::hello::Version;
 use crate::time::Timestamp;
 
 /// Names kept of one certificate; a content network's may have a hundred, a forged one thousands.
-const MAX_NAMES: usize = 32;
+pub const MAX_NAMES: usize = 32;
 
 /// RFC 1035, section 2.3.4; the rest of a longer name is no name of a host.
-const MAX_NAME: usize = 255;
+pub const MAX_NAME: usize = 255;
 
 /// The server's own certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

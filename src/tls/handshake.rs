@@ -6,10 +6,10 @@
 
 /// Hellos and the rest. A hello with post-quantum key shares and a padded ticket has some 4 KiB;
 /// without the limit one length field would reserve 16 MiB.
-const MAX_MESSAGE: usize = 64 << 10;
+pub(super) const MAX_MESSAGE: usize = 64 << 10;
 
 /// A chain of certificates; browsers and OpenSSL refuse more than 100 KiB. The same attack.
-const MAX_CERTIFICATE: usize = 256 << 10;
+pub(super) const MAX_CERTIFICATE: usize = 256 << 10;
 
 /// Type and length.
 pub(super) const HEADER: usize = 4;

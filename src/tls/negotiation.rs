@@ -2,6 +2,7 @@
 
 use super::cipher::Opener;
 use super::half::Epoch;
+use super::handshake::MAX_MESSAGE;
 use super::hello::{ClientHello, ServerHello, Version};
 use super::keylog::{KeyStore, Label};
 use super::secrets::{MasterSeed, Secret, key_block, master};
@@ -10,6 +11,10 @@ use super::suite::Suite;
 /// Handshake messages kept for the extended master secret; hellos and certificates at their
 /// limits. Kept only while private keys or premaster secrets are there to be used.
 const MAX_TRANSCRIPT: usize = 512 << 10;
+
+/// Most that a negotiation holds: what a handshake is hashed of, and names of sessions, tickets and
+/// a premaster secret out of its messages.
+pub(super) const MAX_HELD: usize = MAX_TRANSCRIPT + 5 * MAX_MESSAGE;
 
 /// Why records cannot be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +137,15 @@ impl Negotiation {
                 transcript.extend_from_slice(message);
             }
         }
+    }
+
+    /// Bytes that it holds, where premaster secrets are there to be used.
+    pub(super) fn held(&self) -> usize {
+        let [id, ticket] = &self.given;
+        let names = [&self.session_id, &self.ticket, id, ticket];
+        let transcript = self.transcript.as_ref().map_or(0, Vec::len);
+        let names: usize = names.into_iter().map(Vec::len).sum();
+        transcript + names + self.encrypted_premaster.len()
     }
 
     /// TLS 1.3, or one of its drafts: their records look alike.

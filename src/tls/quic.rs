@@ -316,6 +316,9 @@ impl Hello {
     }
 }
 
+mod fuzz;
+pub use fuzz::fuzz_initial;
+
 /// RFC 9000, section 19.3.
 fn ack(c: &mut Cursor<'_>, counts: bool) -> Option<()> {
     let _largest = varint(c)?;

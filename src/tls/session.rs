@@ -11,16 +11,21 @@ use std::sync::Arc;
 
 use super::facts::Facts;
 use super::half::{Epoch, Half};
+use super::handshake::MAX_CERTIFICATE;
 use super::keylog::KeyStore;
-use super::negotiation::{Closed, Early, Negotiation};
+use super::negotiation::{self, Closed, Early, Negotiation};
 use super::record::{ContentType, HEADER, Header};
-use super::waiting::Waiting;
+use super::waiting::{MAX_WAITING, Waiting};
 use crate::flow::{Chunk, Side};
 use crate::time::Timestamp;
 
 /// Early data held until the server says whether it takes it; servers allow 16 KiB by default. A
 /// client without keys could else send any amount of it.
 const MAX_EARLY: usize = 128 << 10;
+
+/// Most that one session holds: what waits, early data, a message under way in each direction, and
+/// what was negotiated.
+pub const MAX_HELD: usize = MAX_WAITING + MAX_EARLY + 2 * MAX_CERTIFICATE + negotiation::MAX_HELD;
 
 /// Records of early data that the server refused, or that no key opens, before the handshake's.
 pub(super) const MAX_REFUSED: u16 = 256;
@@ -155,7 +160,7 @@ impl Session {
     /// Bytes that it holds.
     pub fn held(&self) -> usize {
         let joined: usize = self.halves.iter().map(|half| half.joiner.held()).sum();
-        self.queued + self.early_bytes + joined
+        self.queued + self.early_bytes + joined + self.negotiation.held()
     }
 
     /// Nothing more will come out of it.

@@ -9,7 +9,7 @@ use crate::flow::Side;
 
 /// Records of one session that wait for keys. A key log is written when the handshake is made, so
 /// keys are late by the delay of a file, not of a download.
-const MAX_WAITING: usize = 256 << 10;
+pub(super) const MAX_WAITING: usize = 256 << 10;
 
 /// The same for all sessions of one worker: hosts without keys must not hold memory for ever.
 const MAX_WAITING_ALL: usize = 16 << 20;

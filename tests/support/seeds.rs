@@ -16,6 +16,7 @@ use super::captures::captures;
 use super::change::Segment;
 use super::replay::Rng;
 use super::talks::world;
+use super::{content_seeds, protocol_seeds};
 
 /// Longer ones are slow, and hold nothing that shorter ones do not.
 const MOST: usize = 16 << 10;
@@ -30,6 +31,15 @@ pub fn seeds(entry: &str) -> Vec<Vec<u8>> {
         "http1" => streams().0,
         "http2" => frames_of_http2(streams().0),
         "http1_steps" => streams().1,
+        "hpack" => protocol_seeds::hpack(),
+        "coding" => content_seeds::coding(),
+        "websocket" => protocol_seeds::websocket(),
+        "events" => content_seeds::events(),
+        "proxy" => content_seeds::proxy(),
+        "graphql" => content_seeds::graphql(),
+        "tls_records" => protocol_seeds::tls_records(),
+        "tls_hello" => protocol_seeds::tls_hello(),
+        "quic_initial" => protocol_seeds::quic_initial(),
         other => panic!("no seeds for {other}"),
     };
     all.retain(|seed| seed.len() <= MOST);

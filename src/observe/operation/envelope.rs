@@ -38,6 +38,9 @@ struct Envelope<'a> {
     method: Option<Cow<'a, str>>,
     params: bool,
     id: bool,
+    /// Members of GraphQL's stood there before it was a call of JSON-RPC. Of its beginning that is
+    /// all that is known, so the whole is no other.
+    graphql_first: bool,
 }
 
 pub(super) fn may_be(beginning: &[u8]) -> bool {
@@ -89,6 +92,7 @@ impl<'a> Envelope<'a> {
     fn read(s: &mut Scanner<'a>) -> Self {
         let mut e = Self::default();
         while let Some(key) = s.key() {
+            e.graphql_first |= (e.query.is_some() || e.hash.is_some()) && !e.is_json_rpc();
             let Some(value) = s.value() else {
                 // The text ends behind the colon: what was to come is not known.
                 if key == "operationName" {
@@ -116,15 +120,18 @@ impl<'a> Envelope<'a> {
     }
 
     fn operation(&self) -> Option<Operation> {
-        self.json_rpc().or_else(|| self.graphql())
+        let call = self.method.as_deref();
+        match call.filter(|_| !self.graphql_first && self.is_json_rpc()) {
+            Some(method) => Some(Operation::new(OperationKind::JsonRpc, identifier(method))),
+            None => self.graphql(),
+        }
     }
 
     /// JSON-RPC 2.0 says so; 1.0 is told by all its members.
-    fn json_rpc(&self) -> Option<Operation> {
-        let method = self.method.as_deref()?;
+    fn is_json_rpc(&self) -> bool {
         let two = self.version.as_deref() == Some("2.0");
         let one = self.version.is_none() && self.params && self.id;
-        (two || one).then(|| Operation::new(OperationKind::JsonRpc, identifier(method)))
+        self.method.is_some() && (two || one)
     }
 
     fn graphql(&self) -> Option<Operation> {

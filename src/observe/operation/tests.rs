@@ -321,6 +321,31 @@ fn no_cut_makes_another_operation() {
 }
 
 #[test]
+fn what_comes_first_says_what_an_object_is() {
+    let graphql = r#"{"query":"query A { a }","method":"m","params":[],"id":1,"jsonrpc":"2.0"}"#;
+    let rpc = r#"{"jsonrpc":"2.0","method":"m","query":"query A { a }"}"#;
+    let late = r#"{"jsonrpc":"2.0","query":"query A { a }","method":"m"}"#;
+    for (body, kind, named) in [
+        (graphql, OperationKind::Graphql, "query A"),
+        (rpc, OperationKind::JsonRpc, "m"),
+        (late, OperationKind::Graphql, "query A"),
+    ] {
+        let whole = json(body).unwrap();
+        assert_eq!((whole.kind, whole.name.as_deref()), (kind, Some(named)));
+        for cut in 0..body.len() {
+            let found = of_body("application/json", &body.as_bytes()[..cut], false);
+            assert!(
+                found.is_none_or(|found| found.kind == kind),
+                "{cut} of {body}"
+            );
+        }
+    }
+    // Neither a document nor a call that began as one.
+    let odd = r#"{"query":"{ a } b","method":"m","params":[],"id":1}"#;
+    assert_eq!(json(odd), None);
+}
+
+#[test]
 fn hostile_documents_cost_what_they_are_long() {
     let deep = format!("query Deep {}a{}", "{a".repeat(4_000), "}".repeat(4_000));
     let found = json(&query(&deep)).unwrap();

@@ -310,3 +310,18 @@ fn a_record_that_is_damaged_gives_nothing() {
     );
     assert_eq!(heard.counters.not_authentic, 1);
 }
+
+#[test]
+fn what_is_kept_for_a_premaster_secret_is_held() {
+    let suite = ring::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+    let talk = exchange(&Peers::new(suite, |_, _| {}));
+    let (side, hello) = &talk.wire[0];
+    let held = |log: &str| {
+        let mut listener = Listener::new(store(log.as_bytes()));
+        listener.hear(*side, Timestamp::from_secs(0), hello);
+        listener.session.held()
+    };
+    assert_eq!(held(""), 0);
+    let other = format!("RSA {} {}\n", "5a".repeat(8), "03".repeat(48));
+    assert!(held(&other) >= hello.len() - record::HEADER);
+}
