@@ -15,6 +15,7 @@ use crate::time::Timestamp;
 use crate::tls::{self, KeyStore};
 
 mod body;
+mod carry;
 mod coding;
 mod conn;
 mod events;
@@ -125,7 +126,7 @@ pub struct Counters {
     pub unpaired: u64,
     /// Exchanges in which a message's end is a matter of opinion.
     pub ambiguous_framing: u64,
-    /// Flows that are read as HTTP/2, as WebSocket.
+    /// Flows that are read as HTTP/2; flows, and streams of HTTP/2, that are read as WebSocket.
     pub http2: u64,
     pub websocket: u64,
     /// Flows that began with a header of the PROXY protocol, and those of them that were believed.
