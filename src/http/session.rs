@@ -34,6 +34,11 @@ impl Log {
         self.counts.opened
     }
 
+    /// What each record to come begins as.
+    pub(super) fn record(&mut self) -> &mut Exchange {
+        &mut self.opener
+    }
+
     /// Something comes at `ts`, and is not counted yet.
     pub(super) fn at(&mut self, ts: Timestamp, out: &mut Out) {
         if ts.since(self.since) >= REPORT_EVERY {

@@ -3,8 +3,11 @@ use std::io::Write as _;
 use proptest::prelude::*;
 
 use super::frame::{Header, Parsed, parse, plausible};
+use super::inflate::{SYNC_FLUSH, inflate, unmask};
 use super::*;
 use crate::http::tests::Talk;
+
+mod look;
 
 const ASK: &[u8] = b"GET /live HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n";
 const SWITCH: &[u8] =
@@ -310,57 +313,6 @@ fn compressed_messages_are_counted_as_such() {
     let mut talk = upgraded(SWITCH);
     talk.say(1, &down(0xc1, &messages[0]));
     assert_eq!(talk.told()[1], "websocket 0/0 0/0 fol");
-}
-
-#[test]
-fn messages_are_inflated_while_the_window_is_whole() {
-    // RFC 7692, section 7.2.3.2: the second "Hello" refers to the first.
-    let first = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
-    let second = [0xf2, 0x00, 0x11, 0x00, 0x00];
-    let mut inflater = Inflater::new(true, 100);
-    for message in [&first[..], &second] {
-        for byte in message.chunks(1) {
-            inflater.feed(byte);
-        }
-        assert_eq!(inflater.finish().as_deref(), Some(&b"Hello"[..]));
-    }
-    let mut late = Inflater::new(true, 100);
-    late.missed();
-    late.feed(&second);
-    assert_eq!(late.finish(), None);
-    assert!(late.is_lost());
-
-    let text: Vec<u8> = (0..9_000_u32)
-        .flat_map(|n| n.to_string().into_bytes())
-        .collect();
-    for takeover in [true, false] {
-        let messages = deflated(&[&text, b"short", &text, b""], takeover);
-        let mut inflater = Inflater::new(takeover, 1_000);
-        let mut read = |message: &[u8]| {
-            inflater.feed(message);
-            inflater.finish()
-        };
-        assert_eq!(read(&messages[0]).as_deref(), Some(&text[..1_000]));
-        assert_eq!(read(&messages[1]).as_deref(), Some(&b"short"[..]));
-        assert_eq!(read(&messages[2]).as_deref(), Some(&text[..1_000]));
-        assert_eq!(read(&messages[3]).as_deref(), Some(&b""[..]));
-        // A block type that there is not.
-        assert_eq!(read(&[0xff, 0xff, 0xff]), None);
-        let after = read(&messages[1]);
-        assert_eq!(after.is_some(), !takeover, "{after:?}");
-    }
-}
-
-#[test]
-fn a_bomb_is_let_go() {
-    let zeros = vec![0; 64 << 20];
-    let messages = deflated(&[&zeros], false);
-    let mut inflater = Inflater::new(true, 100);
-    for piece in messages[0].chunks(1_000) {
-        inflater.feed(piece);
-    }
-    assert_eq!(inflater.finish(), None);
-    assert!(inflater.is_lost());
 }
 
 fn any_frame() -> impl Strategy<Value = Vec<u8>> {
