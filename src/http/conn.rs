@@ -229,6 +229,22 @@ impl Stream for Connection {
         }
     }
 
+    fn due(&self) -> Timestamp {
+        let events = self.halves.iter().flat_map(|h| &h.events);
+        let sent = || self.answer.as_ref().is_some_and(|a| !a.request_open);
+        let due = events.map(|e| e.due(sent())).min();
+        due.unwrap_or(Timestamp::MAX)
+    }
+
+    fn on_tick(&mut self, now: Timestamp, out: &mut Out) {
+        for side in [Side::Orig, Side::Resp] {
+            if let Some(events) = &mut self.half(side).events {
+                events.on_tick(now, out);
+                self.show(side, now, out);
+            }
+        }
+    }
+
     fn held(&self) -> usize {
         let samples = self.halves.iter().flat_map(|h| &h.sample);
         let events = self.halves.iter().flat_map(|h| &h.events);
@@ -635,21 +651,20 @@ impl Connection {
     }
 
     /// An event stream that goes on for long is shown before its end.
-    fn show(&mut self, side: Side, ts: Timestamp, out: &mut Out) {
-        let Some(events) = &mut self.halves[side as usize].events else {
-            return;
-        };
-        if self.answer.as_ref().is_some_and(|a| !a.request_open)
-            && events.show(ts)
+    fn show(&mut self, side: Side, now: Timestamp, out: &mut Out) {
+        if let Some(events) = &mut self.halves[side as usize].events
+            && self.answer.as_ref().is_some_and(|a| !a.request_open)
+            && let Some(end) = events.show(now)
             && let Some(Answer { mut x, .. }) = self.answer.take()
         {
-            (x.open, x.end) = (true, ts);
+            (x.open, x.end) = (true, end);
             emit(x, out);
         }
     }
 
     /// The message at hand of this side is complete, or as complete as it will get.
     fn message_over(&mut self, side: Side, ts: Timestamp, out: &mut Out) {
+        self.show(side, ts, out);
         let half = self.half(side);
         let (bytes, cut, sample) = (half.bytes, half.cut, half.sample.take());
         let (messages, events) = (half.messages.take(), half.events.take());

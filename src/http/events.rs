@@ -147,12 +147,26 @@ impl Events {
         };
     }
 
-    /// Whether its exchange is to be handed on now; once.
-    pub(super) fn show(&mut self, ts: Timestamp) -> bool {
-        !self.shown && ts.since(self.log.opened()) >= LONG && {
-            self.shown = true;
-            true
+    /// The time for which its exchange is to be handed on now, once: the same whether data, a tick
+    /// or the end comes first behind it.
+    pub(super) fn show(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let then = self.log.opened() + LONG;
+        if self.shown || now < then {
+            return None;
         }
+        self.shown = true;
+        Some(then)
+    }
+
+    /// `sent`: its request is over, so it can be shown.
+    pub(super) fn due(&self, sent: bool) -> Timestamp {
+        let show = sent && !self.shown;
+        let then = show.then(|| self.log.opened() + LONG);
+        then.map_or(self.log.due(), |then| then.min(self.log.due()))
+    }
+
+    pub(super) fn on_tick(&mut self, now: Timestamp, out: &mut Out) {
+        self.log.pass(now, out);
     }
 
     pub(super) fn is_shown(&self) -> bool {

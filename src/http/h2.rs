@@ -222,6 +222,17 @@ impl crate::flow::Stream for Connection {
         }
     }
 
+    fn due(&self) -> Timestamp {
+        let due = self.streams.values().map(Stream::due);
+        due.min().unwrap_or(Timestamp::MAX)
+    }
+
+    fn on_tick(&mut self, now: Timestamp, out: &mut Out) {
+        for stream in self.streams.values_mut() {
+            stream.on_tick(now, out);
+        }
+    }
+
     fn held(&self) -> usize {
         let streams = self.streams.values().map(Stream::held).sum::<usize>();
         let halves = self.halves.iter().map(Half::held).sum::<usize>();

@@ -159,6 +159,20 @@ impl Stream for Connection {
         });
     }
 
+    fn due(&self) -> Timestamp {
+        match &self.tls {
+            None => self.reader.due(),
+            Some(tls) => tls.inner.reader.due(),
+        }
+    }
+
+    fn on_tick(&mut self, now: Timestamp, out: &mut Out) {
+        match &mut self.tls {
+            None => self.reader.on_tick(now, out),
+            Some(tls) => tls.inner.with(out, |reader, out| reader.on_tick(now, out)),
+        }
+    }
+
     fn held(&self) -> usize {
         let tls = self.tls.as_ref().map_or(0, |tls| {
             let left = tls.inner.left.iter().map(Carry::len);

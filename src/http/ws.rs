@@ -160,6 +160,14 @@ impl crate::flow::Stream for Connection {
         self.log.over(ts, out);
     }
 
+    fn due(&self) -> Timestamp {
+        self.log.due()
+    }
+
+    fn on_tick(&mut self, now: Timestamp, out: &mut Out) {
+        self.log.pass(now, out);
+    }
+
     fn held(&self) -> usize {
         let samplers = self.halves.iter().flat_map(|h| &h.sampler);
         self.log.held() + samplers.map(|s| s.held()).sum::<usize>()

@@ -251,10 +251,9 @@ impl<S: Stream> FlowTable<S> {
                 half.carry = Vec::new();
             }
         }
-        let held = stream.held();
-        self.buffered = self.buffered + half.carry.len() + held - carried - flow.stream_held;
-        flow.stream_held = held;
+        self.buffered = self.buffered + half.carry.len() - carried;
         let overflow = half.carry.len() > MAX_CARRY;
+        self.ask(at);
         if piece.missing > 0 || overflow {
             self.gap(at, side, piece.ts, u64::from(piece.missing), out);
         }
@@ -274,9 +273,7 @@ impl<S: Stream> FlowTable<S> {
         self.counters.gap_bytes += len;
         if let Some(stream) = flow.stream.as_deref_mut() {
             stream.on_gap(side, ts, offset, len, out);
-            let held = stream.held();
-            self.buffered = self.buffered + held - flow.stream_held;
-            flow.stream_held = held;
+            self.ask(at);
         }
     }
 

@@ -337,3 +337,30 @@ proptest::proptest! {
         talk.told();
     }
 }
+
+#[test]
+fn a_silent_stream_is_shown_in_time() {
+    for head in [HEAD, CHUNKED] {
+        let mut talk = Talk::new();
+        talk.say(0, ASK).say(1, head).wait(59);
+        assert!(talk.out.exchanges.is_empty());
+        talk.wait(30);
+        let shown: Vec<_> = std::mem::take(&mut talk.out.exchanges);
+        assert!(shown[0].open && shown.len() == 1);
+        talk.wait(1_000).wait(1_000);
+        assert_eq!(
+            talk.out.exchanges.len(),
+            1,
+            "that it was opened is told once"
+        );
+        assert_eq!(
+            talk.told(),
+            ["event-stream 0/0 0/0 f", "event-stream 0/0 0/0 o"]
+        );
+        // Nobody ticks: the end finds it as long as a tick would have.
+        let mut talk = Talk::new();
+        talk.say(0, ASK).say(1, head).pause(90).fin(1).fin(0);
+        let records = talk.records();
+        assert_eq!((records[0].open, records[0].end), (true, shown[0].end));
+    }
+}

@@ -265,18 +265,42 @@ impl Stream {
         if let Some(sample) = self.sample.as_mut().filter(|_| of_client) {
             sample.feed(content);
         }
-        let sent = self.request.done.is_some();
         if let Some(events) = self.events.as_mut().filter(|_| !of_client) {
             events.feed(content, ts, out);
-            if sent && events.show(ts) {
-                let mut x = self.x.clone();
-                if !x.partial.no_request {
-                    x.request_bytes = Some(self.request.bytes);
-                    x.partial.truncated |= self.request.cut;
-                }
-                (x.open, x.end) = (true, ts);
-                emit(x, out);
-            }
+            self.show(ts, out);
+        }
+    }
+
+    /// An event stream that goes on for long is shown before its end.
+    fn show(&mut self, now: Timestamp, out: &mut Out) {
+        let sent = self.request.done.is_some();
+        let events = self.events.as_mut().filter(|_| sent);
+        let Some(end) = events.and_then(|e| e.show(now)) else {
+            return;
+        };
+        let mut x = self.x.clone();
+        if !x.partial.no_request {
+            x.request_bytes = Some(self.request.bytes);
+            x.partial.truncated |= self.request.cut;
+        }
+        (x.open, x.end) = (true, end);
+        emit(x, out);
+    }
+
+    pub(super) fn due(&self) -> Timestamp {
+        match (&self.web_socket, &self.events) {
+            (WebSocket::Open(tunnel), _) => tunnel.due(),
+            (_, Some(events)) => events.due(self.request.done.is_some()),
+            _ => Timestamp::MAX,
+        }
+    }
+
+    pub(super) fn on_tick(&mut self, now: Timestamp, out: &mut Out) {
+        if let WebSocket::Open(tunnel) = &mut self.web_socket {
+            tunnel.on_tick(now, out);
+        } else if let Some(events) = &mut self.events {
+            events.on_tick(now, out);
+            self.show(now, out);
         }
     }
 
@@ -315,6 +339,7 @@ impl Stream {
         if let WebSocket::Open(tunnel) = self.web_socket {
             return tunnel.over(ts, out);
         }
+        self.show(ts, out);
         let events = self.events.take();
         if let Some(events) = events.filter(|_| self.answered) {
             let shown = events.is_shown();

@@ -67,6 +67,14 @@ impl Tunnel {
         self.reader.on_close(ts, End::Fin, out);
     }
 
+    pub(super) fn due(&self) -> Timestamp {
+        self.reader.due()
+    }
+
+    pub(super) fn on_tick(&mut self, now: Timestamp, out: &mut Out) {
+        self.reader.on_tick(now, out);
+    }
+
     /// Tells the reader what is missing.
     fn tell(&mut self, side: Side, ts: Timestamp, out: &mut Out) {
         let lane = &mut self.lanes[side as usize];

@@ -363,3 +363,56 @@ proptest! {
         prop_assert!(!plausible(&all, !masked, Extensions::default()));
     }
 }
+
+#[test]
+fn a_silent_connection_reports_what_came_once() {
+    let mut talk = upgraded(SWITCH);
+    talk.say(0, &up(0x81, b"one")).wait(500);
+    let reported = |talk: &mut Talk| {
+        talk.out
+            .exchanges
+            .iter()
+            .filter(|x| x.session.is_some())
+            .count()
+    };
+    assert_eq!(reported(&mut talk), 0);
+    talk.wait(200);
+    assert_eq!(reported(&mut talk), 1);
+    let end = talk.out.exchanges[1].end;
+    talk.wait(2_000);
+    assert_eq!(reported(&mut talk), 1, "there is nothing more to say");
+    talk.say(1, &down(0x81, b"two"));
+    let records = talk.records();
+    // The period that the end falls into begins where periods do.
+    let opened = records[1].ts;
+    assert_eq!(
+        (end, records[2].ts.since(opened).as_secs()),
+        (records[1].end, 2_400)
+    );
+    let lines: Vec<_> = records[1..]
+        .iter()
+        .map(|x| crate::http::tests::line(x))
+        .collect();
+    assert_eq!(lines, ["websocket 1/3 0/0 f", "websocket 0/0 1/3 o"]);
+}
+
+#[test]
+fn records_are_the_same_with_and_without_ticks() {
+    let run = |ticks: i64| {
+        let mut talk = upgraded(SWITCH);
+        for pause in [10, 700, 30, 1_900, 100] {
+            (0..ticks).for_each(|_| _ = talk.wait(pause / ticks));
+            if ticks == 0 {
+                talk.pause(pause);
+            }
+            talk.say(1, &down(0x81, b"x"));
+        }
+        talk.fin(0).fin(1);
+        let records = talk.records();
+        records
+            .into_iter()
+            .map(|x| format!("{x:?}"))
+            .collect::<Vec<_>>()
+    };
+    assert!(run(1) == run(0) && run(10) == run(0));
+}

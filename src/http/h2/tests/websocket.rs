@@ -205,3 +205,19 @@ proptest! {
         prop_assert_eq!(sessions.filter(|s| s.over).count(), 1);
     }
 }
+
+#[test]
+fn a_silent_one_beside_others_reports_in_time() {
+    let (mut t, mut c, mut s) = upgraded(&[]);
+    t.say(CLIENT, &bytes(1, &up(0x81, b"abc")));
+    for stream in [3, 5, 7] {
+        t.wait(250).say(CLIENT, &c.get(stream, "/a"));
+        t.say(
+            SERVER,
+            &[s.status(stream, "200"), last_data(stream, "x")].concat(),
+        );
+    }
+    let sessions = t.out.exchanges.iter().filter(|x| x.session.is_some());
+    assert_eq!(sessions.count(), 1);
+    assert_eq!(t.told()[5], "websocket 0/0 0/0 o");
+}
