@@ -237,11 +237,18 @@ impl<S: Stream> FlowTable<S> {
         self.buffered = self.buffered + held - flow.stream_held;
         flow.stream_held = held;
         if due != flow.due {
-            self.due.remove(&(flow.due, at));
-            flow.due = due;
-            if due < Timestamp::MAX {
-                self.due.insert((due, at));
-            }
+            self.appoint(at, due);
+        }
+    }
+
+    fn appoint(&mut self, at: u32, due: Timestamp) {
+        let Some(flow) = self.flows[at as usize].as_mut() else {
+            return;
+        };
+        self.due
+            .remove(&(std::mem::replace(&mut flow.due, due), at));
+        if due < Timestamp::MAX {
+            self.due.insert((due, at));
         }
     }
 

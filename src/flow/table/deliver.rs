@@ -251,9 +251,13 @@ impl<S: Stream> FlowTable<S> {
                 half.carry = Vec::new();
             }
         }
-        self.buffered = self.buffered + half.carry.len() - carried;
+        let (held, due) = (stream.held(), stream.due());
+        self.buffered = self.buffered + half.carry.len() + held - carried - flow.stream_held;
+        flow.stream_held = held;
         let overflow = half.carry.len() > MAX_CARRY;
-        self.ask(at);
+        if due != flow.due {
+            self.appoint(at, due);
+        }
         if piece.missing > 0 || overflow {
             self.gap(at, side, piece.ts, u64::from(piece.missing), out);
         }
