@@ -18,11 +18,13 @@
 use std::fmt;
 
 use brotli::Brotli;
+use meter::Meter;
 use wrapped::{Deflate, Gzip};
 use zstd::Zstd;
 
 mod brotli;
 mod inflate;
+mod meter;
 #[cfg(test)]
 mod tests;
 mod wrapped;
@@ -34,30 +36,15 @@ const MAX_CODINGS: usize = 4;
 /// Bytes handed from one stage to the next at a time; one such buffer a stage lies on the stack.
 const PIECE: usize = 4 << 10;
 
-/// Output that is never a bomb: a short body of blanks may well be packed a thousandfold.
-const RATIO_FREE: u64 = 64 << 10;
-
 /// Deflate reaches 1,032 to one, and only with content that says nothing.
 const DEFAULT_RATIO: u32 = 1_000;
-
-/// What a stage may take beyond [`EFFORT_PER_BYTE`] for each byte of the cap: headers, and one
-/// whole zstd block of 128 KiB, which yields nothing before its end.
-const EFFORT_FREE: u64 = 160 << 10;
-
-/// Encoded bytes that a stage may take for each byte of the cap. Honest codings need one, and some
-/// more where a sender flushes after every few bytes.
-const EFFORT_PER_BYTE: u64 = 4;
 
 /// Of a body without end. One flush for each event takes six bytes of the wire at least, and events
 /// that say anything are shorter than six hundred.
 const ENDLESS_RATIO: u32 = 100;
 
-/// What it may swell to at once: a window that is given out, and blocks.
-const ENDLESS_FREE: u64 = 512 << 10;
-
-/// What such a body may refer back to where the window is ours to choose, and what its decoder may
-/// hold. There may be many of them, and they share the flow table's budget.
-const ENDLESS_WINDOW: u64 = 256 << 10;
+/// What the decoder of a body without end may hold: there may be many of them, and they share the
+/// flow table's budget.
 const ENDLESS_MEMORY: usize = 2 << 20;
 
 /// The most that one stage holds: brotli's window and prefix codes.
@@ -118,23 +105,6 @@ pub struct Decoder {
 
 /// Takes content as it is made.
 type Sink<'a> = dyn FnMut(&[u8]) + 'a;
-
-/// What was spent, over all stages.
-#[derive(Debug)]
-struct Meter {
-    limits: Limits,
-    endless: bool,
-    /// Bytes that all stages may take together.
-    effort: u64,
-    /// Encoded bytes that the first stage took.
-    wire: u64,
-    /// Bytes that all stages took.
-    taken: u64,
-    /// Bytes that all stages made.
-    made: u64,
-    /// Bytes of content given out; `content <= limits.output`.
-    content: usize,
-}
 
 enum Stage {
     Idle(Coding),
@@ -350,71 +320,6 @@ fn drain(stage: &mut Stage, rest: &mut [Stage], meter: &mut Meter, out: &mut Sin
             .find(|s| *s != Status::More);
         if stop.is_some() || step.made < PIECE {
             return stop.unwrap_or(Status::More);
-        }
-    }
-}
-
-impl Meter {
-    fn new(limits: Limits, stages: usize) -> Self {
-        let each =
-            EFFORT_FREE.saturating_add((limits.output as u64).saturating_mul(EFFORT_PER_BYTE));
-        Self {
-            limits,
-            endless: false,
-            effort: each.saturating_mul(stages as u64),
-            wire: 0,
-            taken: 0,
-            made: 0,
-            content: 0,
-        }
-    }
-
-    /// What a stage can make before a bound stops it: the last one makes the content, the others
-    /// what the next one takes.
-    fn most(&self, last: bool) -> u64 {
-        match (self.endless, last) {
-            (true, _) => ENDLESS_WINDOW,
-            (false, true) => self.limits.output as u64,
-            (false, false) => self.effort,
-        }
-    }
-
-    /// Of a body without end: what the wire has paid for is forgotten, and so is what it paid too
-    /// much.
-    fn settle(&mut self) {
-        let paid = self.wire.saturating_mul(self.limits.ratio.into());
-        self.made = self.made.saturating_sub(paid);
-        (self.wire, self.taken, self.content) = (0, 0, 0);
-    }
-
-    fn spend(&mut self, step: &Step, first: bool) -> Status {
-        if first {
-            self.wire += step.used as u64;
-        }
-        self.taken += step.used as u64;
-        self.made += step.made as u64;
-        let allowed = self.wire.saturating_mul(self.limits.ratio.into());
-        let free = if self.endless {
-            ENDLESS_FREE
-        } else {
-            RATIO_FREE
-        };
-        if self.taken > self.effort || self.made > free.saturating_add(allowed) {
-            Status::Bomb
-        } else {
-            Status::More
-        }
-    }
-
-    fn give(&mut self, data: &[u8], out: &mut Sink<'_>) -> Status {
-        let room = self.limits.output - self.content;
-        let given = room.min(data.len());
-        out(&data[..given]);
-        self.content += given;
-        if given < data.len() {
-            Status::Full
-        } else {
-            Status::More
         }
     }
 }

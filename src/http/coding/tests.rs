@@ -4,6 +4,7 @@ use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use proptest::prelude::*;
 
+use super::meter::ENDLESS_FREE;
 use super::*;
 
 const ALL: [&str; 5] = ["gzip", "deflate", "bare", "br", "zstd"];
