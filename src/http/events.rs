@@ -160,9 +160,12 @@ impl Events {
 
     /// `sent`: its request is over, so it can be shown.
     pub(super) fn due(&self, sent: bool) -> Timestamp {
-        let show = sent && !self.shown;
-        let then = show.then(|| self.log.opened() + LONG);
-        then.map_or(self.log.due(), |then| then.min(self.log.due()))
+        let due = self.log.due();
+        if sent && !self.shown {
+            due.min(self.log.opened() + LONG)
+        } else {
+            due
+        }
     }
 
     pub(super) fn on_tick(&mut self, now: Timestamp, out: &mut Out) {
