@@ -112,6 +112,16 @@ pub trait Stream {
     /// The flow is over; called once, last.
     fn on_close(&mut self, ts: Timestamp, end: End, out: &mut Self::Out);
 
+    /// When `on_tick` is to be called though nothing comes. Asked whenever something came, and behind
+    /// `on_tick`, where it must lie ahead.
+    fn due(&self) -> Timestamp {
+        Timestamp::MAX
+    }
+
+    /// The clock has passed what was due: it is the same packet's time whoever counts, but how far
+    /// past depends on what else is captured.
+    fn on_tick(&mut self, _now: Timestamp, _out: &mut Self::Out) {}
+
     /// Bytes held beside the stream itself, such as requests that wait for their answers. They
     /// count towards the table's budget, or a flow could hold what it likes.
     fn held(&self) -> usize {

@@ -15,6 +15,7 @@ use crate::time::Timestamp;
 use crate::tls::{self, KeyStore};
 
 mod body;
+mod carry;
 mod coding;
 mod conn;
 mod events;
@@ -40,9 +41,7 @@ pub use coding::{Coding, Codings, Decoder, Limits, Status, fuzz_coding};
 pub use hpack::{Fields, fuzz_hpack};
 pub use probe::{Probe, probe};
 pub use proxy::Trusted;
-pub use sample::Sample;
 pub use secure::{Connection, TlsFlow};
-pub use ws::{Inflater, unmask};
 
 /// A head larger than this is no head: no server takes it.
 pub const MAX_HEAD: usize = 64 << 10;
@@ -126,7 +125,7 @@ pub struct Counters {
     pub unpaired: u64,
     /// Exchanges in which a message's end is a matter of opinion.
     pub ambiguous_framing: u64,
-    /// Flows that are read as HTTP/2, as WebSocket.
+    /// Flows that are read as HTTP/2; flows, and streams of HTTP/2, that are read as WebSocket.
     pub http2: u64,
     pub websocket: u64,
     /// Flows that began with a header of the PROXY protocol, and those of them that were believed.
@@ -152,6 +151,16 @@ impl Counters {
     pub fn accounted(&self) -> u64 {
         let aside = self.interim + self.late + self.unresolved;
         self.analysed + aside + self.malformed + self.shed + self.pending
+    }
+
+    /// A body's decoder came to `status`; `cut`: not all of the body was fed.
+    fn decoded(&mut self, status: Status, cut: bool) {
+        match status {
+            Status::More if !cut => self.coding_errors += 1,
+            Status::More | Status::Whole | Status::Full => self.bodies_decoded += 1,
+            Status::Bomb => self.bombs += 1,
+            Status::Broken | Status::Unsupported => self.coding_errors += 1,
+        }
     }
 
     pub fn add(&mut self, other: &Self) {
@@ -186,11 +195,26 @@ impl Counters {
     }
 }
 
+/// A text message of a WebSocket, as its sender wrote it: the beginning of it, 8 KiB at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    pub from_client: bool,
+    pub content: &'a [u8],
+    /// `content` is all of it.
+    pub whole: bool,
+}
+
+/// Is shown some of the texts of every WebSocket, each way the first ones and from then on a few,
+/// and the record of their session that is next handed on. Content is let go behind the call.
+pub type Look = Box<dyn FnMut(&mut Exchange, &Message<'_>) + Send>;
+
 /// What connections write to; drained by the shard after each segment.
 pub struct Out {
     pub observer: Observer,
     /// Whose word is taken for who the client is.
     pub trusted: Trusted,
+    /// Who looks into messages; where nobody does, they are stepped over.
+    pub look: Option<Look>,
     /// Complete exchanges, and session records between them.
     #[allow(clippy::vec_box)] // a record is some 400 bytes and is handed on several times
     pub exchanges: Vec<Box<Exchange>>,
@@ -210,6 +234,7 @@ impl Out {
         Self {
             observer,
             trusted: Trusted::default(),
+            look: None,
             exchanges: Vec::new(),
             counters: Counters::default(),
             list: hpack::List::default(),

@@ -75,6 +75,54 @@ fn feed(port: u16, minute: i64) -> Vec<Packet> {
     talk.close()
 }
 
+/// Says something once, and then nothing for an hour.
+fn silent(port: u16, minute: i64) -> Vec<Packet> {
+    let mut talk = open("198.51.100.9", port, minute);
+    talk.exchange(
+        "GET /v1/quiet HTTP/1.1\r\nHost: api.example\r\nUpgrade: websocket\r\n\r\n",
+        Duration::from_millis(3),
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
+    );
+    talk.client(&up(0x81, b"{}"));
+    talk.wait(Duration::from_secs(3_000));
+    talk.close()
+}
+
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let len = (payload.len() as u32).to_be_bytes();
+    [&len[1..], &[kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+/// A header block of literals, with names and values as they are.
+fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+    let literal = |(name, value): &(&str, &str)| {
+        let text = |t: &str| [&[t.len() as u8], t.as_bytes()].concat();
+        [vec![0], text(name), text(value)].concat()
+    };
+    fields.iter().flat_map(literal).collect()
+}
+
+/// RFC 8441.
+fn on_http2(port: u16, minute: i64) -> Vec<Packet> {
+    let mut talk = open("198.51.100.10", port, minute);
+    let ask = block(&[
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":scheme", "http"),
+        (":path", "/v2/live"),
+        (":authority", "api.example"),
+    ]);
+    let hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    talk.client(&[hello, &frame(4, 0, 0, b"")[..]].concat())
+        .server(&frame(4, 0, 0, b"\0\x08\0\0\0\x01"))
+        .client(&frame(1, 4, 1, &ask))
+        .server(&frame(1, 4, 1, &block(&[(":status", "200")])))
+        .client(&frame(0, 0, 1, &up(0x81, b"{}")))
+        .client(&frame(0, 1, 1, &up(0x88, b"\x03\xe8")))
+        .server(&frame(0, 1, 1, &down(0x88, b"\x03\xe8")));
+    talk.close()
+}
+
 fn proxied(port: u16, minute: i64) -> Vec<Packet> {
     let mut talk = open(PROXY, port, minute);
     talk.client(b"PROXY TCP4 203.0.113.7 10.0.0.1 50000 80\r\n");
@@ -91,6 +139,8 @@ fn capture(dir: &Path) -> String {
     for n in 0..2 {
         packets.extend(socket(40_000 + n, i64::from(n)));
         packets.extend(feed(41_000 + n, i64::from(n)));
+        packets.extend(silent(43_000 + n, i64::from(n)));
+        packets.extend(on_http2(44_000 + n, i64::from(n)));
         packets.extend(proxied(42_000 + n, i64::from(n)));
     }
     packets.sort_by_key(|p| p.ts);
@@ -117,7 +167,7 @@ fn connections_that_stay_open_are_counted_and_are_no_requests() {
     let file = capture(dir.path());
     let lines = apitap(&["read", &file, "--format", "exchanges"]);
     let requests = lines.iter().filter(|l| l.get("method").is_some());
-    assert_eq!(requests.count(), 6);
+    assert_eq!(requests.count(), 10);
     let sockets: Vec<_> = lines.iter().filter(|l| l["type"] == "websocket").collect();
     assert!(
         sockets.len() >= 6,
@@ -129,8 +179,19 @@ fn connections_that_stay_open_are_counted_and_are_no_requests() {
             .all(|l| l.get("method").is_none() && l.get("status").is_none())
     );
     let sum = |key: &str| sockets.iter().filter_map(|l| l[key].as_u64()).sum::<u64>();
-    assert_eq!((sum("messages_up"), sum("messages_down")), (60, 60));
-    assert_eq!((sum("bytes_up"), sum("bytes_down")), (540, 120));
+    assert_eq!((sum("messages_up"), sum("messages_down")), (64, 60));
+    assert_eq!((sum("bytes_up"), sum("bytes_down")), (548, 120));
+    let quiet: Vec<_> = sockets
+        .iter()
+        .filter(|l| l["path"] == "/v1/quiet")
+        .map(|l| (l["messages_up"].as_u64(), l["over"].as_bool()))
+        .collect();
+    let (told, over) = ((Some(1), None), (Some(0), Some(true)));
+    assert_eq!(
+        quiet,
+        [told, told, over, over],
+        "told in time, not at the end"
+    );
     let early = lines.iter().filter(|l| l["open"] == true).count();
     assert_eq!(early, 2, "a feed of five minutes is shown after one");
 
@@ -140,6 +201,9 @@ fn connections_that_stay_open_are_counted_and_are_no_requests() {
     let (_, requests, live) = of("/v1/live");
     assert_eq!((*requests, &live[0]["sessions"]), (2, &2.into()));
     assert_eq!(live[0]["up"]["messages"], 60);
+    assert_eq!(live[0]["closes"]["1000"], 2);
+    let (_, requests, live) = of("/v2/live");
+    assert_eq!((*requests, &live[0]["sessions"]), (2, &2.into()));
     assert_eq!(live[0]["closes"]["1000"], 2);
     let (_, requests, feed) = of("/v1/feed");
     assert_eq!((*requests, &feed[0]["down"]["messages"]), (2, &20.into()));
@@ -154,7 +218,7 @@ fn connections_that_stay_open_are_counted_and_are_no_requests() {
 
     let ledger = &apitap(&["read", &file, "--format", "ledger"])[0];
     assert_eq!(ledger["balanced"], true);
-    assert_eq!(ledger["stages"]["session"]["analysed"], 120 + 20);
+    assert_eq!(ledger["stages"]["session"]["analysed"], 120 + 20 + 4);
     assert_eq!(
         ledger["stages"]["exchange"]["in"],
         Value::from(lines.len() as u64)

@@ -1,7 +1,7 @@
 //! The flow table of one virtual shard: look-up, life cycle, budgets, and the delivery of both
 //! directions in causal order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::counters::Counters;
 use super::half::Half;
@@ -47,6 +47,8 @@ struct Flow<S> {
     stream: Option<Box<S>>,
     /// What the stream held when it was last asked.
     stream_held: usize,
+    /// When the stream wants to be called, as the table's set has it.
+    due: Timestamp,
 }
 
 /// Flows by key, with the streams that read them.
@@ -59,6 +61,8 @@ pub struct FlowTable<S: Stream> {
     /// By phase, oldest activity first.
     lists: [List; 4],
     stalled: Vec<u32>,
+    /// Flows whose stream wants to be called though nothing comes: a few of all.
+    due: BTreeSet<(Timestamp, u32)>,
     buffered: usize,
     recent: Recent,
     counters: Counters,
@@ -76,6 +80,7 @@ impl<S: Stream> FlowTable<S> {
             free: Vec::new(),
             lists: [List::EMPTY; 4],
             stalled: Vec::new(),
+            due: BTreeSet::new(),
             buffered: 0,
             recent: Recent::new(seed),
             counters: Counters::default(),
@@ -181,6 +186,7 @@ impl<S: Stream> FlowTable<S> {
                 self.settle(at, now, out);
             }
         }
+        self.call_due(now, out);
         let Settings {
             half_open,
             idle,
@@ -198,6 +204,51 @@ impl<S: Stream> FlowTable<S> {
                 }
                 self.retire(at, now, End::Expired, out);
             }
+        }
+    }
+
+    /// Calls the streams whose time has come, each once.
+    fn call_due(&mut self, now: Timestamp, out: &mut S::Out) {
+        if self.due.first().is_none_or(|(due, _)| *due > now) {
+            return;
+        }
+        let later = self.due.split_off(&(Timestamp(now.0.saturating_add(1)), 0));
+        for (_, at) in std::mem::replace(&mut self.due, later) {
+            let Some(flow) = self.flows[at as usize].as_mut() else {
+                continue;
+            };
+            flow.due = Timestamp::MAX;
+            if let Some(stream) = flow.stream.as_deref_mut() {
+                stream.on_tick(now, out);
+            }
+            self.ask(at);
+        }
+    }
+
+    /// Asks a flow's stream what it holds, and when it wants to be called.
+    fn ask(&mut self, at: u32) {
+        let Some(flow) = self.flows[at as usize].as_mut() else {
+            return;
+        };
+        let (held, due) = match flow.stream.as_deref() {
+            Some(stream) => (stream.held(), stream.due()),
+            None => (0, Timestamp::MAX),
+        };
+        self.buffered = self.buffered + held - flow.stream_held;
+        flow.stream_held = held;
+        if due != flow.due {
+            self.appoint(at, due);
+        }
+    }
+
+    fn appoint(&mut self, at: u32, due: Timestamp) {
+        let Some(flow) = self.flows[at as usize].as_mut() else {
+            return;
+        };
+        self.due
+            .remove(&(std::mem::replace(&mut flow.due, due), at));
+        if due < Timestamp::MAX {
+            self.due.insert((due, at));
         }
     }
 
@@ -284,6 +335,7 @@ impl<S: Stream> FlowTable<S> {
             vni: segment.network.vni,
             stream: None,
             stream_held: 0,
+            due: Timestamp::MAX,
         };
         let at = self.free.pop().unwrap_or_else(|| {
             self.flows.push(None);
@@ -337,7 +389,10 @@ impl<S: Stream> FlowTable<S> {
         if let Some(mut stream) = flow.stream.take() {
             stream.on_close(now, end, out);
         }
-        self.buffered -= std::mem::take(&mut flow.stream_held);
+        self.ask(at);
+        let Some(flow) = self.flows[at as usize].as_mut() else {
+            return;
+        };
         for half in &mut flow.halves {
             self.buffered -= half.held_bytes + half.carry.len();
             let pieces = half.held.iter().filter(|h| h.counts).count() as u64;

@@ -1,6 +1,8 @@
 use super::*;
 use crate::decode::{Network, TcpFlags};
 
+mod due;
+
 /// Writes down what the table says.
 #[derive(Default)]
 struct Tape {

@@ -10,15 +10,21 @@
 //! frames, metadata, headers with an endless name, or an outer coding that swells for an inner
 //! one. No state outlives a stop, none is made before the first byte, and a history window is
 //! never larger than the bounds let a stage fill, whatever the stream asks for.
+//!
+//! A body without end, an event stream's, has no cap on its content, which is handed on and let go.
+//! There the ratio holds over every stretch of it: what was not swelled earlier is no credit. And
+//! memory is a bound: one that refers back farther than it allows is given up there.
 
 use std::fmt;
 
 use brotli::Brotli;
+use meter::Meter;
 use wrapped::{Deflate, Gzip};
 use zstd::Zstd;
 
 mod brotli;
 mod inflate;
+mod meter;
 #[cfg(test)]
 mod tests;
 mod wrapped;
@@ -30,19 +36,16 @@ const MAX_CODINGS: usize = 4;
 /// Bytes handed from one stage to the next at a time; one such buffer a stage lies on the stack.
 const PIECE: usize = 4 << 10;
 
-/// Output that is never a bomb: a short body of blanks may well be packed a thousandfold.
-const RATIO_FREE: u64 = 64 << 10;
-
 /// Deflate reaches 1,032 to one, and only with content that says nothing.
 const DEFAULT_RATIO: u32 = 1_000;
 
-/// What a stage may take beyond [`EFFORT_PER_BYTE`] for each byte of the cap: headers, and one
-/// whole zstd block of 128 KiB, which yields nothing before its end.
-const EFFORT_FREE: u64 = 160 << 10;
+/// Of a body without end. One flush for each event takes six bytes of the wire at least, and events
+/// that say anything are shorter than six hundred.
+const ENDLESS_RATIO: u32 = 100;
 
-/// Encoded bytes that a stage may take for each byte of the cap. Honest codings need one, and some
-/// more where a sender flushes after every few bytes.
-const EFFORT_PER_BYTE: u64 = 4;
+/// What the decoder of a body without end may hold: there may be many of them, and they share the
+/// flow table's budget.
+const ENDLESS_MEMORY: usize = 2 << 20;
 
 /// The most that one stage holds: brotli's window and prefix codes.
 const MAX_MEMORY: usize = 40 << 20;
@@ -72,7 +75,8 @@ pub enum Status {
     More,
     /// Of [`Decoder::finish`] alone: the encoding was complete, and all content was given.
     Whole,
-    /// There is more content than the cap; nothing more is looked at.
+    /// There is more content than the cap, or a body without end needs more memory than it may have;
+    /// nothing more is looked at.
     Full,
     /// Past the ratio or the effort that the limits allow.
     Bomb,
@@ -99,21 +103,8 @@ pub struct Decoder {
     status: Status,
 }
 
-/// What was spent, over all stages.
-#[derive(Debug)]
-struct Meter {
-    limits: Limits,
-    /// Bytes that all stages may take together.
-    effort: u64,
-    /// Encoded bytes that the first stage took.
-    wire: u64,
-    /// Bytes that all stages took.
-    taken: u64,
-    /// Bytes that all stages made.
-    made: u64,
-    /// Bytes of content given out; `content <= limits.output`.
-    content: usize,
-}
+/// Takes content as it is made.
+type Sink<'a> = dyn FnMut(&[u8]) + 'a;
 
 enum Stage {
     Idle(Coding),
@@ -200,8 +191,24 @@ impl Decoder {
         }
     }
 
+    /// Of a body that may go on for days; allocates nothing.
+    pub fn endless(codings: Codings) -> Self {
+        let limits = Limits {
+            output: usize::MAX,
+            ratio: ENDLESS_RATIO,
+        };
+        let mut decoder = Self::new(codings, limits);
+        decoder.meter.endless = true;
+        decoder
+    }
+
     /// Takes the next piece of the body; appends the content that it gives.
     pub fn feed(&mut self, data: &[u8], out: &mut Vec<u8>) -> Status {
+        self.feed_to(data, &mut |content| out.extend_from_slice(content))
+    }
+
+    /// The same, with the content handed on as it is made.
+    pub fn feed_to(&mut self, data: &[u8], out: &mut Sink<'_>) -> Status {
         if self.status != Status::More || data.is_empty() {
             return self.status;
         }
@@ -210,6 +217,12 @@ impl Decoder {
             self.stages = applied_last_first.map(|c| Stage::Idle(*c)).collect();
         }
         self.status = run(&mut self.stages, data, true, &mut self.meter, out);
+        if self.meter.endless {
+            self.meter.settle();
+            if self.status == Status::More && self.memory() > ENDLESS_MEMORY {
+                self.status = Status::Full;
+            }
+        }
         if self.status != Status::More {
             self.stages = Vec::new();
         }
@@ -217,7 +230,11 @@ impl Decoder {
     }
 
     /// The body is over, or nothing more of it will come: gives the content that was held back.
-    pub fn finish(mut self, out: &mut Vec<u8>) -> Status {
+    pub fn finish(self, out: &mut Vec<u8>) -> Status {
+        self.finish_to(&mut |content| out.extend_from_slice(content))
+    }
+
+    pub fn finish_to(mut self, out: &mut Sink<'_>) -> Status {
         if self.status != Status::More {
             return self.status;
         }
@@ -256,7 +273,7 @@ fn run(
     mut data: &[u8],
     first: bool,
     meter: &mut Meter,
-    out: &mut Vec<u8>,
+    out: &mut Sink<'_>,
 ) -> Status {
     let Some((stage, rest)) = stages.split_first_mut() else {
         return meter.give(data, out);
@@ -289,7 +306,7 @@ fn run(
 }
 
 /// Hands what `stage` has held back to the rest.
-fn drain(stage: &mut Stage, rest: &mut [Stage], meter: &mut Meter, out: &mut Vec<u8>) -> Status {
+fn drain(stage: &mut Stage, rest: &mut [Stage], meter: &mut Meter, out: &mut Sink<'_>) -> Status {
     let Stage::Zstd(zstd) = stage else {
         return Status::More;
     };
@@ -303,57 +320,6 @@ fn drain(stage: &mut Stage, rest: &mut [Stage], meter: &mut Meter, out: &mut Vec
             .find(|s| *s != Status::More);
         if stop.is_some() || step.made < PIECE {
             return stop.unwrap_or(Status::More);
-        }
-    }
-}
-
-impl Meter {
-    fn new(limits: Limits, stages: usize) -> Self {
-        let each =
-            EFFORT_FREE.saturating_add((limits.output as u64).saturating_mul(EFFORT_PER_BYTE));
-        Self {
-            limits,
-            effort: each.saturating_mul(stages as u64),
-            wire: 0,
-            taken: 0,
-            made: 0,
-            content: 0,
-        }
-    }
-
-    /// What a stage can make before a bound stops it: the last one makes the content, the others
-    /// what the next one takes.
-    fn most(&self, last: bool) -> u64 {
-        if last {
-            self.limits.output as u64
-        } else {
-            self.effort
-        }
-    }
-
-    fn spend(&mut self, step: &Step, first: bool) -> Status {
-        if first {
-            self.wire += step.used as u64;
-        }
-        self.taken += step.used as u64;
-        self.made += step.made as u64;
-        let allowed = self.wire.saturating_mul(self.limits.ratio.into());
-        if self.taken > self.effort || self.made > RATIO_FREE.saturating_add(allowed) {
-            Status::Bomb
-        } else {
-            Status::More
-        }
-    }
-
-    fn give(&mut self, data: &[u8], out: &mut Vec<u8>) -> Status {
-        let room = self.limits.output - self.content;
-        let given = room.min(data.len());
-        out.extend_from_slice(&data[..given]);
-        self.content += given;
-        if given < data.len() {
-            Status::Full
-        } else {
-            Status::More
         }
     }
 }

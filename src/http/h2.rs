@@ -1,4 +1,5 @@
-//! HTTP/2 in clear (RFC 9113): frames of both directions in, exchanges out.
+//! HTTP/2 in clear (RFC 9113): frames of both directions in, exchanges out; WebSocket on its
+//! streams (RFC 8441) too.
 //!
 //! Pairing needs no order: a response is on its request's stream, and no stream is used twice. What
 //! does need order is the compression of headers, so every block is decoded where it stands, also
@@ -25,6 +26,7 @@ mod message;
 mod read;
 mod stream;
 mod sync;
+mod tunnel;
 
 #[cfg(test)]
 mod tests;
@@ -57,6 +59,8 @@ enum Place {
         left: usize,
         padding: usize,
         end: bool,
+        /// Nothing of it came yet.
+        first: bool,
     },
     /// Inside of what is of no interest.
     Skip(usize),
@@ -192,12 +196,14 @@ impl crate::flow::Stream for Connection {
                 left,
                 padding,
                 end,
+                ..
             } if left >= len => {
                 half.place = Place::Data {
                     stream,
                     left: left - len,
                     padding,
                     end,
+                    first: false,
                 };
                 self.cut(side, stream, len as u64);
                 if left == len {
@@ -213,6 +219,17 @@ impl crate::flow::Stream for Connection {
     fn on_close(&mut self, ts: Timestamp, _end: End, out: &mut Out) {
         for (_, stream) in std::mem::take(&mut self.streams) {
             stream.give_up(ts, false, out);
+        }
+    }
+
+    fn due(&self) -> Timestamp {
+        let due = self.streams.values().map(Stream::due);
+        due.min().unwrap_or(Timestamp::MAX)
+    }
+
+    fn on_tick(&mut self, now: Timestamp, out: &mut Out) {
+        for stream in self.streams.values_mut() {
+            stream.on_tick(now, out);
         }
     }
 

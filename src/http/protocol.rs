@@ -206,6 +206,22 @@ impl Stream for Connection {
         }
     }
 
+    fn due(&self) -> Timestamp {
+        match &self.reader {
+            Reader::Http1(http1) => http1.due(),
+            Reader::Http2(http2) => http2.due(),
+            Reader::WebSocket(ws) => ws.due(),
+        }
+    }
+
+    fn on_tick(&mut self, now: Timestamp, out: &mut Out) {
+        match &mut self.reader {
+            Reader::Http1(http1) => http1.on_tick(now, out),
+            Reader::Http2(http2) => http2.on_tick(now, out),
+            Reader::WebSocket(ws) => ws.on_tick(now, out),
+        }
+    }
+
     fn held(&self) -> usize {
         match &self.reader {
             Reader::Http1(http1) => http1.held(),

@@ -6,6 +6,7 @@ use compact_str::CompactString;
 
 use super::Out;
 use super::head::{self, Fields};
+use super::rpc;
 use super::sample::Sample;
 use crate::exchange::Exchange;
 use crate::flow::{FlowInfo, Side};
@@ -71,6 +72,9 @@ pub(super) fn target(
             None => (target, None),
         };
         x.path = Some(out.observer.path(if path.is_empty() { "/" } else { path }));
+        if x.method.as_deref() == Some("GET") {
+            rpc::get(x, query);
+        }
         x.query = query.map(|q| out.observer.query(q));
     }
 }

@@ -72,6 +72,45 @@ pub(super) struct Messages {
     broken: bool,
 }
 
+/// A call of Connect that changes nothing may be a GET, its message in the query (Connect's
+/// Unary-Get-Request); compressed or not, what counts is what was sent.
+pub(super) fn get(x: &mut Exchange, query: Option<&str>) {
+    let Some(query) = query.filter(|q| q.contains("connect=v1")) else {
+        return;
+    };
+    let value = |name: &str| {
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find_map(|(key, value)| (key == name).then_some(value))
+    };
+    let (Some("v1"), Some(_), Some(message)) =
+        (value("connect"), value("encoding"), value("message"))
+    else {
+        return;
+    };
+    x.rpc = Some(Rpc::Connect);
+    x.request_messages = Some(1);
+    let bytes = percent_encoding::percent_decode_str(message);
+    x.request_message_bytes = if value("base64") == Some("1") {
+        base64url_len(bytes)
+    } else {
+        Some(bytes.count() as u64)
+    };
+}
+
+/// Bytes that digits of base64url stand for (RFC 4648, section 5), with or without padding.
+fn base64url_len(digits: impl Iterator<Item = u8>) -> Option<u64> {
+    let (mut count, mut padding) = (0_u64, 0_u64);
+    for digit in digits {
+        match digit {
+            b'=' => padding += 1,
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' if padding == 0 => count += 1,
+            _ => return None,
+        }
+    }
+    let whole = padding == 0 || padding < 3 && (count + padding).is_multiple_of(4);
+    (whole && count % 4 != 1).then_some(count * 3 / 4)
+}
+
 /// A request's head is in the record: whether it is a call, and what to count its messages with.
 pub(super) fn request(x: &mut Exchange, fields: &Fields<'_>) -> Option<Messages> {
     let (rpc, framing) = kind(x.request_content_type.as_deref()?)

@@ -14,7 +14,7 @@ const ZSTD_BLOCK: usize = (128 << 10) + 64;
 
 /// A body under way.
 #[derive(Debug)]
-pub struct Sample {
+pub(super) struct Sample {
     codings: Codings,
     /// Bytes of content that are wanted.
     cap: usize,
@@ -29,7 +29,7 @@ pub struct Sample {
 
 impl Sample {
     /// All of a body whose content has at most `cap` bytes.
-    pub fn whole(codings: Codings, cap: usize) -> Self {
+    pub(super) fn whole(codings: Codings, cap: usize) -> Self {
         Self {
             codings,
             cap,
@@ -41,7 +41,7 @@ impl Sample {
     }
 
     /// The first `cap` bytes of any body's content.
-    pub fn prefix(codings: Codings, cap: usize) -> Self {
+    fn prefix(codings: Codings, cap: usize) -> Self {
         Self {
             whole: false,
             ..Self::whole(codings, cap)
@@ -50,7 +50,7 @@ impl Sample {
 
     /// A prefix, if `worth` says so of the first `small` bytes; a body no longer than that is kept
     /// whatever it is. What is encoded cannot be judged, and is kept.
-    pub fn judged(codings: Codings, small: usize, cap: usize, worth: Worth) -> Self {
+    pub(super) fn judged(codings: Codings, small: usize, cap: usize, worth: Worth) -> Self {
         Self {
             judge: codings.is_identity().then_some((small, worth)),
             ..Self::prefix(codings, cap)
@@ -58,7 +58,7 @@ impl Sample {
     }
 
     /// Bytes as they came, transfer coding removed.
-    pub fn feed(&mut self, body: &[u8]) {
+    pub(super) fn feed(&mut self, body: &[u8]) {
         if self.cut {
             return;
         }
@@ -84,7 +84,7 @@ impl Sample {
     }
 
     /// Bytes are missing here; what follows cannot be decoded.
-    pub fn cut(&mut self) {
+    pub(super) fn cut(&mut self) {
         self.cut = true;
         if self.whole {
             self.kept = Vec::new();
@@ -92,7 +92,7 @@ impl Sample {
     }
 
     /// Bytes held.
-    pub fn memory(&self) -> usize {
+    pub(super) fn memory(&self) -> usize {
         self.kept.capacity()
     }
 
@@ -109,13 +109,9 @@ impl Sample {
         }
     }
 
-    /// The content, where the body is over; `None` where there is not what was wanted.
-    pub fn finish(self, counters: &mut Counters) -> Option<Vec<u8>> {
-        self.content(counters).map(|(content, _)| content)
-    }
-
-    /// The same, and whether it is all of it.
-    pub fn content(self, counters: &mut Counters) -> Option<(Vec<u8>, bool)> {
+    /// The content, where the body is over, and whether it is all of it; `None` where there is not
+    /// what was wanted.
+    pub(super) fn content(self, counters: &mut Counters) -> Option<(Vec<u8>, bool)> {
         let wanted = !self.cut || !self.whole;
         if self.codings.is_identity() || !wanted {
             return wanted.then_some((self.kept, !self.cut));
@@ -124,12 +120,7 @@ impl Sample {
         let mut content = Vec::new();
         decoder.feed(&self.kept, &mut content);
         let status = decoder.finish(&mut content);
-        match status {
-            Status::More if !self.cut => counters.coding_errors += 1,
-            Status::More | Status::Whole | Status::Full => counters.bodies_decoded += 1,
-            Status::Bomb => counters.bombs += 1,
-            Status::Broken | Status::Unsupported => counters.coding_errors += 1,
-        }
+        counters.decoded(status, self.cut);
         match status {
             // Many servers do not mind the field, and read the body as it is.
             Status::Broken | Status::Unsupported if content.is_empty() => {
@@ -159,7 +150,10 @@ mod tests {
         for piece in body.chunks(7) {
             sample.feed(piece);
         }
-        (sample.finish(&mut counters), counters)
+        (
+            sample.content(&mut counters).map(|(content, _)| content),
+            counters,
+        )
     }
 
     #[test]
@@ -190,7 +184,7 @@ mod tests {
         holed.feed(&gzip(&body)[..300]);
         holed.cut();
         holed.feed(b"garbage");
-        let content = holed.finish(&mut Counters::default()).unwrap();
+        let (content, _) = holed.content(&mut Counters::default()).unwrap();
         assert!(!content.is_empty() && body.starts_with(&content));
     }
 

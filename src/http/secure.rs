@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use compact_str::CompactString;
 
+use super::carry::Carry;
 use super::protocol;
 use super::{Out, Switch};
 use crate::flow::{Chunk, End, FlowInfo, MAX_CARRY, Side, Stream};
@@ -49,15 +50,9 @@ struct Tls {
 #[derive(Debug)]
 struct Inner {
     reader: protocol::Connection,
-    left: [Left; 2],
+    left: [Carry; 2],
     /// Of no use to the reader.
     opaque: bool,
-}
-
-#[derive(Debug, Default)]
-struct Left {
-    bytes: Vec<u8>,
-    boundary: bool,
 }
 
 impl Connection {
@@ -164,9 +159,23 @@ impl Stream for Connection {
         });
     }
 
+    fn due(&self) -> Timestamp {
+        match &self.tls {
+            None => self.reader.due(),
+            Some(tls) => tls.inner.reader.due(),
+        }
+    }
+
+    fn on_tick(&mut self, now: Timestamp, out: &mut Out) {
+        match &mut self.tls {
+            None => self.reader.on_tick(now, out),
+            Some(tls) => tls.inner.with(out, |reader, out| reader.on_tick(now, out)),
+        }
+    }
+
     fn held(&self) -> usize {
         let tls = self.tls.as_ref().map_or(0, |tls| {
-            let left = tls.inner.left.iter().map(|l| l.bytes.len());
+            let left = tls.inner.left.iter().map(Carry::len);
             tls.session.held() + left.sum::<usize>() + tls.inner.reader.held()
         });
         self.reader.held() + tls
@@ -213,43 +222,26 @@ impl Inner {
         done
     }
 
-    /// As the flow table does it: what the reader leaves is offered again with more behind it.
     fn on_data(&mut self, side: Side, chunk: Chunk<'_>, out: &mut Out) {
         if self.opaque {
             return;
         }
         let mut left = std::mem::take(&mut self.left[side as usize]);
         let (ts, end) = (chunk.ts, chunk.offset + chunk.data.len() as u64);
-        if left.bytes.is_empty() {
-            let used = self.with(out, |reader, out| reader.on_data(side, chunk, out));
-            left.bytes.extend_from_slice(&chunk.data[used..]);
-            left.boundary = chunk.boundary && used == 0;
-        } else {
-            let offset = chunk.offset - left.bytes.len() as u64;
-            left.bytes.extend_from_slice(chunk.data);
-            let whole = Chunk {
-                offset,
-                boundary: left.boundary,
-                data: &left.bytes,
-                ..chunk
-            };
-            let used = self.with(out, |reader, out| reader.on_data(side, whole, out));
-            left.bytes.drain(..used);
-            left.boundary &= used == 0;
-        }
+        left.feed(chunk, |chunk| {
+            self.with(out, |reader, out| reader.on_data(side, chunk, out))
+        });
         // TLS inside TLS is not followed.
         self.opaque = self.reader.switch().is_some();
-        if left.bytes.len() > MAX_CARRY || self.opaque {
-            left = Left::default();
+        if left.len() > MAX_CARRY || self.opaque {
+            left.clear();
             self.with(out, |reader, out| reader.on_gap(side, ts, end, 0, out));
         }
-        if !left.bytes.is_empty() {
-            self.left[side as usize] = left;
-        }
+        self.left[side as usize] = left;
     }
 
     fn on_gap(&mut self, side: Side, ts: Timestamp, offset: u64, len: Option<u64>, out: &mut Out) {
-        self.left[side as usize] = Left::default();
+        self.left[side as usize].clear();
         // No body goes on behind a hole of unknown length.
         let len = len.unwrap_or(u64::MAX);
         self.with(out, |reader, out| {

@@ -112,8 +112,14 @@ impl Talk {
         self
     }
 
-    pub(super) fn wait(&mut self, seconds: i64) -> &mut Self {
+    /// Time goes by, and no clock ticks.
+    pub(super) fn pause(&mut self, seconds: i64) -> &mut Self {
         self.now += seconds * 1_000 * MS;
+        self
+    }
+
+    pub(super) fn wait(&mut self, seconds: i64) -> &mut Self {
+        self.pause(seconds);
         self.out.now = Timestamp(self.now);
         self.table.tick(Timestamp(self.now), &mut self.out);
         self
@@ -136,7 +142,7 @@ impl Talk {
     }
 }
 
-fn line(x: &Exchange) -> String {
+pub(super) fn line(x: &Exchange) -> String {
     if let Some(s) = &x.session {
         let close = s.close.map_or_else(String::new, |c| format!(" {c}"));
         let marks = [(s.first, "f"), (s.over, "o"), (s.lossy, "l")];

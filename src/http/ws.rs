@@ -1,46 +1,54 @@
 //! WebSocket behind its upgrade (RFC 6455): both directions' frames in, session records out.
 //!
 //! What is counted is messages: a message is one frame or several, with control frames in between
-//! as they come. Payload is stepped over by its length and never copied, so a connection costs its
-//! counters and, in the flow table, the beginning of one header. Nobody looks into messages yet: an
-//! `Inflater` undoes their compression (RFC 7692) for whoever will, from the first message on.
+//! as they come. Payload is stepped over by its length and not copied, so a connection costs its
+//! counters and, in the flow table, the beginning of one header. Where somebody looks into messages
+//! (`Out::look`), some texts are kept until they are whole, and their mask and compression (RFC 7692)
+//! taken off: see `sampler`.
 //!
 //! A hole inside of a payload costs nothing but the bytes, since the length is known. Any other
 //! loses the direction until a segment begins what can only be frames (`frame::plausible`); its
 //! session then says `lossy`, and its counts are the least that there was.
 
-use super::Out;
 use super::session::Log;
+use super::{Message as Text, Out};
 use crate::exchange::{Exchange, SessionKind, Traffic};
 use crate::flow::{Chunk, End, Side};
 use crate::time::Timestamp;
 use frame::{Header, Opcode, Parsed};
+use sampler::Sampler;
 
 mod frame;
 mod inflate;
+mod sampler;
 
 #[cfg(test)]
 mod tests;
 
 pub(super) use frame::Extensions;
-pub use inflate::{Inflater, unmask};
 
 /// Where the reader of one direction stands.
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Frame,
     /// Inside of a payload.
-    Payload {
-        left: u64,
-        /// It ends its message.
-        ends: bool,
-        /// It belongs to a message, not to a control frame.
-        data: bool,
-    },
+    Payload(Payload),
     /// Somewhere inside what cannot be told: waits for a segment that begins a frame.
     Lost,
     /// The close frame was its last (section 5.5.1).
     Closed,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Payload {
+    left: u64,
+    len: u64,
+    /// Zeros where there is no mask.
+    key: [u8; 4],
+    /// It ends its message.
+    ends: bool,
+    /// It belongs to a message, not to a control frame.
+    data: bool,
 }
 
 /// The message under way.
@@ -60,6 +68,8 @@ struct Half {
     message: Message,
     /// Nothing was missed so far: what cannot be is the peers' fault, not the capture's.
     whole: bool,
+    /// Where somebody looks into messages.
+    sampler: Option<Box<Sampler>>,
 }
 
 /// The WebSocket reader of one flow.
@@ -77,6 +87,13 @@ impl Half {
             place: Place::Frame,
             message: Message::None,
             whole: true,
+            sampler: None,
+        }
+    }
+
+    fn missed(&mut self) {
+        if let Some(sampler) = &mut self.sampler {
+            sampler.missed();
         }
     }
 }
@@ -103,10 +120,16 @@ impl crate::flow::Stream for Connection {
                     Some(used) => at += used,
                     None => return at,
                 },
-                Place::Payload { left, ends, data } => {
-                    let used = left.min(rest.len() as u64);
+                Place::Payload(payload) => {
+                    let used = payload.left.min(rest.len() as u64);
                     at += used as usize;
-                    self.payload(side, used, left - used, (ends, data), out);
+                    if let Some(sampler) = &mut self.half(side).sampler
+                        && payload.data
+                    {
+                        let offset = payload.len - payload.left;
+                        sampler.feed(&rest[..used as usize], payload.key, offset);
+                    }
+                    self.payload(side, used, payload, out);
                 }
             }
         }
@@ -117,9 +140,12 @@ impl crate::flow::Stream for Connection {
         self.log.at(ts, out);
         match self.half(side).place {
             Place::Closed => {}
-            Place::Payload { left, ends, data } if left >= len => {
+            Place::Payload(payload) if payload.left >= len => {
                 self.log.counts.lossy = true;
-                self.payload(side, len, left - len, (ends, data), out);
+                if payload.data {
+                    self.half(side).missed();
+                }
+                self.payload(side, len, payload, out);
             }
             _ => self.lost(side, out),
         }
@@ -134,8 +160,17 @@ impl crate::flow::Stream for Connection {
         self.log.over(ts, out);
     }
 
+    fn due(&self) -> Timestamp {
+        self.log.due()
+    }
+
+    fn on_tick(&mut self, now: Timestamp, out: &mut Out) {
+        self.log.pass(now, out);
+    }
+
     fn held(&self) -> usize {
-        self.log.held()
+        let samplers = self.halves.iter().flat_map(|h| &h.sampler);
+        self.log.held() + samplers.map(|s| s.held()).sum::<usize>()
     }
 }
 
@@ -203,12 +238,24 @@ impl Connection {
             header.opcode,
             Opcode::Text | Opcode::Binary | Opcode::Continuation
         );
-        self.payload(side, 0, header.len, (header.fin && data, data), out);
+        let payload = Payload {
+            left: header.len,
+            len: header.len,
+            key: header.mask.unwrap_or_default(),
+            ends: header.fin && data,
+            data,
+        };
+        self.payload(side, 0, payload, out);
         Some(header.size)
     }
 
     /// A frame of a message begins; `false` where none may (section 5.4).
     fn begin(&mut self, side: Side, header: &Header, out: &mut Out) -> bool {
+        let no_context = if side == self.client {
+            self.extensions.client_no_context
+        } else {
+            self.extensions.server_no_context
+        };
         let half = self.half(side);
         let first = header.opcode != Opcode::Continuation;
         match (first, half.message) {
@@ -218,6 +265,11 @@ impl Connection {
                 };
                 out.counters.sessions.messages += 1;
                 out.counters.sessions.pending += 1;
+                if out.look.is_some() {
+                    let sampler = half.sampler.get_or_insert_default();
+                    let text = header.opcode == Opcode::Text;
+                    sampler.begin(text, header.compressed, !no_context);
+                }
             }
             (false, Message::None) if !half.whole => half.message = Message::Headless,
             (false, Message::Counted { .. } | Message::Headless) => {}
@@ -231,25 +283,19 @@ impl Connection {
         true
     }
 
-    /// `used` bytes of a payload came, or went by unseen; `left` are to come.
-    fn payload(
-        &mut self,
-        side: Side,
-        used: u64,
-        left: u64,
-        (ends, data): (bool, bool),
-        out: &mut Out,
-    ) {
-        if data {
+    /// `used` bytes of a payload came, or went by unseen.
+    fn payload(&mut self, side: Side, used: u64, mut payload: Payload, out: &mut Out) {
+        if payload.data {
             let bytes = &mut self.traffic(side).bytes;
             *bytes = bytes.saturating_add(used);
         }
-        if left > 0 {
-            self.half(side).place = Place::Payload { left, ends, data };
+        payload.left -= used;
+        if payload.left > 0 {
+            self.half(side).place = Place::Payload(payload);
             return;
         }
         self.half(side).place = Place::Frame;
-        if !ends {
+        if !payload.ends {
             return;
         }
         let message = std::mem::replace(&mut self.half(side).message, Message::None);
@@ -259,6 +305,23 @@ impl Connection {
             traffic.compressed += u64::from(compressed);
             out.counters.sessions.pending -= 1;
             out.counters.sessions.analysed += 1;
+            self.look(side, out);
+        }
+    }
+
+    /// Hands on the text that has just ended, if it was chosen.
+    fn look(&mut self, side: Side, out: &mut Out) {
+        let sampler = self.half(side).sampler.as_mut();
+        let Some((content, whole)) = sampler.and_then(|s| s.end()) else {
+            return;
+        };
+        let text = Text {
+            from_client: side == self.client,
+            content: &content,
+            whole,
+        };
+        if let Some(look) = &mut out.look {
+            look(self.log.record(), &text);
         }
     }
 
@@ -276,6 +339,7 @@ impl Connection {
         self.cut(side, out);
         self.log.counts.lossy = true;
         let half = self.half(side);
+        half.missed();
         (half.place, half.whole) = (Place::Lost, false);
     }
 

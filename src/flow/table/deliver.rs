@@ -259,10 +259,13 @@ impl<S: Stream> FlowTable<S> {
                 half.carry = Vec::new();
             }
         }
-        let held = stream.held();
+        let (held, due) = (stream.held(), stream.due());
         self.buffered = self.buffered + half.carry.len() + held - carried - flow.stream_held;
         flow.stream_held = held;
         let overflow = half.carry.len() > MAX_CARRY;
+        if due != flow.due {
+            self.appoint(at, due);
+        }
         if piece.missing > 0 || overflow {
             self.gap(at, side, piece.ts, u64::from(piece.missing), out);
         }
@@ -282,9 +285,7 @@ impl<S: Stream> FlowTable<S> {
         self.counters.gap_bytes += len;
         if let Some(stream) = flow.stream.as_deref_mut() {
             stream.on_gap(side, ts, offset, len, out);
-            let held = stream.held();
-            self.buffered = self.buffered + held - flow.stream_held;
-            flow.stream_held = held;
+            self.ask(at);
         }
     }
 

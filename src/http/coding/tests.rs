@@ -4,6 +4,7 @@ use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use proptest::prelude::*;
 
+use super::meter::ENDLESS_FREE;
 use super::*;
 
 const ALL: [&str; 5] = ["gzip", "deflate", "bare", "br", "zstd"];
@@ -474,6 +475,82 @@ fn a_bomb_costs_at_most_the_cap() {
             "{coding}: {content}"
         );
         assert!(fed <= 4_096, "{coding}: {fed}");
+    }
+}
+
+/// Content of a body without end in pieces of `step`, and the most that was held.
+fn endless(coding: &str, body: &[u8], step: usize) -> (Status, Vec<u8>, usize) {
+    let mut decoder = Decoder::endless(stack(&[coding], b"").0);
+    let (mut content, mut held) = (Vec::new(), 0);
+    for piece in body.chunks(step) {
+        decoder.feed(piece, &mut content);
+        held = held.max(decoder.memory());
+    }
+    let status = decoder.finish(&mut content);
+    (status, content, held)
+}
+
+/// As a server sends what it has, piece by piece.
+fn flushed(coding: &str, content: &[u8]) -> Vec<u8> {
+    if coding != "br" {
+        return encode(coding, content);
+    }
+    let mut encoder = ::brotli::CompressorWriter::new(Vec::new(), 4_096, 5, 22);
+    for piece in content.chunks(4_000) {
+        encoder.write_all(piece).unwrap();
+        encoder.flush().unwrap();
+    }
+    encoder.into_inner()
+}
+
+#[test]
+fn a_body_without_end_is_all_given_and_little_is_held() {
+    let content = prose(3 << 20);
+    for coding in ["gzip", "deflate", "bare"] {
+        let body = encode(coding, &content);
+        let (status, got, held) = endless(coding, &body, 1_460);
+        assert!(status == Status::Whole && got == content, "{coding}");
+        assert!(held < 64 << 10, "{coding}: {held}");
+    }
+    // The other two as far as their windows are small: what is given is right in any case.
+    for coding in ["br", "zstd"] {
+        let short = &content[..200 << 10];
+        let (status, got, held) = endless(coding, &encode(coding, short), 100);
+        assert!(status == Status::Whole && got == short, "{coding}");
+        assert!(held <= ENDLESS_MEMORY, "{coding}: {held}");
+        let (status, got, held) = endless(coding, &flushed(coding, &content), 1_460);
+        assert!(
+            content.starts_with(&got) && got.len() >= 512 << 10,
+            "{coding}"
+        );
+        assert!(held <= ENDLESS_MEMORY, "{coding}: {held}, {status:?}");
+    }
+}
+
+#[test]
+fn a_bomb_in_a_body_without_end_has_no_credit() {
+    for coding in ["gzip", "deflate", "bare"] {
+        // Half a megabyte of content first that is hardly smaller on the wire.
+        let noise: Vec<u8> = (0_u64..1 << 16)
+            .flat_map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes())
+            .collect();
+        let bomb = [&noise[..], &vec![0; 64 << 20]].concat();
+        let (status, got, _) = endless(coding, &encode(coding, &bomb), 16);
+        assert_eq!(status, Status::Bomb, "{coding}");
+        assert!(got.starts_with(&noise));
+        let swollen = (got.len() - noise.len()) as u64;
+        assert!(swollen < 2 * ENDLESS_FREE, "{coding}: {swollen}");
+    }
+    for coding in ALL {
+        let body = bomb(coding);
+        let (status, got, held) = endless(coding, &body[..body.len().min(100_000)], 16);
+        assert!(matches!(status, Status::Bomb | Status::Full), "{coding}");
+        assert!(
+            got.len() as u64 <= 2 * ENDLESS_FREE,
+            "{coding}: {}",
+            got.len()
+        );
+        assert!(held <= ENDLESS_MEMORY, "{coding}: {held}");
     }
 }
 

@@ -11,6 +11,8 @@ pub(super) struct Head<'a> {
     pub(super) authority: Option<&'a [u8]>,
     pub(super) path: Option<&'a [u8]>,
     pub(super) status: Option<&'a [u8]>,
+    /// What an extended CONNECT asks for (RFC 8441, section 4).
+    pub(super) protocol: Option<&'a [u8]>,
     /// A pseudo-header of requests is there, whatever its value.
     pub(super) is_request: bool,
     pub(super) is_response: bool,
@@ -33,6 +35,7 @@ impl<'a> Head<'a> {
                 b":scheme" => &mut head.scheme,
                 b":authority" => &mut head.authority,
                 b":path" => &mut head.path,
+                b":protocol" => &mut head.protocol,
                 b":status" => {
                     head.is_response = true;
                     head.status = head.status.or(field.value);
@@ -54,6 +57,11 @@ impl<'a> Head<'a> {
     /// Whether a field of that name makes a difference.
     pub(super) fn wants(name: &[u8]) -> bool {
         name.starts_with(b":") || Fields::default().take(name, b"")
+    }
+
+    pub(super) fn asks_for_websocket(&self) -> bool {
+        self.protocol
+            .is_some_and(|p| p.eq_ignore_ascii_case(b"websocket"))
     }
 
     /// Three digits (RFC 9110, section 15).

@@ -107,6 +107,7 @@ impl Connection {
             left: content - padding,
             padding,
             end: header.end_stream(),
+            first: true,
         };
         if content == padding {
             self.data_over(side, ts, out);
@@ -118,14 +119,20 @@ impl Connection {
     pub(super) fn data(&mut self, side: Side, ts: Timestamp, data: &[u8], out: &mut Out) -> usize {
         let is_client = self.client == Some(side);
         let half = &mut self.halves[side as usize];
-        let Place::Data { stream, left, .. } = &mut half.place else {
+        let Place::Data {
+            stream,
+            left,
+            first,
+            ..
+        } = &mut half.place
+        else {
             return 0;
         };
         let used = data.len().min(*left);
         *left -= used;
-        let over = *left == 0;
+        let (over, first) = (*left == 0, std::mem::take(first));
         if let Some(stream) = self.streams.get_mut(stream) {
-            stream.data(is_client, ts, &data[..used], out);
+            stream.data(is_client, first, ts, &data[..used], out);
         }
         if over {
             self.data_over(side, ts, out);

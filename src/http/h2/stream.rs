@@ -2,6 +2,7 @@
 
 use compact_str::CompactString;
 
+use super::tunnel::Tunnel;
 use super::{Block, Head};
 use crate::exchange::Exchange;
 use crate::flow::{FlowInfo, Side};
@@ -39,6 +40,16 @@ pub(super) struct Stream {
     sample: Option<Sample>,
     /// The response's body, where it is an event stream.
     events: Option<Box<Events>>,
+    web_socket: WebSocket,
+}
+
+#[derive(Debug, Default)]
+enum WebSocket {
+    #[default]
+    None,
+    Asked,
+    /// What follows is no body.
+    Open(Box<Tunnel>),
 }
 
 impl Stream {
@@ -62,9 +73,12 @@ impl Stream {
         } else {
             path.as_deref()
         };
-        x.partial.unresolved = head.unknown && (head.method.is_none() || path.is_none());
+        // One endpoint, whichever way its WebSocket is opened: with HTTP/1 a GET asks for it.
+        let asks = head.asks_for_websocket();
+        let method = head.method.map(|m| if asks { b"GET" } else { m });
+        x.partial.unresolved = head.unknown && (method.is_none() || path.is_none());
         let path = path.map(str::to_owned);
-        record::target(&mut x, head.method, host, path.as_deref(), out);
+        record::target(&mut x, method, host, path.as_deref(), out);
         if head.scheme == Some(b"https") {
             x.scheme = CompactString::const_new("https");
         }
@@ -73,6 +87,9 @@ impl Stream {
         let messages = rpc::request(&mut x, &head.fields);
         let mut stream = Self::of(x, block.last);
         (stream.sample, stream.request.messages) = (sample, messages);
+        if asks {
+            stream.web_socket = WebSocket::Asked;
+        }
         stream
     }
 
@@ -107,13 +124,22 @@ impl Stream {
             last,
             sample: None,
             events: None,
+            web_socket: WebSocket::None,
         }
     }
 
     /// Bytes that it takes.
     pub(super) fn held(&self) -> usize {
         let events = self.events.as_ref().map_or(0, |e| e.held());
-        size_of::<Self>() + events + self.x.cost() + self.sample.as_ref().map_or(0, Sample::memory)
+        let tunnel = match &self.web_socket {
+            WebSocket::Open(tunnel) => tunnel.held(),
+            _ => 0,
+        };
+        size_of::<Self>()
+            + events
+            + tunnel
+            + self.x.cost()
+            + self.sample.as_ref().map_or(0, Sample::memory)
     }
 
     fn part(&mut self, of_client: bool) -> &mut Part {
@@ -141,6 +167,9 @@ impl Stream {
         if let Some(events) = self.events.as_mut().filter(|_| !of_client) {
             events.hole();
         }
+        if let WebSocket::Open(tunnel) = &mut self.web_socket {
+            tunnel.missed(of_client, len);
+        }
     }
 
     /// A direction was lost while this stream was open.
@@ -159,7 +188,7 @@ impl Stream {
 
     /// A header block of the server's: interim, final, or trailers.
     pub(super) fn response(&mut self, block: &Block<'_>, head: &Head<'_>, out: &mut Out) {
-        self.last = block.last;
+        let asked = std::mem::replace(&mut self.last, block.last);
         if self.answered && !head.is_response {
             return rpc::trailers(&mut self.x, &head.fields);
         }
@@ -168,7 +197,7 @@ impl Stream {
             out.counters.interim += 1;
             // What was taken for the response, its status unknown, was an interim one.
             if self.answered && !head.is_interim() && self.x.status.is_none() {
-                self.respond(block, head);
+                self.respond(block, head, out);
             }
             return;
         }
@@ -178,19 +207,56 @@ impl Stream {
         }
         out.counters.pending += 1;
         self.answered = true;
-        let done = self.request.done.filter(|_| !self.x.partial.no_request);
+        let done = match self.web_socket {
+            WebSocket::None => self.request.done.filter(|_| !self.x.partial.no_request),
+            _ => Some(asked),
+        };
         let wait = |done| block.first.since(done).as_nanos() as f64 / 1e6;
         self.x.latency_ms = done.map(wait);
-        self.respond(block, head);
+        self.respond(block, head, out);
     }
 
-    fn respond(&mut self, block: &Block<'_>, head: &Head<'_>) {
+    fn respond(&mut self, block: &Block<'_>, head: &Head<'_>, out: &mut Out) {
         record::response_fields(&mut self.x, head.code(), &head.fields);
         self.response.messages = rpc::response(&mut self.x, &head.fields);
-        self.events = Events::of(&self.x, &head.fields, block.last);
+        let granted = matches!(self.x.status, Some(200..=299)) && !block.end_stream;
+        if granted && matches!(self.web_socket, WebSocket::Asked) {
+            self.upgrade(block.last, head, out);
+        } else {
+            self.events = Events::of(&self.x, &head.fields, block.last);
+        }
     }
 
-    pub(super) fn data(&mut self, of_client: bool, ts: Timestamp, content: &[u8], out: &mut Out) {
+    /// The server has agreed (RFC 8441, section 5): the exchange is over, and its session begins.
+    fn upgrade(&mut self, ts: Timestamp, head: &Head<'_>, out: &mut Out) {
+        out.counters.websocket += 1;
+        let mut extensions = head.fields.extensions;
+        extensions.other |= head.unknown;
+        let mut tunnel = Tunnel::new(self.x.clone(), extensions, ts);
+        // What came before the answer was read as a body.
+        tunnel.missed(true, self.request.bytes);
+        self.web_socket = WebSocket::Open(Box::new(tunnel));
+        let mut x = self.x.clone();
+        (x.request_bytes, x.response_bytes, x.end) = (Some(0), Some(0), ts);
+        emit(x, out);
+    }
+
+    /// `first`: the content begins a frame.
+    pub(super) fn data(
+        &mut self,
+        of_client: bool,
+        first: bool,
+        ts: Timestamp,
+        content: &[u8],
+        out: &mut Out,
+    ) {
+        if self.answered && !of_client {
+            // Whatever was missed, the response's end was not in it.
+            self.doubt = None;
+        }
+        if let WebSocket::Open(tunnel) = &mut self.web_socket {
+            return tunnel.data(of_client, first, ts, content, out);
+        }
         let part = self.part(of_client);
         part.bytes += content.len() as u64;
         if let Some(messages) = &mut part.messages {
@@ -199,18 +265,42 @@ impl Stream {
         if let Some(sample) = self.sample.as_mut().filter(|_| of_client) {
             sample.feed(content);
         }
-        let sent = self.request.done.is_some();
         if let Some(events) = self.events.as_mut().filter(|_| !of_client) {
             events.feed(content, ts, out);
-            if sent && events.show(ts) {
-                let mut x = self.x.clone();
-                if !x.partial.no_request {
-                    x.request_bytes = Some(self.request.bytes);
-                    x.partial.truncated |= self.request.cut;
-                }
-                (x.open, x.end) = (true, ts);
-                emit(x, out);
-            }
+            self.show(ts, out);
+        }
+    }
+
+    /// An event stream that goes on for long is shown before its end.
+    fn show(&mut self, now: Timestamp, out: &mut Out) {
+        let sent = self.request.done.is_some();
+        let events = self.events.as_mut().filter(|_| sent);
+        let Some(end) = events.and_then(|e| e.show(now)) else {
+            return;
+        };
+        let mut x = self.x.clone();
+        if !x.partial.no_request {
+            x.request_bytes = Some(self.request.bytes);
+            x.partial.truncated |= self.request.cut;
+        }
+        (x.open, x.end) = (true, end);
+        emit(x, out);
+    }
+
+    pub(super) fn due(&self) -> Timestamp {
+        match (&self.web_socket, &self.events) {
+            (WebSocket::Open(tunnel), _) => tunnel.due(),
+            (_, Some(events)) => events.due(self.request.done.is_some()),
+            _ => Timestamp::MAX,
+        }
+    }
+
+    pub(super) fn on_tick(&mut self, now: Timestamp, out: &mut Out) {
+        if let WebSocket::Open(tunnel) = &mut self.web_socket {
+            tunnel.on_tick(now, out);
+        } else if let Some(events) = &mut self.events {
+            events.on_tick(now, out);
+            self.show(now, out);
         }
     }
 
@@ -246,6 +336,10 @@ impl Stream {
             // Interim responses alone: there is nothing to tell.
             return;
         }
+        if let WebSocket::Open(tunnel) = self.web_socket {
+            return tunnel.over(ts, out);
+        }
+        self.show(ts, out);
         let events = self.events.take();
         if let Some(events) = events.filter(|_| self.answered) {
             let shown = events.is_shown();

@@ -8,6 +8,7 @@ use crate::http::probe::PREFACE;
 use crate::http::tests::Talk;
 
 mod loss;
+mod websocket;
 
 const CLIENT: usize = 0;
 const SERVER: usize = 1;

@@ -114,6 +114,56 @@ fn connect_unary_is_the_body_itself() {
 }
 
 #[test]
+fn connect_unary_may_be_a_get() {
+    let get = |query: &str| {
+        let request = format!("GET /shop.Orders/Get?{query} HTTP/1.1\r\nHost: h\r\n\r\n");
+        let good = answer(200, "application/json", b"{}");
+        over_http1(request.as_bytes(), &good)
+    };
+    // {"id":1} in every way that it may be said.
+    for (message, bytes) in [
+        ("connect=v1&encoding=json&message=%7B%22id%22%3A1%7D", "8"),
+        ("message={%22id%22:1}&encoding=json&connect=v1", "8"),
+        ("base64=1&connect=v1&encoding=json&message=eyJpZCI6MX0", "8"),
+        (
+            "base64=1&connect=v1&encoding=json&message=eyJpZCI6MX0%3D",
+            "8",
+        ),
+        (
+            "base64=1&connect=v1&encoding=json&message=eyJpZCI6MX0=",
+            "8",
+        ),
+        (
+            "base64=1&compression=gzip&connect=v1&encoding=proto&message=H4sI",
+            "3",
+        ),
+        ("connect=v1&encoding=proto&message=", "0"),
+        // No base64, whatever it says.
+        ("base64=1&connect=v1&encoding=json&message=e", "-"),
+        ("base64=1&connect=v1&encoding=json&message=e+J%2F", "-"),
+        ("base64=1&connect=v1&encoding=json&message=ey==J", "-"),
+    ] {
+        assert_eq!(
+            get(message),
+            format!("connect 0 1:{bytes} 1:2"),
+            "{message}"
+        );
+    }
+    for other in [
+        "connect=v2&encoding=json&message=x",
+        "encoding=json&message=x",
+        "connect=v1&encoding=json",
+        "connect=v1&message=x",
+        "reconnect=v1&encoding=json&message=x",
+    ] {
+        assert_eq!(get(other), "- - -:- -:-", "{other}");
+    }
+    let request = b"GET /shop.Orders/Get?connect=v1&encoding=json&message=%7B%7D HTTP/1.1\r\n\r\n";
+    let bad = answer(403, "application/json", br#"{"code":"permission_denied"}"#);
+    assert_eq!(over_http1(request, &bad), "connect 7 1:2 0:0");
+}
+
+#[test]
 fn what_is_no_message_is_not_counted() {
     let request = post("application/grpc-web", "", &message(0, b"hello"));
     // A proxy's page in place of an answer.
@@ -179,5 +229,30 @@ proptest! {
         whole.feed(&body);
         prop_assert_eq!((messages.count, messages.broken), (whole.count, whole.broken));
         whole.end_response(&mut Exchange::at(Timestamp(0)));
+    }
+
+    #[test]
+    fn a_message_in_a_query_has_its_length(message in prop::collection::vec(any::<u8>(), 0..50)) {
+        let length = message.len() as u64;
+        let record = |query: String| {
+            let mut x = Exchange::at(Timestamp(0));
+            get(&mut x, Some(&format!("connect=v1&encoding=proto{query}")));
+            (x.request_messages, x.request_message_bytes)
+        };
+        let digits = base64::engine::general_purpose::URL_SAFE.encode(&message);
+        let bare = digits.trim_end_matches('=');
+        let percent = percent_encoding::percent_encode(&message, percent_encoding::NON_ALPHANUMERIC);
+        for query in [
+            format!("&message={digits}&base64=1"),
+            format!("&base64=1&message={bare}"),
+            format!("&message={percent}"),
+        ] {
+            prop_assert_eq!(record(query), (Some(1), Some(length)));
+        }
+    }
+
+    #[test]
+    fn any_query_is_survived(query in ".{0,60}") {
+        get(&mut Exchange::at(Timestamp(0)), Some(&format!("connect=v1&encoding=x&{query}")));
     }
 }

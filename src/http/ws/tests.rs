@@ -3,8 +3,11 @@ use std::io::Write as _;
 use proptest::prelude::*;
 
 use super::frame::{Header, Parsed, parse, plausible};
+use super::inflate::{SYNC_FLUSH, inflate, unmask};
 use super::*;
 use crate::http::tests::Talk;
+
+mod look;
 
 const ASK: &[u8] = b"GET /live HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n";
 const SWITCH: &[u8] =
@@ -312,57 +315,6 @@ fn compressed_messages_are_counted_as_such() {
     assert_eq!(talk.told()[1], "websocket 0/0 0/0 fol");
 }
 
-#[test]
-fn messages_are_inflated_while_the_window_is_whole() {
-    // RFC 7692, section 7.2.3.2: the second "Hello" refers to the first.
-    let first = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
-    let second = [0xf2, 0x00, 0x11, 0x00, 0x00];
-    let mut inflater = Inflater::new(true, 100);
-    for message in [&first[..], &second] {
-        for byte in message.chunks(1) {
-            inflater.feed(byte);
-        }
-        assert_eq!(inflater.finish().as_deref(), Some(&b"Hello"[..]));
-    }
-    let mut late = Inflater::new(true, 100);
-    late.missed();
-    late.feed(&second);
-    assert_eq!(late.finish(), None);
-    assert!(late.is_lost());
-
-    let text: Vec<u8> = (0..9_000_u32)
-        .flat_map(|n| n.to_string().into_bytes())
-        .collect();
-    for takeover in [true, false] {
-        let messages = deflated(&[&text, b"short", &text, b""], takeover);
-        let mut inflater = Inflater::new(takeover, 1_000);
-        let mut read = |message: &[u8]| {
-            inflater.feed(message);
-            inflater.finish()
-        };
-        assert_eq!(read(&messages[0]).as_deref(), Some(&text[..1_000]));
-        assert_eq!(read(&messages[1]).as_deref(), Some(&b"short"[..]));
-        assert_eq!(read(&messages[2]).as_deref(), Some(&text[..1_000]));
-        assert_eq!(read(&messages[3]).as_deref(), Some(&b""[..]));
-        // A block type that there is not.
-        assert_eq!(read(&[0xff, 0xff, 0xff]), None);
-        let after = read(&messages[1]);
-        assert_eq!(after.is_some(), !takeover, "{after:?}");
-    }
-}
-
-#[test]
-fn a_bomb_is_let_go() {
-    let zeros = vec![0; 64 << 20];
-    let messages = deflated(&[&zeros], false);
-    let mut inflater = Inflater::new(true, 100);
-    for piece in messages[0].chunks(1_000) {
-        inflater.feed(piece);
-    }
-    assert_eq!(inflater.finish(), None);
-    assert!(inflater.is_lost());
-}
-
 fn any_frame() -> impl Strategy<Value = Vec<u8>> {
     let first = prop::sample::select(vec![0x81, 0x82, 0x01, 0x00, 0x80, 0x89, 0x8a, 0x88, 0xc1]);
     let payload = prop::collection::vec(any::<u8>(), 0..200);
@@ -410,4 +362,57 @@ proptest! {
         prop_assert!(plausible(&all, masked, Extensions::default()));
         prop_assert!(!plausible(&all, !masked, Extensions::default()));
     }
+}
+
+#[test]
+fn a_silent_connection_reports_what_came_once() {
+    let mut talk = upgraded(SWITCH);
+    talk.say(0, &up(0x81, b"one")).wait(500);
+    let reported = |talk: &mut Talk| {
+        talk.out
+            .exchanges
+            .iter()
+            .filter(|x| x.session.is_some())
+            .count()
+    };
+    assert_eq!(reported(&mut talk), 0);
+    talk.wait(200);
+    assert_eq!(reported(&mut talk), 1);
+    let end = talk.out.exchanges[1].end;
+    talk.wait(2_000);
+    assert_eq!(reported(&mut talk), 1, "there is nothing more to say");
+    talk.say(1, &down(0x81, b"two"));
+    let records = talk.records();
+    // The period that the end falls into begins where periods do.
+    let opened = records[1].ts;
+    assert_eq!(
+        (end, records[2].ts.since(opened).as_secs()),
+        (records[1].end, 2_400)
+    );
+    let lines: Vec<_> = records[1..]
+        .iter()
+        .map(|x| crate::http::tests::line(x))
+        .collect();
+    assert_eq!(lines, ["websocket 1/3 0/0 f", "websocket 0/0 1/3 o"]);
+}
+
+#[test]
+fn records_are_the_same_with_and_without_ticks() {
+    let run = |ticks: i64| {
+        let mut talk = upgraded(SWITCH);
+        for pause in [10, 700, 30, 1_900, 100] {
+            (0..ticks).for_each(|_| _ = talk.wait(pause / ticks));
+            if ticks == 0 {
+                talk.pause(pause);
+            }
+            talk.say(1, &down(0x81, b"x"));
+        }
+        talk.fin(0).fin(1);
+        let records = talk.records();
+        records
+            .into_iter()
+            .map(|x| format!("{x:?}"))
+            .collect::<Vec<_>>()
+    };
+    assert!(run(1) == run(0) && run(10) == run(0));
 }
