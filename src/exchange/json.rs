@@ -87,6 +87,9 @@ pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
     if x.open {
         out.extend_from_slice(b",\"open\":true");
     }
+    if !x.clear && x.looks_clear() {
+        out.extend_from_slice(b",\"clear\":false");
+    }
     if x.partial.any() {
         let names = Partial::NAMES.iter().zip(x.partial.flags());
         let set = names.filter(|(_, set)| *set).map(|(name, _)| *name);
@@ -256,6 +259,7 @@ struct Line<'a> {
     server_port: Option<u16>,
     protocol: Option<CompactString>,
     scheme: Option<CompactString>,
+    clear: Option<bool>,
     method: Option<CompactString>,
     host: Option<CompactString>,
     path: Option<CompactString>,
@@ -335,7 +339,10 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
     x.server = l.server.unwrap_or(x.server);
     x.server_port = l.server_port.unwrap_or(0);
     x.protocol = l.protocol.unwrap_or(x.protocol);
+    // A line that names no scheme does not say that it was in clear.
+    let said = l.scheme.is_some();
     x.scheme = l.scheme.unwrap_or(x.scheme);
+    x.clear = l.clear.unwrap_or(said && x.looks_clear());
     x.method = l.method;
     x.host = l.host;
     x.path = l.path;
