@@ -2,6 +2,7 @@
 //! was opened, and what is weak about it. What an inventory of endpoints cannot show, it must own
 //! up to, or its coverage would look better than it is.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use std::mem;
 use std::net::IpAddr;
@@ -252,7 +253,7 @@ impl Host {
             let end = self.end(warning).map(|(stage, _)| stage == 1);
             out.extend(certificate.exposures(key, end));
         }
-        out.sort_by(|a, b| b.severity.cmp(&a.severity));
+        out.sort_by_key(|e| Reverse(e.severity));
         out.into_iter().map(|e| e.about(&subject(key))).collect()
     }
 }

@@ -379,6 +379,7 @@ impl Analyst {
             symptoms: self.symptoms.clone(),
             workers: self.workers.len(),
             remarks: status.remarks(),
+            tls: status.tls.named().to_vec(),
             flows: status.flows,
             flows_evicted: status.flow.flows_evicted,
             buffered_bytes: status.buffered,

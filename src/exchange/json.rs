@@ -87,9 +87,7 @@ pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
     if x.open {
         out.extend_from_slice(b",\"open\":true");
     }
-    if !x.clear && x.looks_clear() {
-        out.extend_from_slice(b",\"clear\":false");
-    }
+    clear(x, out);
     if x.partial.any() {
         let names = Partial::NAMES.iter().zip(x.partial.flags());
         let set = names.filter(|(_, set)| *set).map(|(name, _)| *name);
@@ -138,6 +136,13 @@ fn operation(o: &Operation, out: &mut Vec<u8>) {
     }
     if !o.parts.is_empty() {
         out.push(b']');
+    }
+}
+
+/// Said where `scheme` and `via` let expect otherwise.
+pub(super) fn clear(x: &Exchange, out: &mut Vec<u8>) {
+    if !x.clear && x.looks_clear() {
+        out.extend_from_slice(b",\"clear\":false");
     }
 }
 
@@ -342,7 +347,7 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
     // A line that names no scheme does not say that it was in clear.
     let said = l.scheme.is_some();
     x.scheme = l.scheme.unwrap_or(x.scheme);
-    x.clear = l.clear.unwrap_or(said && x.looks_clear());
+    x.clear = l.clear.unwrap_or_else(|| said && x.looks_clear());
     x.method = l.method;
     x.host = l.host;
     x.path = l.path;
@@ -415,6 +420,7 @@ mod tests {
         x.via = Some(("10.0.0.9".parse().unwrap(), 40_000));
         x.server = "2001:db8::1".parse().unwrap();
         x.server_port = 8080;
+        x.clear = true;
         x.method = Some("GET".into());
         x.host = Some("api.example.com".into());
         x.path = Some("/v1/users/42".into());
