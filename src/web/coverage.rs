@@ -225,6 +225,81 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::Inspection;
+    use crate::time::Timestamp;
+
+    fn host(key: &str, inspection: Inspection, quic: u64, dark_bytes: u64) -> Arc<TlsHostView> {
+        let (host, port) = key.split_once(':').unwrap();
+        Arc::new(TlsHostView {
+            key: key.into(),
+            host: host.into(),
+            port: port.parse().unwrap(),
+            inspection,
+            addresses: vec![[10, 0, 0, 7].into()],
+            flows: 2,
+            opened: 0,
+            quic,
+            bytes: [0, dark_bytes],
+            dark_bytes,
+            versions: Vec::new(),
+            ciphers: Vec::new(),
+            alpn: vec!["h3".into()],
+            ja4: Vec::new(),
+            ech: false,
+            certificate: None,
+            first_seen: Timestamp::MIN,
+            last_seen: Timestamp::MIN,
+            findings: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn hosts_are_found_sorted_and_paged() {
+        let all = [
+            host("a.example:443", Inspection::Dark, 0, 10),
+            host("b.example:443", Inspection::Partly, 2, 30),
+            host("c.example:8443", Inspection::Dark, 1, 20),
+        ];
+        let keys = |filter: Filter| {
+            let page = filter.page(&all);
+            let keys: Vec<_> = page.items.iter().map(|h| h.key[..1].to_owned()).collect();
+            (keys.concat(), page.next, page.total)
+        };
+        let filter = Filter::default;
+        assert_eq!(keys(filter()), ("bca".into(), None, 3));
+        let q = |q: &str| Filter {
+            q: q.into(),
+            ..filter()
+        };
+        assert_eq!(keys(q("B.EX")).0, "b");
+        assert_eq!(keys(q("8443")).0, "c");
+        assert_eq!(keys(q("10.0.0.7")).2, 3);
+        assert_eq!(keys(q("H3")).2, 3);
+        let inspection = "dark".to_owned();
+        assert_eq!(
+            keys(Filter {
+                inspection,
+                ..filter()
+            })
+            .0,
+            "ca"
+        );
+        let transport = |t: &str| Filter {
+            transport: t.into(),
+            ..filter()
+        };
+        assert_eq!(keys(transport("quic")).0, "bc");
+        assert_eq!(keys(transport("tls")).0, "ca");
+        let by_name = Filter {
+            sort: "name".into(),
+            limit: Some(2),
+            ..filter()
+        };
+        let next = Some("b.example:443".to_owned());
+        assert_eq!(keys(by_name.clone()), ("ab".into(), next.clone(), 3));
+        let cursor = next.unwrap_or_default();
+        assert_eq!(keys(Filter { cursor, ..by_name }), ("c".into(), None, 3));
+    }
 
     #[test]
     fn sizes_read_as_people_write_them() {

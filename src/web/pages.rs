@@ -124,7 +124,7 @@ fn hint(s: &SensorView, endpoints: usize) -> Option<(String, String)> {
         ),
         (_, (0, _)) => say(
             "TCP arrives, but no HTTP in clear",
-            "Perhaps the port shows only TLS. Mirror behind the point where TLS ends, such as between the load balancer and the services.",
+            "Perhaps the port shows only TLS: the coverage page says of which hosts. Mirror behind the point where TLS ends, such as between the load balancer and the services.",
         ),
         _ => say(
             "HTTP arrives; no endpoint has answered yet",
