@@ -21,6 +21,7 @@ mod view;
 mod tests;
 
 pub use crate::exchange::SessionKind;
+pub use clear::ADVICE as CLEAR_ADVICE;
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
 pub use inventory::Catalog;
 pub use openapi::openapi;

@@ -17,6 +17,9 @@ const SCHEMES: [(&str, &str); 6] = [
     ("login", "passwords of logins"),
 ];
 
+/// Said with the alert, and on the page.
+pub const ADVICE: &str = "Where a proxy in front ends TLS, what is seen here is the hop behind it: name the proxy in sensor.trusted_proxies, and calls whose clients spoke TLS to it are told apart.";
+
 /// Of one endpoint, in the order of [`SCHEMES`].
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Clear([Option<Calls>; SCHEMES.len()]);
@@ -101,17 +104,12 @@ impl Clear {
 
 impl Calls {
     fn why(&self) -> String {
-        let open = self.calls - self.proxied;
-        match (open, self.proxied) {
-            (0, n) => format!(
-                "seen in clear between a trusted proxy and the server, {n} calls; the proxy says that the client spoke TLS to it"
-            ),
-            (n, 0) => format!(
-                "seen in clear on the mirror, {n} calls, so whoever sees this wire can use them. Behind a proxy that ends TLS this is the hop behind it: name the proxy in sensor.trusted_proxies, and this tells them apart"
-            ),
-            (n, m) => format!(
-                "seen in clear on the mirror, {n} calls, so whoever sees this wire can use them; {m} more came through a trusted proxy that says that the client spoke TLS to it"
-            ),
+        let open = "whoever sees the wire that is mirrored can use them";
+        let vouched = "came through a trusted proxy that says that the client spoke TLS to it";
+        match self.calls - self.proxied {
+            0 => format!("behind the proxy alone: all {vouched}"),
+            n if n == self.calls => open.to_owned(),
+            _ => format!("{open}; {} calls {vouched}", self.proxied),
         }
     }
 }

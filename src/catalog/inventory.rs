@@ -11,6 +11,7 @@ use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::clear::ADVICE;
 use super::completeness::Completeness;
 use super::endpoint::{Endpoint, SpecRef};
 use super::exposure::Exposed;
@@ -678,8 +679,11 @@ impl Catalog {
             self.state.told_clear.clear();
         }
         if self.state.told_clear.insert(host.clone()) {
-            let exposed = Exposed::of("catalog-credentials", &host, self.state.now, facts);
-            changes.extend(exposed.map(Change::Exposed));
+            let now = self.state.now;
+            if let Some(mut exposed) = Exposed::of("catalog-credentials", &host, now, facts) {
+                exposed.why.push(ADVICE.to_owned());
+                changes.push(Change::Exposed(exposed));
+            }
         }
     }
 

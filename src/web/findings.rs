@@ -12,7 +12,7 @@ use super::api;
 use super::pages::{Frame, Select, link, show};
 use super::query::{Page, cut};
 use super::routes::Shared;
-use crate::catalog::{CatalogView, Exposure, ExposureKind};
+use crate::catalog::{CLEAR_ADVICE, CatalogView, Exposure, ExposureKind};
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -71,6 +71,8 @@ struct Findings {
     f: Filter,
     selects: Vec<Select>,
     filtered: bool,
+    /// What is to be known of some of the rows.
+    advice: Option<&'static str>,
     rows: Vec<Arc<Exposure>>,
     next: Option<String>,
 }
@@ -78,6 +80,7 @@ struct Findings {
 /// `/findings`.
 pub(super) async fn page(State(app): Shared, Query(f): Query<Filter>) -> Response {
     let found = f.page(&app.views.catalog.load());
+    let clear = |e: &Arc<Exposure>| e.kind == ExposureKind::CredentialsInClear;
     let kinds = ExposureKind::ALL.map(ExposureKind::name);
     let selects = vec![
         Select::new("Kind", "kind", &f.kind, "any", &kinds),
@@ -106,6 +109,7 @@ pub(super) async fn page(State(app): Shared, Query(f): Query<Filter>) -> Respons
         total: found.total,
         selects,
         filtered: f.is_set(),
+        advice: found.items.iter().any(clear).then_some(CLEAR_ADVICE),
         rows: found.items,
         next: found.next.map(|c| link("/findings", &parts, &c)),
         f: f.clone(),
