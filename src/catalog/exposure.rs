@@ -17,6 +17,14 @@ pub enum Severity {
 }
 
 impl Severity {
+    pub const ALL: [Self; 5] = [
+        Self::Info,
+        Self::Low,
+        Self::Medium,
+        Self::High,
+        Self::Critical,
+    ];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Info => "info",

@@ -60,14 +60,14 @@ impl Scrape {
         )
     }
 
-    /// Every kind has its series, so that an alert rule finds it before the first finding.
+    /// Every kind and severity has its series, so that an alert rule finds it before the first finding.
     pub(super) fn findings(
         &self,
         encoder: &mut DescriptorEncoder<'_>,
     ) -> Result<(), std::fmt::Error> {
         let mut counts: BTreeMap<(ExposureKind, Severity), i64> = BTreeMap::new();
         for kind in ExposureKind::ALL {
-            counts.insert((kind, Severity::Medium), 0);
+            counts.extend(Severity::ALL.map(|severity| ((kind, severity), 0)));
         }
         for e in self.catalog.exposures() {
             *counts.entry((e.kind, e.severity)).or_default() += 1;

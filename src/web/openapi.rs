@@ -125,8 +125,9 @@ fn list_of(item: Value, beside: Value) -> Value {
     json!({ "type": "object", "required": ["items", "next"], "properties": properties })
 }
 
+/// Seconds of the epoch.
 fn time() -> Value {
-    json!({ "type": "string", "format": "date-time" })
+    json!({ "type": "number" })
 }
 
 fn texts() -> Value {
@@ -159,10 +160,7 @@ fn coverage() -> Value {
     ];
     let mut properties: Map<String, Value> =
         names.iter().map(|n| ((*n).to_owned(), number())).collect();
-    properties.insert(
-        "since".into(),
-        json!({ "type": ["string", "null"], "format": "date-time" }),
-    );
+    properties.insert("since".into(), json!({ "type": ["number", "null"] }));
     properties.insert(
         "others".into(),
         json!({ "type": "array", "items": number() }),
