@@ -295,9 +295,9 @@ mod tests {
             limit: Some(2),
             ..filter()
         };
-        let next = Some("b.example:443".to_owned());
-        assert_eq!(keys(by_name.clone()), ("ab".into(), next.clone(), 3));
-        let cursor = next.unwrap_or_default();
+        let cursor = "b.example:443".to_owned();
+        let first = ("ab".into(), Some(cursor.clone()), 3);
+        assert_eq!(keys(by_name.clone()), first);
         assert_eq!(keys(Filter { cursor, ..by_name }), ("c".into(), None, 3));
     }
 
