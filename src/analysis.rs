@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::alert::{self, Alert};
 use crate::catalog::{self, Access, Catalog, CatalogView, Change};
 use crate::detect::{self, Detect, Verdict};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, TlsFlow};
 use crate::time::Timestamp;
 
 /// How often, in packet time, baselines and statuses are looked at.
@@ -70,6 +70,13 @@ impl Analysis {
         access
     }
 
+    /// Takes one flow under TLS that was over at `at`, in the same total order.
+    pub fn apply_tls(&mut self, at: Timestamp, flow: &TlsFlow, out: &mut Vec<Alert>) {
+        self.advance(at, out);
+        self.catalog.apply_tls(flow, &mut self.changes);
+        self.take_changes(out);
+    }
+
     /// Moves packet time on. Ticks lie on a fixed grid, so that they fall between the same
     /// exchanges however those are batched.
     pub fn advance(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
@@ -111,6 +118,7 @@ impl Analysis {
         for change in self.changes.drain(..) {
             match &change {
                 Change::Found(finding) => out.extend(self.alerts.raise_finding(finding)),
+                Change::Exposed(exposed) => out.extend(self.alerts.raise_exposed(exposed)),
                 other => self.detect.change(other),
             }
         }

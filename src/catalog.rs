@@ -4,13 +4,16 @@
 //! [`Access`] that the detectors read, and what changed in the inventory; readers elsewhere get
 //! immutable views (`Arc` per endpoint).
 
+mod clear;
 mod completeness;
 mod endpoint;
+mod exposure;
 mod inventory;
 mod openapi;
 mod segment;
 mod sessions;
 pub mod spec;
+mod tls;
 mod trie;
 mod view;
 
@@ -18,8 +21,11 @@ mod view;
 mod tests;
 
 pub use crate::exchange::SessionKind;
+pub use clear::ADVICE as CLEAR_ADVICE;
+pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
 pub use inventory::Catalog;
 pub use openapi::openapi;
+pub use tls::{CertificateView, Coverage, Inspection, Suite, TlsHostView, TlsView, percent};
 
 pub use view::{
     Auth, CatalogView, Documentation, EndpointView, Finding, FindingKind, HostView, Kind, Life,
@@ -82,6 +88,8 @@ pub enum Change {
     Evicted(EndpointId),
     /// A lasting fact about an endpoint, newly true.
     Found(Finding),
+    /// Something newly lies open at a host.
+    Exposed(Exposed),
 }
 
 /// What the catalogue is told; every default of the config stands in `config`.
@@ -95,6 +103,8 @@ pub struct Settings {
     pub max_endpoints: usize,
     /// Nodes of the path tries at most.
     pub max_nodes: usize,
+    /// Certificates that end sooner than this, in packet time, are told of.
+    pub expiry_warning: Duration,
 }
 
 impl Default for Settings {
@@ -105,6 +115,7 @@ impl Default for Settings {
             dormant_after: 30 * day,
             max_endpoints: 100_000,
             max_nodes: 1_000_000,
+            expiry_warning: 30 * day,
         }
     }
 }

@@ -7,6 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 mod analyze;
 pub(crate) mod check;
+mod coverage;
 pub(crate) mod input;
 mod output;
 mod read;

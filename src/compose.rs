@@ -11,6 +11,7 @@ use crate::time::Timestamp;
 
 pub mod demo;
 pub mod savefile;
+pub mod tls;
 pub mod tunnel;
 
 /// Payload of a full segment on Ethernet.

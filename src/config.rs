@@ -84,6 +84,8 @@ pub struct Catalog {
     pub learning: Span,
     pub dormant_after: Span,
     pub max_endpoints: usize,
+    /// Certificates that end sooner than this are told of.
+    pub expiry_warning: Span,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -170,6 +172,7 @@ impl Default for Catalog {
             learning: Span(room.learning),
             dormant_after: Span(room.dormant_after),
             max_endpoints: room.max_endpoints,
+            expiry_warning: Span(room.expiry_warning),
         }
     }
 }
@@ -319,6 +322,7 @@ impl Config {
                 learning: self.catalog.learning.0,
                 dormant_after: self.catalog.dormant_after.0,
                 max_endpoints: self.catalog.max_endpoints,
+                expiry_warning: self.catalog.expiry_warning.0,
                 ..catalog::Settings::default()
             },
             detect: detect::Settings {

@@ -33,6 +33,7 @@ use crate::web::{self, Command, SensorView, Views};
 
 mod analyst;
 mod keys;
+mod traffic;
 mod watch;
 
 use analyst::{Analyst, Message};

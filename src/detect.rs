@@ -43,15 +43,7 @@ pub enum VerdictKind {
     Source,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    Info,
-    Low,
-    Medium,
-    High,
-    Critical,
-}
+pub use crate::catalog::Severity;
 
 /// Who acts: the identity where there is one, and the address last seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -304,7 +296,7 @@ impl Detect {
                 state.endpoints.evicted(*endpoint);
                 state.crowds.iter_mut().for_each(|c| c.evicted(*endpoint));
             }
-            Change::Found(_) => {}
+            Change::Found(_) | Change::Exposed(_) => {}
         }
     }
 

@@ -16,11 +16,13 @@ mod anomaly;
 mod json;
 mod operation;
 mod session;
+mod tls;
 
 pub use anomaly::{Anomalies, Anomaly};
 pub use json::{ParseError, parse_line, write_line};
 pub use operation::{MAX_LISTED, MAX_LISTED_NAME, MAX_NAME, Operation, OperationKind, Part};
 pub use session::{Session, SessionKind, Traffic};
+pub use tls::{ServerCertificate, TlsFlow, TlsVersion};
 
 /// The version of the JSON form.
 pub const VERSION: u32 = 1;
@@ -41,6 +43,9 @@ pub struct Exchange {
     pub protocol: CompactString,
     /// `http` or `https`: what the client used on the wire that was seen.
     pub scheme: CompactString,
+    /// Its bytes were seen in clear on the wire: under no TLS that was opened here. With `https`, a
+    /// trusted proxy says that the client spoke TLS to it.
+    pub clear: bool,
     pub method: Option<CompactString>,
     /// Lower case, with the port where it was sent.
     pub host: Option<CompactString>,
@@ -184,6 +189,7 @@ impl Exchange {
             server_port: 0,
             protocol: CompactString::const_new("http/1.1"),
             scheme: CompactString::const_new("http"),
+            clear: false,
             method: None,
             host: None,
             path: None,
@@ -219,6 +225,11 @@ impl Exchange {
     /// Who the server was connected with: the proxy, where there is one.
     pub fn peer(&self) -> (IpAddr, u16) {
         self.via.unwrap_or((self.client, self.client_port))
+    }
+
+    /// What `scheme` and `via` let expect of `clear`; lines say only what differs.
+    fn looks_clear(&self) -> bool {
+        self.scheme == "http" || self.via.is_some()
     }
 
     /// Bytes that the record takes with its texts; those that records share are not counted.

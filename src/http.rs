@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, TlsFlow};
 use crate::flow::Side;
 use crate::observe::Observer;
 use crate::time::Timestamp;
@@ -41,7 +41,7 @@ pub use coding::{Coding, Codings, Decoder, Limits, Status, fuzz_coding};
 pub use hpack::{Fields, fuzz_hpack};
 pub use probe::{Probe, probe};
 pub use proxy::Trusted;
-pub use secure::{Connection, TlsFlow};
+pub use secure::{Connection, flow as tls_flow};
 
 /// A head larger than this is no head: no server takes it.
 pub const MAX_HEAD: usize = 64 << 10;
@@ -135,6 +135,8 @@ pub struct Counters {
     pub tls: u64,
     pub upgraded: u64,
     pub unknown: u64,
+    /// Bytes of flows known to speak HTTP in clear; no part of the messages' sum.
+    pub clear_bytes: u64,
     /// Bodies that were looked at and had a content coding, by what it came to; no part of the
     /// messages' sum.
     pub bodies_decoded: u64,
@@ -184,6 +186,7 @@ impl Counters {
             (&mut self.websocket, other.websocket),
             (&mut self.upgraded, other.upgraded),
             (&mut self.unknown, other.unknown),
+            (&mut self.clear_bytes, other.clear_bytes),
             (&mut self.bodies_decoded, other.bodies_decoded),
             (&mut self.bombs, other.bombs),
             (&mut self.coding_errors, other.coding_errors),

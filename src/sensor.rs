@@ -8,14 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::decode;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, TlsFlow};
 use crate::flow;
 use crate::http;
 use crate::time::Timestamp;
 use crate::tls::KeyStore;
 
 mod checks;
-mod dark;
 pub mod doctor;
 mod intake;
 mod ledger;
@@ -29,10 +28,9 @@ mod tap;
 mod worker;
 
 pub use checks::{Checks, Checksums, Mode};
-pub use dark::{DarkHost, DarkInventory};
 pub use intake::{FrameCounters, Intake, Route};
 pub use ledger::{Counters, Drops, Ledger, Stage};
-pub use merge::Merger;
+pub use merge::{Either, Merger, Ordered, interleave};
 pub use own::Own;
 pub use pipeline::{Counts, END_OF_INPUT, Inline, Pool, PoolHandle, Report, SourceStatus};
 pub use readings::{NetworkReading, Readings, SourceReading, TapReading, readings};
@@ -112,4 +110,11 @@ pub struct Order {
 pub struct Record {
     pub order: Order,
     pub exchange: Box<Exchange>,
+}
+
+/// A flow under TLS that is over.
+#[derive(Clone, Debug)]
+pub struct TlsRecord {
+    pub order: Order,
+    pub flow: Box<TlsFlow>,
 }

@@ -8,6 +8,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+mod coverage;
+
 use crate::alert::Status;
 use crate::sensor::{TapReading, doctor};
 use crate::web::Views;
@@ -45,6 +47,8 @@ impl Collector for Scrape {
         self.taps(&mut encoder)?;
         self.symptoms(&mut encoder)?;
         self.hosts(&mut encoder)?;
+        self.coverage(&mut encoder)?;
+        self.findings(&mut encoder)?;
         let s = &self.sensor;
         gauge(
             &mut encoder,

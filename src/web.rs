@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 mod api;
 mod chart;
+mod coverage;
+mod findings;
 mod guard;
 mod live;
 mod openapi;
@@ -57,6 +59,8 @@ pub struct SensorView {
     pub exchanges_per_second: f64,
     /// What was out of the ordinary, by name.
     pub remarks: Vec<(&'static str, u64)>,
+    /// Where the records of TLS went, by name.
+    pub tls: Vec<(&'static str, u64)>,
     /// Packet time of the last frame.
     pub at: Timestamp,
     /// Wall time of the last frame; a stale sensor is said to be one.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use apitap::capture::{FileSource, Polled};
-use apitap::sensor::{DarkInventory, Inline, Settings};
+use apitap::catalog::{self, Catalog, TlsView};
+use apitap::sensor::{Inline, Settings};
 use serde_json::Value;
 
 fn folder() -> Option<PathBuf> {
@@ -17,28 +18,30 @@ fn folder() -> Option<PathBuf> {
     Some(found)
 }
 
-fn read(file: &Path) -> DarkInventory {
+fn read(file: &Path) -> TlsView {
     let mut source = FileSource::open(file).unwrap();
     let mut sensor = Inline::new(&Settings::default());
     while !matches!(sensor.poll(&mut source), Ok(Polled::End)) {}
     sensor.finish();
-    sensor.take_dark()
+    let (mut catalog, mut changes) = (Catalog::new(catalog::Settings::default()), Vec::new());
+    for record in sensor.finish_flows() {
+        catalog.apply_tls(&record.flow, &mut changes);
+    }
+    catalog.view().tls.clone()
 }
 
 /// By name: versions agreed on, and protocols chosen or offered first.
 type Seen = BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)>;
 
-fn seen(inventory: &DarkInventory) -> Seen {
+fn seen(view: &TlsView) -> Seen {
     let mut seen = Seen::new();
-    for ((name, _), host) in &inventory.hosts {
-        if name.parse::<std::net::IpAddr>().is_ok() {
+    for host in &view.hosts {
+        if host.host.parse::<std::net::IpAddr>().is_ok() {
             continue;
         }
-        let entry = seen.entry(name.to_string()).or_default();
-        entry
-            .0
-            .extend(host.versions.iter().map(ToString::to_string));
-        entry.1.extend(host.alpn.iter().map(ToString::to_string));
+        let entry = seen.entry(host.host.clone()).or_default();
+        entry.0.extend(host.versions.iter().cloned());
+        entry.1.extend(host.alpn.iter().cloned());
     }
     seen
 }
@@ -121,7 +124,9 @@ fn hellos_are_those_that_wireshark_finds() {
 #[test]
 fn secrets_inside_a_file_open_its_sessions() {
     let Some(folder) = folder() else { return };
-    let inventory = read(&folder.join("mkhar-http2-dump.pcap"));
-    let host = &inventory.hosts[&("ajax.googleapis.com".into(), 443)];
+    let view = read(&folder.join("mkhar-http2-dump.pcap"));
+    let wanted =
+        |host: &&std::sync::Arc<catalog::TlsHostView>| host.key == "ajax.googleapis.com:443";
+    let host = view.hosts.iter().find(wanted).unwrap();
     assert_eq!((host.flows, host.opened, host.dark_bytes), (1, 1, 0));
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::{Alert, AlertsView, Settings, Status, VERSION};
-use crate::catalog::{Finding, FindingKind};
+use crate::catalog::{Exposed, Finding, FindingKind};
 use crate::detect::{Severity, Verdict, VerdictKind};
 use crate::time::Timestamp;
 
@@ -146,6 +146,16 @@ impl Manager {
             vec![f.why.clone()],
             f.at,
             f.since,
+            "API9:2023",
+        )
+    }
+
+    /// What lies open at a host: one alert, which grows with what is found later.
+    pub fn raise_exposed(&mut self, e: &Exposed) -> Option<Alert> {
+        let (summary, why) = (e.summary.clone(), e.why.clone());
+        self.plain(
+            "exposure", e.severity, e.detector, &e.subject, false, summary, why, e.at, e.since,
+            e.owasp,
         )
     }
 
@@ -159,7 +169,7 @@ impl Manager {
     ) -> Option<Alert> {
         let subject = summary.clone();
         self.plain(
-            "sensor", severity, "sensor", &subject, false, summary, why, at, at,
+            "sensor", severity, "sensor", &subject, false, summary, why, at, at, "",
         )
     }
 
@@ -175,6 +185,7 @@ impl Manager {
         why: Vec<String>,
         at: Timestamp,
         since: Timestamp,
+        owasp: &str,
     ) -> Option<Alert> {
         self.take(Alert {
             v: VERSION,
@@ -196,11 +207,7 @@ impl Manager {
             why,
             samples: Vec::new(),
             series: Vec::new(),
-            owasp: if kind == "sensor" {
-                String::new()
-            } else {
-                "API9:2023".into()
-            },
+            owasp: owasp.to_owned(),
             status: Status::Open,
             fingerprint: fingerprint(&[kind, detector, subject]),
             occurrences: 1,

@@ -6,6 +6,7 @@ use cardinality_estimator::CardinalityEstimator;
 use serde::{Deserialize, Serialize};
 use sketches_ddsketch::{Config, DDSketch};
 
+use super::clear::Clear;
 use super::sessions::Sessions;
 use super::view::Quantiles;
 use super::{Admission, NodeId};
@@ -60,6 +61,10 @@ pub(super) struct Endpoint {
     pub(super) spec: Option<SpecRef>,
     pub(super) shadow: bool,
     pub(super) sessions: Sessions,
+    /// Credentials that it was sent in clear.
+    pub(super) clear: Clear,
+    /// They came in a way that the host's alert may not know of.
+    pub(super) clear_news: bool,
 }
 
 /// The operation that documents an endpoint, or the spec that owns its place.
@@ -148,6 +153,8 @@ impl Endpoint {
             spec: None,
             shadow: false,
             sessions: Sessions::default(),
+            clear: Clear::default(),
+            clear_news: false,
         }
     }
 
@@ -182,6 +189,7 @@ impl Endpoint {
                 self.introspection = self.introspection.max(Some(bytes));
             }
         }
+        self.clear_news |= self.clear.take(x);
         self.deprecation = x.deprecation.or(self.deprecation);
         self.sunset = x.sunset.or(self.sunset);
         if admission == Admission::Answered {
@@ -272,6 +280,8 @@ impl Endpoint {
         }
         self.told |= other.told;
         self.sessions.merge(&other.sessions);
+        self.clear.merge(&other.clear);
+        self.clear_news |= other.clear_news;
     }
 
     /// More than one answer, spread in time.

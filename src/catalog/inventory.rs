@@ -11,21 +11,24 @@ use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::clear::ADVICE;
 use super::completeness::Completeness;
 use super::endpoint::{Endpoint, SpecRef};
+use super::exposure::Exposed;
 use super::segment::{self, Type};
 use super::spec::{SpecSet, host_name};
+use super::tls::TlsHosts;
 use super::trie::{Folded, Trie};
 use super::view::{
     Auth, CatalogView, Documentation, EndpointView, Finding, FindingKind, HostView, Kind, Life,
     Reason, SpecView,
 };
 use super::{Access, Admission, Change, EndpointId, NodeId, Object, RestoreError, Settings, view};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, TlsFlow};
 use crate::time::Timestamp;
 
 /// Of the saved form.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Operations of one path template that are entries of their own; large GraphQL schemas and SOAP
 /// services have some hundreds. Stops whoever invents names that a server answers; the rest is the
@@ -50,6 +53,9 @@ struct State {
     evicted: u64,
     /// Hosts that no spec knows, already told.
     strangers: BTreeSet<String>,
+    /// Hosts with credentials in clear, already told.
+    told_clear: BTreeSet<String>,
+    tls: TlsHosts,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -170,6 +176,20 @@ impl Catalog {
             login: x.login.is_some(),
             complete,
         }
+    }
+
+    /// Takes a flow under TLS that is over, in total order.
+    pub fn apply_tls(&mut self, flow: &TlsFlow, changes: &mut Vec<Change>) {
+        self.state.now = self.state.now.max(flow.end);
+        let exposed = self.state.tls.apply(flow, self.settings.expiry_warning);
+        changes.extend(exposed.map(Change::Exposed));
+    }
+
+    /// Bytes of HTTP in clear since the last call, and flows under TLS with their bytes that were
+    /// lost on the way here: what the traffic is measured by.
+    pub fn add_traffic(&mut self, clear_bytes: u64, lost: (u64, u64)) {
+        self.state.tls.add_clear(clear_bytes);
+        self.state.tls.add_lost(lost.0, lost.1);
     }
 
     /// Takes what a long-lived connection carried; it is no request, and makes no endpoint.
@@ -295,6 +315,7 @@ impl Catalog {
             endpoints,
             hosts,
             specs,
+            tls: self.state.tls.view(self.settings.expiry_warning),
             at: now,
             learning_until,
             evicted: self.state.evicted,
@@ -342,13 +363,14 @@ impl Catalog {
             what: "inventory",
             why,
         };
-        let state: State = match saved.split_first() {
+        let mut state: State = match saved.split_first() {
             Some((&VERSION, rest)) => {
                 postcard::from_bytes(rest).map_err(|e| fail(e.to_string()))?
             }
             Some((other, _)) => return Err(fail(format!("its version {other} is not {VERSION}"))),
             None => return Err(fail("it is empty".into())),
         };
+        state.tls.refresh();
         let dirty = state.endpoints.keys().copied().collect();
         Ok(Self {
             state,
@@ -627,6 +649,7 @@ impl Catalog {
                 changes.push(Change::Found(finding));
             }
         }
+        self.find_clear(id, changes);
         if unknown_host && is_api && self.state.strangers.insert(host.clone()) {
             let why = format!("no spec knows this host; {requests} requests so far");
             let finding = Finding {
@@ -638,6 +661,29 @@ impl Catalog {
                 why,
             };
             changes.push(Change::Found(finding));
+        }
+    }
+
+    /// Credentials in clear are told once a host, with what is known by then.
+    fn find_clear(&mut self, id: u32, changes: &mut Vec<Change>) {
+        let label = self.label(EndpointId(id)).unwrap_or_default();
+        let Some(Entry { key, e }) = self.state.endpoints.get_mut(&id) else {
+            return;
+        };
+        if !mem::take(&mut e.clear_news) {
+            return;
+        }
+        let (host, facts) = (e.host.clone(), e.clear.exposures(&e.host, &label, key));
+        if self.state.told_clear.len() >= self.settings.max_endpoints {
+            // The alerts know what is told again.
+            self.state.told_clear.clear();
+        }
+        if self.state.told_clear.insert(host.clone()) {
+            let now = self.state.now;
+            if let Some(mut exposed) = Exposed::of("catalog-credentials", &host, now, facts) {
+                exposed.why.push(ADVICE.to_owned());
+                changes.push(Change::Exposed(exposed));
+            }
         }
     }
 
@@ -788,6 +834,8 @@ impl Catalog {
             });
         }
         let [latency, request_size, response_size] = e.quantiles();
+        let label = view::label(&e.method, &e.host, &template, e.operation.as_deref());
+        let findings = e.clear.exposures(&e.host, &label, key);
         Some(EndpointView {
             id: EndpointId(id),
             key: key.clone(),
@@ -830,6 +878,7 @@ impl Catalog {
             introspection: e.introspection.is_some(),
             hourly: e.hourly(self.state.now),
             sessions: e.sessions.view(),
+            findings,
         })
     }
 
@@ -1023,5 +1072,6 @@ fn dormant(spec: &str, method: String, host: String, template: String, id: Strin
         evidence: Vec::new(),
         hourly: Vec::new(),
         sessions: Vec::new(),
+        findings: Vec::new(),
     }
 }

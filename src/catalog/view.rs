@@ -7,6 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::EndpointId;
+use super::exposure::Exposure;
+use super::tls::TlsView;
 use crate::exchange::{OperationKind, SessionKind, Traffic};
 use crate::time::Timestamp;
 
@@ -120,6 +122,9 @@ pub struct EndpointView {
     /// Long-lived connections that its requests opened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<SessionsView>,
+    /// What lies open.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Exposure>,
 }
 
 /// WebSockets or event streams of one endpoint.
@@ -220,10 +225,21 @@ pub struct CatalogView {
     pub endpoints: Vec<Arc<EndpointView>>,
     pub hosts: Vec<HostView>,
     pub specs: Vec<SpecView>,
+    /// Hosts with TLS, and how much of the traffic was inspected.
+    pub tls: TlsView,
     /// Packet time of this view.
     pub at: Timestamp,
     /// Packet time until which everything seen is taken as normal.
     pub learning_until: Option<Timestamp>,
     /// Entries put out by the budget so far.
     pub evicted: u64,
+}
+
+impl CatalogView {
+    /// All that lies open, of hosts and of confirmed endpoints.
+    pub fn exposures(&self) -> impl Iterator<Item = &Exposure> {
+        let endpoints = self.endpoints.iter().filter(|e| e.confirmed);
+        let hosts = self.tls.hosts.iter().flat_map(|host| &host.findings);
+        hosts.chain(endpoints.flat_map(|e| &e.findings))
+    }
 }

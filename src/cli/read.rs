@@ -15,8 +15,8 @@ use crate::analysis::Analysis;
 use crate::capture::{FileSource, MergedSource, Polled, Source};
 use crate::exchange::{Exchange, write_line};
 use crate::sensor::{
-    self, Counts, DarkInventory, END_OF_INPUT, Inline, Ledger, Merger, Pool, Readings, Record,
-    doctor,
+    self, Counts, END_OF_INPUT, Either, Inline, Ledger, Merger, Pool, Readings, Record, TlsRecord,
+    doctor, interleave,
 };
 use crate::time::Timestamp;
 use crate::tls;
@@ -30,9 +30,6 @@ pub(super) struct Reading {
     /// Endpoints of each exchange's request, for `assignments`.
     pub(super) requests: Vec<[String; 4]>,
     pub(super) exchanges: u64,
-    pub(super) dark: DarkInventory,
-    /// Payload of all segments and datagrams.
-    pub(super) bytes: u64,
     pub(super) tls: tls::Counters,
     pub(super) from: Timestamp,
     pub(super) to: Timestamp,
@@ -132,8 +129,6 @@ impl Reading {
             alerts,
             requests: Vec::new(),
             exchanges: 0,
-            dark: DarkInventory::default(),
-            bytes: 0,
             tls: tls::Counters::default(),
             from: Timestamp::MAX,
             to: Timestamp::MIN,
@@ -217,6 +212,19 @@ impl<W: Write> Job<W> {
         Ok(())
     }
 
+    /// Takes what is in order for good, in that order.
+    fn take_all(&mut self, records: Vec<Record>, flows: Vec<TlsRecord>) {
+        for either in interleave(records, flows) {
+            match either {
+                Either::Exchange(record) => self.take(&record),
+                Either::Tls(flow) => {
+                    let alerts = &mut self.reading.alerts;
+                    self.analysis.apply_tls(flow.order.at, &flow.flow, alerts);
+                }
+            }
+        }
+    }
+
     fn take(&mut self, record: &Record) {
         if self.format == Format::Exchanges {
             write_line(&record.exchange, &mut self.lines);
@@ -243,8 +251,10 @@ impl<W: Write> Job<W> {
             if self.format == Format::Exchanges {
                 // Lines alone need no total order.
                 sensor.unordered().for_each(|record| self.take(&record));
+                drop(sensor.ready_flows());
             } else {
-                sensor.ready().iter().for_each(|record| self.take(record));
+                let flows = sensor.ready_flows();
+                self.take_all(sensor.ready(), flows);
             }
             self.write()?;
             match polled {
@@ -253,14 +263,20 @@ impl<W: Write> Job<W> {
                 Err(e) => self.failures.push(e.to_string()),
             }
         }
-        sensor.finish().iter().for_each(|record| self.take(record));
+        let rest = sensor.finish();
+        self.take_all(rest, sensor.finish_flows());
         self.write()?;
         let status = sensor.status();
-        (self.reading.bytes, self.reading.tls) = (status.bytes, status.tls);
-        self.reading.dark = sensor.take_dark();
+        self.traffic(&status, (0, 0));
         self.reading.ledger = sensor.ledger();
         self.reading.readings = sensor.readings(source.as_ref());
         Ok(())
+    }
+
+    fn traffic(&mut self, status: &sensor::Status, lost: (u64, u64)) {
+        self.reading.tls = status.tls;
+        let clear = status.http.clear_bytes;
+        self.analysis.catalog.add_traffic(clear, lost);
     }
 
     fn threads(
@@ -271,6 +287,8 @@ impl<W: Write> Job<W> {
         let name = source.name().to_owned();
         let pool = Pool::start(vec![source], settings);
         let mut merger = Merger::new(settings.workers);
+        let mut flows = Merger::new(settings.workers);
+        let mut shed_flows = vec![(0, 0); settings.workers];
         let mut statuses = vec![(sensor::Status::default(), 0); settings.workers];
         let mut sights = vec![sensor::Sights::default(); settings.workers];
         let (mut finished, mut counts) = (0, Counts::default());
@@ -288,15 +306,16 @@ impl<W: Write> Job<W> {
                 );
                 self.failures.push(why);
             }
-            self.reading.dark.merge(report.dark);
+            shed_flows[report.worker] = report.shed_flows;
+            flows.add(report.worker, &mut report.flows, report.watermark);
             merger.add(report.worker, &mut report.records, report.watermark);
-            let ready = if finished < settings.workers {
-                merger.ready()
+            let (ready, flows) = if finished < settings.workers {
+                (merger.ready(), flows.ready())
             } else {
-                merger.finish()
+                (merger.finish(), flows.finish())
             };
             counts.analysed += ready.len() as u64;
-            ready.iter().for_each(|record| self.take(record));
+            self.take_all(ready, flows);
             self.write()?;
         }
         let sources = pool.handle.sources();
@@ -311,7 +330,10 @@ impl<W: Write> Job<W> {
             counts.status.add(status);
             counts.shed += shed;
         }
-        (self.reading.bytes, self.reading.tls) = (counts.status.bytes, counts.status.tls);
+        let lost = shed_flows
+            .iter()
+            .fold((0, 0), |sum, (flows, bytes)| (sum.0 + flows, sum.1 + bytes));
+        self.traffic(&counts.status, lost);
         self.reading.ledger = counts.ledger(&sources);
         let mut all = sensor::Sights::default();
         sights.iter().for_each(|s| all.add(s));

@@ -1,21 +1,19 @@
 //! Results in the format that was asked for. Captured text goes to a terminal only through
 //! [`plain`].
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write;
 
-use compact_str::CompactString;
-
-use super::Format;
 use super::read::Reading;
+use super::{Format, coverage};
 use crate::alert::Alert;
 use crate::analysis::Analysis;
 use crate::catalog::{CatalogView, Documentation, EndpointView, Life, openapi};
 use crate::sensor::{Ledger, Readings, doctor};
 
 /// Rows of a table in the summary; `--format inventory` has all of them.
-const ROWS: usize = 25;
+pub(super) const ROWS: usize = 25;
 
 pub(super) fn write(
     format: Format,
@@ -87,7 +85,8 @@ fn summary(view: &CatalogView, reading: &Reading) -> String {
     ledger(&mut s, &reading.ledger);
     tap_doctor(&mut s, &reading.readings);
     endpoints(&mut s, view);
-    dark(&mut s, reading);
+    coverage::dark(&mut s, &view.tls, &reading.tls);
+    coverage::findings(&mut s, view);
     alerts(&mut s, &reading.alerts);
     s
 }
@@ -227,89 +226,6 @@ fn status(e: &EndpointView) -> String {
     words.join(", ")
 }
 
-/// Hosts with TLS that was not opened: what the endpoints above do not cover.
-fn dark(s: &mut String, reading: &Reading) {
-    let mut hosts: Vec<_> = reading.dark.hosts.iter().collect();
-    hosts.retain(|(_, host)| host.opened < host.flows);
-    let t = &reading.tls;
-    let counts = [
-        (t.records, "records opened"),
-        (t.not_authentic, "that the keys do not fit"),
-        (t.late, "sessions whose keys came too late"),
-        (t.unsupported, "directions of an unknown suite or version"),
-        (t.lost, "directions lost in holes"),
-    ];
-    let told: Vec<String> = counts
-        .iter()
-        .filter(|(n, _)| *n > 0 && t.records + t.not_authentic + t.late > 0)
-        .map(|(n, what)| format!("{n} {what}"))
-        .collect();
-    if !told.is_empty() {
-        let _ = writeln!(s, "\nTLS: {}", told.join(", "));
-    }
-    if hosts.is_empty() {
-        return;
-    }
-    hosts.sort_by_key(|(key, host)| (std::cmp::Reverse(host.dark_bytes), *key));
-    let _ = writeln!(
-        s,
-        "\nDark inventory: {} hosts that cannot be inspected",
-        hosts.len()
-    );
-    let header = [
-        "host",
-        "flows",
-        "opened",
-        "bytes",
-        "share",
-        "TLS",
-        "ALPN",
-        "clients",
-        "certificate until",
-    ];
-    let mut rows = vec![header.map(str::to_owned)];
-    let join = |set: &BTreeSet<CompactString>| {
-        let words: Vec<&str> = set.iter().map(CompactString::as_str).collect();
-        plain(&words.join(" "))
-    };
-    for ((name, port), host) in hosts.iter().take(ROWS) {
-        let front = if host.ech { " (ECH offered)" } else { "" };
-        let versions = join(&host.versions).replace("TLS ", "");
-        let until = host.not_after.map(|end| end.to_string());
-        let signed = if host.self_signed == Some(true) {
-            ", self-signed"
-        } else {
-            ""
-        };
-        rows.push([
-            format!("{}{front}", plain(&format!("{name}:{port}"))),
-            host.flows.to_string(),
-            host.opened.to_string(),
-            host.dark_bytes.to_string(),
-            share(host.dark_bytes, reading.bytes),
-            versions,
-            join(&host.alpn),
-            host.ja4.len().to_string(),
-            until.map(|end| end + signed).unwrap_or_default(),
-        ]);
-    }
-    let right = [false, true, true, true, true, false, false, true, false];
-    table(s, &rows, &right);
-    if hosts.len() > ROWS {
-        let _ = writeln!(s, "  … and {} more", hosts.len() - ROWS);
-    }
-    let dark = hosts.iter().map(|(_, host)| host.dark_bytes).sum::<u64>() + reading.dark.others.1;
-    let _ = writeln!(
-        s,
-        "  {} of all payload is TLS or QUIC that was not opened",
-        share(dark, reading.bytes)
-    );
-}
-
-fn share(part: u64, whole: u64) -> String {
-    format!("{:.1} %", part as f64 * 100.0 / whole.max(1) as f64)
-}
-
 fn alerts(s: &mut String, all: &[Alert]) {
     let mut by_id: HashMap<&str, usize> = HashMap::new();
     let mut kept: Vec<&Alert> = Vec::new();
@@ -343,7 +259,7 @@ fn alerts(s: &mut String, all: &[Alert]) {
 }
 
 /// Aligned columns; `right` says which are numbers.
-fn table<const N: usize>(s: &mut String, rows: &[[String; N]], right: &[bool; N]) {
+pub(super) fn table<const N: usize>(s: &mut String, rows: &[[String; N]], right: &[bool; N]) {
     let width = |i: usize| rows.iter().map(|r| r[i].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..N).map(width).collect();
     for row in rows {

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{Conversation, Packet};
+use super::{Conversation, Packet, tls};
 use crate::analysis;
 use crate::capture::{Frame, LinkType, Polled, Source, SourceError};
 use crate::catalog::spec::{self, SpecSet};
@@ -58,6 +58,9 @@ pub struct DemoSource {
     composed: u64,
     port: u16,
 }
+
+/// One session in so many brings one under TLS.
+const PARTNER: u16 = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Attack {
@@ -152,17 +155,32 @@ impl DemoSource {
     }
 
     fn connect(&mut self, client: Ipv4Addr, at: Timestamp) -> Conversation {
+        self.connect_to(
+            client,
+            SocketAddrV4::new(Ipv4Addr::new(10, 1, 0, 10), 80),
+            at,
+        )
+    }
+
+    fn connect_to(
+        &mut self,
+        client: Ipv4Addr,
+        server: SocketAddrV4,
+        at: Timestamp,
+    ) -> Conversation {
         self.port = if self.port == u16::MAX {
             1_024
         } else {
             self.port + 1
         };
-        let server = SocketAddrV4::new(Ipv4Addr::new(10, 1, 0, 10), 80);
         Conversation::open(SocketAddrV4::new(client, self.port), server, at)
     }
 
     /// One user does what users do; now and then it is a machine.
     fn session(&mut self, at: Timestamp) {
+        if self.port.is_multiple_of(PARTNER) {
+            self.partner(at);
+        }
         match self.random.below(40) {
             0 => return self.crawler(at),
             1 | 2 => return self.probe(at),
@@ -260,6 +278,31 @@ impl DemoSource {
             reply = answer([404, 500][trouble as usize], r#"{"error":"no"}"#, "");
         }
         (ask, reply)
+    }
+
+    /// What nobody gave the keys for: partners outside, and a back office that was forgotten.
+    fn partner(&mut self, at: Timestamp) {
+        let partners = [
+            ("pay.partner.example", 0x0304, 0x1301, 10),
+            ("ship.partner.example", 0x0303, 0xc02f, 11),
+            ("office.shop.example", 0x0301, 0x000a, 12),
+            ("pay.partner.example", 0x0304, 0x1301, 10),
+        ];
+        let (name, version, cipher, host) = partners[usize::from(self.port / PARTNER) % 4];
+        let server = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, host), 443);
+        let mut talk = self.connect_to(Ipv4Addr::new(10, 1, 0, 10), server, at);
+        let session = tls::Session {
+            server_name: name,
+            alpn: "http/1.1",
+            version,
+            cipher,
+            // Nearly over when the demo is live.
+            certificate: Some(tls::certificate(
+                self.live + Duration::from_secs(12 * 86_400),
+            )),
+        };
+        session.speak(&mut talk, 900, 2_600);
+        self.push(talk.close());
     }
 
     fn crawler(&mut self, at: Timestamp) {

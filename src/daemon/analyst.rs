@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, select};
 
+use super::traffic::Traffic;
 use super::watch::{Trouble, Watch};
 use crate::alert::Alert;
 use crate::alert::delivery::Sink;
@@ -17,7 +18,8 @@ use crate::detect::Severity;
 use crate::exchange::write_line;
 use crate::sensor::doctor::{self, Symptom};
 use crate::sensor::{
-    self, Counts, Merger, Pool, Readings, Record, Report, Sights, SourceStatus, Stage, Status,
+    self, Counts, Either, Merger, Pool, Readings, Record, Report, Sights, SourceStatus, Stage,
+    Status, TlsRecord, interleave,
 };
 use crate::store::Store;
 use crate::time::Timestamp;
@@ -43,6 +45,8 @@ pub(super) struct Analyst {
     views: Arc<Views>,
     sinks: Arc<Vec<Sink>>,
     merger: Merger,
+    flows: Merger<TlsRecord>,
+    traffic: Traffic,
     workers: Vec<(Status, u64, u64)>,
     sights: Vec<Sights>,
     doctor: Watch,
@@ -81,6 +85,8 @@ impl Analyst {
             views,
             sinks,
             merger: Merger::new(workers),
+            flows: Merger::new(workers),
+            traffic: Traffic::new(workers),
             workers: vec![(Status::default(), 0, 0); workers],
             sights: vec![Sights::default(); workers],
             doctor: Watch::default(),
@@ -168,7 +174,8 @@ impl Analyst {
     /// What is left in the merger, the last alerts, the last checkpoint.
     fn end(&mut self, on_disk: &Receiver<Arc<Alert>>, raised: &mut Vec<Alert>) {
         let rest = self.merger.finish();
-        self.apply(rest, raised);
+        let flows = self.flows.finish();
+        self.apply(rest, flows, raised);
         self.record(raised);
         let deadline = Instant::now() + Duration::from_secs(1);
         while self.in_flight > 0 {
@@ -187,8 +194,13 @@ impl Analyst {
         self.finished += usize::from(report.finished);
         self.merger
             .add(report.worker, &mut report.records, report.watermark);
+        self.flows
+            .add(report.worker, &mut report.flows, report.watermark);
+        let (clear, lost) = self.traffic.since(&report);
+        self.analysis.catalog.add_traffic(clear, lost);
         let ready = self.merger.ready();
-        self.apply(ready, raised);
+        let flows = self.flows.ready();
+        self.apply(ready, flows, raised);
         let now = self.merger.watermark();
         if now > Timestamp::MIN && now < Timestamp::MAX {
             self.analysis.advance(now, raised);
@@ -200,9 +212,16 @@ impl Analyst {
         }
     }
 
-    fn apply(&mut self, records: Vec<Record>, raised: &mut Vec<Alert>) {
+    fn apply(&mut self, records: Vec<Record>, flows: Vec<TlsRecord>, raised: &mut Vec<Alert>) {
         let mut text = Vec::new();
-        for record in records {
+        for either in interleave(records, flows) {
+            let record = match either {
+                Either::Exchange(record) => record,
+                Either::Tls(flow) => {
+                    self.analysis.apply_tls(flow.order.at, &flow.flow, raised);
+                    continue;
+                }
+            };
             self.analysed += 1;
             if self.lines.is_some() {
                 write_line(&record.exchange, &mut text);
@@ -360,6 +379,7 @@ impl Analyst {
             symptoms: self.symptoms.clone(),
             workers: self.workers.len(),
             remarks: status.remarks(),
+            tls: status.tls.named().to_vec(),
             flows: status.flows,
             flows_evicted: status.flow.flows_evicted,
             buffered_bytes: status.buffered,

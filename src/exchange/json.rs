@@ -87,6 +87,7 @@ pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
     if x.open {
         out.extend_from_slice(b",\"open\":true");
     }
+    clear(x, out);
     if x.partial.any() {
         let names = Partial::NAMES.iter().zip(x.partial.flags());
         let set = names.filter(|(_, set)| *set).map(|(name, _)| *name);
@@ -135,6 +136,13 @@ fn operation(o: &Operation, out: &mut Vec<u8>) {
     }
     if !o.parts.is_empty() {
         out.push(b']');
+    }
+}
+
+/// Said where `scheme` and `via` let expect otherwise.
+pub(super) fn clear(x: &Exchange, out: &mut Vec<u8>) {
+    if !x.clear && x.looks_clear() {
+        out.extend_from_slice(b",\"clear\":false");
     }
 }
 
@@ -256,6 +264,7 @@ struct Line<'a> {
     server_port: Option<u16>,
     protocol: Option<CompactString>,
     scheme: Option<CompactString>,
+    clear: Option<bool>,
     method: Option<CompactString>,
     host: Option<CompactString>,
     path: Option<CompactString>,
@@ -335,7 +344,10 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
     x.server = l.server.unwrap_or(x.server);
     x.server_port = l.server_port.unwrap_or(0);
     x.protocol = l.protocol.unwrap_or(x.protocol);
+    // A line that names no scheme does not say that it was in clear.
+    let said = l.scheme.is_some();
     x.scheme = l.scheme.unwrap_or(x.scheme);
+    x.clear = l.clear.unwrap_or_else(|| said && x.looks_clear());
     x.method = l.method;
     x.host = l.host;
     x.path = l.path;
@@ -408,6 +420,7 @@ mod tests {
         x.via = Some(("10.0.0.9".parse().unwrap(), 40_000));
         x.server = "2001:db8::1".parse().unwrap();
         x.server_port = 8080;
+        x.clear = true;
         x.method = Some("GET".into());
         x.host = Some("api.example.com".into());
         x.path = Some("/v1/users/42".into());

@@ -11,7 +11,7 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::Exchange;
-use super::json::{address, millis, number, text, via};
+use super::json::{address, clear, millis, number, text, via};
 use crate::time::{Timestamp, push_u64};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -111,6 +111,7 @@ pub(super) fn write(x: &Exchange, s: &Session, out: &mut Vec<u8>) {
     number(out, b",\"server_port\":", Some(u64::from(x.server_port)));
     text(out, b",\"protocol\":", Some(&x.protocol));
     text(out, b",\"scheme\":", Some(&x.scheme));
+    clear(x, out);
     text(out, b",\"opened_by\":", x.method.as_deref());
     text(out, b",\"host\":", x.host.as_deref());
     text(out, b",\"path\":", x.path.as_deref());
@@ -207,6 +208,7 @@ mod tests {
         x.method = Some("GET".into());
         x.host = Some("chat.example.com".into());
         x.path = Some("/live".into());
+        x.clear = true;
         let mut session = Session::new(SessionKind::WebSocket, x.ts);
         session.up = Traffic {
             messages: 3,

@@ -131,6 +131,14 @@ impl Half {
     }
 }
 
+impl Connection {
+    /// A client has spoken HTTP, and what follows is not something else.
+    pub(super) fn is_http(&self) -> bool {
+        let opaque = |half: &Half| matches!(half.state, State::Opaque);
+        self.client.is_some() && !self.halves.iter().all(opaque)
+    }
+}
+
 impl Stream for Connection {
     type Out = Out;
 

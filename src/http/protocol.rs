@@ -49,6 +49,14 @@ impl Connection {
         &self.info
     }
 
+    /// Whether it is known to speak HTTP, or what HTTP went over to.
+    pub(super) fn is_http(&self) -> bool {
+        match &self.reader {
+            Reader::Http1(http1) => http1.is_http(),
+            Reader::Http2(_) | Reader::WebSocket(_) => true,
+        }
+    }
+
     /// What follows is for a reader of another layer.
     pub(super) fn switch(&mut self) -> Option<Switch> {
         match &mut self.reader {

@@ -44,6 +44,7 @@ pub(super) fn record(
     (x.server, x.server_port) = to;
     x.via = info.via.filter(|_| client == Side::Orig);
     x.vni = info.vni;
+    x.clear = true;
     x.protocol = CompactString::const_new(protocol);
     x
 }

@@ -12,23 +12,10 @@ use compact_str::CompactString;
 use super::carry::Carry;
 use super::protocol;
 use super::{Out, Switch};
+use crate::exchange::{ServerCertificate, TlsFlow, TlsVersion};
 use crate::flow::{Chunk, End, FlowInfo, MAX_CARRY, Side, Stream};
 use crate::time::Timestamp;
 use crate::tls::{Event, Facts, Session, Shared, Sink};
-
-/// One flow that spoke TLS.
-#[derive(Clone, Debug)]
-pub struct TlsFlow {
-    pub client: IpAddr,
-    pub server: IpAddr,
-    pub port: u16,
-    pub facts: Facts,
-    pub from: Timestamp,
-    pub to: Timestamp,
-    /// Of the TCP streams, from the client and from the server, from the first record on, as far as
-    /// they were captured.
-    pub bytes: [u64; 2],
-}
 
 /// The reader of one flow.
 #[derive(Debug)]
@@ -94,6 +81,9 @@ impl Stream for Connection {
         let mut used = 0;
         if self.tls.is_none() {
             used = self.reader.on_data(side, chunk, out);
+            if self.reader.is_http() {
+                out.counters.clear_bytes += used as u64;
+            }
             match self.reader.switch() {
                 Some(Switch::Tls) => self.begin(chunk.ts, out),
                 _ => return used,
@@ -148,14 +138,13 @@ impl Stream for Connection {
             Side::Orig => (self.info.orig, self.info.resp),
             Side::Resp => (self.info.resp, self.info.orig),
         };
+        let bytes = [client, client.other()].map(|side| tls.bytes[side as usize]);
         out.tls_flows.push(TlsFlow {
-            client: from.0,
-            server: to.0,
-            port: to.1,
-            facts: tls.session.facts().clone(),
-            from: tls.from,
-            to: ts,
-            bytes: [client, client.other()].map(|side| tls.bytes[side as usize]),
+            ts: tls.from,
+            end: ts,
+            vni: self.info.vni,
+            bytes,
+            ..flow(from, to, tls.session.facts())
         });
     }
 
@@ -179,6 +168,32 @@ impl Stream for Connection {
             tls.session.held() + left.sum::<usize>() + tls.inner.reader.held()
         });
         self.reader.held() + tls
+    }
+}
+
+/// The record of a flow as far as its hellos tell it.
+pub fn flow(client: (IpAddr, u16), server: (IpAddr, u16), facts: &Facts) -> TlsFlow {
+    TlsFlow {
+        ts: Timestamp::MIN,
+        end: Timestamp::MIN,
+        client: client.0,
+        client_port: client.1,
+        server: server.0,
+        server_port: server.1,
+        vni: None,
+        server_name: facts.server_name.clone(),
+        alpn: facts.alpn.clone().or_else(|| facts.offered.clone()),
+        version: facts.version.map(|version| TlsVersion(version.0)),
+        cipher: facts.cipher,
+        ja4: facts.ja4.clone(),
+        ech: facts.ech,
+        quic: false,
+        certificate: facts.certificate.as_ref().map(|c| ServerCertificate {
+            not_after: c.not_after,
+            self_signed: c.self_signed,
+        }),
+        opened: facts.decrypted,
+        bytes: [0; 2],
     }
 }
 
@@ -218,6 +233,7 @@ impl Inner {
         let done = act(&mut self.reader, out);
         for exchange in &mut out.exchanges[before..] {
             exchange.scheme = CompactString::const_new("https");
+            exchange.clear = false;
         }
         done
     }

@@ -15,7 +15,7 @@ use super::readings::{Readings, readings};
 use super::sights::Sights;
 use super::tap::{Frames, Networks, Segments};
 use super::worker::{Status, Worker};
-use super::{DarkInventory, Merger, Record, Settings};
+use super::{Merger, Record, Settings, TlsRecord};
 use crate::capture::{Polled, Source, SourceError};
 use crate::decode::{Datagram, Segment};
 use crate::flow::FlowKey;
@@ -40,6 +40,7 @@ pub struct Inline {
     worker: Worker,
     merger: Merger,
     records: Vec<Record>,
+    flows: Merger<TlsRecord>,
     drops: Drops,
     analysed: u64,
     keys: Arc<KeyStore>,
@@ -56,6 +57,7 @@ impl Inline {
             worker: Worker::new(0, &settings),
             merger: Merger::new(1),
             records: Vec::new(),
+            flows: Merger::new(1),
             drops: Drops::default(),
             analysed: 0,
             keys: settings.keys,
@@ -117,9 +119,20 @@ impl Inline {
         rest
     }
 
-    /// Hosts with TLS whose flows have ended since the last call.
-    pub fn take_dark(&mut self) -> DarkInventory {
-        self.worker.take_dark()
+    /// Flows with TLS that are in order for good; to be asked for before `ready`, and after
+    /// `finish` for the rest.
+    pub fn ready_flows(&mut self) -> Vec<TlsRecord> {
+        let mut flows = Vec::new();
+        self.worker.drain_flows_into(&mut flows);
+        self.flows.add(0, &mut flows, self.worker.watermark());
+        self.flows.ready()
+    }
+
+    pub fn finish_flows(&mut self) -> Vec<TlsRecord> {
+        let mut flows = Vec::new();
+        self.worker.drain_flows_into(&mut flows);
+        self.flows.add(0, &mut flows, self.worker.watermark());
+        self.flows.finish()
     }
 
     pub fn now(&self) -> Timestamp {
@@ -275,10 +288,12 @@ pub struct Report {
     pub worker: usize,
     pub records: Vec<Record>,
     pub watermark: Timestamp,
-    pub dark: DarkInventory,
+    pub flows: Vec<TlsRecord>,
     pub status: Status,
     pub sights: Sights,
     pub shed: u64,
+    /// Flows with TLS, and their bytes, that found the channel full.
+    pub shed_flows: (u64, u64),
     pub panics: u64,
     /// Nothing more comes from this worker.
     pub finished: bool,
@@ -332,7 +347,8 @@ impl Pool {
                 lost: Status::default(),
                 lost_sights: Sights::default(),
                 rescued: Vec::new(),
-                dark: DarkInventory::default(),
+                rescued_flows: Vec::new(),
+                shed_flows: (0, 0),
             };
             threads.push(std::thread::spawn(move || thread.run(&queue)));
         }
@@ -567,7 +583,8 @@ struct WorkerThread {
     lost_sights: Sights,
     /// What such a worker had completed.
     rescued: Vec<Record>,
-    dark: DarkInventory,
+    rescued_flows: Vec<TlsRecord>,
+    shed_flows: (u64, u64),
 }
 
 impl WorkerThread {
@@ -585,7 +602,7 @@ impl WorkerThread {
                 self.lost_sights.add(worker.sights());
                 let mut broken =
                     std::mem::replace(&mut worker, Worker::new(self.index, &self.settings));
-                self.dark.merge(broken.take_dark());
+                broken.drain_flows_into(&mut self.rescued_flows);
                 let (records, lost) = broken.abandon();
                 self.rescued = records;
                 self.shed += lost;
@@ -610,12 +627,12 @@ impl WorkerThread {
         let mut sights = worker.sights().clone();
         sights.add(&self.lost_sights);
         let count = records.len() as u64;
-        let mut dark = std::mem::take(&mut self.dark);
-        dark.merge(worker.take_dark());
+        let mut flows = std::mem::take(&mut self.rescued_flows);
+        worker.drain_flows_into(&mut flows);
         let report = Report {
             worker: self.index,
             records,
-            dark,
+            flows,
             watermark: if finished {
                 Timestamp::MAX
             } else {
@@ -624,6 +641,7 @@ impl WorkerThread {
             status,
             sights,
             shed: self.shed,
+            shed_flows: self.shed_flows,
             panics: self.panics,
             finished,
         };
@@ -631,7 +649,10 @@ impl WorkerThread {
             let _ = self.report.send(report);
         } else if let Err(TrySendError::Full(report)) = self.report.try_send(report) {
             self.shed += count;
-            self.dark = report.dark;
+            for record in &report.flows {
+                self.shed_flows.0 += 1;
+                self.shed_flows.1 += record.flow.bytes.iter().sum::<u64>();
+            }
         }
     }
 }

@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::decode::Datagram;
+use crate::exchange::TlsFlow;
 use crate::flow::FlowKey;
-use crate::http::TlsFlow;
+use crate::http;
 use crate::time::Timestamp;
 use crate::tls::quic::{Hello, Progress, is_initial};
 
@@ -23,7 +24,7 @@ const MIN_INITIAL: usize = 1_200;
 
 #[derive(Debug)]
 struct Flow {
-    client: IpAddr,
+    client: (IpAddr, u16),
     server: (IpAddr, u16),
     /// The client is the key's low end.
     client_low: bool,
@@ -66,7 +67,7 @@ impl Table {
                 return false;
             }
             let flow = Flow {
-                client: d.src,
+                client: (d.src, d.src_port),
                 server: (d.dst, d.dst_port),
                 client_low: src_low,
                 hello: Hello::default(),
@@ -113,13 +114,11 @@ impl Flow {
     /// `None` where no hello came: it may not have been QUIC at all.
     fn over(&self) -> Option<TlsFlow> {
         (self.progress == Progress::Known).then(|| TlsFlow {
-            client: self.client,
-            server: self.server.0,
-            port: self.server.1,
-            facts: self.hello.facts().clone(),
-            from: self.from,
-            to: self.to,
+            ts: self.from,
+            end: self.to,
+            quic: true,
             bytes: self.bytes,
+            ..http::tls_flow(self.client, self.server, self.hello.facts())
         })
     }
 }
@@ -170,10 +169,11 @@ mod tests {
         let [flow] = &over[..] else {
             panic!("{over:?}")
         };
-        assert_eq!(flow.facts.server_name.as_deref(), Some("api.example"));
-        assert_eq!((flow.client, flow.port), ([10, 0, 0, 9].into(), 443));
+        assert_eq!(flow.server_name.as_deref(), Some("api.example"));
+        assert!(flow.quic);
+        assert_eq!((flow.client, flow.server_port), ([10, 0, 0, 9].into(), 443));
         assert_eq!(flow.bytes, [(first.len() + second.len()) as u64, 750]);
-        assert_eq!(flow.to, Timestamp::from_secs(50));
+        assert_eq!(flow.end, Timestamp::from_secs(50));
         assert!(table.flows.is_empty());
     }
 

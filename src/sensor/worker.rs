@@ -5,7 +5,7 @@ use super::intake::Route;
 use super::ledger::{Ledger, Stage};
 use super::quic;
 use super::sights::{Sights, Watch};
-use super::{DarkInventory, Order, Own, Record, SHARDS, Settings};
+use super::{Order, Own, Record, SHARDS, Settings, TlsRecord};
 use crate::decode::{Datagram, Segment};
 use crate::exchange::Exchange;
 use crate::flow::{self, FlowKey, FlowTable};
@@ -30,8 +30,7 @@ pub struct Worker {
     own: Own,
     /// Exchanges that were apitap's own.
     own_exchanges: u64,
-    dark: DarkInventory,
-    bytes: u64,
+    flows: Vec<TlsRecord>,
 }
 
 /// A worker's counters at one moment.
@@ -45,8 +44,6 @@ pub struct Status {
     pub buffered: u64,
     /// Exchanges that were apitap's own.
     pub own: u64,
-    /// Payload of all segments and datagrams.
-    pub bytes: u64,
 }
 
 impl Worker {
@@ -73,8 +70,7 @@ impl Worker {
             watch: Watch::new(workers),
             own: settings.own.clone(),
             own_exchanges: 0,
-            dark: DarkInventory::default(),
-            bytes: 0,
+            flows: Vec::new(),
         }
     }
 
@@ -101,9 +97,9 @@ impl Worker {
         records.append(&mut self.records);
     }
 
-    /// Hosts with TLS whose flows have ended since the last call.
-    pub fn take_dark(&mut self) -> DarkInventory {
-        std::mem::take(&mut self.dark)
+    /// Flows with TLS that have ended since the last call.
+    pub fn drain_flows_into(&mut self, flows: &mut Vec<TlsRecord>) {
+        flows.append(&mut self.flows);
     }
 
     /// After a panic: what was completed, and how many exchanges were not yet made records.
@@ -113,7 +109,7 @@ impl Worker {
 
     /// Records waiting to be drained.
     pub fn waiting(&self) -> usize {
-        self.records.len()
+        self.records.len() + self.flows.len()
     }
 
     /// No record to come is older than this.
@@ -127,7 +123,6 @@ impl Worker {
             own: self.own_exchanges,
             tls: self.out.tls_counters(),
             quic: self.quic_counters,
-            bytes: self.bytes,
             ..Status::default()
         };
         for shard in &self.shards {
@@ -145,7 +140,19 @@ impl Worker {
 
     fn collect(&mut self) {
         for flow in self.out.tls_flows.drain(..) {
-            self.dark.add(&flow);
+            let ends = [
+                (flow.client, flow.client_port),
+                (flow.server, flow.server_port),
+            ];
+            let key = FlowKey::between(ends[0], ends[1], flow.vni).0;
+            self.ordinal += 1;
+            let order = Order {
+                at: self.now,
+                flow: key.hash(self.seed),
+                ordinal: self.ordinal,
+            };
+            let flow = Box::new(flow);
+            self.flows.push(TlsRecord { order, flow });
         }
         for exchange in self.out.exchanges.drain(..) {
             if self.own.is_exchange(&exchange) {
@@ -180,7 +187,6 @@ impl Route for Worker {
         let table = &mut self.shards[shard];
         table.push(segment, key, self.now, &mut self.out, Connection::new);
         table.seen().for_each(|seen| self.watch.sights.take(seen));
-        self.bytes += segment.payload.len() as u64;
         if !self.out.exchanges.is_empty() || !self.out.tls_flows.is_empty() {
             self.collect();
         }
@@ -198,7 +204,6 @@ impl Route for Worker {
         let followed = self.quic[shard].push(datagram, key, self.now);
         self.quic_counters.datagrams += 1;
         self.quic_counters.followed += u64::from(followed);
-        self.bytes += datagram.payload.len() as u64;
     }
 
     fn tick(&mut self, now: Timestamp) {
@@ -221,7 +226,6 @@ impl Status {
         self.http.add(&other.http);
         self.tls.add(&other.tls);
         self.quic.add(&other.quic);
-        self.bytes += other.bytes;
         self.flows += other.flows;
         self.buffered += other.buffered;
         self.own += other.own;

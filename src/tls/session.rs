@@ -55,6 +55,20 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// By name, for metrics.
+    pub fn named(&self) -> [(&'static str, u64); 8] {
+        [
+            ("opened", self.records),
+            ("not_authentic", self.not_authentic),
+            ("refused", self.refused),
+            ("keys_late", self.late),
+            ("unsupported", self.unsupported),
+            ("malformed", self.malformed),
+            ("resynchronised", self.resynchronised),
+            ("lost", self.lost),
+        ]
+    }
+
     pub fn add(&mut self, other: &Self) {
         let pairs = [
             (&mut self.records, other.records),

@@ -26,7 +26,7 @@ pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
         .into_response()
 }
 
-fn json(value: &impl Serialize) -> Response {
+pub(super) fn json(value: &impl Serialize) -> Response {
     match serde_json::to_string(value) {
         Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
         Err(_) => problem(
@@ -36,7 +36,7 @@ fn json(value: &impl Serialize) -> Response {
     }
 }
 
-fn list<T: Serialize>(page: &Page<T>) -> Response {
+pub(super) fn list<T: Serialize>(page: &Page<T>) -> Response {
     let items: Vec<&T> = page.items.iter().map(AsRef::as_ref).collect();
     json(&serde_json::json!({ "items": items, "next": page.next, "total": page.total }))
 }

@@ -112,3 +112,25 @@ pub(super) fn flow(ledger: &Ledger) -> String {
     svg.push_str("</svg>");
     svg
 }
+
+/// One bar, its parts in their shares; the list beside it has the numbers.
+pub(super) fn shares(parts: &[(&str, u64)]) -> String {
+    let whole = parts.iter().map(|p| p.1).sum::<u64>().max(1) as f64;
+    let mut svg = String::from(
+        r#"<svg class="shares" viewBox="0 0 1000 24" preserveAspectRatio="none" role="img" aria-label="The shares as a bar; the list below has the numbers">"#,
+    );
+    let mut x = 0.0;
+    for (class, n) in parts {
+        let width = *n as f64 / whole * 1_000.0;
+        if width > 0.0 {
+            // Writing to a String cannot fail.
+            let _ = write!(
+                svg,
+                r#"<rect class="{class}" x="{x:.1}" y="0" width="{width:.1}" height="24"/>"#
+            );
+        }
+        x += width;
+    }
+    svg.push_str("</svg>");
+    svg
+}

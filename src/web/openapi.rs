@@ -52,6 +52,8 @@ fn operation(path: &str, method: &str) -> Value {
             "cursor",
         ],
         "/api/v1/alerts" => &["status", "kind", "severity", "cursor"],
+        "/api/v1/dark" => &["q", "inspection", "transport", "sort", "cursor"],
+        "/api/v1/findings" => &["q", "kind", "severity", "sort", "cursor"],
         _ => &[],
     };
     parameters.extend(
@@ -100,13 +102,82 @@ fn shape(path: &str) -> Value {
         "/api/v1/endpoints" | "/api/v1/alerts" | "/api/v1/specs" => json!({
             "type": "object", "required": ["items", "next"],
             "properties": { "items": { "type": "array", "items": { "type": "object" } }, "next": { "type": ["string", "null"] } } }),
+        "/api/v1/dark" => list_of(
+            tls_host(),
+            json!({ "total": number(), "coverage": coverage(), "summary": { "type": ["string", "null"] } }),
+        ),
+        "/api/v1/findings" => list_of(finding(), json!({ "total": number() })),
         "/api/v1/sensor" => sensor(),
         _ => json!({ "type": "object" }),
     }
 }
 
+fn number() -> Value {
+    json!({ "type": "integer", "minimum": 0 })
+}
+
+/// A list in the house form, with what stands beside it.
+fn list_of(item: Value, beside: Value) -> Value {
+    let mut properties = json!({ "items": { "type": "array", "items": item }, "next": { "type": ["string", "null"] } });
+    if let (Some(all), Value::Object(more)) = (properties.as_object_mut(), beside) {
+        all.extend(more);
+    }
+    json!({ "type": "object", "required": ["items", "next"], "properties": properties })
+}
+
+/// Seconds of the epoch.
+fn time() -> Value {
+    json!({ "type": "number" })
+}
+
+fn texts() -> Value {
+    json!({ "type": "array", "items": text() })
+}
+
+fn tls_host() -> Value {
+    json!({ "type": "object", "properties": {
+        "key": text(), "host": text(), "port": number(), "inspection": { "enum": ["dark", "partly", "opened"] }, "addresses": texts(),
+        "flows": number(), "opened": number(), "quic": number(), "bytes": { "type": "array", "items": number(), "minItems": 2, "maxItems": 2 },
+        "dark_bytes": number(), "share": { "type": "number", "minimum": 0, "maximum": 1 }, "versions": texts(),
+        "ciphers": { "type": "array", "items": { "type": "object", "properties": { "id": number(), "name": text(), "flows": number() } } },
+        "alpn": texts(), "ja4": texts(), "ech": { "type": "boolean" },
+        "certificate": { "type": "object", "properties": { "not_after": time(), "self_signed": { "type": "boolean" } } },
+        "first_seen": time(), "last_seen": time(), "findings": { "type": "array", "items": finding() } } })
+}
+
+fn coverage() -> Value {
+    let names = [
+        "clear_bytes",
+        "opened_flows",
+        "opened_bytes",
+        "dark_flows",
+        "dark_bytes",
+        "quic_flows",
+        "quic_bytes",
+        "hosts",
+        "dark_hosts",
+        "evicted",
+    ];
+    let mut properties: Map<String, Value> =
+        names.iter().map(|n| ((*n).to_owned(), number())).collect();
+    properties.insert("since".into(), json!({ "type": ["number", "null"] }));
+    properties.insert(
+        "others".into(),
+        json!({ "type": "array", "items": number() }),
+    );
+    json!({ "type": "object", "properties": properties })
+}
+
+fn finding() -> Value {
+    let kinds = crate::catalog::ExposureKind::ALL.map(crate::catalog::ExposureKind::name);
+    json!({ "type": "object", "required": ["id", "kind", "severity", "owasp", "subject", "host", "what", "why", "first_seen", "last_seen", "count"],
+        "properties": {
+            "id": text(), "kind": { "enum": kinds }, "severity": { "enum": ["info", "low", "medium", "high", "critical"] }, "owasp": text(),
+            "subject": text(), "host": text(), "port": number(), "endpoint": text(), "what": text(), "why": text(), "first_seen": time(),
+            "last_seen": time(), "count": number(), "clients": number(), "version": text(), "cipher": text(), "not_after": time(), "scheme": text() } })
+}
+
 fn sensor() -> Value {
-    let number = || json!({ "type": "integer", "minimum": 0 });
     let volumes = || {
         json!({ "type": "object", "additionalProperties": {
         "type": "object", "properties": { "frames": number(), "bytes": number() } } })

@@ -14,7 +14,7 @@ use super::routes::{App, Shared, asset_version};
 use super::{SensorView, SourceView, api, chart, guard};
 use crate::alert::{Alert, Status};
 use crate::catalog::{
-    Documentation, EndpointView, HostView, Life, Quantiles, SessionKind, SessionsView,
+    Documentation, EndpointView, Exposure, HostView, Life, Quantiles, SessionKind, SessionsView,
 };
 use crate::detect::Severity;
 use crate::sensor::doctor::{self, Grade, Symptom};
@@ -25,16 +25,16 @@ use crate::time::Timestamp;
 const STALE: u64 = 60;
 
 /// What the frame around every page needs.
-struct Page {
-    here: &'static str,
-    open: usize,
-    health: String,
-    assets: String,
-    csrf: String,
+pub(super) struct Frame {
+    pub(super) here: &'static str,
+    pub(super) open: usize,
+    pub(super) health: String,
+    pub(super) assets: String,
+    pub(super) csrf: String,
 }
 
-impl Page {
-    fn new(app: &App, here: &'static str) -> Self {
+impl Frame {
+    pub(super) fn new(app: &App, here: &'static str) -> Self {
         let open = app
             .views
             .alerts
@@ -54,7 +54,7 @@ impl Page {
     }
 }
 
-fn show(template: &impl Template) -> Response {
+pub(super) fn show(template: &impl Template) -> Response {
     match template.render() {
         Ok(text) => Html(text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -124,7 +124,7 @@ fn hint(s: &SensorView, endpoints: usize) -> Option<(String, String)> {
         ),
         (_, (0, _)) => say(
             "TCP arrives, but no HTTP in clear",
-            "Perhaps the port shows only TLS. Mirror behind the point where TLS ends, such as between the load balancer and the services.",
+            "Perhaps the port shows only TLS: the coverage page says of which hosts. Mirror behind the point where TLS ends, such as between the load balancer and the services.",
         ),
         _ => say(
             "HTTP arrives; no endpoint has answered yet",
@@ -169,7 +169,7 @@ impl AlertRow {
 #[derive(Template)]
 #[template(path = "overview.html")]
 struct Overview {
-    page: Page,
+    page: Frame,
     hint: Option<(String, String)>,
     tone: &'static str,
     rate: String,
@@ -180,6 +180,10 @@ struct Overview {
     zombie: usize,
     new: usize,
     high: usize,
+    /// Share inspected, and where the rest is; where there was traffic.
+    coverage: Option<(String, String)>,
+    findings: usize,
+    grave: usize,
     chart: String,
     alerts: Vec<AlertRow>,
     hosts: Vec<HostView>,
@@ -203,10 +207,15 @@ pub(super) async fn overview(State(app): Shared) -> Response {
     hosts.sort_by_key(|h| std::cmp::Reverse(h.requests));
     hosts.truncate(10);
     let confirmed = count(&|e| e.confirmed);
+    let grave = |e: &&Exposure| e.severity >= Severity::Medium;
+    let sentence = catalog.tls.coverage.sentence();
     let open = |a: &&std::sync::Arc<Alert>| a.status == Status::Open;
     show(&Overview {
         hint: hint(&sensor, catalog.endpoints.len()),
         tone: health(&sensor).0,
+        coverage: sentence.map(split),
+        findings: catalog.exposures().count(),
+        grave: catalog.exposures().filter(grave).count(),
         rate: format!("{:.0}", sensor.exchanges_per_second),
         confirmed,
         candidates: count(&|e| e.life == Life::Candidate),
@@ -235,19 +244,34 @@ pub(super) async fn overview(State(app): Shared) -> Response {
             .map(|a| AlertRow::of(a))
             .collect(),
         hosts,
-        page: Page::new(&app, "overview"),
+        page: Frame::new(&app, "overview"),
     })
 }
 
-struct Select {
-    label: &'static str,
-    name: &'static str,
-    value: String,
-    options: Vec<(String, String)>,
+/// The share inspected, and the rest of the sentence.
+fn split(sentence: String) -> (String, String) {
+    let halves = sentence.split_once(" of HTTP bytes inspected");
+    let Some((share, rest)) = halves else {
+        return (sentence, String::new());
+    };
+    let rest = rest.trim_start_matches("; ");
+    let rest = if rest.is_empty() {
+        "nothing in the dark"
+    } else {
+        rest
+    };
+    (share.to_owned(), rest.to_owned())
+}
+
+pub(super) struct Select {
+    pub(super) label: &'static str,
+    pub(super) name: &'static str,
+    pub(super) value: String,
+    pub(super) options: Vec<(String, String)>,
 }
 
 impl Select {
-    fn new(
+    pub(super) fn new(
         label: &'static str,
         name: &'static str,
         value: &str,
@@ -291,7 +315,7 @@ fn badges(e: &EndpointView) -> Vec<&'static str> {
 #[derive(Template)]
 #[template(path = "endpoints.html")]
 struct Endpoints {
-    page: Page,
+    page: Frame,
     total: usize,
     f: EndpointFilter,
     hosts: Vec<String>,
@@ -380,12 +404,12 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
         rows: found.items.iter().map(|e| row(e)).collect(),
         next: found.next.map(|c| link("/endpoints", &parts, &c)),
         f: f.clone(),
-        page: Page::new(&app, "endpoints"),
+        page: Frame::new(&app, "endpoints"),
     })
 }
 
 /// The same list from the next item on.
-fn link(path: &str, parts: &[(&str, &String)], cursor: &str) -> String {
+pub(super) fn link(path: &str, parts: &[(&str, &String)], cursor: &str) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in parts.iter().filter(|(_, v)| !v.is_empty()) {
         query.append_pair(name, value);
@@ -397,7 +421,7 @@ fn link(path: &str, parts: &[(&str, &String)], cursor: &str) -> String {
 #[derive(Template)]
 #[template(path = "endpoint.html")]
 struct Endpoint<'a> {
-    page: Page,
+    page: Frame,
     e: &'a EndpointView,
     badges: Vec<&'static str>,
     chart: String,
@@ -533,14 +557,14 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
             .map(|a| AlertRow::of(a))
             .collect(),
         e,
-        page: Page::new(&app, "endpoints"),
+        page: Frame::new(&app, "endpoints"),
     })
 }
 
 #[derive(Template)]
 #[template(path = "alerts.html")]
 struct Alerts {
-    page: Page,
+    page: Frame,
     total: usize,
     selects: Vec<Select>,
     filtered: bool,
@@ -561,6 +585,7 @@ pub(super) async fn alerts(State(app): Shared, Query(f): Query<AlertFilter>) -> 
         "source",
         "shadow",
         "deprecated",
+        "exposure",
         "sensor",
     ];
     let selects = vec![
@@ -591,14 +616,14 @@ pub(super) async fn alerts(State(app): Shared, Query(f): Query<AlertFilter>) -> 
         filtered: f.is_set(),
         rows: found.items.iter().map(|a| AlertRow::of(a)).collect(),
         next: found.next.map(|c| link("/alerts", &parts, &c)),
-        page: Page::new(&app, "alerts"),
+        page: Frame::new(&app, "alerts"),
     })
 }
 
 #[derive(Template)]
 #[template(path = "alert.html")]
 struct AlertPage<'a> {
-    page: Page,
+    page: Frame,
     a: &'a Alert,
     severity: String,
     status: &'static str,
@@ -678,7 +703,7 @@ pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Respons
             .map(|o| AlertRow::of(o))
             .collect(),
         a,
-        page: Page::new(&app, "alerts"),
+        page: Frame::new(&app, "alerts"),
     })
 }
 
@@ -780,7 +805,7 @@ struct StageRow {
 #[derive(Template)]
 #[template(path = "sensor.html")]
 struct Sensor {
-    page: Page,
+    page: Frame,
     balanced: bool,
     picture: String,
     stages: Vec<StageRow>,
@@ -865,14 +890,14 @@ pub(super) async fn sensor(State(app): Shared) -> Response {
         more_networks: s.readings.networks.len().saturating_sub(NETWORKS),
         networks: network_rows(&s.readings),
         facts,
-        page: Page::new(&app, "sensor"),
+        page: Frame::new(&app, "sensor"),
     })
 }
 
 #[derive(Template)]
 #[template(path = "error.html")]
 struct ErrorPage<'a> {
-    page: Page,
+    page: Frame,
     title: &'a str,
     text: &'a str,
 }
@@ -881,7 +906,7 @@ fn failed(app: &App, code: StatusCode, title: &str, text: &str) -> Response {
     (
         code,
         show(&ErrorPage {
-            page: Page::new(app, ""),
+            page: Frame::new(app, ""),
             title,
             text,
         }),

@@ -120,7 +120,7 @@ impl AlertFilter {
 }
 
 /// The page behind the item that the cursor names; from the start where it is gone.
-fn cut<T>(
+pub(super) fn cut<T>(
     found: &[&Arc<T>],
     cursor: &str,
     limit: Option<usize>,

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tokio::sync::mpsc;
 
-use super::{Command, Settings, Views, api, guard, live, openapi, pages};
+use super::{Command, Settings, Views, api, coverage, findings, guard, live, openapi, pages};
 use crate::telemetry;
 
 const CSS: &str = include_str!("../../dashboards/assets/app.css");
@@ -37,6 +37,8 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
         ("/api/v1/alerts", "get", get(api::alerts)),
         ("/api/v1/alerts/{id}", "get", get(api::alert)),
         ("/api/v1/alerts/{id}/status", "post", post(api::set_status)),
+        ("/api/v1/dark", "get", get(coverage::hosts)),
+        ("/api/v1/findings", "get", get(findings::list)),
         ("/api/v1/sensor", "get", get(api::sensor)),
         ("/api/v1/specs", "get", get(api::specs)),
         ("/api/v1/openapi.json", "get", get(openapi::document)),
@@ -59,6 +61,8 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/alerts", get(pages::alerts))
         .route("/alerts/{id}", get(pages::alert))
         .route("/alerts/{id}/status", post(pages::set_status))
+        .route("/findings", get(findings::page))
+        .route("/coverage", get(coverage::page))
         .route("/sensor", get(pages::sensor))
         .route("/live", get(live::stream))
         .route("/metrics", get(metrics))

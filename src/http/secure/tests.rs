@@ -119,7 +119,7 @@ fn what_the_keys_open_is_read_as_if_in_clear() {
             let [flow] = &out.tls_flows[..] else {
                 panic!("{:?}", out.tls_flows)
             };
-            assert!(flow.facts.decrypted);
+            assert!(flow.opened);
             let sent = |side| talk.wire.iter().filter(move |(s, _)| *s == side);
             let sent = [Side::Orig, Side::Resp].map(|side| sent(side).map(|w| w.1.len()).sum());
             let bytes: [usize; 2] = sent;
@@ -156,9 +156,9 @@ fn without_keys_it_is_a_dark_flow_that_holds_nothing() {
     assert!(flow.carry.iter().all(Vec::is_empty));
     let out = flow.end();
     assert_eq!((out.exchanges.len(), out.counters.tls), (0, 1));
-    let facts = &out.tls_flows[0].facts;
-    assert_eq!(facts.server_name.as_deref(), Some("api.example"));
-    assert!(!facts.decrypted);
+    let flow = &out.tls_flows[0];
+    assert_eq!(flow.server_name.as_deref(), Some("api.example"));
+    assert!(!flow.opened);
 
     // Joined in the middle of it there is no name, and still a host.
     let info = FlowInfo {
@@ -173,6 +173,6 @@ fn without_keys_it_is_a_dark_flow_that_holds_nothing() {
     let [flow] = &out.tls_flows[..] else {
         panic!("{:?}", out.tls_flows)
     };
-    assert_eq!((flow.server, flow.port), ENDS.resp);
-    assert_eq!(flow.facts.server_name, None);
+    assert_eq!((flow.server, flow.server_port), ENDS.resp);
+    assert_eq!(flow.server_name, None);
 }

@@ -1,0 +1,118 @@
+//! Findings: what lies open, of hosts and of endpoints.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::api;
+use super::pages::{Frame, Select, link, show};
+use super::query::{Page, cut};
+use super::routes::Shared;
+use crate::catalog::{CLEAR_ADVICE, CatalogView, Exposure, ExposureKind};
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Filter {
+    /// Part of the host, the endpoint or what was seen, without case.
+    q: String,
+    kind: String,
+    severity: String,
+    /// `severity` (default), `subject`, `count`, `last`.
+    sort: String,
+    cursor: String,
+    limit: Option<usize>,
+}
+
+impl Filter {
+    fn is_set(&self) -> bool {
+        [&self.q, &self.kind, &self.severity]
+            .iter()
+            .any(|f| !f.is_empty())
+    }
+
+    fn page(&self, catalog: &CatalogView) -> Page<Exposure> {
+        let needle = self.q.trim().to_lowercase();
+        let is = |filter: &str, value: &str| filter.is_empty() || filter == value;
+        let wanted = |e: &&Exposure| {
+            let text = [&e.subject, &e.what];
+            is(&self.kind, e.kind.name())
+                && is(&self.severity, e.severity.name())
+                && text.iter().any(|t| t.to_lowercase().contains(&needle))
+        };
+        let found = catalog.exposures().filter(wanted);
+        let found: Vec<Arc<Exposure>> = found.map(|e| Arc::new(e.clone())).collect();
+        let mut found: Vec<&Arc<Exposure>> = found.iter().collect();
+        // The id last, so that pages do not overlap.
+        found.sort_by(|a, b| (&a.subject, &a.what, &a.id).cmp(&(&b.subject, &b.what, &b.id)));
+        match self.sort.as_str() {
+            "subject" => {}
+            "count" => found.sort_by_key(|e| Reverse(e.count)),
+            "last" => found.sort_by_key(|e| Reverse(e.last_seen)),
+            _ => found.sort_by_key(|e| Reverse(e.severity)),
+        }
+        cut(&found, &self.cursor, self.limit, |e| &e.id)
+    }
+}
+
+/// `/api/v1/findings`.
+pub(super) async fn list(State(app): Shared, Query(filter): Query<Filter>) -> Response {
+    api::list(&filter.page(&app.views.catalog.load()))
+}
+
+#[derive(Template)]
+#[template(path = "findings.html")]
+struct Findings {
+    page: Frame,
+    total: usize,
+    f: Filter,
+    selects: Vec<Select>,
+    filtered: bool,
+    /// What is to be known of some of the rows.
+    advice: Option<&'static str>,
+    rows: Vec<Arc<Exposure>>,
+    next: Option<String>,
+}
+
+/// `/findings`.
+pub(super) async fn page(State(app): Shared, Query(f): Query<Filter>) -> Response {
+    let found = f.page(&app.views.catalog.load());
+    let clear = |e: &Arc<Exposure>| e.kind == ExposureKind::CredentialsInClear;
+    let kinds = ExposureKind::ALL.map(ExposureKind::name);
+    let selects = vec![
+        Select::new("Kind", "kind", &f.kind, "any", &kinds),
+        Select::new(
+            "Severity",
+            "severity",
+            &f.severity,
+            "any",
+            &["critical", "high", "medium", "low", "info"],
+        ),
+        Select::new(
+            "Sort",
+            "sort",
+            &f.sort,
+            "severity",
+            &["subject", "count", "last"],
+        ),
+    ];
+    let parts = [
+        ("q", &f.q),
+        ("kind", &f.kind),
+        ("severity", &f.severity),
+        ("sort", &f.sort),
+    ];
+    show(&Findings {
+        total: found.total,
+        selects,
+        filtered: f.is_set(),
+        advice: found.items.iter().any(clear).then_some(CLEAR_ADVICE),
+        rows: found.items,
+        next: found.next.map(|c| link("/findings", &parts, &c)),
+        f: f.clone(),
+        page: Frame::new(&app, "findings"),
+    })
+}
