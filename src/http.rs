@@ -42,6 +42,7 @@ pub use hpack::{Fields, fuzz_hpack};
 pub use probe::{Probe, probe};
 pub use proxy::Trusted;
 pub use secure::{Connection, flow as tls_flow};
+pub use ws::fuzz_texts;
 
 /// A head larger than this is no head: no server takes it.
 pub const MAX_HEAD: usize = 64 << 10;

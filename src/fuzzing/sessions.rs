@@ -3,13 +3,11 @@
 use std::io::Write;
 use std::net::IpAddr;
 
-use flate2::{Compress, Compression, FlushCompress};
-
 use super::Bytes;
 use super::http::{Bench, conversation};
 use crate::exchange::{Exchange, Session};
 use crate::flow::{End, Side};
-use crate::http::{Inflater, Trusted, unmask};
+use crate::http::{Trusted, fuzz_texts};
 
 /// Both directions behind an upgrade: in pieces with holes, or whole and in steps; or compressed
 /// messages.
@@ -20,10 +18,7 @@ pub fn websocket(data: &[u8]) {
     match how >> 6 {
         0 | 1 => conversation(rest, |bench| upgrade(bench, how)),
         2 => frames_in_steps(how, rest),
-        _ => {
-            masks(rest);
-            messages(how, rest);
-        }
+        _ => fuzz_texts(data),
     }
 }
 
@@ -80,68 +75,6 @@ fn frames_in_steps(how: u8, data: &[u8]) {
             .map(|s| payload(s.up) + payload(s.down));
         assert!(bytes.sum::<u64>() <= data.len() as u64);
     }
-}
-
-/// A mask comes off piece by piece, and twice is not at all.
-fn masks(data: &[u8]) {
-    let Some((key, payload)) = data.split_first_chunk::<4>() else {
-        return;
-    };
-    let mut whole = payload.to_vec();
-    unmask(*key, 0, &mut whole);
-    let mut pieces = payload.to_vec();
-    let step = usize::from(key[0]) + 1;
-    for (i, piece) in pieces.chunks_mut(step).enumerate() {
-        unmask(*key, (i * step) as u64, piece);
-    }
-    assert_eq!(whole, pieces);
-    unmask(*key, 0, &mut whole);
-    assert_eq!(whole, payload);
-}
-
-/// Compressed messages by operations: any bytes, or content that is compressed here.
-fn messages(how: u8, data: &[u8]) {
-    let (takeover, cap) = (how & 1 != 0, 1_usize << (how >> 1 & 0xf));
-    let (mut whole, mut pieces) = (Inflater::new(takeover, cap), Inflater::new(takeover, cap));
-    let mut sender = Compress::new(Compression::fast(), false);
-    // With a window of its own, what anyone else sent is no part of it.
-    let mut own = true;
-    let mut bytes = Bytes(data);
-    while let (Some(op), Some(size)) = (bytes.u8(), bytes.u8()) {
-        let given = bytes.take(size.into());
-        let content = given.repeat(1 << (op >> 1 & 7));
-        let composed = op & 1 == 0;
-        let message = if composed {
-            compressed(&mut sender, &content)
-        } else {
-            given.to_vec()
-        };
-        if !takeover {
-            sender.reset();
-        }
-        own &= composed || !takeover;
-        whole.feed(&message);
-        let step = usize::from(op >> 4) + 1;
-        message.chunks(step).for_each(|piece| pieces.feed(piece));
-        let (a, b) = (whole.finish(), pieces.finish());
-        assert!(a == b, "{a:?} {b:?}");
-        assert_eq!(whole.is_lost(), pieces.is_lost());
-        assert!(takeover || !whole.is_lost());
-        assert!(a.as_ref().is_none_or(|content| content.len() <= cap));
-        if own && composed {
-            let wanted = &content[..content.len().min(cap)];
-            assert_eq!(a.as_deref(), Some(wanted));
-        }
-    }
-}
-
-/// RFC 7692, section 7.2.1.
-fn compressed(sender: &mut Compress, content: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(content.len() + 1_024);
-    let done = sender.compress_vec(content, &mut out, FlushCompress::Sync);
-    assert!(done.is_ok() && out.ends_with(&[0, 0, 0xff, 0xff]));
-    out.truncate(out.len() - 4);
-    out
 }
 
 /// A body that is an event stream, whole, in steps and with a hole: the place of the hole in two

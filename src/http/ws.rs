@@ -19,6 +19,7 @@ use frame::{Header, Opcode, Parsed};
 use sampler::Sampler;
 
 mod frame;
+mod fuzz;
 mod inflate;
 mod sampler;
 
@@ -26,6 +27,7 @@ mod sampler;
 mod tests;
 
 pub(super) use frame::Extensions;
+pub use fuzz::fuzz_texts;
 
 /// Where the reader of one direction stands.
 #[derive(Clone, Copy, Debug)]
