@@ -155,17 +155,20 @@ pub(crate) fn missing(what: &str) {
     eprintln!("SKIPPED: {what}");
 }
 
+pub(crate) fn until(what: &str, done: impl FnMut() -> bool) {
+    assert!(comes_about(done), "{what} did not come about");
+}
+
 /// Polls, for as long as a machine under load may take.
-pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn comes_about(mut done: impl FnMut() -> bool) -> bool {
     let begun = Instant::now();
     while !done() {
-        let waited = begun.elapsed();
-        assert!(
-            waited < Duration::from_secs(60),
-            "{what} did not come about"
-        );
+        if begun.elapsed() > Duration::from_secs(60) {
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(50));
     }
+    true
 }
 
 fn sh(line: &str) -> Result<String, String> {
