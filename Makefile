@@ -4,7 +4,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO ?= cargo
 SHARED ?= ../shared
 
-.PHONY: demo test explore check-demo deps deps-test fuzz fuzz-all fuzz-seeds bench bench-floods bench-templating bench-detection bench-captures browser lint deny install clean
+.PHONY: demo test explore check-demo deps deps-test peers-deps fuzz fuzz-all fuzz-seeds bench bench-floods bench-templating bench-detection bench-captures browser lint deny install clean
 
 demo: deps                ## three days of composed traffic, then live attacks; UI on 127.0.0.1:8650
 	$(CARGO) run --release --locked -- demo
@@ -12,7 +12,7 @@ demo: deps                ## three days of composed traffic, then live attacks; 
 check-demo: deps          ## the same traffic at once, as a summary
 	$(CARGO) run --release --locked -- demo --once
 
-test: deps-test           ## all tests; those that need root or ../shared say so where they are skipped
+test: deps-test peers-deps ## all tests; those that need root or ../shared say so where they are skipped
 	$(CARGO) test --locked
 	$(MAKE) browser
 
@@ -27,10 +27,18 @@ browser: deps-test        ## the demo in real Chromium
 deps:
 	@dpkg -s libpcap-dev gcc >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq libpcap-dev gcc; }
 
-TEST_PACKAGES := libpcap-dev gcc nginx-light curl iproute2 chromium
+TEST_PACKAGES := libpcap-dev gcc nginx-light curl iproute2 openssl nghttp2-client python3-venv chromium
 deps-test:
 	@dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $(TEST_PACKAGES); }
 	@command -v npm >/dev/null || $(SUDO) apt-get install -y -qq nodejs npm
+
+# The peers that come from PyPI, for tests/peers.rs.
+PEERS := target/peers
+peers-deps: $(PEERS)/installed
+$(PEERS)/installed: tests/peers/requirements.txt | deps-test
+	python3 -m venv --clear $(PEERS)
+	$(PEERS)/bin/pip install -q --disable-pip-version-check --only-binary :all: --require-hashes -r $<
+	touch $@
 
 CASES ?= 5000
 

@@ -229,6 +229,7 @@ pub struct Out {
     pub tls_flows: Vec<TlsFlow>,
     /// What the sessions of TLS share: keys, counters, budget. Absent while one is at work.
     tls: Option<Box<tls::Shared>>,
+    late: secure::Late,
     /// Monotone packet time of the segment at hand.
     pub now: Timestamp,
 }
@@ -244,6 +245,7 @@ impl Out {
             list: hpack::List::default(),
             tls_flows: Vec::new(),
             tls: Some(Box::new(tls::Shared::new(keys))),
+            late: secure::Late::default(),
             now: Timestamp::MIN,
         }
     }
@@ -254,6 +256,12 @@ impl Out {
             .as_ref()
             .map(|shared| shared.counters)
             .unwrap_or_default()
+    }
+
+    /// Flows that are over and waited for keys. `last`: nothing will come any more.
+    pub fn tick(&mut self, last: bool) {
+        let late = std::mem::take(&mut self.late);
+        self.late = late.tick(last, self);
     }
 
     /// Hands on a record of what a long-lived connection carried.

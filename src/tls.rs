@@ -28,3 +28,4 @@ pub(crate) mod tests;
 pub use facts::Facts;
 pub use keylog::{KeyError, KeyLog, KeyStore, Lines};
 pub use session::{Counters, Event, MAX_HELD, Session, Shared, Sink};
+pub use waiting::MAX_WAIT;

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::net::IpAddr;
 
-use super::Bytes;
 use super::http::{Bench, conversation};
 use crate::exchange::{Exchange, Session};
 use crate::flow::{End, Side};

@@ -69,6 +69,8 @@ struct Answer {
     x: Box<Exchange>,
     /// Its request's body is still under way.
     request_open: bool,
+    /// It is whole, and waits for that.
+    early: bool,
 }
 
 /// The HTTP/1 reader of one flow.

@@ -4,7 +4,11 @@
 //!
 //! Whether opened or not, each session ends as a [`TlsFlow`]: hosts that are there and cannot be
 //! inspected are told, with their share of the traffic.
+//!
+//! A key log that is followed brings keys later than the wire: a short connection may be over by
+//! then. What it said waits for them beyond its end ([`Late`]).
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use compact_str::CompactString;
@@ -15,7 +19,11 @@ use super::{Out, Switch};
 use crate::exchange::{ServerCertificate, TlsFlow, TlsVersion};
 use crate::flow::{Chunk, End, FlowInfo, MAX_CARRY, Side, Stream};
 use crate::time::Timestamp;
-use crate::tls::{Event, Facts, Session, Shared, Sink};
+use crate::tls::{Event, Facts, MAX_WAIT, Session, Shared, Sink};
+
+/// Flows of one worker that are over and wait for keys; past it the oldest does no longer. What
+/// their records take is within the budget of all that wait.
+const MAX_LATE: usize = 4_096;
 
 /// The reader of one flow.
 #[derive(Debug)]
@@ -31,7 +39,22 @@ struct Tls {
     inner: Inner,
     from: Timestamp,
     bytes: [u64; 2],
+    /// When each side sent its last, if what it sent before still waits for keys.
+    ended: [Option<Timestamp>; 2],
 }
+
+/// A flow that is over.
+#[derive(Debug)]
+struct Over {
+    info: FlowInfo,
+    tls: Box<Tls>,
+    ts: Timestamp,
+    end: End,
+}
+
+/// Flows that are over while their records wait for keys, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Late(VecDeque<Over>);
 
 /// The reader of the opened bytes, and what it has left of them.
 #[derive(Debug)]
@@ -70,6 +93,7 @@ impl Connection {
             inner,
             from: ts,
             bytes: [0; 2],
+            ended: [None; 2],
         }));
     }
 }
@@ -118,34 +142,26 @@ impl Stream for Connection {
         let Some(tls) = &mut self.tls else {
             return self.reader.on_end(side, ts, out);
         };
-        tls.run(out, |session, shared, sink| session.on_end(shared, sink));
-        tls.inner
-            .with(out, |reader, out| reader.on_end(side, ts, out));
+        tls.ended[side as usize] = Some(ts);
+        tls.settle(out);
     }
 
     fn on_close(&mut self, ts: Timestamp, end: End, out: &mut Out) {
         let Some(mut tls) = self.tls.take() else {
             return self.reader.on_close(ts, end, out);
         };
-        tls.run(out, |session, shared, sink| {
-            session.on_end(shared, sink);
-            session.close(shared);
-        });
-        tls.inner
-            .with(out, |reader, out| reader.on_close(ts, end, out));
-        let client = tls.session.client().unwrap_or(Side::Orig);
-        let (from, to) = match client {
-            Side::Orig => (self.info.orig, self.info.resp),
-            Side::Resp => (self.info.resp, self.info.orig),
+        tls.settle(out);
+        let over = Over {
+            info: self.info,
+            tls,
+            ts,
+            end,
         };
-        let bytes = [client, client.other()].map(|side| tls.bytes[side as usize]);
-        out.tls_flows.push(TlsFlow {
-            ts: tls.from,
-            end: ts,
-            vni: self.info.vni,
-            bytes,
-            ..flow(from, to, tls.session.facts())
-        });
+        if over.tls.session.is_waiting() && end != End::Evicted {
+            out.late.0.push_back(over);
+        } else {
+            over.tell(out);
+        }
     }
 
     fn due(&self) -> Timestamp {
@@ -219,6 +235,69 @@ impl Tls {
         });
         out.tls = Some(shared);
         done
+    }
+}
+
+impl Tls {
+    /// Goes on with what waits, if keys came; the sides' ends come behind that.
+    fn settle(&mut self, out: &mut Out) {
+        self.run(out, |session, shared, sink| session.on_end(shared, sink));
+        if self.session.is_waiting() {
+            return;
+        }
+        for side in [Side::Orig, Side::Resp] {
+            if let Some(ts) = self.ended[side as usize].take() {
+                self.inner
+                    .with(out, |reader, out| reader.on_end(side, ts, out));
+            }
+        }
+    }
+}
+
+impl Over {
+    fn tell(self, out: &mut Out) {
+        let Self {
+            info,
+            mut tls,
+            ts,
+            end,
+        } = self;
+        tls.run(out, |session, shared, _| {
+            shared.counters.late += u64::from(session.is_waiting());
+            session.close(shared);
+        });
+        tls.inner
+            .with(out, |reader, out| reader.on_close(ts, end, out));
+        let client = tls.session.client().unwrap_or(Side::Orig);
+        let (from, to) = match client {
+            Side::Orig => (info.orig, info.resp),
+            Side::Resp => (info.resp, info.orig),
+        };
+        let bytes = [client, client.other()].map(|side| tls.bytes[side as usize]);
+        out.tls_flows.push(TlsFlow {
+            ts: tls.from,
+            end: ts,
+            vni: info.vni,
+            bytes,
+            ..flow(from, to, tls.session.facts())
+        });
+    }
+}
+
+impl Late {
+    /// Tells those whose keys came, or that have waited long enough. `last`: no more will come.
+    pub(super) fn tick(mut self, last: bool, out: &mut Out) -> Self {
+        let excess = self.0.len().saturating_sub(MAX_LATE);
+        for (n, mut over) in std::mem::take(&mut self.0).into_iter().enumerate() {
+            over.tls.settle(out);
+            let given_up = last || n < excess || out.now.since(over.ts) >= MAX_WAIT;
+            if over.tls.session.is_waiting() && !given_up {
+                self.0.push_back(over);
+            } else {
+                over.tell(out);
+            }
+        }
+        self
     }
 }
 

@@ -261,6 +261,42 @@ fn interim_responses_are_no_answers() {
 fn an_early_answer_cuts_the_request() {
     let post = "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nabc";
     expect(Talk::new().c(post).s(NOT_FOUND), &["POST h/a 404 3/2 !t"]);
+    // Unless the server says more, and so has read to its end.
+    let both = format!("{NOT_FOUND}{OK}");
+    expect(
+        Talk::new().c(post).s(&both),
+        &["POST h/a 404 3/2 !t", "- -- 200 -/5 !q"],
+    );
+}
+
+#[test]
+fn an_early_answer_waits_for_its_request() {
+    let post = |length| {
+        format!(
+            "POST /a HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    let query = r#"{"query":"query Get { a }"}"#;
+    let mut t = Talk::new();
+    t.c(&post(query.len())).s(OK);
+    assert_eq!(t.out.exchanges.len(), 0);
+    t.c(&query[..9]).c(&query[9..]);
+    let x = &t.out.exchanges[0];
+    assert_eq!((x.end, x.latency_ms), (Timestamp(t.now), None));
+    let operation = x.operation.as_ref().and_then(|o| o.name.as_deref());
+    assert_eq!(operation, Some("query Get"));
+    // The next ones in one segment with what was missing.
+    t.c(&post(3)).s(NOT_FOUND);
+    t.c(&format!("abc{}xyz{GET_A}", post(3))).s(OK).s(OK);
+    expect(
+        &mut t,
+        &[
+            "POST h/a 200 27/5",
+            "POST h/a 404 3/2",
+            "POST h/a 200 3/5",
+            "GET h/a 200 0/5",
+        ],
+    );
 }
 
 #[test]

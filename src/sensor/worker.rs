@@ -89,6 +89,8 @@ impl Worker {
         for table in &mut self.quic {
             table.finish(&mut self.out.tls_flows);
         }
+        self.out.now = self.now;
+        self.out.tick(true);
         self.collect();
     }
 
@@ -216,6 +218,7 @@ impl Route for Worker {
         for table in &mut self.quic {
             table.tick(self.now, &mut self.out.tls_flows);
         }
+        self.out.tick(false);
         self.collect();
     }
 }

@@ -256,7 +256,7 @@ impl Peers {
         }
     }
 
-    fn log(&self) -> Vec<u8> {
+    pub(crate) fn log(&self) -> Vec<u8> {
         self.log.0.lock().unwrap().clone()
     }
 

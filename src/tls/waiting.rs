@@ -15,7 +15,7 @@ pub(super) const MAX_WAITING: usize = 256 << 10;
 const MAX_WAITING_ALL: usize = 16 << 20;
 
 /// Keys that are later than this are not waited for.
-const MAX_WAIT: Duration = Duration::from_secs(10);
+pub const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// What waits for keys.
 #[derive(Debug)]
@@ -56,7 +56,8 @@ impl Session {
         }
     }
 
-    pub(super) fn is_waiting(&self) -> bool {
+    /// Records wait for keys.
+    pub fn is_waiting(&self) -> bool {
         !self.queue.is_empty()
     }
 

@@ -213,7 +213,8 @@ fn frame(first: u8, payload: &[u8], masked: bool) -> Vec<u8> {
     let mut payload = payload.to_vec();
     if masked {
         out.extend(KEY);
-        apitap::http::unmask(KEY, 0, &mut payload);
+        let key = KEY.into_iter().cycle();
+        payload.iter_mut().zip(key).for_each(|(b, k)| *b ^= k);
     }
     out.extend(payload);
     out

@@ -73,49 +73,87 @@ impl Connection {
     /// The message at hand of this side is complete, or as complete as it will get.
     pub(super) fn message_over(&mut self, side: Side, ts: Timestamp, out: &mut Out) {
         self.show(side, ts, out);
+        if self.client == Some(side) {
+            self.request_over(side, ts, out);
+        } else {
+            self.response_over(side, ts, out);
+        }
+    }
+
+    fn request_over(&mut self, side: Side, ts: Timestamp, out: &mut Out) {
         let half = self.half(side);
         let (bytes, cut, sample) = (half.bytes, half.cut, half.sample.take());
+        let messages = half.messages.take();
+        half.begin(None);
+        let open_answer = self.answer.as_mut().filter(|a| a.request_open);
+        let (x, done) = match (self.pipeline.last(), open_answer) {
+            (Some(last), _) if last.done.is_none() => (&mut last.x, Some(&mut last.done)),
+            (_, Some(answer)) => {
+                answer.request_open = false;
+                (&mut answer.x, None)
+            }
+            _ => return,
+        };
+        x.request_bytes = Some(bytes);
+        x.partial.truncated |= cut;
+        if let Some(messages) = messages {
+            messages.end_request(x);
+        }
+        record::look_at_body(x, sample, cut, out);
+        if let Some(done) = done {
+            *done = Some(ts);
+        } else if let Some(mut answer) = self.answer.take_if(|a| a.early) {
+            answer.x.end = ts;
+            emit(answer.x, out);
+        }
+    }
+
+    fn response_over(&mut self, side: Side, ts: Timestamp, out: &mut Out) {
+        let waits = self.request_goes_on(side.other());
+        let half = self.half(side);
+        let (bytes, cut) = (half.bytes, half.cut);
         let (messages, events) = (half.messages.take(), half.events.take());
         half.begin(None);
-        if self.client == Some(side) {
-            let open_answer = self.answer.as_mut().filter(|a| a.request_open);
-            let (x, done) = match (self.pipeline.last(), open_answer) {
-                (Some(last), _) if last.done.is_none() => (&mut last.x, Some(&mut last.done)),
-                (_, Some(answer)) => {
-                    answer.request_open = false;
-                    (&mut answer.x, None)
-                }
-                _ => return,
-            };
-            x.request_bytes = Some(bytes);
-            x.partial.truncated |= cut;
-            if let Some(messages) = messages {
-                messages.end_request(x);
-            }
-            record::look_at_body(x, sample, cut, out);
-            if let Some(done) = done {
-                *done = Some(ts);
-            }
-        } else if let Some(Answer {
-            mut x,
-            request_open,
-        }) = self.answer.take()
-        {
-            if request_open {
-                // An early answer: the request's body is cut off here.
-                x.request_bytes = Some(self.half(side.other()).bytes);
-                x.partial.truncated = true;
-            }
+        if let Some(mut answer) = self.answer.take() {
+            let x = &mut answer.x;
             x.response_bytes = Some(bytes);
             if let Some(messages) = messages {
-                messages.end_response(&mut x);
+                messages.end_response(x);
             }
             x.partial.truncated |= cut;
-            x.end = ts;
-            emit(x, out);
+            if answer.request_open && waits && events.is_none() {
+                answer.early = true;
+                self.answer = Some(answer);
+            } else {
+                self.cut_request(answer, ts, out);
+            }
         }
         if let Some(events) = events {
             events.over(ts, out);
         }
+    }
+
+    /// Whether the rest of a request's body is sent though it was answered: a client that keeps the
+    /// connection has to (RFC 9112, section 9.3). Not where it waited for the server's word, nor
+    /// where the answer makes the connection another protocol's.
+    fn request_goes_on(&self, client: Side) -> bool {
+        let half = &self.halves[client as usize];
+        let refused = half.expects && half.bytes == 0;
+        let switched = self.answer.as_ref().is_some_and(|a| {
+            let tunnel = a.x.method.as_deref() == Some("CONNECT") && a.x.status_class() == 2;
+            tunnel || a.x.status == Some(101)
+        });
+        matches!(half.state, State::Body(_)) && !refused && !switched
+    }
+
+    /// Tells an exchange whose response is over; of a request that is not, no more will come.
+    pub(super) fn cut_request(&mut self, answer: Answer, ts: Timestamp, out: &mut Out) {
+        let mut x = answer.x;
+        if answer.request_open {
+            x.request_bytes = self.client.map(|client| self.half(client).bytes);
+            x.partial.truncated = true;
+        }
+        x.end = ts;
+        emit(x, out);
     }
 }

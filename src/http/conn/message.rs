@@ -120,6 +120,10 @@ impl Connection {
             return;
         }
         out.counters.pending += 1;
+        if let Some(answer) = self.answer.take() {
+            // The server has read no further.
+            self.cut_request(answer, ts, out);
+        }
         let hole = self.half(side.other()).hole;
         self.pipeline.resume(start, first.ack, hole);
         let certain = self.pipeline.certain();
@@ -176,7 +180,11 @@ impl Connection {
         self.half(side).begin(body);
         self.half(side).messages = messages;
         self.half(side).events = events.filter(|_| open);
-        self.answer = Some(Answer { x, request_open });
+        self.answer = Some(Answer {
+            x,
+            request_open,
+            early: false,
+        });
         if !open {
             self.half(side).cut = endless;
             self.message_over(side, ts, out);

@@ -129,6 +129,40 @@ fn what_the_keys_open_is_read_as_if_in_clear() {
 }
 
 #[test]
+fn keys_may_come_when_the_flow_is_over() {
+    let peers = Peers::new(cipher_suite::TLS13_AES_256_GCM_SHA384, |_, _| {});
+    let talk = conversation(&peers);
+    let over = |keys: &Arc<KeyStore>| {
+        let mut flow = Flow::new(keys.clone(), &ENDS);
+        for (side, bytes) in &talk.wire {
+            // All at once.
+            flow.now = 0;
+            flow.push(*side, bytes);
+        }
+        flow.end()
+    };
+    let keys = Arc::new(KeyStore::growing());
+    let mut out = over(&keys);
+    out.now = Timestamp::from_secs(1);
+    out.tick(false);
+    assert_eq!((out.exchanges.len(), out.tls_flows.len()), (0, 0));
+    keys.load(&peers.log());
+    out.tick(false);
+    assert_eq!(lines(&out.exchanges), EXPECTED);
+    assert!(out.tls_flows[0].opened);
+
+    // Keys that never come are waited for within bounds.
+    let keys = Arc::new(KeyStore::growing());
+    for (now, last) in [(1, true), (11, false)] {
+        let mut out = over(&keys);
+        out.now = Timestamp::from_secs(now);
+        out.tick(last);
+        assert_eq!((out.exchanges.len(), out.tls_flows.len()), (0, 1));
+        assert_eq!(out.tls_counters().late, 1);
+    }
+}
+
+#[test]
 fn a_tunnel_through_a_proxy_is_looked_into() {
     let peers = Peers::new(cipher_suite::TLS13_AES_256_GCM_SHA384, |_, _| {});
     let talk = conversation(&peers);
