@@ -29,6 +29,7 @@ mod proxy;
 mod record;
 mod rpc;
 mod sample;
+mod sampler;
 mod secure;
 mod session;
 mod ws;
@@ -40,6 +41,7 @@ pub use coding::{Coding, Codings, Decoder, Limits, Status, fuzz_coding};
 pub use probe::{Probe, probe};
 pub use proxy::Trusted;
 pub use sample::Sample;
+pub use sampler::Sampler;
 pub use secure::{Connection, TlsFlow};
 pub use ws::{Inflater, unmask};
 
@@ -194,6 +196,8 @@ pub struct Out {
     #[allow(clippy::vec_box)] // a record is some 400 bytes and is handed on several times
     pub exchanges: Vec<Box<Exchange>>,
     pub counters: Counters,
+    /// Which exchanges are looked into.
+    pub sampler: Sampler,
     /// Room for one header block at a time.
     list: hpack::List,
     /// Flows with TLS that are over.
@@ -211,6 +215,7 @@ impl Out {
             trusted: Trusted::default(),
             exchanges: Vec::new(),
             counters: Counters::default(),
+            sampler: Sampler::new(1),
             list: hpack::List::default(),
             tls_flows: Vec::new(),
             tls: Some(Box::new(tls::Shared::new(keys))),

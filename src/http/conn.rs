@@ -428,6 +428,7 @@ impl Connection {
             } if *n > 0 => Some(Body::Length(*n)),
             _ => None,
         };
+        record::look_into(&mut x, head::field_names(r.head), out);
         let sample = record::body_sample(&x, &r.fields);
         let messages = rpc::request(&mut x, &r.fields);
         let open = body.is_some();
@@ -441,6 +442,7 @@ impl Connection {
             start,
             ack: first.ack,
             done: (!open).then_some(ts),
+            cost: 0,
         };
         for passed in self.pipeline.push(pending) {
             unanswered(passed.x, passed.done.unwrap_or(ts), true, out);
@@ -534,6 +536,7 @@ impl Connection {
         record::response_fields(&mut x, r.status, &r.fields);
         let messages = rpc::response(&mut x, &r.fields);
         let events = Events::of(&x, &r.fields, ts);
+        let sample = record::answer_sample(&mut x, &r.fields, head::field_names(r.head), ts, out);
         if status == 101 && r.fields.h2c {
             let client = side.other();
             self.switch = Some(if x.partial.no_request {
@@ -562,6 +565,7 @@ impl Connection {
         let body = body.filter(|_| !endless);
         let open = body.is_some();
         self.half(side).begin(body);
+        self.half(side).sample = sample.filter(|_| open);
         self.half(side).messages = messages;
         self.half(side).events = events.filter(|_| open);
         self.answer = Some(Answer { x, request_open });
@@ -672,6 +676,7 @@ impl Connection {
             record::look_at_body(x, sample, cut, out);
             if let Some(done) = done {
                 *done = Some(ts);
+                self.pipeline.weigh();
             }
         } else if let Some(Answer {
             mut x,
@@ -688,6 +693,7 @@ impl Connection {
             if let Some(messages) = messages {
                 messages.end_response(&mut x);
             }
+            record::look_at_answer(&mut x, sample, cut, out);
             x.partial.truncated |= cut;
             x.end = ts;
             emit(x, out);

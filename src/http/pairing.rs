@@ -33,11 +33,12 @@ pub(super) struct Pending {
     pub(super) ack: Option<u64>,
     /// When its last byte came; none while the body is under way.
     pub(super) done: Option<Timestamp>,
+    /// Bytes that it counts for.
+    pub(super) cost: usize,
 }
 
 impl Pending {
-    /// Fixed from the request's head on: what its body adds later is of fixed size.
-    fn cost(&self) -> usize {
+    fn weigh(&self) -> usize {
         size_of::<Self>() + self.x.cost()
     }
 }
@@ -110,8 +111,17 @@ impl Pipeline {
         self.queue.back_mut()
     }
 
+    /// The last request's body has added to its record.
+    pub(super) fn weigh(&mut self) {
+        if let Some(last) = self.queue.back_mut() {
+            let cost = last.weigh();
+            self.held = self.held + cost - last.cost;
+            last.cost = cost;
+        }
+    }
+
     /// Adds a request; returns those whose answers went by unseen.
-    pub(super) fn push(&mut self, new: Pending) -> Vec<Pending> {
+    pub(super) fn push(&mut self, mut new: Pending) -> Vec<Pending> {
         let mut given_up = Vec::new();
         // A request may have been in the hole, and nothing has answered it yet.
         self.pipelined |= self.hole && self.told.is_some_and(|end| new.ack <= Some(end));
@@ -125,7 +135,8 @@ impl Pipeline {
                 self.pipelined = true;
             }
         }
-        self.held += new.cost();
+        new.cost = new.weigh();
+        self.held += new.cost;
         self.queue.push_back(new);
         given_up
     }
@@ -137,7 +148,7 @@ impl Pipeline {
 
     fn pop(&mut self) -> Option<Pending> {
         let first = self.queue.pop_front()?;
-        self.held -= first.cost();
+        self.held -= first.cost;
         Some(first)
     }
 

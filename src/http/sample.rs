@@ -25,6 +25,10 @@ pub struct Sample {
     kept: Vec<u8>,
     /// Some of the body is not in `kept`.
     cut: bool,
+    /// Kept for its shape, too.
+    shaped: bool,
+    /// But for that it would not be here.
+    aside: bool,
 }
 
 impl Sample {
@@ -37,6 +41,8 @@ impl Sample {
             judge: None,
             kept: Vec::new(),
             cut: false,
+            shaped: false,
+            aside: false,
         }
     }
 
@@ -57,6 +63,21 @@ impl Sample {
         }
     }
 
+    /// The first `cap` bytes at least, whatever was wanted until now: for a body's shape. What that
+    /// changes is told by [`Self::aside`].
+    #[must_use]
+    pub fn shaped(mut self, cap: usize) -> Self {
+        self.shaped = true;
+        self.cap = self.cap.max(cap);
+        self.whole = false;
+        self
+    }
+
+    /// The content is of no use but for its shape.
+    pub fn aside(&self) -> bool {
+        self.aside
+    }
+
     /// Bytes as they came, transfer coding removed.
     pub fn feed(&mut self, body: &[u8]) {
         if self.cut {
@@ -71,7 +92,9 @@ impl Sample {
             } else {
                 &self.kept
             };
-            if !worth(beginning) {
+            if !worth(beginning) && self.shaped {
+                self.aside = true;
+            } else if !worth(beginning) {
                 self.whole = true;
                 return self.cut();
             }

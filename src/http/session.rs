@@ -21,7 +21,8 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn new(opener: Box<Exchange>, kind: SessionKind, ts: Timestamp) -> Self {
+    pub(super) fn new(mut opener: Box<Exchange>, kind: SessionKind, ts: Timestamp) -> Self {
+        opener.shapes = None;
         Self {
             opener,
             counts: Session::new(kind, ts),

@@ -58,6 +58,7 @@ impl Worker {
         );
         out.trusted = settings.trusted.clone();
         let owned = (index as u64..SHARDS).step_by(workers as usize);
+        out.sampler = http::Sampler::new(owned.clone().count());
         Self {
             quic: owned.clone().map(|_| quic::Table::default()).collect(),
             quic_counters: quic::Counters::default(),
@@ -86,7 +87,8 @@ impl Worker {
     /// Ends every flow: the input is over.
     pub fn finish(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
-        for shard in &mut self.shards {
+        for (i, shard) in self.shards.iter_mut().enumerate() {
+            self.out.sampler.enter(i);
             shard.finish(self.now, &mut self.out);
             shard.seen().for_each(|seen| self.watch.sights.take(seen));
         }
@@ -177,6 +179,7 @@ impl Route for Worker {
         self.out.now = self.now;
         let shard = (hash % SHARDS / self.workers) as usize;
         self.watch.look(segment, hash, shard);
+        self.out.sampler.enter(shard);
         let table = &mut self.shards[shard];
         table.push(segment, key, self.now, &mut self.out, Connection::new);
         table.seen().for_each(|seen| self.watch.sights.take(seen));
@@ -204,7 +207,8 @@ impl Route for Worker {
     fn tick(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         self.out.now = self.now;
-        for shard in &mut self.shards {
+        for (i, shard) in self.shards.iter_mut().enumerate() {
+            self.out.sampler.enter(i);
             shard.tick(self.now, &mut self.out);
             shard.seen().for_each(|seen| self.watch.sights.take(seen));
         }

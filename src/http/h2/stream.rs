@@ -37,6 +37,8 @@ pub(super) struct Stream {
     last: Timestamp,
     /// The request's body, where it may be a login or tell an operation.
     sample: Option<Sample>,
+    /// The response's body, where it is to be looked into.
+    answer: Option<Sample>,
     /// The response's body, where it is an event stream.
     events: Option<Box<Events>>,
 }
@@ -69,6 +71,7 @@ impl Stream {
             x.scheme = CompactString::const_new("https");
         }
         record::request_fields(&mut x, &head.fields, cache, out);
+        record::look_into(&mut x, head.names(), out);
         let sample = record::body_sample(&x, &head.fields);
         let messages = rpc::request(&mut x, &head.fields);
         let mut stream = Self::of(x, block.last);
@@ -106,6 +109,7 @@ impl Stream {
             doubt: None,
             last,
             sample: None,
+            answer: None,
             events: None,
         }
     }
@@ -113,7 +117,8 @@ impl Stream {
     /// Bytes that it takes.
     pub(super) fn held(&self) -> usize {
         let events = self.events.as_ref().map_or(0, |e| e.held());
-        size_of::<Self>() + events + self.x.cost() + self.sample.as_ref().map_or(0, Sample::memory)
+        let samples = self.sample.iter().chain(&self.answer);
+        size_of::<Self>() + events + self.x.cost() + samples.map(Sample::memory).sum::<usize>()
     }
 
     fn part(&mut self, of_client: bool) -> &mut Part {
@@ -121,6 +126,14 @@ impl Stream {
             &mut self.request
         } else {
             &mut self.response
+        }
+    }
+
+    fn sample(&mut self, of_client: bool) -> Option<&mut Sample> {
+        if of_client {
+            self.sample.as_mut()
+        } else {
+            self.answer.as_mut()
         }
     }
 
@@ -135,7 +148,7 @@ impl Stream {
         if let Some(messages) = &mut part.messages {
             messages.skip(len);
         }
-        if let Some(sample) = self.sample.as_mut().filter(|_| of_client) {
+        if let Some(sample) = self.sample(of_client) {
             sample.cut();
         }
         if let Some(events) = self.events.as_mut().filter(|_| !of_client) {
@@ -168,7 +181,7 @@ impl Stream {
             out.counters.interim += 1;
             // What was taken for the response, its status unknown, was an interim one.
             if self.answered && !head.is_interim() && self.x.status.is_none() {
-                self.respond(block, head);
+                self.respond(block, head, out);
             }
             return;
         }
@@ -181,13 +194,15 @@ impl Stream {
         let done = self.request.done.filter(|_| !self.x.partial.no_request);
         let wait = |done| block.first.since(done).as_nanos() as f64 / 1e6;
         self.x.latency_ms = done.map(wait);
-        self.respond(block, head);
+        self.respond(block, head, out);
     }
 
-    fn respond(&mut self, block: &Block<'_>, head: &Head<'_>) {
+    fn respond(&mut self, block: &Block<'_>, head: &Head<'_>, out: &mut Out) {
         record::response_fields(&mut self.x, head.code(), &head.fields);
         self.response.messages = rpc::response(&mut self.x, &head.fields);
         self.events = Events::of(&self.x, &head.fields, block.last);
+        let (x, names) = (&mut self.x, head.names());
+        self.answer = record::answer_sample(x, &head.fields, names, block.last, out);
     }
 
     pub(super) fn data(&mut self, of_client: bool, ts: Timestamp, content: &[u8], out: &mut Out) {
@@ -196,7 +211,7 @@ impl Stream {
         if let Some(messages) = &mut part.messages {
             messages.feed(content);
         }
-        if let Some(sample) = self.sample.as_mut().filter(|_| of_client) {
+        if let Some(sample) = self.sample(of_client) {
             sample.feed(content);
         }
         let sent = self.request.done.is_some();
@@ -279,6 +294,8 @@ impl Stream {
         let open = request.done.is_none() || response.done.is_none();
         self.x.response_bytes = Some(response.bytes);
         self.x.partial.truncated |= response.cut || open;
+        let cut = response.cut || response.done.is_none();
+        record::look_at_answer(&mut self.x, self.answer.take(), cut, out);
         self.x.end = ts;
         emit(self.x, out);
     }
