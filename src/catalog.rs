@@ -8,6 +8,7 @@ mod completeness;
 mod endpoint;
 mod inventory;
 mod openapi;
+mod schema;
 mod segment;
 mod sessions;
 pub mod spec;
@@ -20,6 +21,7 @@ mod tests;
 pub use crate::exchange::SessionKind;
 pub use inventory::Catalog;
 pub use openapi::openapi;
+pub use schema::{EnumView, FieldView, PartView, PathParameter, SchemaView};
 
 pub use view::{
     Auth, CatalogView, Documentation, EndpointView, Finding, FindingKind, HostView, Kind, Life,
@@ -93,6 +95,8 @@ pub struct Settings {
     pub dormant_after: Duration,
     /// Endpoints and candidates kept at most; past it the least useful goes first.
     pub max_endpoints: usize,
+    /// Fields of all schemas at most, some 200 bytes each; past it no new ones are learned.
+    pub max_fields: usize,
     /// Nodes of the path tries at most.
     pub max_nodes: usize,
 }
@@ -104,6 +108,7 @@ impl Default for Settings {
             learning: 7 * day,
             dormant_after: 30 * day,
             max_endpoints: 100_000,
+            max_fields: 500_000,
             max_nodes: 1_000_000,
         }
     }

@@ -13,6 +13,7 @@ mod openapi;
 mod pages;
 mod query;
 mod routes;
+mod schema;
 
 pub use routes::router;
 

@@ -6,6 +6,7 @@ use cardinality_estimator::CardinalityEstimator;
 use serde::{Deserialize, Serialize};
 use sketches_ddsketch::{Config, DDSketch};
 
+use super::schema::Schemas;
 use super::sessions::Sessions;
 use super::view::Quantiles;
 use super::{Admission, NodeId};
@@ -60,6 +61,7 @@ pub(super) struct Endpoint {
     pub(super) spec: Option<SpecRef>,
     pub(super) shadow: bool,
     pub(super) sessions: Sessions,
+    pub(super) schemas: Schemas,
 }
 
 /// The operation that documents an endpoint, or the spec that owns its place.
@@ -148,6 +150,7 @@ impl Endpoint {
             spec: None,
             shadow: false,
             sessions: Sessions::default(),
+            schemas: Schemas::default(),
         }
     }
 
@@ -272,6 +275,7 @@ impl Endpoint {
         }
         self.told |= other.told;
         self.sessions.merge(&other.sessions);
+        self.schemas.merge(&other.schemas);
     }
 
     /// More than one answer, spread in time.

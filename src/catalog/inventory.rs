@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::completeness::Completeness;
 use super::endpoint::{Endpoint, SpecRef};
+use super::schema::PathParameter;
 use super::segment::{self, Type};
 use super::spec::{SpecSet, host_name};
 use super::trie::{Folded, Trie};
@@ -25,7 +26,7 @@ use crate::exchange::Exchange;
 use crate::time::Timestamp;
 
 /// Of the saved form.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Operations of one path template that are entries of their own; large GraphQL schemas and SOAP
 /// services have some hundreds. Stops whoever invents names that a server answers; the rest is the
@@ -50,6 +51,8 @@ struct State {
     evicted: u64,
     /// Hosts that no spec knows, already told.
     strangers: BTreeSet<String>,
+    /// Fields of all schemas.
+    fields: usize,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -140,6 +143,7 @@ impl Catalog {
             complete,
             ..nowhere
         };
+        let grow = self.state.fields < self.settings.max_fields;
         let Some(entry) = id.and_then(|id| self.state.endpoints.get_mut(&id)) else {
             // An operation that nothing has answered, at a path where others were.
             let node = self.known_path(&host.0, method, &segments);
@@ -152,6 +156,11 @@ impl Catalog {
         let before = entry.e.confirmed();
         let asset = segments.last().is_some_and(|s| segment::is_asset(s));
         entry.e.take(x, admission, asset, principal(x));
+        if x.shapes.is_some() {
+            let before = entry.e.schemas.len();
+            entry.e.schemas.take(x, principal(x), grow);
+            self.state.fields = self.state.fields + entry.e.schemas.len() - before;
+        }
         let (node, confirmed) = (entry.e.node, entry.e.confirmed());
         if admission == Admission::Answered {
             self.state.trie.count(node);
@@ -275,6 +284,9 @@ impl Catalog {
         for id in mem::take(&mut self.dirty) {
             if let Some(view) = self.endpoint_view(id) {
                 self.views.insert(id, Arc::new(view));
+            }
+            if let Some(entry) = self.state.endpoints.get_mut(&id) {
+                entry.e.schemas.viewed();
             }
         }
         let now = self.state.now;
@@ -480,6 +492,7 @@ impl Catalog {
         {
             if let Some(entry) = self.state.endpoints.remove(&id) {
                 let e = &entry.e;
+                self.state.fields -= e.schemas.len();
                 let slot = slot(&e.method, e.operation.as_deref());
                 self.state.trie.remove(e.node, &slot);
                 self.views.remove(&id);
@@ -503,8 +516,11 @@ impl Catalog {
             };
             self.views.remove(&from);
             self.dirty.remove(&from);
+            self.state.fields -= gone.e.schemas.len();
             if let Some(kept) = self.state.endpoints.get_mut(&into) {
+                self.state.fields -= kept.e.schemas.len();
                 kept.e.merge(&gone.e);
+                self.state.fields += kept.e.schemas.len();
             }
             changes.push(Change::Merged {
                 from: EndpointId(from),
@@ -788,6 +804,11 @@ impl Catalog {
             });
         }
         let [latency, request_size, response_size] = e.quantiles();
+        let schema = match self.views.get(&id) {
+            Some(last) if !e.schemas.has_changed() => last.schema.clone(),
+            _ => e.schemas.view(),
+        };
+        let path_parameters = self.path_parameters(e.node, &template);
         Some(EndpointView {
             id: EndpointId(id),
             key: key.clone(),
@@ -830,7 +851,20 @@ impl Catalog {
             introspection: e.introspection.is_some(),
             hourly: e.hourly(self.state.now),
             sessions: e.sessions.view(),
+            path_parameters,
+            schema,
         })
+    }
+
+    fn path_parameters(&self, node: NodeId, template: &str) -> Vec<PathParameter> {
+        let names = template.split('/');
+        let names = names.filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'));
+        let types = self.state.trie.parameters(node);
+        let parameter = |(name, types): (&str, Vec<&str>)| PathParameter {
+            name: name.to_owned(),
+            types: types.into_iter().map(str::to_owned).collect(),
+        };
+        names.zip(types).map(parameter).collect()
     }
 
     /// Whether a documented endpoint is dormant, or why that is not said of one that is silent.
@@ -1023,5 +1057,7 @@ fn dormant(spec: &str, method: String, host: String, template: String, id: Strin
         evidence: Vec::new(),
         hourly: Vec::new(),
         sessions: Vec::new(),
+        path_parameters: Vec::new(),
+        schema: None,
     }
 }

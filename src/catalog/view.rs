@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::EndpointId;
+use super::schema::{PathParameter, SchemaView};
 use crate::exchange::{OperationKind, SessionKind, Traffic};
 use crate::time::Timestamp;
 
@@ -120,6 +121,15 @@ pub struct EndpointView {
     /// Long-lived connections that its requests opened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<SessionsView>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path_parameters: Vec<PathParameter>,
+    /// What its messages are made of, learned; by itself it has more members than here.
+    #[serde(
+        skip_deserializing,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "super::schema::compact"
+    )]
+    pub schema: Option<Arc<SchemaView>>,
 }
 
 /// WebSockets or event streams of one endpoint.

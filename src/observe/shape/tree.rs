@@ -164,7 +164,9 @@ impl<'a> Tree<'a> {
         for child in &children {
             self.fold(*child);
         }
-        let named = children.iter().any(|c| self.nodes[*c].name != ANY);
+        // Where arrays stood, too, `*` are their items.
+        let is_map = !self.nodes[at].types.has(Types::ARRAY);
+        let named = is_map && children.iter().any(|c| self.nodes[*c].name != ANY);
         let Some((first, rest)) = children.split_first().filter(|_| named) else {
             return;
         };
