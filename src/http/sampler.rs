@@ -46,6 +46,11 @@ impl Sampler {
         }
     }
 
+    /// Bytes that the counters of one shard take.
+    pub const fn memory() -> usize {
+        SLOTS * size_of::<Slot>()
+    }
+
     /// What comes is of that shard, of those it was made for.
     pub fn enter(&mut self, shard: usize) {
         self.at = shard * SLOTS;

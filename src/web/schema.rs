@@ -121,3 +121,66 @@ pub(super) fn whole(e: &EndpointView) -> Value {
     }
     value
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Catalog, Settings};
+    use crate::exchange::parse_line;
+
+    /// Two answers a second apart, with that shape.
+    fn endpoint(shapes: &str) -> EndpointView {
+        let mut catalog = Catalog::new(Settings::default());
+        for ts in [1, 2] {
+            let line = format!(
+                r#"{{"v":1,"ts":{ts},"method":"GET","host":"h","path":"/a/7","status":200,{shapes}}}"#
+            );
+            catalog.apply(&parse_line(line.as_bytes()).unwrap(), &mut Vec::new());
+        }
+        catalog.view().endpoints[0].as_ref().clone()
+    }
+
+    #[test]
+    fn a_row_for_each_parameter_and_field() {
+        let e = endpoint(
+            r#""query_shape":{"":"object","/q":"string"},"request_headers":["x-a"],
+            "response_shape":{"":"object","/n":"null|integer optional","/d":"string date"}"#,
+        );
+        let line = |r: SchemaRow| {
+            let SchemaRow {
+                direction,
+                place,
+                name,
+                kind,
+                format,
+                required,
+                nullable,
+                seen,
+            } = r;
+            [
+                direction, &place, &name, &kind, &format, required, nullable, &seen,
+            ]
+            .join(" ")
+        };
+        let lines: Vec<String> = rows(&e).into_iter().map(line).collect();
+        let expected = [
+            "request path a_id integer – required no 2",
+            "request query q string – required no 2",
+            "request header x-a string – required no 2",
+            "response body, 2xx (all of it) object – – no 2",
+            "response body, 2xx /d string date required no 2",
+            "response body, 2xx /n integer – optional yes 2",
+        ];
+        assert_eq!(lines, expected);
+        assert_eq!(
+            trust(&e),
+            "Learned from 4 messages; 0 of 2 parts are stable."
+        );
+        let field = &whole(&e)["schema"]["responses"]["2xx"]["fields"][2];
+        assert_eq!(field["pointer"], "/n");
+        assert_eq!(
+            (&field["nullable"], &field["seen"]),
+            (&true.into(), &2.into())
+        );
+    }
+}
