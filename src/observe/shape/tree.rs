@@ -281,6 +281,10 @@ impl Listing {
         let mut cut = node.whole == 0 && node.cut;
         for child in &node.children {
             let child = &tree.nodes[*child];
+            if child.types == Types::default() {
+                // Its value was cut off.
+                continue;
+            }
             // RFC 6901, section 3.
             let name = child.name.replace('~', "~0").replace('/', "~1");
             let below = format!("{pointer}/{name}");
