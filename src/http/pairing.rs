@@ -111,17 +111,8 @@ impl Pipeline {
         self.queue.back_mut()
     }
 
-    /// The last request's body has added to its record.
-    pub(super) fn weigh(&mut self) {
-        if let Some(last) = self.queue.back_mut() {
-            let cost = last.weigh();
-            self.held = self.held + cost - last.cost;
-            last.cost = cost;
-        }
-    }
-
     /// Adds a request; returns those whose answers went by unseen.
-    pub(super) fn push(&mut self, mut new: Pending) -> Vec<Pending> {
+    pub(super) fn push(&mut self, new: Pending) -> Vec<Pending> {
         let mut given_up = Vec::new();
         // A request may have been in the hole, and nothing has answered it yet.
         self.pipelined |= self.hole && self.told.is_some_and(|end| new.ack <= Some(end));
@@ -135,15 +126,24 @@ impl Pipeline {
                 self.pipelined = true;
             }
         }
-        new.cost = new.weigh();
-        self.held += new.cost;
-        self.queue.push_back(new);
+        let cost = new.weigh();
+        self.held += cost;
+        self.queue.push_back(Pending { cost, ..new });
         given_up
     }
 
     pub(super) fn flush(&mut self) -> Vec<Pending> {
         self.held = 0;
         self.queue.drain(..).collect()
+    }
+
+    /// The last request's body has added to its record.
+    pub(super) fn weigh(&mut self) {
+        if let Some(last) = self.queue.back_mut() {
+            let cost = last.weigh();
+            self.held = self.held + cost - last.cost;
+            last.cost = cost;
+        }
     }
 
     fn pop(&mut self) -> Option<Pending> {
