@@ -114,6 +114,33 @@ fn codes_are_told_by_hash_and_named_where_the_name_says_so() {
 }
 
 #[test]
+fn only_fields_of_codes_show_them() {
+    let shown = |name: &str, word: &str| of(&json!({ name: word }).to_string())[1].contains('=');
+    for name in [
+        "status",
+        "orderType",
+        "CARD_TYPE",
+        "currency_code",
+        "countryCode",
+        "x-mode",
+    ] {
+        assert!(shown(name, "ABC"), "{name}");
+    }
+    for name in [
+        "code",
+        "promo_code",
+        "first_name",
+        "password",
+        "reason",
+        "typed",
+        "e",
+    ] {
+        assert!(!shown(name, "ABC"), "{name}");
+    }
+    assert!(shown("status", "inProgress") && !shown("state", "SplxlOBeZQQYbYS"));
+}
+
+#[test]
 fn keys_that_are_data_are_no_names() {
     let keys = [
         "ann@example.org",

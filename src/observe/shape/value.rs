@@ -32,7 +32,8 @@ impl<'a> Scalar<'a> {
     /// A string that stands under `name`.
     pub(super) fn string(name: &str, text: &'a str) -> Self {
         let format = format(text);
-        let word = (format == Format::Plain && is_word(text)).then(|| (text, holds_codes(name)));
+        let clear = || !is_mixed(text) && holds_codes(name);
+        let word = (format == Format::Plain && is_word(text)).then(|| (text, clear()));
         Self {
             word,
             ..Self::of(Types::STRING, format)
@@ -87,6 +88,16 @@ fn is_word(text: &str) -> bool {
         && bytes.iter().all(ok)
         && bytes.iter().filter(|b| b.is_ascii_digit()).count() <= 2
         && !bytes.windows(2).any(|w| w.iter().all(u8::is_ascii_digit))
+}
+
+/// Capitals and small letters in turns, as random tokens have them; `camelCase` and `Title-Case` have
+/// few turns.
+fn is_mixed(word: &str) -> bool {
+    let turns = word
+        .as_bytes()
+        .windows(2)
+        .filter(|w| w[0].is_ascii_lowercase() && w[1].is_ascii_uppercase());
+    turns.count() > 2
 }
 
 fn format(text: &str) -> Format {
