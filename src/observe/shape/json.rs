@@ -91,11 +91,14 @@ enum Next<'a> {
 }
 
 fn next<'a>(open: &Open, scanner: &mut Scanner<'a>, tree: &mut Tree<'a>) -> Next<'a> {
-    let name = if open.object {
-        scanner.key().map(name::of_field)
-    } else {
-        None
-    };
+    let key = if open.object { scanner.key() } else { None };
+    if let Some(key) = &key
+        && let Some(node) = tree.expected(open.node, key, open.instance)
+    {
+        let value = scanner.value();
+        return value.map_or(Next::Cut, |value| Next::Value(Some(node), value));
+    }
+    let name = key.map(name::of_field);
     let value = match (&name, open.object) {
         (Some(_), _) => scanner.value(),
         (None, true) => None,

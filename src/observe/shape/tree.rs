@@ -99,7 +99,7 @@ impl<'a> Tree<'a> {
         let hint = self.nodes[parent].hint;
         let place = match known.get(hint) {
             Some(at) if is(at) => Some(hint),
-            _ => known.iter().position(|at| is(at)),
+            _ => known.iter().position(is),
         };
         let (place, child) = match place {
             Some(place) => (place, known[place]),
@@ -118,10 +118,26 @@ impl<'a> Tree<'a> {
             }
         };
         self.nodes[parent].hint = place + 1;
+        self.stand(child, instance);
+        Some(child)
+    }
+
+    /// The same, where it is the one that follows the last: names that are known are names.
+    pub(super) fn expected(&mut self, parent: usize, name: &str, instance: u32) -> Option<usize> {
+        let node = &self.nodes[parent];
+        let child = *node.children.get(node.hint)?;
+        if self.nodes[child].name != name || name == ANY {
+            return None;
+        }
+        self.nodes[parent].hint += 1;
+        self.stand(child, instance);
+        Some(child)
+    }
+
+    fn stand(&mut self, child: usize, instance: u32) {
         let node = &mut self.nodes[child];
         node.repeated |= node.stamp == instance && node.name != ANY;
         node.stamp = instance;
-        Some(child)
     }
 
     pub(super) fn name(&self, node: usize) -> &str {
@@ -153,8 +169,9 @@ impl<'a> Tree<'a> {
             shape: Shape::default(),
             room: MAX_POINTERS,
         };
+        out.shape.0.reserve(self.nodes.len().min(MAX_FIELDS));
         let root = &self.nodes[ROOT];
-        out.list(&self, root, "", false, &hash);
+        out.list(&self, root, &mut String::new(), false, &hash);
         out.shape
     }
 
@@ -253,7 +270,7 @@ impl Listing {
         &mut self,
         tree: &Tree<'_>,
         node: &Node<'_>,
-        pointer: &str,
+        pointer: &mut String,
         optional: bool,
         hash: &impl Fn(&str) -> u32,
     ) -> bool {
@@ -264,7 +281,7 @@ impl Listing {
         let at = self.shape.0.len();
         let words = node.words.iter().filter(|_| !node.wordless);
         self.shape.0.push(Field {
-            pointer: pointer.into(),
+            pointer: pointer.as_str().into(),
             types: node.types,
             format: node.format,
             optional,
@@ -286,10 +303,16 @@ impl Listing {
                 continue;
             }
             // RFC 6901, section 3.
-            let name = child.name.replace('~', "~0").replace('/', "~1");
-            let below = format!("{pointer}/{name}");
+            let len = pointer.len();
+            pointer.push('/');
+            if child.name.contains(['~', '/']) {
+                pointer.push_str(&child.name.replace('~', "~0").replace('/', "~1"));
+            } else {
+                pointer.push_str(&child.name);
+            }
             let missing = child.present < node.whole && child.name != ANY;
-            cut |= !self.list(tree, child, &below, missing, hash);
+            cut |= !self.list(tree, child, pointer, missing, hash);
+            pointer.truncate(len);
         }
         self.shape.0[at].open = cut;
         true

@@ -187,7 +187,10 @@ fn is_uri(text: &str) -> bool {
 
 /// RFC 4648: some of each kind, or words would be of it.
 fn is_base64(b: &[u8]) -> bool {
-    let body = b.strip_suffix(b"==").or(b.strip_suffix(b"=")).unwrap_or(b);
+    let body = b
+        .strip_suffix(b"==")
+        .or_else(|| b.strip_suffix(b"="))
+        .unwrap_or(b);
     let padded = body.len() < b.len();
     let url = body
         .iter()
