@@ -86,25 +86,43 @@ fn place(x: &Exchange) -> u64 {
     h.finish()
 }
 
-/// A hash of the path in which segments like ids are all the same; `v1` and `oauth2` are words.
+/// A hash of the path in which segments like ids are all the same.
 fn shape(path: &[u8]) -> u64 {
-    /// Of FNV.
-    const PRIME: u64 = 0x0100_0000_01b3;
-    let (mut whole, mut word, mut len, mut digits) = (0_u64, 0_u64, 0, 0);
-    for b in path.iter().chain(b"/") {
+    let (mut whole, mut segment) = (0, Segment::default());
+    for b in path {
         if *b == b'/' {
-            let value = digits > 2 || digits > 0 && (len > 8 || len == digits);
-            whole = (whole ^ if value { 1 } else { word })
-                .wrapping_mul(PRIME)
-                .rotate_left(23);
-            (word, len, digits) = (0, 0, 0);
+            whole = std::mem::take(&mut segment).behind(whole);
         } else {
-            word = (word ^ u64::from(*b)).wrapping_mul(PRIME);
-            len += 1;
-            digits += u32::from(b.is_ascii_digit());
+            segment.add(*b);
         }
     }
-    whole
+    segment.behind(whole)
+}
+
+#[derive(Default)]
+struct Segment {
+    hash: u64,
+    len: u32,
+    digits: u32,
+}
+
+impl Segment {
+    /// Of FNV.
+    const PRIME: u64 = 0x0100_0000_01b3;
+
+    fn add(&mut self, b: u8) {
+        self.hash = (self.hash ^ u64::from(b)).wrapping_mul(Self::PRIME);
+        self.len += 1;
+        self.digits += u32::from(b.is_ascii_digit());
+    }
+
+    /// `v1` and `oauth2` are words.
+    fn behind(self, before: u64) -> u64 {
+        let short = self.len <= 8 && self.len > self.digits;
+        let word = self.digits == 0 || self.digits <= 2 && short;
+        let hash = if word { self.hash } else { 1 };
+        (before ^ hash).wrapping_mul(Self::PRIME).rotate_left(23)
+    }
 }
 
 #[cfg(test)]
