@@ -428,7 +428,7 @@ impl Connection {
             } if *n > 0 => Some(Body::Length(*n)),
             _ => None,
         };
-        record::look_into(&mut x, head::field_names(r.head), out);
+        let place = record::look_into(&mut x, head::field_names(r.head), out);
         let sample = record::body_sample(&x, &r.fields);
         let messages = rpc::request(&mut x, &r.fields);
         let open = body.is_some();
@@ -442,6 +442,7 @@ impl Connection {
             start,
             ack: first.ack,
             done: (!open).then_some(ts),
+            place,
             cost: 0,
         };
         for passed in self.pipeline.push(pending) {
@@ -518,6 +519,7 @@ impl Connection {
         for passed in given_up {
             unanswered(passed.x, passed.done.unwrap_or(ts), true, out);
         }
+        let place = pending.as_ref().map(|p| p.place).unwrap_or_default();
         let (mut x, request_open) = match pending {
             Some(pending) => {
                 let mut x = pending.x;
@@ -536,7 +538,13 @@ impl Connection {
         record::response_fields(&mut x, r.status, &r.fields);
         let messages = rpc::response(&mut x, &r.fields);
         let events = Events::of(&x, &r.fields, ts);
-        let sample = record::answer_sample(&mut x, &r.fields, head::field_names(r.head), ts, out);
+        let sample = record::answer_sample(
+            &mut x,
+            &r.fields,
+            head::field_names(r.head),
+            (place, ts),
+            out,
+        );
         if status == 101 && r.fields.h2c {
             let client = side.other();
             self.switch = Some(if x.partial.no_request {

@@ -17,6 +17,7 @@
 
 use std::collections::VecDeque;
 
+use super::sampler::Place;
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
 
@@ -33,6 +34,7 @@ pub(super) struct Pending {
     pub(super) ack: Option<u64>,
     /// When its last byte came; none while the body is under way.
     pub(super) done: Option<Timestamp>,
+    pub(super) place: Place,
     /// Bytes that it counts for.
     pub(super) cost: usize,
 }

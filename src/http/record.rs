@@ -7,6 +7,7 @@ use compact_str::CompactString;
 use super::Out;
 use super::head::{self, Fields};
 use super::sample::Sample;
+use super::sampler::{self, Place};
 use crate::exchange::{Exchange, MAX_HEADERS, Shapes};
 use crate::flow::{FlowInfo, Side};
 use crate::observe::{operation, shape};
@@ -105,14 +106,16 @@ pub(super) fn look_into<'a>(
     x: &mut Exchange,
     names: impl Iterator<Item = &'a [u8]>,
     out: &mut Out,
-) {
-    if x.path.is_some() && out.sampler.is_due(x, x.ts) {
+) -> Place {
+    let place = sampler::place(x);
+    if x.path.is_some() && out.sampler.is_due(place, 0, x.ts) {
         x.shapes = Some(Box::new(Shapes {
             query: Some(out.observer.query_shape(x.query.as_deref())),
             request_headers: headers(names),
             ..Shapes::default()
         }));
     }
+    place
 }
 
 fn headers<'a>(names: impl Iterator<Item = &'a [u8]>) -> Vec<CompactString> {
@@ -153,11 +156,11 @@ pub(super) fn answer_sample<'a>(
     x: &mut Exchange,
     fields: &Fields<'_>,
     names: impl Iterator<Item = &'a [u8]>,
-    ts: Timestamp,
+    (place, ts): (Place, Timestamp),
     out: &mut Out,
 ) -> Option<Sample> {
     let shaped = x.content_type.as_deref().is_some_and(shape::is_shaped);
-    if !shaped || x.path.is_none() || !out.sampler.is_due(x, ts) {
+    if !shaped || x.path.is_none() || !out.sampler.is_due(place, x.status_class(), ts) {
         return None;
     }
     x.shapes.get_or_insert_default().response_headers = headers(names);

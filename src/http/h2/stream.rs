@@ -10,6 +10,7 @@ use crate::http::events::Events;
 use crate::http::record::{self, Cache, emit, unanswered};
 use crate::http::rpc::{self, Messages};
 use crate::http::sample::Sample;
+use crate::http::sampler::Place;
 use crate::time::Timestamp;
 
 /// One direction of a stream.
@@ -39,6 +40,7 @@ pub(super) struct Stream {
     sample: Option<Sample>,
     /// The response's body, where it is to be looked into.
     answer: Option<Sample>,
+    place: Place,
     /// The response's body, where it is an event stream.
     events: Option<Box<Events>>,
 }
@@ -71,11 +73,12 @@ impl Stream {
             x.scheme = CompactString::const_new("https");
         }
         record::request_fields(&mut x, &head.fields, cache, out);
-        record::look_into(&mut x, head.names(), out);
+        let place = record::look_into(&mut x, head.names(), out);
         let sample = record::body_sample(&x, &head.fields);
         let messages = rpc::request(&mut x, &head.fields);
         let mut stream = Self::of(x, block.last);
         (stream.sample, stream.request.messages) = (sample, messages);
+        stream.place = place;
         stream
     }
 
@@ -110,6 +113,7 @@ impl Stream {
             last,
             sample: None,
             answer: None,
+            place: Place::default(),
             events: None,
         }
     }
@@ -202,7 +206,7 @@ impl Stream {
         self.response.messages = rpc::response(&mut self.x, &head.fields);
         self.events = Events::of(&self.x, &head.fields, block.last);
         let (x, names) = (&mut self.x, head.names());
-        self.answer = record::answer_sample(x, &head.fields, names, block.last, out);
+        self.answer = record::answer_sample(x, &head.fields, names, (self.place, block.last), out);
     }
 
     pub(super) fn data(&mut self, of_client: bool, ts: Timestamp, content: &[u8], out: &mut Out) {
