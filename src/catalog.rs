@@ -10,6 +10,7 @@ mod endpoint;
 mod exposure;
 mod inventory;
 mod openapi;
+mod schema;
 mod segment;
 mod sessions;
 pub mod spec;
@@ -25,6 +26,7 @@ pub use clear::ADVICE as CLEAR_ADVICE;
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
 pub use inventory::Catalog;
 pub use openapi::openapi;
+pub use schema::{EnumView, FieldView, PartView, PathParameter, SchemaView};
 pub use tls::{CertificateView, Coverage, Inspection, Suite, TlsHostView, TlsView, percent};
 
 pub use view::{
@@ -101,6 +103,8 @@ pub struct Settings {
     pub dormant_after: Duration,
     /// Endpoints and candidates kept at most; past it the least useful goes first.
     pub max_endpoints: usize,
+    /// Fields of all schemas at most, some 200 bytes each; past it no new ones are learned.
+    pub max_fields: usize,
     /// Nodes of the path tries at most.
     pub max_nodes: usize,
     /// Certificates that end sooner than this, in packet time, are told of.
@@ -114,6 +118,7 @@ impl Default for Settings {
             learning: 7 * day,
             dormant_after: 30 * day,
             max_endpoints: 100_000,
+            max_fields: 500_000,
             max_nodes: 1_000_000,
             expiry_warning: 30 * day,
         }

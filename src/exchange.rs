@@ -16,12 +16,17 @@ mod anomaly;
 mod json;
 mod operation;
 mod session;
+mod shape;
 mod tls;
 
 pub use anomaly::{Anomalies, Anomaly};
 pub use json::{ParseError, parse_line, write_line};
 pub use operation::{MAX_LISTED, MAX_LISTED_NAME, MAX_NAME, Operation, OperationKind, Part};
 pub use session::{Session, SessionKind, Traffic};
+pub use shape::{
+    Field, Format, MAX_FIELDS, MAX_HEADER_NAME, MAX_HEADERS, MAX_POINTER, MAX_POINTERS, MAX_WORDS,
+    Shape, Shapes, Types, Word,
+};
 pub use tls::{ServerCertificate, TlsFlow, TlsVersion};
 
 /// The version of the JSON form.
@@ -86,6 +91,8 @@ pub struct Exchange {
     pub response_message_bytes: Option<u64>,
     /// What is asked for beneath the path, where the request says so.
     pub operation: Option<Box<Operation>>,
+    /// What its messages are made of, where they were looked into.
+    pub shapes: Option<Box<Shapes>>,
     /// Overlay network of a mirrored cloud (VXLAN or Geneve VNI).
     pub vni: Option<u32>,
     /// The response was still under way when this was handed on: it is an event stream, whose
@@ -214,6 +221,7 @@ impl Exchange {
             request_message_bytes: None,
             response_message_bytes: None,
             operation: None,
+            shapes: None,
             vni: None,
             open: false,
             partial: Partial::default(),
@@ -238,7 +246,8 @@ impl Exchange {
         let heap = texts.into_iter().flatten().map(|t| t.len()).sum::<usize>();
         // A body may bring an operation later; the cost stays what it was at the head.
         let typed = self.request_content_type.is_some() || self.operation.is_some();
-        size_of::<Self>() + heap + usize::from(typed) * Operation::MOST
+        let shapes = self.shapes.as_ref().map_or(0, |s| s.memory());
+        size_of::<Self>() + heap + usize::from(typed) * Operation::MOST + shapes
     }
 
     /// Which way the call streams, as far as its messages show: a streaming call of one message each

@@ -30,6 +30,7 @@ mod proxy;
 mod record;
 mod rpc;
 mod sample;
+mod sampler;
 mod secure;
 mod session;
 mod ws;
@@ -41,6 +42,7 @@ pub use coding::{Coding, Codings, Decoder, Limits, Status, fuzz_coding};
 pub use hpack::{Fields, fuzz_hpack};
 pub use probe::{Probe, probe};
 pub use proxy::Trusted;
+pub use sampler::Sampler;
 pub use secure::{Connection, flow as tls_flow};
 pub use ws::fuzz_texts;
 
@@ -223,6 +225,8 @@ pub struct Out {
     #[allow(clippy::vec_box)] // a record is some 400 bytes and is handed on several times
     pub exchanges: Vec<Box<Exchange>>,
     pub counters: Counters,
+    /// Which exchanges are looked into.
+    pub sampler: Sampler,
     /// Room for one header block at a time.
     list: hpack::List,
     /// Flows with TLS that are over.
@@ -242,6 +246,7 @@ impl Out {
             look: None,
             exchanges: Vec::new(),
             counters: Counters::default(),
+            sampler: Sampler::new(1),
             list: hpack::List::default(),
             tls_flows: Vec::new(),
             tls: Some(Box::new(tls::Shared::new(keys))),

@@ -11,9 +11,11 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 mod identity;
+mod json;
 mod login;
 mod mask;
 pub mod operation;
+pub mod shape;
 
 pub use identity::Credential;
 

@@ -92,7 +92,8 @@ impl Settings {
     /// What the budgets come to for one source, in bytes: the sensor takes no more, whatever comes.
     pub fn memory(&self) -> usize {
         let tables = SHARDS as usize * flow::FlowTable::<http::Connection>::memory(&self.flow);
-        tables + self.fragments.max_bytes
+        let samplers = SHARDS as usize * http::Sampler::memory();
+        tables + samplers + self.fragments.max_bytes
     }
 }
 

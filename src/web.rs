@@ -15,6 +15,7 @@ mod openapi;
 mod pages;
 mod query;
 mod routes;
+mod schema;
 
 pub use routes::router;
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sketches_ddsketch::{Config, DDSketch};
 
 use super::clear::Clear;
+use super::schema::Schemas;
 use super::sessions::Sessions;
 use super::view::Quantiles;
 use super::{Admission, NodeId};
@@ -65,6 +66,7 @@ pub(super) struct Endpoint {
     pub(super) clear: Clear,
     /// They came in a way that the host's alert may not know of.
     pub(super) clear_news: bool,
+    pub(super) schemas: Schemas,
 }
 
 /// The operation that documents an endpoint, or the spec that owns its place.
@@ -155,6 +157,7 @@ impl Endpoint {
             sessions: Sessions::default(),
             clear: Clear::default(),
             clear_news: false,
+            schemas: Schemas::default(),
         }
     }
 
@@ -282,6 +285,7 @@ impl Endpoint {
         self.sessions.merge(&other.sessions);
         self.clear.merge(&other.clear);
         self.clear_news |= other.clear_news;
+        self.schemas.merge(&other.schemas);
     }
 
     /// More than one answer, spread in time.

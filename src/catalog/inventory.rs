@@ -15,6 +15,7 @@ use super::clear::ADVICE;
 use super::completeness::Completeness;
 use super::endpoint::{Endpoint, SpecRef};
 use super::exposure::Exposed;
+use super::schema::PathParameter;
 use super::segment::{self, Type};
 use super::spec::{SpecSet, host_name};
 use super::tls::TlsHosts;
@@ -56,6 +57,8 @@ struct State {
     /// Hosts with credentials in clear, already told.
     told_clear: BTreeSet<String>,
     tls: TlsHosts,
+    /// Fields of all schemas.
+    fields: usize,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -146,6 +149,7 @@ impl Catalog {
             complete,
             ..nowhere
         };
+        let grow = self.state.fields < self.settings.max_fields;
         let Some(entry) = id.and_then(|id| self.state.endpoints.get_mut(&id)) else {
             // An operation that nothing has answered, at a path where others were.
             let node = self.known_path(&host.0, method, &segments);
@@ -158,6 +162,11 @@ impl Catalog {
         let before = entry.e.confirmed();
         let asset = segments.last().is_some_and(|s| segment::is_asset(s));
         entry.e.take(x, admission, asset, principal(x));
+        if x.shapes.is_some() {
+            let before = entry.e.schemas.len();
+            entry.e.schemas.take(x, principal(x), grow);
+            self.state.fields = self.state.fields + entry.e.schemas.len() - before;
+        }
         let (node, confirmed) = (entry.e.node, entry.e.confirmed());
         if admission == Admission::Answered {
             self.state.trie.count(node);
@@ -204,8 +213,12 @@ impl Catalog {
         let Some(id) = self.locate(&host.0, method, None, &segment::split(path)) else {
             return;
         };
+        let grow = self.state.fields < self.settings.max_fields;
         if let Some(entry) = self.state.endpoints.get_mut(&id) {
             entry.e.sessions.take(x);
+            let before = entry.e.schemas.len();
+            entry.e.schemas.take_session(x, principal(x), grow);
+            self.state.fields = self.state.fields + entry.e.schemas.len() - before;
             entry.e.last = entry.e.last.max(x.end);
             self.dirty.insert(id);
         }
@@ -295,6 +308,9 @@ impl Catalog {
         for id in mem::take(&mut self.dirty) {
             if let Some(view) = self.endpoint_view(id) {
                 self.views.insert(id, Arc::new(view));
+            }
+            if let Some(entry) = self.state.endpoints.get_mut(&id) {
+                entry.e.schemas.viewed();
             }
         }
         let now = self.state.now;
@@ -502,6 +518,7 @@ impl Catalog {
         {
             if let Some(entry) = self.state.endpoints.remove(&id) {
                 let e = &entry.e;
+                self.state.fields -= e.schemas.len();
                 let slot = slot(&e.method, e.operation.as_deref());
                 self.state.trie.remove(e.node, &slot);
                 self.views.remove(&id);
@@ -525,8 +542,11 @@ impl Catalog {
             };
             self.views.remove(&from);
             self.dirty.remove(&from);
+            self.state.fields -= gone.e.schemas.len();
             if let Some(kept) = self.state.endpoints.get_mut(&into) {
+                self.state.fields -= kept.e.schemas.len();
                 kept.e.merge(&gone.e);
+                self.state.fields += kept.e.schemas.len();
             }
             changes.push(Change::Merged {
                 from: EndpointId(from),
@@ -836,6 +856,11 @@ impl Catalog {
         let [latency, request_size, response_size] = e.quantiles();
         let label = view::label(&e.method, &e.host, &template, e.operation.as_deref());
         let findings = e.clear.exposures(&e.host, &label, key);
+        let schema = match self.views.get(&id) {
+            Some(last) if !e.schemas.has_changed() => last.schema.clone(),
+            _ => e.schemas.view(),
+        };
+        let path_parameters = self.path_parameters(e.node, &template);
         Some(EndpointView {
             id: EndpointId(id),
             key: key.clone(),
@@ -879,7 +904,20 @@ impl Catalog {
             hourly: e.hourly(self.state.now),
             sessions: e.sessions.view(),
             findings,
+            path_parameters,
+            schema,
         })
+    }
+
+    fn path_parameters(&self, node: NodeId, template: &str) -> Vec<PathParameter> {
+        let names = template.split('/');
+        let names = names.filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'));
+        let types = self.state.trie.parameters(node);
+        let parameter = |(name, types): (&str, Vec<&str>)| PathParameter {
+            name: name.to_owned(),
+            types: types.into_iter().map(str::to_owned).collect(),
+        };
+        names.zip(types).map(parameter).collect()
     }
 
     /// Whether a documented endpoint is dormant, or why that is not said of one that is silent.
@@ -1073,5 +1111,7 @@ fn dormant(spec: &str, method: String, host: String, template: String, id: Strin
         hourly: Vec::new(),
         sessions: Vec::new(),
         findings: Vec::new(),
+        path_parameters: Vec::new(),
+        schema: None,
     }
 }

@@ -1,11 +1,13 @@
-//! The observed API as an OpenAPI 3.1 document: confirmed endpoints, their path parameters and the
-//! status classes that were seen.
+//! The observed API as an OpenAPI 3.1 document: confirmed endpoints, their parameters, the
+//! status classes that were seen, and what the messages were made of.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use super::view::{CatalogView, EndpointView, Kind};
+
+mod schema;
 
 /// Methods that OpenAPI 3.1 has a place for.
 const METHODS: [&str; 8] = [
@@ -73,18 +75,15 @@ pub fn openapi(view: &CatalogView) -> Value {
 }
 
 fn operation(e: &EndpointView, by_class: [u64; 6]) -> Value {
-    let parameters: Vec<Value> = e
-        .template
-        .split('/')
-        .filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'))
-        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
-        .collect();
+    let parameters = schema::parameters(e);
+    let learned = e.schema.as_deref();
     let mut responses = Map::new();
     for (class, n) in by_class.iter().enumerate().skip(1).filter(|(_, n)| **n > 0) {
-        responses.insert(
-            format!("{class}XX"),
-            json!({ "description": format!("{n} seen") }),
-        );
+        let mut response = json!({ "description": format!("{n} seen") });
+        if let Some(learned) = learned {
+            schema::response(learned, &format!("{class}xx"), &mut response);
+        }
+        responses.insert(format!("{class}XX"), response);
     }
     if responses.is_empty() {
         responses.insert(
@@ -93,6 +92,9 @@ fn operation(e: &EndpointView, by_class: [u64; 6]) -> Value {
         );
     }
     let mut out = json!({ "tags": [e.host], "parameters": parameters, "responses": responses });
+    if let Some(body) = learned.and_then(schema::request_body) {
+        out["requestBody"] = body;
+    }
     if e.deprecated {
         out["deprecated"] = json!(true);
     }

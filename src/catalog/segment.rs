@@ -61,6 +61,16 @@ pub(super) enum Type {
 }
 
 impl Type {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Integer,
+        Self::Uuid,
+        Self::Token,
+        Self::Date,
+        Self::Email,
+        Self::File,
+        Self::Text,
+    ];
+
     pub(super) fn bit(self) -> u8 {
         1 << self as u8
     }

@@ -221,6 +221,20 @@ impl Trie {
         if out.is_empty() { "/".into() } else { out }
     }
 
+    /// What each parameter of the template was seen to be.
+    pub(super) fn parameters(&self, id: NodeId) -> Vec<Vec<&'static str>> {
+        let (mut out, mut at) = (Vec::new(), Some(id));
+        while let Some(node) = at.map(|id| self.node(id)) {
+            if node.types != 0 {
+                let seen = Type::ALL.into_iter().filter(|t| node.types & t.bit() != 0);
+                out.push(seen.map(Type::name).collect());
+            }
+            at = node.parent;
+        }
+        out.reverse();
+        out
+    }
+
     /// Why each parameter of the template is one.
     pub(super) fn evidence(&self, id: NodeId) -> Vec<String> {
         let (mut out, mut at) = (Vec::new(), Some(id));

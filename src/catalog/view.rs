@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::EndpointId;
 use super::exposure::Exposure;
+use super::schema::{PathParameter, SchemaView};
 use super::tls::TlsView;
 use crate::exchange::{OperationKind, SessionKind, Traffic};
 use crate::time::Timestamp;
@@ -125,6 +126,15 @@ pub struct EndpointView {
     /// What lies open.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Exposure>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path_parameters: Vec<PathParameter>,
+    /// What its messages are made of, learned; by itself it has more members than here.
+    #[serde(
+        skip_deserializing,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "super::schema::compact"
+    )]
+    pub schema: Option<Arc<SchemaView>>,
 }
 
 /// WebSockets or event streams of one endpoint.

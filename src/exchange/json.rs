@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Anomalies, Exchange, Operation, OperationKind, Part, Partial, Rpc, Streaming, VERSION, session,
+    Anomalies, Exchange, Operation, OperationKind, Part, Partial, Rpc, Shape, Shapes, Streaming,
+    VERSION, session, shape,
 };
 use crate::time::{Timestamp, push_u64};
 
@@ -75,6 +76,9 @@ pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
     );
     if let Some(o) = &x.operation {
         operation(o, out);
+    }
+    if let Some(s) = &x.shapes {
+        shapes(s, out);
     }
     number(out, b",\"vni\":", x.vni.map(u64::from));
     out.extend_from_slice(b",\"end\":");
@@ -143,6 +147,29 @@ fn operation(o: &Operation, out: &mut Vec<u8>) {
 pub(super) fn clear(x: &Exchange, out: &mut Vec<u8>) {
     if !x.clear && x.looks_clear() {
         out.extend_from_slice(b",\"clear\":false");
+    }
+}
+
+fn shapes(s: &Shapes, out: &mut Vec<u8>) {
+    let shapes = [
+        (&b",\"query_shape\":"[..], &s.query),
+        (b",\"request_shape\":", &s.request),
+        (b",\"response_shape\":", &s.response),
+    ];
+    for (key, shape) in shapes {
+        if let Some(shape) = shape {
+            shape.write(key, out);
+        }
+    }
+    let headers = [
+        (&b",\"request_headers\":["[..], &s.request_headers),
+        (b",\"response_headers\":[", &s.response_headers),
+    ];
+    for (key, names) in headers.into_iter().filter(|(_, names)| !names.is_empty()) {
+        for (i, name) in names.iter().enumerate() {
+            text(out, if i > 0 { b"," } else { key }, Some(name));
+        }
+        out.push(b']');
     }
 }
 
@@ -299,6 +326,13 @@ struct Line<'a> {
     introspection: bool,
     #[serde(default)]
     parts: Vec<Part>,
+    query_shape: Option<Shape>,
+    request_shape: Option<Shape>,
+    response_shape: Option<Shape>,
+    #[serde(default)]
+    request_headers: Vec<CompactString>,
+    #[serde(default)]
+    response_headers: Vec<CompactString>,
     vni: Option<u32>,
     duration_ms: Option<f64>,
     #[serde(default)]
@@ -385,6 +419,14 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
         };
         Box::new(operation.bounded())
     });
+    let shapes = Shapes {
+        query: l.query_shape,
+        request: l.request_shape,
+        response: l.response_shape,
+        request_headers: shape::headers(l.request_headers),
+        response_headers: shape::headers(l.response_headers),
+    };
+    x.shapes = (shapes != Shapes::default()).then(|| Box::new(shapes));
     x.vni = l.vni;
     x.open = l.open;
     let has = |name: &str| l.partial.iter().any(|p| p == name);
@@ -449,6 +491,13 @@ mod tests {
             media_type: Some("image/png".into()),
         }];
         x.operation = Some(Box::new(operation));
+        let shape = |text: &str| serde_json::from_str::<Shape>(text).ok();
+        x.shapes = Some(Box::new(Shapes {
+            query: shape(r#"{"":"object","/a":"integer"}"#),
+            response: shape(r#"{"":"object","/mail":"null|string email optional"}"#),
+            request_headers: vec!["x-tenant".into(), "x-trace".into()],
+            ..Shapes::default()
+        }));
         x.partial.truncated = true;
         x.anomalies = Anomalies::from_names(["length_and_chunked", "obs_fold"]);
         x
@@ -458,7 +507,7 @@ mod tests {
     fn a_line_comes_back_as_it_was() {
         let x = full();
         assert_eq!(parse_line(line(&x).as_bytes()).unwrap(), x);
-        insta::assert_snapshot!(line(&x).trim_end(), @r#"{"v":1,"ts":1732420000.123456,"client":"10.0.0.5","client_port":51234,"via":"10.0.0.9","via_port":40000,"server":"2001:db8::1","server_port":8080,"protocol":"http/1.1","scheme":"http","method":"GET","host":"api.example.com","path":"/v1/users/42","query":"a=1","status":200,"latency_ms":12.4,"request_bytes":0,"response_bytes":1834,"content_type":"application/json","identity":"bearer:5f0c","auth":"bearer","user_agent":"okhttp/4.9","rpc":"grpc-web","streaming":"unary","grpc_status":5,"request_messages":1,"response_messages":0,"request_message_bytes":12,"response_message_bytes":0,"operation":"query GetUser","operation_kind":"graphql","operations":2,"graphql_depth":3,"graphql_aliases":0,"graphql_fields":["user","items"],"introspection":true,"parts":[{"name":"avatar","file":true,"type":"image/png"}],"end":1732420000.135856,"duration_ms":12.4,"partial":["truncated"],"anomalies":["length_and_chunked","obs_fold"]}"#);
+        insta::assert_snapshot!(line(&x).trim_end(), @r#"{"v":1,"ts":1732420000.123456,"client":"10.0.0.5","client_port":51234,"via":"10.0.0.9","via_port":40000,"server":"2001:db8::1","server_port":8080,"protocol":"http/1.1","scheme":"http","method":"GET","host":"api.example.com","path":"/v1/users/42","query":"a=1","status":200,"latency_ms":12.4,"request_bytes":0,"response_bytes":1834,"content_type":"application/json","identity":"bearer:5f0c","auth":"bearer","user_agent":"okhttp/4.9","rpc":"grpc-web","streaming":"unary","grpc_status":5,"request_messages":1,"response_messages":0,"request_message_bytes":12,"response_message_bytes":0,"operation":"query GetUser","operation_kind":"graphql","operations":2,"graphql_depth":3,"graphql_aliases":0,"graphql_fields":["user","items"],"introspection":true,"parts":[{"name":"avatar","file":true,"type":"image/png"}],"query_shape":{"":"object","/a":"integer"},"response_shape":{"":"object","/mail":"null|string email optional"},"request_headers":["x-tenant","x-trace"],"end":1732420000.135856,"duration_ms":12.4,"partial":["truncated"],"anomalies":["length_and_chunked","obs_fold"]}"#);
     }
 
     #[test]

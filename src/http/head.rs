@@ -55,6 +55,8 @@ pub(super) struct Request<'a> {
     pub(super) target: &'a [u8],
     pub(super) minor: u8,
     pub(super) fields: Fields<'a>,
+    /// All of it.
+    pub(super) head: &'a [u8],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +64,14 @@ pub(super) struct Response<'a> {
     pub(super) status: Option<u16>,
     pub(super) minor: u8,
     pub(super) fields: Fields<'a>,
+    /// All of it.
+    pub(super) head: &'a [u8],
+}
+
+/// Names of the fields of a head, as sent.
+pub(super) fn field_names(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let lines = head.split(|b| *b == b'\n').skip(1);
+    lines.filter_map(|line| Some(line[..memchr(b':', line)?].trim_ascii()))
 }
 
 /// Length of the head at the start of `data`, its empty line included; `from` bytes were searched
@@ -96,6 +106,7 @@ pub(super) fn request(head: &[u8]) -> Option<Request<'_>> {
             target,
             minor: parsed.version?,
             fields: fields.judged(head),
+            head,
         });
     }
     let (line, rest) = split_line(head)?;
@@ -115,6 +126,7 @@ pub(super) fn request(head: &[u8]) -> Option<Request<'_>> {
         target,
         minor: version.unwrap_or(0),
         fields: fields.judged(head),
+        head,
     })
 }
 
@@ -134,6 +146,7 @@ pub(super) fn response(head: &[u8]) -> Option<Response<'_>> {
             status: parsed.code.filter(|s| STATUS.contains(s)),
             minor: parsed.version?,
             fields: fields.judged(head),
+            head,
         });
     }
     let (line, rest) = split_line(head)?;
@@ -148,6 +161,7 @@ pub(super) fn response(head: &[u8]) -> Option<Response<'_>> {
         status: status.filter(|s| STATUS.contains(s)),
         minor,
         fields: lenient(rest).judged(head),
+        head,
     })
 }
 

@@ -18,6 +18,7 @@
 
 use std::collections::VecDeque;
 
+use super::sampler::Place;
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
 
@@ -34,11 +35,13 @@ pub(super) struct Pending {
     pub(super) ack: Option<u64>,
     /// When its last byte came; none while the body is under way.
     pub(super) done: Option<Timestamp>,
+    pub(super) place: Place,
+    /// Bytes that it counts for.
+    pub(super) cost: usize,
 }
 
 impl Pending {
-    /// Fixed from the request's head on: what its body adds later is of fixed size.
-    fn cost(&self) -> usize {
+    fn weigh(&self) -> usize {
         size_of::<Self>() + self.x.cost()
     }
 }
@@ -133,8 +136,9 @@ impl Pipeline {
             self.doubt |= self.server_hole;
             self.pipelined |= !self.server_hole;
         }
-        self.held += new.cost();
-        self.queue.push_back(new);
+        let cost = new.weigh();
+        self.held += cost;
+        self.queue.push_back(Pending { cost, ..new });
         given_up
     }
 
@@ -143,9 +147,18 @@ impl Pipeline {
         self.queue.drain(..).collect()
     }
 
+    /// The last request's body has added to its record.
+    pub(super) fn weigh(&mut self) {
+        if let Some(last) = self.queue.back_mut() {
+            let cost = last.weigh();
+            self.held = self.held + cost - last.cost;
+            last.cost = cost;
+        }
+    }
+
     fn pop(&mut self) -> Option<Pending> {
         let first = self.queue.pop_front()?;
-        self.held -= first.cost();
+        self.held -= first.cost;
         Some(first)
     }
 

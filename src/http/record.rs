@@ -8,9 +8,10 @@ use super::Out;
 use super::head::{self, Fields};
 use super::rpc;
 use super::sample::Sample;
-use crate::exchange::Exchange;
+use super::sampler::{self, Place};
+use crate::exchange::{Exchange, MAX_HEADERS, Shapes};
 use crate::flow::{FlowInfo, Side};
-use crate::observe::operation;
+use crate::observe::{operation, shape};
 use crate::time::Timestamp;
 
 /// Content kept to look for a login; longer ones are no login.
@@ -19,6 +20,10 @@ const MAX_LOGIN_BODY: usize = 4 << 10;
 /// Content kept to look for an operation: its name stands near the front, but GraphQL's documents
 /// take some kilobytes.
 const MAX_OPERATION_BODY: usize = 16 << 10;
+
+/// Content kept for its shape: real messages of an API are shorter, or are lists whose beginning
+/// says what they are lists of.
+const MAX_SHAPE_BODY: usize = 16 << 10;
 
 /// What repeats from request to request on one connection is made once.
 #[derive(Debug, Default)]
@@ -100,21 +105,87 @@ pub(super) fn request_fields(x: &mut Exchange, fields: &Fields<'_>, cache: &mut 
     x.operation = operation::of_head(&head).map(Box::new);
 }
 
-/// Where the body that follows is to be kept, if it may be a login or tell an operation. Which
-/// bodies are read is decided by their first bytes alone, so it is the same for every worker.
+/// A request's head is in the record: whether this exchange is to be looked into, and what its
+/// head is made of.
+pub(super) fn look_into<'a>(
+    x: &mut Exchange,
+    names: impl Iterator<Item = &'a [u8]>,
+    out: &mut Out,
+) -> Place {
+    let place = sampler::place(x);
+    if x.path.is_some() && out.sampler.is_due(place, 0, x.ts) {
+        x.shapes = Some(Box::new(Shapes {
+            query: Some(out.observer.query_shape(x.query.as_deref())),
+            request_headers: headers(names),
+            ..Shapes::default()
+        }));
+    }
+    place
+}
+
+fn headers<'a>(names: impl Iterator<Item = &'a [u8]>) -> Vec<CompactString> {
+    let mut kept: Vec<_> = names.filter_map(shape::header_name).collect();
+    kept.sort_unstable();
+    kept.dedup();
+    kept.truncate(MAX_HEADERS);
+    kept
+}
+
+/// Where the body that follows is to be kept, if it may be a login or tell an operation, or is to be
+/// looked into. Which bodies are read for the former is decided by their first bytes alone, so it
+/// is the same for every worker.
 pub(super) fn body_sample(x: &Exchange, fields: &Fields<'_>) -> Option<Sample> {
-    if !matches!(x.method.as_deref(), Some("POST" | "PUT")) {
+    let media_type = x.request_content_type.as_deref()?;
+    let shaped = x.shapes.is_some() && shape::is_shaped(media_type);
+    let (small, cap) = (MAX_LOGIN_BODY, MAX_OPERATION_BODY);
+    let sample = match operation::worth(media_type) {
+        _ if !tells(x) && shaped => Sample::prefix(fields.codings, MAX_SHAPE_BODY),
+        _ if !tells(x) => return None,
+        Some(worth) => Sample::judged(fields.codings, small, cap, worth),
+        None => Sample::whole(fields.codings, small),
+    };
+    Some(if shaped {
+        sample.shaped(MAX_SHAPE_BODY)
+    } else {
+        sample
+    })
+}
+
+/// Whether the body may be a login or tell an operation.
+fn tells(x: &Exchange) -> bool {
+    matches!(x.method.as_deref(), Some("POST" | "PUT"))
+}
+
+/// A response's head is in the record: where its body is to be kept, if it is to be looked into.
+pub(super) fn answer_sample<'a>(
+    x: &mut Exchange,
+    fields: &Fields<'_>,
+    names: impl Iterator<Item = &'a [u8]>,
+    (place, ts): (Place, Timestamp),
+    out: &mut Out,
+) -> Option<Sample> {
+    let shaped = x.content_type.as_deref().is_some_and(shape::is_shaped);
+    if !shaped || x.path.is_none() || !out.sampler.is_due(place, x.status_class(), ts) {
         return None;
     }
-    let (small, cap) = (MAX_LOGIN_BODY, MAX_OPERATION_BODY);
-    match operation::worth(x.request_content_type.as_deref()?) {
-        Some(worth) => Some(Sample::judged(fields.codings, small, cap, worth)),
-        None => Some(Sample::whole(fields.codings, small)),
+    x.shapes.get_or_insert_default().response_headers = headers(names);
+    Some(Sample::prefix(fields.codings, MAX_SHAPE_BODY))
+}
+
+/// The response's body is over, or as much of it as will come.
+pub(super) fn look_at_answer(x: &mut Exchange, sample: Option<Sample>, cut: bool, out: &mut Out) {
+    let Some((content, whole)) = sample.and_then(|s| s.content(&mut out.counters)) else {
+        return;
+    };
+    if let Some(media_type) = x.content_type.as_deref() {
+        let shape = out.observer.shape(media_type, &content, whole && !cut);
+        x.shapes.get_or_insert_default().response = shape;
     }
 }
 
 /// The body is over, or as much of it as will come: who logs in, and which operation it asks for.
 pub(super) fn look_at_body(x: &mut Exchange, sample: Option<Sample>, cut: bool, out: &mut Out) {
+    let aside = sample.as_ref().is_some_and(Sample::aside) || !tells(x);
     let Some((content, whole)) = sample.and_then(|s| s.content(&mut out.counters)) else {
         return;
     };
@@ -122,6 +193,13 @@ pub(super) fn look_at_body(x: &mut Exchange, sample: Option<Sample>, cut: bool, 
         return;
     };
     let whole = whole && !cut;
+    if let Some(shapes) = &mut x.shapes {
+        shapes.request = out.observer.shape(kind, &content, whole);
+    }
+    let long = content.len() > MAX_LOGIN_BODY && operation::worth(kind).is_none();
+    if aside || long {
+        return;
+    }
     if whole && content.len() <= MAX_LOGIN_BODY {
         x.login = out.observer.login(kind, &content);
     }

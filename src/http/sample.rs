@@ -25,6 +25,10 @@ pub(super) struct Sample {
     kept: Vec<u8>,
     /// Some of the body is not in `kept`.
     cut: bool,
+    /// Kept for its shape, too.
+    shaped: bool,
+    /// But for that it would not be here.
+    aside: bool,
 }
 
 impl Sample {
@@ -37,11 +41,13 @@ impl Sample {
             judge: None,
             kept: Vec::new(),
             cut: false,
+            shaped: false,
+            aside: false,
         }
     }
 
     /// The first `cap` bytes of any body's content.
-    fn prefix(codings: Codings, cap: usize) -> Self {
+    pub(super) fn prefix(codings: Codings, cap: usize) -> Self {
         Self {
             whole: false,
             ..Self::whole(codings, cap)
@@ -55,6 +61,21 @@ impl Sample {
             judge: codings.is_identity().then_some((small, worth)),
             ..Self::prefix(codings, cap)
         }
+    }
+
+    /// The first `cap` bytes at least, whatever was wanted until now: for a body's shape. What that
+    /// changes is told by [`Self::aside`].
+    #[must_use]
+    pub(super) fn shaped(mut self, cap: usize) -> Self {
+        self.shaped = true;
+        self.cap = self.cap.max(cap);
+        self.whole = false;
+        self
+    }
+
+    /// The content is of no use but for its shape.
+    pub(super) fn aside(&self) -> bool {
+        self.aside
     }
 
     /// Bytes as they came, transfer coding removed.
@@ -71,7 +92,9 @@ impl Sample {
             } else {
                 &self.kept
             };
-            if !worth(beginning) {
+            if !worth(beginning) && self.shaped {
+                self.aside = true;
+            } else if !worth(beginning) {
                 self.whole = true;
                 return self.cut();
             }

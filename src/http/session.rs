@@ -25,7 +25,8 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn new(opener: Box<Exchange>, kind: SessionKind, ts: Timestamp) -> Self {
+    pub(super) fn new(mut opener: Box<Exchange>, kind: SessionKind, ts: Timestamp) -> Self {
+        opener.shapes = None;
         Self {
             opener,
             counts: Session::new(kind, ts),
@@ -88,6 +89,7 @@ impl Log {
         (x.ts, x.end) = (self.since, self.last);
         x.session = Some(Box::new(self.counts));
         out.session(x);
+        self.opener.shapes = None;
         self.fresh = false;
         self.counts = Session {
             first: false,

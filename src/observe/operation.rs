@@ -12,8 +12,7 @@ use crate::exchange::{MAX_NAME, Operation, OperationKind};
 
 mod envelope;
 mod graphql;
-mod json;
-mod multipart;
+pub(super) mod multipart;
 mod soap;
 
 #[cfg(test)]

@@ -49,12 +49,14 @@ pub struct Status {
 impl Worker {
     pub fn new(index: usize, settings: &Settings) -> Self {
         let workers = settings.workers.max(1) as u64;
-        let mut out = http::Out::new(
-            Observer::new(&settings.identity_key, settings.mask),
-            settings.keys.clone(),
-        );
+        let observer = Observer::new(&settings.identity_key, settings.mask);
+        let mut out = http::Out::new(observer.clone(), settings.keys.clone());
+        out.look = Some(Box::new(move |x, text| {
+            observer.look_at_text(x, text.from_client, text.content, text.whole);
+        }));
         out.trusted = settings.trusted.clone();
         let owned = (index as u64..SHARDS).step_by(workers as usize);
+        out.sampler = http::Sampler::new(owned.clone().count());
         Self {
             quic: owned.clone().map(|_| quic::Table::default()).collect(),
             quic_counters: quic::Counters::default(),
@@ -82,7 +84,8 @@ impl Worker {
     /// Ends every flow: the input is over.
     pub fn finish(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
-        for shard in &mut self.shards {
+        for (i, shard) in self.shards.iter_mut().enumerate() {
+            self.out.sampler.enter(i);
             shard.finish(self.now, &mut self.out);
             shard.seen().for_each(|seen| self.watch.sights.take(seen));
         }
@@ -186,6 +189,7 @@ impl Route for Worker {
         self.out.now = self.now;
         let shard = (hash % SHARDS / self.workers) as usize;
         self.watch.look(segment, hash, shard);
+        self.out.sampler.enter(shard);
         let table = &mut self.shards[shard];
         table.push(segment, key, self.now, &mut self.out, Connection::new);
         table.seen().for_each(|seen| self.watch.sights.take(seen));
@@ -211,7 +215,8 @@ impl Route for Worker {
     fn tick(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         self.out.now = self.now;
-        for shard in &mut self.shards {
+        for (i, shard) in self.shards.iter_mut().enumerate() {
+            self.out.sampler.enter(i);
             shard.tick(self.now, &mut self.out);
             shard.seen().for_each(|seen| self.watch.sights.take(seen));
         }

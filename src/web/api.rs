@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::query::{AlertFilter, EndpointFilter, Page, parse_status};
 use super::routes::{App, Shared};
-use super::{Command, guard};
+use super::{Command, guard, schema};
 use crate::alert::{Alert, Status};
 use crate::sensor::TapReading;
 
@@ -57,7 +57,7 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
         .iter()
         .find(|e| e.key == key)
     {
-        Some(e) => json(e.as_ref()),
+        Some(e) => json(&schema::whole(e)),
         None => problem(StatusCode::NOT_FOUND, "there is no such endpoint"),
     }
 }

@@ -11,6 +11,7 @@ use super::query::{
     AlertFilter, EndpointFilter, documentation, life, parse_status, severity, status,
 };
 use super::routes::{App, Shared, asset_version};
+use super::schema::{self, SchemaRow};
 use super::{SensorView, SourceView, api, chart, guard};
 use crate::alert::{Alert, Status};
 use crate::catalog::{
@@ -428,6 +429,8 @@ struct Endpoint<'a> {
     facts: Vec<(&'static str, String)>,
     classes: Vec<(&'static str, u64)>,
     quantiles: Vec<(&'static str, String, String, String)>,
+    schema: Vec<SchemaRow>,
+    schema_trust: String,
     alerts: Vec<AlertRow>,
 }
 
@@ -546,6 +549,8 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
             line("request body, bytes", e.request_size),
             line("response body, bytes", e.response_size),
         ],
+        schema: schema::rows(e),
+        schema_trust: schema::trust(e),
         alerts: app
             .views
             .alerts

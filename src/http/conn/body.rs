@@ -102,6 +102,7 @@ impl Connection {
         record::look_at_body(x, sample, cut, out);
         if let Some(done) = done {
             *done = Some(ts);
+            self.pipeline.weigh();
         } else if let Some(mut answer) = self.answer.take_if(|a| a.early) {
             answer.x.end = ts;
             emit(answer.x, out);
@@ -111,7 +112,7 @@ impl Connection {
     fn response_over(&mut self, side: Side, ts: Timestamp, out: &mut Out) {
         let waits = self.request_goes_on(side.other());
         let half = self.half(side);
-        let (bytes, cut) = (half.bytes, half.cut);
+        let (bytes, cut, sample) = (half.bytes, half.cut, half.sample.take());
         let (messages, events) = (half.messages.take(), half.events.take());
         half.begin(None);
         if let Some(mut answer) = self.answer.take() {
@@ -120,6 +121,7 @@ impl Connection {
             if let Some(messages) = messages {
                 messages.end_response(x);
             }
+            record::look_at_answer(x, sample, cut, out);
             x.partial.truncated |= cut;
             if answer.request_open && waits && events.is_none() {
                 answer.early = true;

@@ -37,6 +37,7 @@ impl Connection {
             } if *n > 0 => Some(Body::Length(*n)),
             _ => None,
         };
+        let place = record::look_into(&mut x, head::field_names(r.head), out);
         let sample = record::body_sample(&x, &r.fields);
         let messages = rpc::request(&mut x, &r.fields);
         let open = body.is_some();
@@ -50,6 +51,8 @@ impl Connection {
             start,
             ack: first.ack,
             done: (!open).then_some(ts),
+            place,
+            cost: 0,
         };
         let hole = self.half(side).hole;
         for passed in self.pipeline.push(pending, hole) {
@@ -132,6 +135,7 @@ impl Connection {
         for passed in given_up {
             unanswered(passed.x, passed.done.unwrap_or(ts), true, out);
         }
+        let place = pending.as_ref().map(|p| p.place).unwrap_or_default();
         let (mut x, request_open) = match pending {
             Some(pending) => {
                 let mut x = pending.x;
@@ -150,6 +154,8 @@ impl Connection {
         record::response_fields(&mut x, r.status, &r.fields);
         let messages = rpc::response(&mut x, &r.fields);
         let events = Events::of(&x, &r.fields, ts);
+        let names = head::field_names(r.head);
+        let sample = record::answer_sample(&mut x, &r.fields, names, (place, ts), out);
         if status == 101 && r.fields.h2c {
             let client = side.other();
             self.switch = Some(if x.partial.no_request {
@@ -178,6 +184,7 @@ impl Connection {
         let body = body.filter(|_| !endless);
         let open = body.is_some();
         self.half(side).begin(body);
+        self.half(side).sample = sample.filter(|_| open);
         self.half(side).messages = messages;
         self.half(side).events = events.filter(|_| open);
         self.answer = Some(Answer {

@@ -19,12 +19,14 @@ pub(super) struct Head<'a> {
     /// Some name or value is unknown.
     pub(super) unknown: bool,
     pub(super) fields: Fields<'a>,
+    pub(super) list: Option<&'a List>,
 }
 
 impl<'a> Head<'a> {
     pub(super) fn of(list: &'a List) -> Self {
         let mut head = Self {
             unknown: list.cut,
+            list: Some(list),
             ..Self::default()
         };
         for field in list.iter() {
@@ -52,6 +54,12 @@ impl<'a> Head<'a> {
             *slot = slot.or(field.value);
         }
         head
+    }
+
+    /// Names of the fields that are known.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'a [u8]> {
+        let fields = self.list.into_iter().flat_map(List::iter);
+        fields.filter_map(|field| field.name)
     }
 
     /// Whether a field of that name makes a difference.

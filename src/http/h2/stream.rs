@@ -11,6 +11,7 @@ use crate::http::events::Events;
 use crate::http::record::{self, Cache, emit, unanswered};
 use crate::http::rpc::{self, Messages};
 use crate::http::sample::Sample;
+use crate::http::sampler::Place;
 use crate::time::Timestamp;
 
 /// One direction of a stream.
@@ -38,6 +39,9 @@ pub(super) struct Stream {
     last: Timestamp,
     /// The request's body, where it may be a login or tell an operation.
     sample: Option<Sample>,
+    /// The response's body, where it is to be looked into.
+    answer: Option<Sample>,
+    place: Place,
     /// The response's body, where it is an event stream.
     events: Option<Box<Events>>,
     web_socket: WebSocket,
@@ -83,6 +87,7 @@ impl Stream {
             x.scheme = CompactString::const_new("https");
         }
         record::request_fields(&mut x, &head.fields, cache, out);
+        let place = record::look_into(&mut x, head.names(), out);
         let sample = record::body_sample(&x, &head.fields);
         let messages = rpc::request(&mut x, &head.fields);
         let mut stream = Self::of(x, block.last);
@@ -90,6 +95,7 @@ impl Stream {
         if asks {
             stream.web_socket = WebSocket::Asked;
         }
+        stream.place = place;
         stream
     }
 
@@ -123,6 +129,8 @@ impl Stream {
             doubt: None,
             last,
             sample: None,
+            answer: None,
+            place: Place::default(),
             events: None,
             web_socket: WebSocket::None,
         }
@@ -135,11 +143,9 @@ impl Stream {
             WebSocket::Open(tunnel) => tunnel.held(),
             _ => 0,
         };
-        size_of::<Self>()
-            + events
-            + tunnel
-            + self.x.cost()
-            + self.sample.as_ref().map_or(0, Sample::memory)
+        let samples = self.sample.iter().chain(&self.answer);
+        let samples = samples.map(Sample::memory).sum::<usize>();
+        size_of::<Self>() + events + tunnel + self.x.cost() + samples
     }
 
     fn part(&mut self, of_client: bool) -> &mut Part {
@@ -147,6 +153,14 @@ impl Stream {
             &mut self.request
         } else {
             &mut self.response
+        }
+    }
+
+    fn sample(&mut self, of_client: bool) -> Option<&mut Sample> {
+        if of_client {
+            self.sample.as_mut()
+        } else {
+            self.answer.as_mut()
         }
     }
 
@@ -161,7 +175,7 @@ impl Stream {
         if let Some(messages) = &mut part.messages {
             messages.skip(len);
         }
-        if let Some(sample) = self.sample.as_mut().filter(|_| of_client) {
+        if let Some(sample) = self.sample(of_client) {
             sample.cut();
         }
         if let Some(events) = self.events.as_mut().filter(|_| !of_client) {
@@ -221,10 +235,11 @@ impl Stream {
         self.response.messages = rpc::response(&mut self.x, &head.fields);
         let granted = matches!(self.x.status, Some(200..=299)) && !block.end_stream;
         if granted && matches!(self.web_socket, WebSocket::Asked) {
-            self.upgrade(block.last, head, out);
-        } else {
-            self.events = Events::of(&self.x, &head.fields, block.last);
+            return self.upgrade(block.last, head, out);
         }
+        self.events = Events::of(&self.x, &head.fields, block.last);
+        let (x, names) = (&mut self.x, head.names());
+        self.answer = record::answer_sample(x, &head.fields, names, (self.place, block.last), out);
     }
 
     /// The server has agreed (RFC 8441, section 5): the exchange is over, and its session begins.
@@ -262,7 +277,7 @@ impl Stream {
         if let Some(messages) = &mut part.messages {
             messages.feed(content);
         }
-        if let Some(sample) = self.sample.as_mut().filter(|_| of_client) {
+        if let Some(sample) = self.sample(of_client) {
             sample.feed(content);
         }
         if let Some(events) = self.events.as_mut().filter(|_| !of_client) {
@@ -373,6 +388,8 @@ impl Stream {
         let open = request.done.is_none() || response.done.is_none();
         self.x.response_bytes = Some(response.bytes);
         self.x.partial.truncated |= response.cut || open;
+        let cut = response.cut || response.done.is_none();
+        record::look_at_answer(&mut self.x, self.answer.take(), cut, out);
         self.x.end = ts;
         emit(self.x, out);
     }

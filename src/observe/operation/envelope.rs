@@ -7,8 +7,8 @@ use compact_str::CompactString;
 
 use super::graphql::Document;
 use super::identifier;
-use super::json::{Scanner, Value, unescape};
 use crate::exchange::{MAX_NAME, Operation, OperationKind};
+use crate::observe::json::{Scanner, Value, unescape};
 
 /// Calls of a batch that are read; the rest is counted. Servers allow some tens.
 const MAX_BATCH: u16 = 64;

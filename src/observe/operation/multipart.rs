@@ -11,7 +11,7 @@ use crate::exchange::{MAX_LISTED, Operation, OperationKind, Part};
 const MAX_BOUNDARY: usize = 70;
 
 /// The content begins with its own boundary; a preamble, which no client sends, is none.
-pub(super) fn parts(content: &[u8]) -> Option<Operation> {
+pub(in crate::observe) fn parts(content: &[u8]) -> Option<Operation> {
     let line = content.split(|b| *b == b'\n').next()?.trim_ascii_end();
     let boundary = line.strip_prefix(b"--")?;
     if !(1..=MAX_BOUNDARY).contains(&boundary.len()) {

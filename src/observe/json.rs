@@ -39,6 +39,11 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Nothing follows.
+    pub(super) fn is_over(&self) -> bool {
+        self.at >= self.text.len()
+    }
+
     fn space(&mut self) -> Option<u8> {
         let rest = &self.text[self.at..];
         self.at += rest.iter().take_while(|b| b" \t\r\n".contains(b)).count();

@@ -1,0 +1,272 @@
+//! What readers see of a schema. In a line of the inventory it is compact, a field's pointer to
+//! words: `{"/id":"integer required","/mail":"string email nullable"}`; by itself it has all of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use super::{Part, Schemas, Stats, Words};
+use crate::exchange::{Format, Types};
+
+/// A schema of fewer samples is not called stable.
+const SETTLED: u32 = 64;
+/// A format is named where so many of a hundred strings have it.
+const MOST: u64 = 98;
+/// Members of an enumeration were each seen so often, by so many callers, before they are shown;
+/// and the field so often before it is called one.
+const MEMBER_SEEN: u32 = 4;
+const MEMBER_CALLERS: u32 = 2;
+const ENUM_SEEN: u32 = 32;
+
+/// The schema of one endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct SchemaView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<PartView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_headers: Option<PartView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<PartView>,
+    /// By status class: `2xx`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub response_headers: BTreeMap<String, PartView>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub responses: BTreeMap<String, PartView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PartView {
+    /// Messages that were looked into.
+    pub samples: u32,
+    /// The next message is not expected to show anything new.
+    pub stable: bool,
+    pub media_types: Vec<String>,
+    pub fields: Vec<FieldView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FieldView {
+    /// RFC 6901; `*` stands for the items of an array and the entries of a map. Of messages of
+    /// Protocol Buffers the parts are field numbers. Empty: the body itself.
+    pub pointer: String,
+    /// `null` is told by `nullable`.
+    pub types: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<&'static str>,
+    /// Every object that it could be in has it.
+    pub required: bool,
+    pub nullable: bool,
+    /// It may come several times.
+    pub repeated: bool,
+    pub seen: u32,
+    #[serde(rename = "enum", skip_serializing_if = "Option::is_none")]
+    pub members: Option<EnumView>,
+    /// Classes of sensitive data, a bit each.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub class: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EnumView {
+    pub members: usize,
+    /// Those that may be shown; all of them, or none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+}
+
+/// A parameter in the path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct PathParameter {
+    pub name: String,
+    /// `integer`, `uuid`, `date`, `email`, `token`, `file`, `text`.
+    pub types: Vec<String>,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+impl Schemas {
+    /// `None`: nothing was looked into yet.
+    pub(in crate::catalog) fn view(&self) -> Option<Arc<SchemaView>> {
+        let part = |p: &Part| (p.fields.len() > 1).then(|| p.view());
+        let body = |p: &Part| (p.samples > 0).then(|| p.view());
+        let class = |class: &u8| match class {
+            0 => "none".to_owned(),
+            n => format!("{n}xx"),
+        };
+        let view = SchemaView {
+            query: part(&self.query),
+            request_headers: part(&self.request_headers),
+            request: body(&self.request),
+            response_headers: (self.response_headers.iter())
+                .filter_map(|(c, p)| Some((class(c), part(p)?)))
+                .collect(),
+            responses: (self.responses.iter())
+                .filter_map(|(c, p)| Some((class(c), body(p)?)))
+                .collect(),
+        };
+        (view != SchemaView::default()).then(|| Arc::new(view))
+    }
+}
+
+impl Part {
+    fn view(&self) -> PartView {
+        let by_pointer: BTreeMap<&str, &Stats> = self
+            .fields
+            .iter()
+            .map(|(key, stats)| (key.pointer.as_str(), stats))
+            .collect();
+        let field = |(pointer, stats): (&&str, &&Stats)| {
+            let parent = pointer.rfind('/').map(|at| &pointer[..at]);
+            let whole = parent
+                .and_then(|p| by_pointer.get(p))
+                .map_or(0, |p| p.whole);
+            let anonymous = pointer.ends_with("/*");
+            stats.view(pointer, whole > 0 && stats.present == whole && !anonymous)
+        };
+        PartView {
+            samples: self.samples,
+            stable: self.is_stable(),
+            media_types: self.media_types.iter().map(ToString::to_string).collect(),
+            fields: by_pointer.iter().map(field).collect(),
+        }
+    }
+
+    /// The chance that the next message shows something new is about the share of things that were
+    /// seen once in all that were seen (Good and Turing); that is the same in whatever order they
+    /// came.
+    fn is_stable(&self) -> bool {
+        let once = |n: &u32| u32::from(*n == 1);
+        let new = |s: &Stats| s.types.iter().map(once).sum::<u32>() + once(&s.seen);
+        let singletons = self.fields.values().map(new).sum::<u32>();
+        self.samples >= SETTLED
+            && u64::from(singletons) * u64::from(SETTLED) <= u64::from(self.samples)
+    }
+}
+
+impl Stats {
+    fn view(&self, pointer: &str, required: bool) -> FieldView {
+        let counted = self.types.iter().zip(Types::ALL).filter(|(n, _)| **n > 0);
+        let mut types: Vec<_> = counted.map(|(_, (_, name))| name).collect();
+        let nullable = types.first() == Some(&"null");
+        types.retain(|name| *name != "null");
+        if types.contains(&"number") {
+            // Whole numbers among them are numbers, too.
+            types.retain(|name| *name != "integer");
+        }
+        FieldView {
+            pointer: pointer.to_owned(),
+            types,
+            format: self.format(),
+            required,
+            nullable,
+            repeated: self.repeated > 0,
+            seen: self.seen,
+            members: self.words.as_ref().and_then(|w| w.view(self.seen)),
+            class: self.class,
+        }
+    }
+
+    fn format(&self) -> Option<&'static str> {
+        let all: u64 = self.formats.iter().map(|(_, n)| u64::from(*n)).sum();
+        let (format, n) = self.formats.iter().max_by_key(|(_, n)| *n)?;
+        (*format != Format::Plain && u64::from(*n) * 100 >= all * MOST).then(|| format.name())?
+    }
+}
+
+impl Words {
+    fn view(&self, seen: u32) -> Option<EnumView> {
+        let often = self.known.values().all(|k| k.seen >= MEMBER_SEEN);
+        if self.open || self.known.is_empty() || seen < ENUM_SEEN || !often {
+            return None;
+        }
+        let shown = |k: &super::Known| {
+            let known = k.callers.count_ones() >= MEMBER_CALLERS;
+            k.text.as_ref().filter(|_| known).map(ToString::to_string)
+        };
+        let mut values: Option<Vec<String>> = self.known.values().map(shown).collect();
+        if let Some(values) = &mut values {
+            values.sort_unstable();
+        }
+        Some(EnumView {
+            members: self.known.len(),
+            values: values.unwrap_or_default(),
+        })
+    }
+}
+
+impl FieldView {
+    /// `string email nullable`.
+    pub fn words(&self) -> String {
+        let mut out = self.types.join("|");
+        let flags = [
+            (self.nullable, "nullable"),
+            (self.required, "required"),
+            (self.repeated, "repeated"),
+        ];
+        let flags = flags.into_iter().filter(|(set, _)| *set).map(|(_, f)| f);
+        for word in self.format.into_iter().chain(flags) {
+            if !out.is_empty() {
+                out.push(' ');
+            }
+            out.push_str(word);
+        }
+        out
+    }
+}
+
+/// The form of a line of the inventory.
+pub(in crate::catalog) fn compact<S: Serializer>(
+    schema: &Option<Arc<SchemaView>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Compact<'a> {
+        samples: u32,
+        stable: bool,
+        fields: Fields<'a>,
+    }
+    struct Fields<'a>(&'a [FieldView]);
+    impl Serialize for Fields<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut map = serializer.serialize_map(Some(self.0.len()))?;
+            for field in self.0 {
+                map.serialize_entry(&field.pointer, &field.words())?;
+            }
+            map.end()
+        }
+    }
+    fn of(p: &PartView) -> Compact<'_> {
+        Compact {
+            samples: p.samples,
+            stable: p.stable,
+            fields: Fields(&p.fields),
+        }
+    }
+    let mut map = serializer.serialize_map(None)?;
+    if let Some(s) = schema {
+        let parts = [
+            ("query", &s.query),
+            ("request_headers", &s.request_headers),
+            ("request", &s.request),
+        ];
+        for (name, part) in parts {
+            if let Some(part) = part {
+                map.serialize_entry(name, &of(part))?;
+            }
+        }
+        for (name, parts) in [
+            ("response_headers", &s.response_headers),
+            ("responses", &s.responses),
+        ] {
+            if !parts.is_empty() {
+                let parts: BTreeMap<_, _> = parts.iter().map(|(c, p)| (c, of(p))).collect();
+                map.serialize_entry(name, &parts)?;
+            }
+        }
+    }
+    map.end()
+}
