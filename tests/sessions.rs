@@ -209,12 +209,22 @@ fn connections_that_stay_open_are_counted_and_are_no_requests() {
     assert_eq!((*requests, &feed[0]["down"]["messages"]), (2, &20.into()));
     assert_eq!(feed[0]["over"], 2);
 
+    let schema = |inventory: &[Value]| {
+        let live = inventory.iter().find(|e| e["template"] == "/v1/live");
+        live.unwrap()["schema"].clone()
+    };
+    let learned = schema(&inventory);
+    let asked = &learned["request"]["fields"];
+    assert_eq!(asked["/ask"], "integer required", "{learned}");
+    assert_eq!(learned["responses"]["1xx"]["fields"][""], "object");
+
     let text: String = lines.iter().map(|l| format!("{l}\n")).collect();
     let saved = dir.path().join("lines.jsonl");
     std::fs::write(&saved, text).unwrap();
     let saved = saved.display().to_string();
     let again = apitap(&["analyze", &saved, "--format", "inventory"]);
     assert_eq!(sessions(&again), told);
+    assert_eq!(schema(&again), learned);
 
     let ledger = &apitap(&["read", &file, "--format", "ledger"])[0];
     assert_eq!(ledger["balanced"], true);

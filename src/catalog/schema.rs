@@ -123,7 +123,8 @@ impl Schemas {
         }
     }
 
-    /// Adds what was seen of the messages behind an upgrade: the server's stand under its answer.
+    /// Adds what was seen of the messages behind an upgrade: the server's stand under 1xx, which is
+    /// its answer to one, though over HTTP/2 it says 200.
     pub(super) fn take_session(&mut self, x: &Exchange, caller: u64, grow: bool) {
         let Some(shapes) = &x.shapes else { return };
         self.changed = true;
@@ -131,8 +132,7 @@ impl Schemas {
             self.request.take(sent, None, caller, grow);
         }
         if let Some(received) = &shapes.response {
-            let class = x.status_class() as u8;
-            let part = self.responses.entry(class).or_default();
+            let part = self.responses.entry(1).or_default();
             part.take(received, None, caller, grow);
         }
     }

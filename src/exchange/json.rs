@@ -150,7 +150,7 @@ pub(super) fn clear(x: &Exchange, out: &mut Vec<u8>) {
     }
 }
 
-fn shapes(s: &Shapes, out: &mut Vec<u8>) {
+pub(super) fn shapes(s: &Shapes, out: &mut Vec<u8>) {
     let shapes = [
         (&b",\"query_shape\":"[..], &s.query),
         (b",\"request_shape\":", &s.request),

@@ -11,7 +11,7 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::Exchange;
-use super::json::{address, clear, millis, number, text, via};
+use super::json::{address, clear, millis, number, shapes, text, via};
 use crate::time::{Timestamp, push_u64};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -117,6 +117,9 @@ pub(super) fn write(x: &Exchange, s: &Session, out: &mut Vec<u8>) {
     text(out, b",\"path\":", x.path.as_deref());
     text(out, b",\"identity\":", x.identity.as_deref());
     text(out, b",\"auth\":", x.auth.as_deref());
+    if let Some(s) = &x.shapes {
+        shapes(s, out);
+    }
     number(out, b",\"vni\":", x.vni.map(u64::from));
     number(out, b",\"messages_up\":", Some(s.up.messages));
     number(out, b",\"messages_down\":", Some(s.down.messages));
