@@ -18,7 +18,8 @@ use crate::cli::input;
 use crate::config;
 use crate::tls::{KeyLog, KeyStore};
 
-const PACE: Duration = Duration::from_millis(200);
+/// A look is one `stat`. What a session sends before its keys are read is held within a bound.
+const PACE: Duration = Duration::from_millis(20);
 
 /// Read at once of one file.
 const PIECE: usize = 64 << 10;
@@ -58,7 +59,7 @@ struct Followed {
     identity: (u64, u64),
     read: u64,
     log: KeyLog,
-    /// Told once, not five times a second.
+    /// Told once, not at each look.
     failing: bool,
 }
 
