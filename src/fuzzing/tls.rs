@@ -266,7 +266,7 @@ fn turned(hello: &ClientHello<'_>) -> Vec<u8> {
 
 fn server_hello(body: &[u8]) {
     if let Ok(hello) = ServerHello::read(body) {
-        let _ = (hello.version().to_string(), hello.is_retry());
+        let _ = (hello.version(), hello.is_retry());
         let _ = (hello.extended_master_secret(), hello.pre_shared_key());
         let extensions = hello.extensions.iter().map(|(_, e)| 4 + e.len());
         assert!(hello.session_id.len() + extensions.sum::<usize>() <= body.len());

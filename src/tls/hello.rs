@@ -5,8 +5,6 @@
 //! is still read, since a server may have read it so too; a hello whose own frame is broken is
 //! none.
 
-use std::fmt;
-
 use super::cursor::{Cursor, U16s, is_grease};
 
 /// Names longer than this are no DNS names (RFC 1035, section 2.3.4).
@@ -44,19 +42,6 @@ impl Version {
     pub const TLS11: Self = Self(0x0302);
     pub const TLS12: Self = Self(0x0303);
     pub const TLS13: Self = Self(0x0304);
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::SSL3 => f.write_str("SSL 3.0"),
-            Self::TLS10 => f.write_str("TLS 1.0"),
-            Self::TLS11 => f.write_str("TLS 1.1"),
-            Self::TLS12 => f.write_str("TLS 1.2"),
-            Self::TLS13 => f.write_str("TLS 1.3"),
-            Self(other) => write!(f, "TLS {other:#06x}"),
-        }
-    }
 }
 
 /// A message that is not what its type says.
