@@ -84,6 +84,7 @@ pub struct Catalog {
     pub learning: Span,
     pub dormant_after: Span,
     pub max_endpoints: usize,
+    pub max_fields: usize,
     /// Certificates that end sooner than this are told of.
     pub expiry_warning: Span,
 }
@@ -172,6 +173,7 @@ impl Default for Catalog {
             learning: Span(room.learning),
             dormant_after: Span(room.dormant_after),
             max_endpoints: room.max_endpoints,
+            max_fields: room.max_fields,
             expiry_warning: Span(room.expiry_warning),
         }
     }
@@ -322,6 +324,7 @@ impl Config {
                 learning: self.catalog.learning.0,
                 dormant_after: self.catalog.dormant_after.0,
                 max_endpoints: self.catalog.max_endpoints,
+                max_fields: self.catalog.max_fields,
                 expiry_warning: self.catalog.expiry_warning.0,
                 ..catalog::Settings::default()
             },

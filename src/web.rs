@@ -8,6 +8,7 @@ use std::sync::Arc;
 mod api;
 mod chart;
 mod coverage;
+mod filters;
 mod findings;
 mod guard;
 mod live;

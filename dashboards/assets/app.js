@@ -31,9 +31,9 @@ async function refresh() {
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const open = [...main.querySelectorAll("details")].map((d) => d.open);
+  const open = new Map([...main.querySelectorAll("details")].map((d) => [d.id, d.open]));
   main.replaceChildren(...page.getElementById("main").childNodes);
-  main.querySelectorAll("details").forEach((d, i) => { d.open = open[i] ?? false; });
+  for (const d of main.querySelectorAll("details")) d.open = open.get(d.id) ?? d.open;
   document.querySelector("nav").replaceChildren(...page.querySelector("nav").childNodes);
   state.textContent = page.querySelector("[data-live-state]").textContent;
   localTimes(main);

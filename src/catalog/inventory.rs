@@ -462,7 +462,7 @@ impl Catalog {
                             let id = trie.param(at, Type::Text, room)?;
                             let node = trie.node_mut(id);
                             node.name = Some(name.clone());
-                            node.why = format!("`{}` has it so", found.spec.title);
+                            node.why = format!("the spec `{}` has it so", found.spec.title);
                             id
                         }
                     };

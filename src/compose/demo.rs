@@ -218,26 +218,20 @@ impl DemoSource {
         let token = token(user);
         let own = 10_000 + user * 40 + self.random.below(5);
         let get = |path: String| get("api.shop.example", &path, Some(&token));
-        let body = |r: &mut Random| {
-            format!(
-                r#"{{"id":{own},"total":{},"items":[{}]}}"#,
-                r.below(50_000),
-                r.below(9)
-            )
-        };
+        let order = |r: &mut Random| order(own, r.below(50_000), r.below(9));
         let trouble = self.random.below(60);
         let (ask, mut reply) = match self.random.below(100) {
             0..20 => (
                 get(format!("/v1/orders?page={}", 1 + self.random.below(4))),
-                answer(200, &body(&mut self.random).repeat(6), ""),
+                answer(200, &list(&order(&mut self.random), 6), ""),
             ),
             20..45 => (
                 get(format!("/v1/orders/{own}")),
-                answer(200, &body(&mut self.random), ""),
+                answer(200, &order(&mut self.random), ""),
             ),
             45..52 => (
                 get(format!("/v2/orders/{own}")),
-                answer(200, &body(&mut self.random), ""),
+                answer(200, &order(&mut self.random), ""),
             ),
             52..60 => (
                 get(format!("/v1/customers/{}", 500 + user)),
@@ -245,11 +239,11 @@ impl DemoSource {
             ),
             60..75 => (
                 get("/v1/products?sort=price".into()),
-                answer(200, &body(&mut self.random).repeat(9), ""),
+                answer(200, &list(&product(self.random.below(300)), 9), ""),
             ),
             75..88 => (
                 get(format!("/v1/products/SKU-{:05}", self.random.below(300))),
-                answer(200, &body(&mut self.random), ""),
+                answer(200, &product(self.random.below(300)), ""),
             ),
             88..95 => {
                 let cart = format!(
@@ -269,7 +263,7 @@ impl DemoSource {
                     "api.shop.example",
                     "/v1/orders",
                     Some(&token),
-                    &body(&mut self.random),
+                    &order(&mut self.random),
                 ),
                 answer(201, r#"{"ok":true}"#, ""),
             ),
@@ -492,6 +486,26 @@ fn post(host: &str, path: &str, token: Option<&str>, body: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nHost: {host}\r\n{auth}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     )
+}
+
+fn order(id: u64, total: u64, count: u64) -> String {
+    let status = ["open", "paid", "sent"][total as usize % 3];
+    let coupon = if count == 0 { r#""SPRING""# } else { "null" };
+    format!(
+        r#"{{"id":{id},"status":"{status}","total":{total},"coupon":{coupon},"items":[{{"sku":"SKU-00001","count":{count}}}]}}"#
+    )
+}
+
+fn product(number: u64) -> String {
+    format!(
+        r#"{{"sku":"SKU-{number:05}","name":"Thing {number}","price":{}.95,"listed":"2026-01-{:02}"}}"#,
+        number % 90,
+        1 + number % 28
+    )
+}
+
+fn list(item: &str, n: usize) -> String {
+    format!("[{}]", vec![item; n].join(","))
 }
 
 fn answer(status: u16, body: &str, headers: &str) -> String {

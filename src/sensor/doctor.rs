@@ -18,7 +18,8 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use words::{bytes, count, percent, span};
+use words::{bytes, percent, span};
+pub use words::{count, grouped};
 
 /// How much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -4,14 +4,21 @@ use std::fmt::Write;
 
 use crate::detect::Point;
 use crate::sensor::Ledger;
+use crate::sensor::doctor::grouped;
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 140.0;
 
-/// Bars, oldest first. `label` tells in words what is drawn.
-pub(super) fn bars(values: &[u64], label: &str) -> String {
-    let points: Vec<(f64, Option<f64>)> = values.iter().map(|v| (*v as f64, None)).collect();
-    draw(&points, label)
+/// Requests by the hour over the last day, oldest first, with what the bars mean in words.
+pub(super) fn hours(requests: &[u64]) -> String {
+    let points: Vec<(f64, Option<f64>)> = requests.iter().map(|v| (*v as f64, None)).collect();
+    let most = requests.iter().copied().max().unwrap_or(0);
+    let all = grouped(requests.iter().sum());
+    let words = format!("{all} in all, at most {} an hour", grouped(most));
+    format!(
+        "<figure>{}<figcaption><span>24 h ago</span><span>{words}</span><span>now</span></figcaption></figure>",
+        draw(&points, &format!("Requests by the hour: {words}"))
+    )
 }
 
 /// Bars of what was seen, and the line of what was expected.
@@ -106,7 +113,7 @@ pub(super) fn flow(ledger: &Ledger) -> String {
             svg,
             r#"<text x="745" y="{}">{}</text>"#,
             y + 17,
-            stage.received
+            grouped(stage.received)
         );
     }
     svg.push_str("</svg>");

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::pages::{Frame, Select, link, show};
 use super::query::{Page, cut};
 use super::routes::Shared;
-use super::{api, chart};
+use super::{api, chart, filters};
 use crate::catalog::{Coverage, TlsHostView, TlsView, percent};
+use crate::sensor::doctor::count;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -98,6 +99,8 @@ struct Row {
     versions: String,
     alpn: String,
     until: String,
+    /// What else was seen of it.
+    more: Vec<(&'static str, String)>,
 }
 
 impl Row {
@@ -106,16 +109,31 @@ impl Row {
             if text.is_empty() { "–".into() } else { text }
         };
         let until = host.certificate.and_then(|c| c.not_after);
+        let addresses: Vec<String> = host.addresses.iter().map(ToString::to_string).collect();
+        let suites = host.ciphers.iter().map(|s| match s.name {
+            Some(name) => name.to_owned(),
+            None => format!("0x{:04x}", s.id),
+        });
+        let more = [
+            ("Addresses", addresses),
+            ("Cipher suites", suites.collect()),
+            ("Clients (JA4)", host.ja4.clone()),
+        ];
+        let more = more.into_iter().filter(|(_, all)| !all.is_empty());
         Self {
             share: percent(host.dark_bytes, whole),
             dark: size(host.dark_bytes),
             versions: or_dash(host.versions.join(", ").replace("TLS ", "")),
             alpn: or_dash(host.alpn.join(", ")),
             until: until.map(|t| t.to_string()).unwrap_or_default(),
+            more: more.map(|(name, all)| (name, all.join(", "))).collect(),
             host: Arc::clone(host),
         }
     }
 }
+
+/// The part of the picture that it is about, its name, and the figures.
+type Fact = (&'static str, &'static str, String);
 
 #[derive(Template)]
 #[template(path = "coverage.html")]
@@ -123,7 +141,7 @@ struct CoveragePage {
     page: Frame,
     summary: Option<String>,
     picture: String,
-    facts: Vec<(&'static str, String)>,
+    facts: Vec<Fact>,
     total: usize,
     f: Filter,
     selects: Vec<Select>,
@@ -179,32 +197,34 @@ pub(super) async fn page(State(app): Shared, Query(f): Query<Filter>) -> Respons
     })
 }
 
-fn facts(c: &Coverage) -> Vec<(&'static str, String)> {
+fn facts(c: &Coverage) -> Vec<Fact> {
     let whole = c.whole();
     let part = |bytes: u64| format!("{} ({})", percent(bytes, whole), size(bytes));
-    let flows = |flows: u64, bytes: u64| format!("{}, {flows} flows", part(bytes));
+    let flows = |flows: u64, bytes: u64| format!("{}, {}", part(bytes), count(flows, "flow"));
     let mut facts = vec![
-        ("HTTP in clear", part(c.clear_bytes)),
+        ("seen", "HTTP in clear", part(c.clear_bytes)),
         (
+            "opened",
             "TLS opened with your keys",
             flows(c.opened_flows, c.opened_bytes),
         ),
-        ("Not opened", flows(c.dark_flows, c.dark_bytes)),
+        ("dark", "Not opened", flows(c.dark_flows, c.dark_bytes)),
     ];
     if c.quic_flows > 0 {
         facts.push((
+            "",
             "of that over QUIC (HTTP/3)",
             flows(c.quic_flows, c.quic_bytes),
         ));
     }
     if c.others.0 > 0 {
         let text = format!(
-            "{} flows, {}: their {} hosts were put out by the budget, or records were shed",
-            c.others.0,
+            "{}, {}: their {} were put out by the budget, or records were shed",
+            count(c.others.0, "flow"),
             size(c.others.1),
-            c.evicted
+            count(c.evicted, "host")
         );
-        facts.push(("Of none of the hosts below", text));
+        facts.push(("", "Of none of the hosts below", text));
     }
     facts
 }

@@ -8,10 +8,10 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::api;
 use super::pages::{Frame, Select, link, show};
 use super::query::{Page, cut};
 use super::routes::Shared;
+use super::{api, filters};
 use crate::catalog::{CLEAR_ADVICE, CatalogView, Exposure, ExposureKind};
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -11,14 +11,15 @@ use super::query::{
     AlertFilter, EndpointFilter, documentation, life, parse_status, severity, status,
 };
 use super::routes::{App, Shared, asset_version};
-use super::schema::{self, SchemaRow};
-use super::{SensorView, SourceView, api, chart, guard};
+use super::schema::{self, SchemaPart};
+use super::{SensorView, SourceView, api, chart, filters, guard};
 use crate::alert::{Alert, Status};
 use crate::catalog::{
-    Documentation, EndpointView, Exposure, HostView, Life, Quantiles, SessionKind, SessionsView,
+    Documentation, EndpointView, Exposure, HostView, Kind, Life, Quantiles, SessionKind,
+    SessionsView,
 };
 use crate::detect::Severity;
-use crate::sensor::doctor::{self, Grade, Symptom};
+use crate::sensor::doctor::{self, Grade, Symptom, grouped};
 use crate::sensor::{self, Readings, TapReading};
 use crate::time::Timestamp;
 
@@ -159,7 +160,7 @@ impl AlertRow {
             severity: severity(a),
             kind: a.kind.clone(),
             endpoint: a.endpoint.clone().unwrap_or_default(),
-            who: who.unwrap_or_default(),
+            who: who.unwrap_or_else(|| "–".into()),
             status: status(a.status),
             occurrences: a.occurrences,
             at: a.ts.to_string(),
@@ -196,8 +197,9 @@ pub(super) async fn overview(State(app): Shared) -> Response {
         app.views.alerts.load(),
         app.views.sensor.load(),
     );
-    let count =
-        |f: &dyn Fn(&EndpointView) -> bool| catalog.endpoints.iter().filter(|e| f(e)).count();
+    // The list that the tiles lead to shows no static files.
+    let shown = || catalog.endpoints.iter().filter(|e| e.kind != Kind::Static);
+    let count = |f: &dyn Fn(&EndpointView) -> bool| shown().filter(|e| f(e)).count();
     let mut hours = vec![0; 24];
     for e in &catalog.endpoints {
         for (sum, n) in hours.iter_mut().zip(&e.hourly) {
@@ -207,6 +209,9 @@ pub(super) async fn overview(State(app): Shared) -> Response {
     let mut hosts = catalog.hosts.clone();
     hosts.sort_by_key(|h| std::cmp::Reverse(h.requests));
     hosts.truncate(10);
+    for h in &mut hosts {
+        h.endpoints = shown().filter(|e| e.host == h.host).count();
+    }
     let confirmed = count(&|e| e.confirmed);
     let grave = |e: &&Exposure| e.severity >= Severity::Medium;
     let sentence = catalog.tls.coverage.sentence();
@@ -230,13 +235,7 @@ pub(super) async fn overview(State(app): Shared) -> Response {
             .filter(open)
             .filter(|a| a.severity >= Severity::High)
             .count(),
-        chart: chart::bars(
-            &hours,
-            &format!(
-                "Requests an hour over the last day, {} in all",
-                hours.iter().sum::<u64>()
-            ),
-        ),
+        chart: chart::hours(&hours),
         alerts: alerts
             .alerts
             .iter()
@@ -419,6 +418,9 @@ pub(super) fn link(path: &str, parts: &[(&str, &String)], cursor: &str) -> Strin
     format!("{path}?{}", query.finish())
 }
 
+/// A name, and when; `None`: never, or not known.
+type Moment = (&'static str, Option<Timestamp>);
+
 #[derive(Template)]
 #[template(path = "endpoint.html")]
 struct Endpoint<'a> {
@@ -427,10 +429,10 @@ struct Endpoint<'a> {
     badges: Vec<&'static str>,
     chart: String,
     facts: Vec<(&'static str, String)>,
+    times: Vec<Moment>,
     classes: Vec<(&'static str, u64)>,
     quantiles: Vec<(&'static str, String, String, String)>,
-    schema: Vec<SchemaRow>,
-    schema_trust: String,
+    schema: Vec<SchemaPart>,
     alerts: Vec<AlertRow>,
 }
 
@@ -484,23 +486,20 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
         return missing(&app, "There is no such endpoint");
     };
     let label = e.label();
-    let time = |t: Option<Timestamp>| t.map_or_else(|| "never".into(), |t| t.to_string());
     let auth = e
         .auth
         .iter()
-        .map(|a| format!("{} ({})", a.scheme, a.requests))
+        .map(|a| format!("{} ({})", a.scheme, grouped(a.requests)))
         .collect::<Vec<_>>()
         .join(", ");
     let mut facts = vec![
         ("Host", e.host.clone()),
-        ("Requests", e.requests.to_string()),
-        ("Callers", format!("about {}", e.callers)),
+        ("Requests", grouped(e.requests)),
+        ("Callers", format!("about {}", grouped(e.callers))),
         (
             "Auth of answered calls",
             if auth.is_empty() { "–".into() } else { auth },
         ),
-        ("First seen", time(e.first_seen)),
-        ("Last seen", time(e.last_seen)),
         (
             "Spec",
             e.spec
@@ -511,17 +510,13 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
             "Operation in the spec",
             e.operation_id.clone().unwrap_or_else(|| "–".into()),
         ),
-        (
-            "Sunset",
-            e.sunset.map_or_else(|| "–".into(), |t| t.to_string()),
-        ),
-        ("Unpaired", e.unpaired.to_string()),
+        ("Unpaired", grouped(e.unpaired)),
     ];
     facts.extend(operation_facts(e));
     facts.extend(e.sessions.iter().map(sessions));
     let names = ["no response", "1xx", "2xx", "3xx", "4xx", "5xx"];
-    let line = |name, q: Option<Quantiles>| {
-        let text = |v: Option<f64>| v.map_or_else(|| "–".into(), |v| format!("{v:.1}"));
+    let line = |name, q: Option<Quantiles>, digits: usize| {
+        let text = |v: Option<f64>| v.map_or_else(|| "–".into(), |v| format!("{v:.digits$}"));
         (
             name,
             text(q.map(|q| q.p50)),
@@ -531,26 +526,24 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
     };
     show(&Endpoint {
         badges: badges(e),
-        chart: chart::bars(
-            &e.hourly,
-            &format!(
-                "Requests an hour over the last day, {} in all",
-                e.hourly.iter().sum::<u64>()
-            ),
-        ),
+        chart: chart::hours(&e.hourly),
         facts,
+        times: vec![
+            ("First seen", e.first_seen),
+            ("Last seen", e.last_seen),
+            ("Sunset", e.sunset),
+        ],
         classes: names
             .into_iter()
             .zip(e.by_class)
             .filter(|(_, n)| *n > 0)
             .collect(),
         quantiles: vec![
-            line("latency, ms", e.latency),
-            line("request body, bytes", e.request_size),
-            line("response body, bytes", e.response_size),
+            line("latency, ms", e.latency, 1),
+            line("request body, bytes", e.request_size, 0),
+            line("response body, bytes", e.response_size, 0),
         ],
-        schema: schema::rows(e),
-        schema_trust: schema::trust(e),
+        schema: schema::parts(e),
         alerts: app
             .views
             .alerts
@@ -635,6 +628,9 @@ struct AlertPage<'a> {
     chart: String,
     series: Vec<(String, String, String)>,
     facts: Vec<(&'static str, String)>,
+    times: Vec<Moment>,
+    /// The page of the endpoint that it is about.
+    place: Option<String>,
     others: Vec<AlertRow>,
 }
 
@@ -662,10 +658,7 @@ pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Respons
         ("By chance", likely),
         ("Identity", principal.identity.unwrap_or_else(|| "–".into())),
         ("Client", principal.client.unwrap_or_else(|| "–".into())),
-        ("Endpoint", a.endpoint.clone().unwrap_or_else(|| "–".into())),
-        ("Since", a.since.to_string()),
-        ("Until", a.until.to_string()),
-        ("Occurrences", a.occurrences.to_string()),
+        ("Occurrences", grouped(a.occurrences)),
         ("Detector", a.detector.clone()),
         (
             "OWASP",
@@ -681,7 +674,14 @@ pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Respons
             && ((a.principal.is_some() && o.principal == a.principal)
                 || (a.endpoint.is_some() && o.endpoint == a.endpoint))
     };
+    let catalog = app.views.catalog.load();
+    let place = catalog
+        .endpoints
+        .iter()
+        .find(|e| a.endpoint.as_ref().is_some_and(|label| *label == e.label()));
     show(&AlertPage {
+        place: place.map(|e| e.key.clone()),
+        times: vec![("Since", Some(a.since)), ("Until", Some(a.until))],
         severity: severity(a),
         status: status(a.status),
         chart: chart::band(
@@ -769,7 +769,7 @@ fn flow_cells(segments: &sensor::Segments, flows: &sensor::Flows) -> Vec<String>
         flows.copies,
         flows.lost_bytes,
     ];
-    numbers.iter().map(u64::to_string).collect()
+    numbers.into_iter().map(grouped).collect()
 }
 
 fn tap_row(tap: &TapReading) -> Row {
@@ -777,11 +777,11 @@ fn tap_row(tap: &TapReading) -> Row {
     let unread: u64 = f.all_ignored().map(|(_, v)| v.bytes).sum();
     let share = unread as f64 / f.all.bytes.max(1) as f64 * 100.0;
     let mut numbers = vec![
-        f.all.frames.to_string(),
-        f.all.bytes.to_string(),
+        grouped(f.all.frames),
+        grouped(f.all.bytes),
         format!("{share:.1} %"),
-        f.cut.frames.to_string(),
-        f.clock.backward.to_string(),
+        grouped(f.cut.frames),
+        grouped(f.clock.backward),
     ];
     numbers.extend(flow_cells(&f.segments, &tap.flows));
     Row {
@@ -821,6 +821,7 @@ struct Sensor {
     networks: Vec<Row>,
     more_networks: usize,
     facts: Vec<(&'static str, String)>,
+    times: Vec<Moment>,
 }
 
 /// The ledger's stages in the order of the data.
@@ -866,22 +867,21 @@ pub(super) async fn sensor(State(app): Shared) -> Response {
             reasons,
         })
     };
-    let time = |t: Timestamp| {
-        if t > Timestamp::MIN {
-            t.to_string()
-        } else {
-            "–".into()
-        }
-    };
+    let known = |t: Timestamp| (t > Timestamp::MIN).then_some(t);
+    let times = vec![
+        ("Packet time", known(s.at)),
+        ("Last frame", known(s.last_frame_wall)),
+        ("Started", known(s.started_wall)),
+    ];
     let facts = vec![
         ("Workers", s.workers.to_string()),
-        ("Flows followed", s.flows.to_string()),
-        ("Flows put out by the budget", s.flows_evicted.to_string()),
-        ("Held for reassembly", format!("{} bytes", s.buffered_bytes)),
-        ("Exchanges", s.exchanges.to_string()),
-        ("Packet time", time(s.at)),
-        ("Last frame", time(s.last_frame_wall)),
-        ("Started", time(s.started_wall)),
+        ("Flows followed", grouped(s.flows)),
+        ("Flows put out by the budget", grouped(s.flows_evicted)),
+        (
+            "Held for reassembly",
+            doctor::count(s.buffered_bytes, "byte"),
+        ),
+        ("Exchanges", grouped(s.exchanges)),
         ("Out of the ordinary", remarks(&s.remarks)),
     ];
     show(&Sensor {
@@ -895,6 +895,7 @@ pub(super) async fn sensor(State(app): Shared) -> Response {
         more_networks: s.readings.networks.len().saturating_sub(NETWORKS),
         networks: network_rows(&s.readings),
         facts,
+        times,
         page: Frame::new(&app, "sensor"),
     })
 }

@@ -2,115 +2,137 @@
 
 use serde_json::Value;
 
-use crate::catalog::{EndpointView, FieldView, PartView};
+use crate::catalog::{EndpointView, FieldView, PartView, PathParameter};
+use crate::sensor::doctor::count;
 
-/// Rows of the table on a page; the API has all of them.
+/// Rows on a page, and so many of them that stand open; the API has all.
 const ROWS: usize = 400;
+const OPEN: usize = 40;
+
+/// Where an endpoint has parameters or fields: `Request body`, `Response headers, 2xx`.
+pub(super) struct SchemaPart {
+    pub(super) title: String,
+    /// What is said of all of it.
+    pub(super) about: String,
+    pub(super) open: bool,
+    pub(super) rows: Vec<SchemaRow>,
+    /// Fields that do not stand in `rows`.
+    pub(super) more: usize,
+}
 
 /// One parameter or field.
 pub(super) struct SchemaRow {
-    pub(super) direction: &'static str,
-    /// `path`, `query`, `header`, `body`; of a response with the class of its status.
-    pub(super) place: String,
     pub(super) name: String,
     pub(super) kind: String,
+    /// Or the members of an enumeration; empty where there is none.
     pub(super) format: String,
-    pub(super) required: &'static str,
-    pub(super) nullable: &'static str,
-    pub(super) seen: String,
+    pub(super) required: bool,
+    pub(super) seen: u64,
 }
 
-/// The table of an endpoint's parameters, requests first.
-pub(super) fn rows(e: &EndpointView) -> Vec<SchemaRow> {
-    let mut rows: Vec<SchemaRow> = Vec::new();
-    for p in &e.path_parameters {
-        rows.push(SchemaRow {
-            direction: "request",
-            place: "path".into(),
+/// An endpoint's parameters and fields, requests first.
+pub(super) fn parts(e: &EndpointView) -> Vec<SchemaPart> {
+    let mut parts = Vec::new();
+    if !e.path_parameters.is_empty() {
+        let row = |p: &PathParameter| SchemaRow {
             name: p.name.clone(),
-            kind: p.types.join(", "),
-            format: "–".into(),
-            required: "required",
-            nullable: "no",
-            seen: e.requests.to_string(),
-        });
+            kind: p.types.join(" or "),
+            format: String::new(),
+            required: true,
+            seen: e.requests,
+        };
+        let rows = e.path_parameters.iter().map(row).collect();
+        parts.push(new_part("Path".into(), String::new(), rows));
     }
-    let Some(schema) = e.schema.as_deref() else {
-        return rows;
-    };
-    let requests = [
-        ("query", &schema.query),
-        ("header", &schema.request_headers),
-        ("body", &schema.request),
-    ];
-    for (place, part) in requests {
-        let fields = part.iter().flat_map(|p| &p.fields);
-        rows.extend(fields.filter_map(|f| row("request", place.into(), f)));
-    }
-    for (what, parts) in [
-        ("header", &schema.response_headers),
-        ("body", &schema.responses),
-    ] {
-        for (class, part) in parts {
-            let place = format!("{what}, {class}");
-            let fields = part.fields.iter();
-            rows.extend(fields.filter_map(|f| row("response", place.clone(), f)));
+    if let Some(schema) = e.schema.as_deref() {
+        let requests = [
+            ("Query", &schema.query),
+            ("Request headers", &schema.request_headers),
+            ("Request body", &schema.request),
+        ];
+        for (title, part) in requests {
+            parts.extend(part.iter().map(|p| learned(title.into(), p)));
+        }
+        let responses = [
+            ("Response headers", &schema.response_headers),
+            ("Response body", &schema.responses),
+        ];
+        for (title, by_class) in responses {
+            let title = |class| format!("{title}, {class}");
+            parts.extend(by_class.iter().map(|(class, p)| learned(title(class), p)));
         }
     }
-    rows.truncate(ROWS);
-    rows
+    let (mut open, mut room) = (OPEN, ROWS);
+    for part in &mut parts {
+        part.open = part.rows.len() <= open;
+        open = open.saturating_sub(part.rows.len());
+        part.more = part.rows.len().saturating_sub(room);
+        part.rows.truncate(room);
+        room -= part.rows.len();
+    }
+    parts
 }
 
-/// A query and a head are objects, which need not be said; of a body its root is.
-fn row(direction: &'static str, place: String, field: &FieldView) -> Option<SchemaRow> {
-    let body = place.starts_with("body");
-    let top = field.pointer.is_empty();
-    if top && !body {
-        return None;
+fn new_part(title: String, about: String, rows: Vec<SchemaRow>) -> SchemaPart {
+    SchemaPart {
+        title,
+        about,
+        open: false,
+        rows,
+        more: 0,
     }
+}
+
+fn learned(title: String, part: &PartView) -> SchemaPart {
+    let body = title.contains("body");
+    let (roots, fields): (Vec<_>, Vec<_>) = part.fields.iter().partition(|f| f.pointer.is_empty());
+    // A query and a head are objects, which need not be said.
+    let root = roots.first().filter(|_| body).map(|f| kind(f));
+    let messages = count(part.samples.into(), "message");
+    let state = if part.stable {
+        "stable"
+    } else {
+        "still learning"
+    };
+    let mut about: Vec<String> = root.into_iter().chain(part.media_types.clone()).collect();
+    about.extend([messages, state.to_owned()]);
+    let rows = fields.into_iter().map(|f| row(f, body)).collect();
+    new_part(title, about.join(" · "), rows)
+}
+
+fn row(field: &FieldView, body: bool) -> SchemaRow {
+    let members = field
+        .members
+        .as_ref()
+        .map(|m| match (&m.values[..], m.members) {
+            ([], 1) => "always the same".to_owned(),
+            ([], n) => format!("one of {n} values"),
+            ([value], _) => format!("always {value}"),
+            (values, _) => format!("one of {}", values.join(", ")),
+        });
     let name = match field.pointer.strip_prefix('/') {
-        Some(name) if !body => name.to_owned(),
-        _ if top => "(all of it)".to_owned(),
-        _ => field.pointer.clone(),
+        Some(name) if !body => name,
+        _ => &field.pointer,
     };
-    let members = field.members.as_ref().map(|m| match &m.values[..] {
-        [] => format!("one of {}", m.members),
-        values => format!("one of {}", values.join(", ")),
-    });
-    let format = field.format.map(str::to_owned).or(members);
-    let mut kind = field.types.join(", ");
-    if field.repeated {
-        kind += ", repeated";
+    SchemaRow {
+        name: name.to_owned(),
+        kind: kind(field),
+        format: field
+            .format
+            .map(str::to_owned)
+            .or(members)
+            .unwrap_or_default(),
+        required: field.required,
+        seen: u64::from(field.seen),
     }
-    Some(SchemaRow {
-        direction,
-        place,
-        name,
-        kind,
-        format: format.unwrap_or_else(|| "–".into()),
-        required: match (top, field.required) {
-            (true, _) => "–",
-            (false, true) => "required",
-            (false, false) => "optional",
-        },
-        nullable: if field.nullable { "yes" } else { "no" },
-        seen: field.seen.to_string(),
-    })
 }
 
-/// How far what is said can be relied on.
-pub(super) fn trust(e: &EndpointView) -> String {
-    let Some(schema) = e.schema.as_deref() else {
-        return "No message was looked into yet.".into();
-    };
-    let bodies = schema.request.iter().chain(schema.responses.values());
-    let parts: Vec<&PartView> = schema.query.iter().chain(bodies).collect();
-    let samples: u64 = parts.iter().map(|p| u64::from(p.samples)).sum();
-    let settled = parts.iter().filter(|p| p.stable).count();
-    format!(
-        "Learned from {samples} messages; {settled} of {} parts are stable.",
-        parts.len()
-    )
+/// `integer or null, repeated`.
+fn kind(field: &FieldView) -> String {
+    let null = field.nullable.then_some("null");
+    let types: Vec<&str> = field.types.iter().copied().chain(null).collect();
+    let repeated = if field.repeated { ", repeated" } else { "" };
+    types.join(" or ") + repeated
 }
 
 /// An endpoint with all that its schema has.
@@ -141,46 +163,61 @@ mod tests {
     }
 
     #[test]
-    fn a_row_for_each_parameter_and_field() {
+    fn a_part_for_each_place_a_row_for_each_field() {
         let e = endpoint(
             r#""query_shape":{"":"object","/q":"string"},"request_headers":["x-a"],
             "response_shape":{"":"object","/n":"null|integer optional","/d":"string date"}"#,
         );
-        let line = |r: SchemaRow| {
-            let SchemaRow {
-                direction,
-                place,
-                name,
-                kind,
-                format,
-                required,
-                nullable,
-                seen,
-            } = r;
-            [
-                direction, &place, &name, &kind, &format, required, nullable, &seen,
-            ]
-            .join(" ")
-        };
-        let lines: Vec<String> = rows(&e).into_iter().map(line).collect();
+        let mut lines = Vec::new();
+        for part in parts(&e) {
+            assert!(part.open && part.more == 0);
+            lines.push(format!("{}: {}", part.title, part.about));
+            for r in part.rows {
+                let required = if r.required { "required" } else { "optional" };
+                lines.push(format!(
+                    "{} {} [{}] {required} {}",
+                    r.name, r.kind, r.format, r.seen
+                ));
+            }
+        }
         let expected = [
-            "request path a_id integer – required no 2",
-            "request query q string – required no 2",
-            "request header x-a string – required no 2",
-            "response body, 2xx (all of it) object – – no 2",
-            "response body, 2xx /d string date required no 2",
-            "response body, 2xx /n integer – optional yes 2",
+            "Path: ",
+            "a_id integer [] required 2",
+            "Query: 2 messages · still learning",
+            "q string [] required 2",
+            "Request headers: 2 messages · still learning",
+            "x-a string [] required 2",
+            "Response body, 2xx: object · 2 messages · still learning",
+            "/d string [date] required 2",
+            "/n integer or null [] optional 2",
         ];
         assert_eq!(lines, expected);
-        assert_eq!(
-            trust(&e),
-            "Learned from 4 messages; 0 of 2 parts are stable."
-        );
         let field = &whole(&e)["schema"]["responses"]["2xx"]["fields"][2];
         assert_eq!(field["pointer"], "/n");
         assert_eq!(
             (&field["nullable"], &field["seen"]),
             (&true.into(), &2.into())
         );
+    }
+
+    #[test]
+    fn what_is_long_stands_closed_and_what_is_left_out_is_counted() {
+        let shape = |n: usize| {
+            let fields = (0..n).map(|i| format!(r#","/f{i:03}":"string""#));
+            format!(r#"{{"":"object"{}}}"#, fields.collect::<String>())
+        };
+        let e = endpoint(&format!(
+            r#""query_shape":{},"request_shape":{},"response_shape":{}"#,
+            shape(3),
+            shape(250),
+            shape(250)
+        ));
+        let parts = parts(&e);
+        let seen: Vec<_> = parts
+            .iter()
+            .map(|p| (p.open, p.rows.len() + p.more))
+            .collect();
+        assert_eq!(seen, [(true, 1), (true, 3), (false, 250), (false, 250)]);
+        assert_eq!(parts.iter().map(|p| p.rows.len()).sum::<usize>(), ROWS);
     }
 }

@@ -75,6 +75,10 @@ test("the main walk", { timeout: 400_000 }, async () => {
   assert.deepEqual(sorted, [...sorted].sort());
   await page.click("tbody tr .path a >> nth=0");
   assert.equal(await page.locator("svg.chart").count(), 1);
+  const body = page.locator("details.part:has-text('Response body, 2xx')");
+  assert.match(await body.innerText(), /\/\*\/status\s+string\s+one of open, paid, sent/);
+  await body.locator("summary").click();
+  assert.equal(await body.locator("table").isVisible(), false);
   await page.click("nav >> text=Alerts");
   await page.selectOption("select[name=kind]", "enumeration");
   await page.click("button:has-text('Show')");
@@ -82,6 +86,8 @@ test("the main walk", { timeout: 400_000 }, async () => {
   await page.fill("input[name=note]", "looking into it");
   await page.click("button:has-text('Acknowledge')");
   await page.locator(".badge:has-text('acknowledged')").waitFor();
+  await page.click("dd a[href^='/endpoints/']");
+  assert.match(await page.locator("h1").innerText(), /orders/);
   await page.click("nav >> text=Findings");
   await page.selectOption("select[name=kind]", "obsolete-tls");
   await page.click("button:has-text('Show')");

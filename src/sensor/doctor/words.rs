@@ -4,11 +4,12 @@ use crate::decode::Ignored;
 use crate::sensor::tap::Volume;
 
 /// `1 frame`, `12,345 frames`.
-pub(super) fn count(n: u64, what: &str) -> String {
+pub fn count(n: u64, what: &str) -> String {
     format!("{} {what}{}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
-fn grouped(n: u64) -> String {
+/// `12,345`.
+pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, c) in digits.chars().enumerate() {
