@@ -51,6 +51,12 @@ impl Classes {
         self.0 == 0
     }
 
+    /// Each class by itself.
+    pub fn each(self) -> impl Iterator<Item = Self> {
+        let set = Self::ALL.into_iter().filter(move |(c, _)| self.has(*c));
+        set.map(|(class, _)| class)
+    }
+
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         let set = Self::ALL.into_iter().filter(move |(c, _)| self.has(*c));
         set.map(|(_, name)| name)

@@ -39,6 +39,9 @@ pub(super) fn classify_as(hints: Hints, value: &str) -> Classes {
     if head.is_empty() {
         return classes;
     }
+    if let Some(class) = secret::masked(hints, head) {
+        return class;
+    }
     let mut is = |class, found: bool| {
         if found {
             classes |= class;

@@ -15,6 +15,8 @@ pub(super) struct SchemaRow {
     pub(super) name: String,
     pub(super) kind: String,
     pub(super) format: String,
+    /// Classes, each with the number of messages.
+    pub(super) sensitive: String,
     pub(super) required: &'static str,
     pub(super) nullable: &'static str,
     pub(super) seen: String,
@@ -30,6 +32,7 @@ pub(super) fn rows(e: &EndpointView) -> Vec<SchemaRow> {
             name: p.name.clone(),
             kind: p.types.join(", "),
             format: "–".into(),
+            sensitive: "–".into(),
             required: "required",
             nullable: "no",
             seen: e.requests.to_string(),
@@ -88,6 +91,7 @@ fn row(direction: &'static str, place: String, field: &FieldView) -> Option<Sche
         name,
         kind,
         format: format.unwrap_or_else(|| "–".into()),
+        sensitive: sensitive(field),
         required: match (top, field.required) {
             (true, _) => "–",
             (false, true) => "required",
@@ -96,6 +100,15 @@ fn row(direction: &'static str, place: String, field: &FieldView) -> Option<Sche
         nullable: if field.nullable { "yes" } else { "no" },
         seen: field.seen.to_string(),
     })
+}
+
+fn sensitive(field: &FieldView) -> String {
+    if field.sensitive.is_empty() {
+        return "–".into();
+    }
+    let classes = field.sensitive.iter();
+    let said: Vec<String> = classes.map(|(class, n)| format!("{class} ({n})")).collect();
+    said.join(", ")
 }
 
 /// How far what is said can be relied on.
@@ -144,7 +157,7 @@ mod tests {
     fn a_row_for_each_parameter_and_field() {
         let e = endpoint(
             r#""query_shape":{"":"object","/q":"string"},"request_headers":["x-a"],
-            "response_shape":{"":"object","/n":"null|integer optional","/d":"string date"}"#,
+            "response_shape":{"":"object","/n":"null|integer optional","/d":"string date pii:birth-date"}"#,
         );
         let line = |r: SchemaRow| {
             let SchemaRow {
@@ -153,23 +166,24 @@ mod tests {
                 name,
                 kind,
                 format,
+                sensitive,
                 required,
                 nullable,
                 seen,
             } = r;
             [
-                direction, &place, &name, &kind, &format, required, nullable, &seen,
+                direction, &place, &name, &kind, &format, &sensitive, required, nullable, &seen,
             ]
             .join(" ")
         };
         let lines: Vec<String> = rows(&e).into_iter().map(line).collect();
         let expected = [
-            "request path a_id integer – required no 2",
-            "request query q string – required no 2",
-            "request header x-a string – required no 2",
-            "response body, 2xx (all of it) object – – no 2",
-            "response body, 2xx /d string date required no 2",
-            "response body, 2xx /n integer – optional yes 2",
+            "request path a_id integer – – required no 2",
+            "request query q string – – required no 2",
+            "request header x-a string – – required no 2",
+            "response body, 2xx (all of it) object – – – no 2",
+            "response body, 2xx /d string date pii:birth-date (2) required no 2",
+            "response body, 2xx /n integer – – optional yes 2",
         ];
         assert_eq!(lines, expected);
         assert_eq!(

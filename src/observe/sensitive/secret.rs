@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::hint::Hints;
+use crate::exchange::Classes;
 
 /// What a token is made of behind its prefix.
 #[derive(Clone, Copy)]
@@ -83,6 +84,18 @@ const TOKENS: &[(&str, Alphabet, usize, usize)] = &[
     ("sk-", Alphabet::Alnum, 48, 48),
     ("lin_api_", Alphabet::Alnum, 40, 40),
 ];
+
+/// What a mask says of the secret that it stands for: queries come with theirs masked.
+pub(super) fn masked(hints: Hints, value: &str) -> Option<Classes> {
+    let kind = value.strip_prefix("{secret:")?.split(':').next()?;
+    Some(match kind {
+        "jwt" => Classes::JWT,
+        "value" if hints.has(Hints::PASSWORD | Hints::PIN) => Classes::PASSWORD,
+        "value" if hints.has(Hints::TOKEN) => Classes::TOKEN,
+        "value" => Classes::NONE,
+        _ => Classes::TOKEN,
+    })
+}
 
 /// RFC 7468, and what OpenSSH, PGP and age add.
 pub(super) fn is_private_key(value: &str) -> bool {

@@ -92,6 +92,21 @@ fn what_is_masked_is_nothing() {
 }
 
 #[test]
+fn a_mask_says_what_is_behind_it() {
+    assert_eq!(names("x", "{secret:jwt:1f3a}"), ["secret:jwt"]);
+    assert_eq!(names("x", "{secret:aws:1f3a}"), ["secret:token"]);
+    assert_eq!(
+        names("access_token", "{secret:value:1f3a}"),
+        ["secret:token"]
+    );
+    assert_eq!(
+        names("password", "{secret:value:1f3a}"),
+        ["secret:password"]
+    );
+    assert_eq!(names("code", "{secret:value:1f3a}"), Vec::<&str>::new());
+}
+
+#[test]
 fn what_is_cut_off_is_not_guessed() {
     let long = format!("+14155552671{}", " ".repeat(300) + "1");
     assert_eq!(names("phone", &long), Vec::<&str>::new());
