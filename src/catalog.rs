@@ -26,7 +26,7 @@ pub use clear::ADVICE as CLEAR_ADVICE;
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
 pub use inventory::Catalog;
 pub use openapi::openapi;
-pub use schema::{EnumView, FieldView, PartView, PathParameter, SchemaView};
+pub use schema::{EnumView, FieldView, PartView, PathParameter, SchemaView, SensitiveView};
 pub use tls::{CertificateView, Coverage, Inspection, Suite, TlsHostView, TlsView, percent};
 
 pub use view::{

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::time::Timestamp;
 
 mod anomaly;
+mod classes;
 mod json;
 mod operation;
 mod session;
@@ -20,6 +21,7 @@ mod shape;
 mod tls;
 
 pub use anomaly::{Anomalies, Anomaly};
+pub use classes::Classes;
 pub use json::{ParseError, parse_line, write_line};
 pub use operation::{MAX_LISTED, MAX_LISTED_NAME, MAX_NAME, Operation, OperationKind, Part};
 pub use session::{Session, SessionKind, Traffic};

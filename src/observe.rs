@@ -15,6 +15,7 @@ mod json;
 mod login;
 mod mask;
 pub mod operation;
+pub mod sensitive;
 pub mod shape;
 
 pub use identity::Credential;

@@ -29,7 +29,7 @@ use crate::exchange::{Exchange, TlsFlow};
 use crate::time::Timestamp;
 
 /// Of the saved form.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// Operations of one path template that are entries of their own; large GraphQL schemas and SOAP
 /// services have some hundreds. Stops whoever invents names that a server answers; the rest is the
@@ -904,6 +904,7 @@ impl Catalog {
             hourly: e.hourly(self.state.now),
             sessions: e.sessions.view(),
             findings,
+            sensitive: schema.as_ref().map_or_else(Vec::new, |s| s.sensitive()),
             path_parameters,
             schema,
         })
@@ -1111,6 +1112,7 @@ fn dormant(spec: &str, method: String, host: String, template: String, id: Strin
         hourly: Vec::new(),
         sessions: Vec::new(),
         findings: Vec::new(),
+        sensitive: Vec::new(),
         path_parameters: Vec::new(),
         schema: None,
     }

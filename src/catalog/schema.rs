@@ -16,13 +16,15 @@ use compact_str::CompactString;
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
-use crate::exchange::{Exchange, Field, Format, MAX_WORDS, Shape, Types};
+use crate::exchange::{Classes, Exchange, Field, Format, MAX_WORDS, Shape, Types};
 
+mod sensitive;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
+pub use sensitive::SensitiveView;
 pub(super) use view::compact;
 pub use view::{EnumView, FieldView, PartView, PathParameter, SchemaView};
 
@@ -75,7 +77,8 @@ struct Stats {
     types: [u32; Types::ALL.len()],
     /// Sorted.
     formats: Vec<(Format, u32)>,
-    class: u32,
+    /// Sorted, of one class each.
+    classes: Vec<(Classes, u32)>,
     words: Option<Box<Words>>,
 }
 
@@ -280,17 +283,12 @@ impl Stats {
         for (n, (kind, _)) in self.types.iter_mut().zip(Types::ALL) {
             one(n, field.types.has(kind));
         }
-        self.class |= field.class;
-        if field.format != Format::Unseen {
-            self.count(field.format, 1);
-            self.words.get_or_insert_default().take(field, caller);
+        for class in field.class.each() {
+            count(&mut self.classes, class, 1);
         }
-    }
-
-    fn count(&mut self, format: Format, n: u32) {
-        match self.formats.binary_search_by_key(&format, |(f, _)| *f) {
-            Ok(at) => self.formats[at].1 = self.formats[at].1.saturating_add(n),
-            Err(at) => self.formats.insert(at, (format, n)),
+        if field.format != Format::Unseen {
+            count(&mut self.formats, field.format, 1);
+            self.words.get_or_insert_default().take(field, caller);
         }
     }
 
@@ -307,13 +305,22 @@ impl Stats {
         {
             *mine = mine.saturating_add(theirs);
         }
-        self.class |= other.class;
         for (format, n) in &other.formats {
-            self.count(*format, *n);
+            count(&mut self.formats, *format, *n);
+        }
+        for (class, n) in &other.classes {
+            count(&mut self.classes, *class, *n);
         }
         if let Some(theirs) = &other.words {
             self.words.get_or_insert_default().merge(theirs);
         }
+    }
+}
+
+fn count<T: Ord + Copy>(counts: &mut Vec<(T, u32)>, of: T, n: u32) {
+    match counts.binary_search_by_key(&of, |(known, _)| *known) {
+        Ok(at) => counts[at].1 = counts[at].1.saturating_add(n),
+        Err(at) => counts.insert(at, (of, n)),
     }
 }
 

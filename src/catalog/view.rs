@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::EndpointId;
 use super::exposure::Exposure;
-use super::schema::{PathParameter, SchemaView};
+use super::schema::{PathParameter, SchemaView, SensitiveView};
 use super::tls::TlsView;
 use crate::exchange::{OperationKind, SessionKind, Traffic};
 use crate::time::Timestamp;
@@ -126,6 +126,9 @@ pub struct EndpointView {
     /// What lies open.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Exposure>,
+    /// Sensitive data in its messages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sensitive: Vec<SensitiveView>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub path_parameters: Vec<PathParameter>,
     /// What its messages are made of, learned; by itself it has more members than here.

@@ -12,6 +12,7 @@ use compact_str::CompactString;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize as DeserializeDerive, Serialize};
 
+use super::classes::Classes;
 use super::json::text;
 
 /// Fields of one shape, and the bytes of a pointer. What is wider or deeper says nothing new.
@@ -54,8 +55,8 @@ pub struct Field {
     pub repeated: bool,
     /// Where every string was like a code: the different ones. Empty: some were not.
     pub words: Vec<Word>,
-    /// Classes of sensitive data, a bit each.
-    pub class: u32,
+    /// Classes of sensitive data that its values are of.
+    pub class: Classes,
 }
 
 /// A string like a code: `PENDING`, `eu-west`.
@@ -286,7 +287,8 @@ impl Field {
             (self.repeated, "repeated"),
         ];
         let flags = flags.into_iter().filter(|(set, _)| *set).map(|(_, f)| f);
-        for word in self.format.name().into_iter().chain(flags) {
+        let words = self.format.name().into_iter().chain(flags);
+        for word in words.chain(self.class.names()) {
             out.push(' ');
             out.push_str(word);
         }
@@ -296,9 +298,6 @@ impl Field {
             if let Some(text) = &word.text {
                 out.push_str(&format!("={text}"));
             }
-        }
-        if self.class != 0 {
-            out.push_str(&format!(" class:{}", self.class));
         }
         out
     }
@@ -330,8 +329,8 @@ impl Field {
                             .filter_map(Word::parse)
                             .take(MAX_WORDS)
                             .collect();
-                    } else if let Some(class) = word.strip_prefix("class:") {
-                        field.class = class.parse().unwrap_or(0);
+                    } else if let Some(class) = Classes::named(word) {
+                        field.class |= class;
                     } else if let Some((f, _)) = Format::NAMED.iter().find(|(_, n)| *n == word) {
                         field.format = *f;
                     }
@@ -406,8 +405,11 @@ mod tests {
         assert_eq!(said(&field("/a", &[Types::STRING])), "string empty");
         let mut f = field("/a", &[Types::STRING, Types::NULL]);
         f.format = Format::DateTime;
-        (f.optional, f.repeated, f.class) = (true, true, 6);
-        assert_eq!(said(&f), "null|string date-time optional repeated class:6");
+        (f.optional, f.repeated, f.class) = (true, true, Classes(6));
+        assert_eq!(
+            said(&f),
+            "null|string date-time optional repeated pii:phone pii:card"
+        );
         let mut f = field("/state", &[Types::STRING]);
         f.format = Format::Plain;
         let word = |hash, text: Option<&str>| Word {

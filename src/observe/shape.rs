@@ -136,7 +136,7 @@ fn pairs<'a>(content: &'a [u8], whole: bool, tree: &mut Tree<'a>) -> bool {
             Cow::Owned(n) => name::of_field(n.into()),
         };
         if let Some(node) = tree.child(ROOT, name, instance) {
-            let scalar = Scalar::loose(tree.name(node), &value);
+            let scalar = Scalar::loose(tree.label(node), &value);
             tree.scalar(node, scalar);
         }
     }

@@ -26,6 +26,8 @@ pub(super) struct SchemaRow {
     pub(super) kind: String,
     /// Or the members of an enumeration; empty where there is none.
     pub(super) format: String,
+    /// Classes of sensitive data, each with the number of messages.
+    pub(super) sensitive: String,
     pub(super) required: bool,
     pub(super) seen: u64,
 }
@@ -38,6 +40,7 @@ pub(super) fn parts(e: &EndpointView) -> Vec<SchemaPart> {
             name: p.name.clone(),
             kind: p.types.join(" or "),
             format: String::new(),
+            sensitive: String::new(),
             required: true,
             seen: e.requests,
         };
@@ -122,9 +125,17 @@ fn row(field: &FieldView, body: bool) -> SchemaRow {
             .map(str::to_owned)
             .or(members)
             .unwrap_or_default(),
+        sensitive: sensitive(field),
         required: field.required,
         seen: u64::from(field.seen),
     }
+}
+
+/// `pii:email 12, pii:phone 3`.
+fn sensitive(field: &FieldView) -> String {
+    let said = |(class, n): (&_, &_)| format!("{class} {n}");
+    let classes: Vec<String> = field.sensitive.iter().map(said).collect();
+    classes.join(", ")
 }
 
 /// `integer or null, repeated`.
@@ -166,7 +177,7 @@ mod tests {
     fn a_part_for_each_place_a_row_for_each_field() {
         let e = endpoint(
             r#""query_shape":{"":"object","/q":"string"},"request_headers":["x-a"],
-            "response_shape":{"":"object","/n":"null|integer optional","/d":"string date"}"#,
+            "response_shape":{"":"object","/n":"null|integer optional","/d":"string date pii:birth-date"}"#,
         );
         let mut lines = Vec::new();
         for part in parts(&e) {
@@ -175,21 +186,21 @@ mod tests {
             for r in part.rows {
                 let required = if r.required { "required" } else { "optional" };
                 lines.push(format!(
-                    "{} {} [{}] {required} {}",
-                    r.name, r.kind, r.format, r.seen
+                    "{} {} [{}] [{}] {required} {}",
+                    r.name, r.kind, r.format, r.sensitive, r.seen
                 ));
             }
         }
         let expected = [
             "Path: ",
-            "a_id integer [] required 2",
+            "a_id integer [] [] required 2",
             "Query: 2 messages · still learning",
-            "q string [] required 2",
+            "q string [] [] required 2",
             "Request headers: 2 messages · still learning",
-            "x-a string [] required 2",
+            "x-a string [] [] required 2",
             "Response body, 2xx: object · 2 messages · still learning",
-            "/d string [date] required 2",
-            "/n integer or null [] optional 2",
+            "/d string [date] [pii:birth-date 2] required 2",
+            "/n integer or null [] [] optional 2",
         ];
         assert_eq!(lines, expected);
         let field = &whole(&e)["schema"]["responses"]["2xx"]["fields"][2];

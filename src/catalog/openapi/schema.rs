@@ -129,6 +129,9 @@ impl<'a> Tree<'a> {
             }
             .into();
         }
+        if !field.sensitive.is_empty() {
+            out["x-sensitive"] = field.sensitive.keys().copied().collect();
+        }
         let values = field.members.iter().flat_map(|m| &m.values);
         let mut values: Vec<Value> = values.map(|v| v.as_str().into()).collect();
         if !values.is_empty() {

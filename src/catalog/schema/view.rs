@@ -63,9 +63,9 @@ pub struct FieldView {
     pub seen: u32,
     #[serde(rename = "enum", skip_serializing_if = "Option::is_none")]
     pub members: Option<EnumView>,
-    /// Classes of sensitive data, a bit each.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub class: u32,
+    /// Classes of sensitive data, and in how many messages.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sensitive: BTreeMap<&'static str, u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -82,10 +82,6 @@ pub struct PathParameter {
     pub name: String,
     /// `integer`, `uuid`, `date`, `email`, `token`, `file`, `text`.
     pub types: Vec<String>,
-}
-
-fn is_zero(n: &u32) -> bool {
-    *n == 0
 }
 
 impl Schemas {
@@ -166,7 +162,9 @@ impl Stats {
             repeated: self.repeated > 0,
             seen: self.seen,
             members: self.words.as_ref().and_then(|w| w.view(self.seen)),
-            class: self.class,
+            sensitive: (self.classes.iter())
+                .flat_map(|(class, n)| class.names().map(|name| (name, *n)))
+                .collect(),
         }
     }
 
@@ -208,7 +206,8 @@ impl FieldView {
             (self.repeated, "repeated"),
         ];
         let flags = flags.into_iter().filter(|(set, _)| *set).map(|(_, f)| f);
-        for word in self.format.into_iter().chain(flags) {
+        let words = self.format.into_iter().chain(flags);
+        for word in words.chain(self.sensitive.keys().copied()) {
             if !out.is_empty() {
                 out.push(' ');
             }

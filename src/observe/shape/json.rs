@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::name::{self, ANY};
 use super::tree::{ROOT, Tree};
-use super::value::{self, Scalar};
+use super::value::{Label, Scalar};
 use crate::exchange::{Format, Types};
 use crate::observe::json::{Scanner, Value, unescape};
 
@@ -58,7 +58,7 @@ pub(super) fn read<'a>(content: &'a [u8], whole: bool, tree: &mut Tree<'a>) -> b
             }
             continue;
         }
-        match scalar(tree.name(node), value, scanner.is_over() && !whole) {
+        match scalar(tree.label(node), value, scanner.is_over() && !whole) {
             Some(Read::Scalar(scalar)) => tree.scalar(node, scalar),
             Some(Read::Half) => break,
             None => return false,
@@ -121,25 +121,26 @@ enum Read<'a> {
 }
 
 /// `None`: no JSON.
-fn scalar<'a>(name: &str, value: Value<'a>, at_end: bool) -> Option<Read<'a>> {
+fn scalar<'a>(label: Label<'_>, value: Value<'a>, at_end: bool) -> Option<Read<'a>> {
     let plain = |types| Some(Read::Scalar(Scalar::of(types, Format::Unseen)));
     match value {
         Value::Text { whole: false, .. } => Some(Read::Half),
         Value::Text { raw, .. } => Some(Read::Scalar(match std::str::from_utf8(raw) {
-            Ok(text) if !raw.contains(&b'\\') => Scalar::string(name, text),
+            Ok(text) if !raw.contains(&b'\\') => Scalar::string(label, text),
             // Codes and ids have no escapes, but `\/` stands in many a URI.
             _ => {
                 let text = unescape(raw);
+                let seen = Scalar::string(label, &text);
                 Scalar {
-                    word: None,
-                    ..Scalar::of(Types::STRING, Scalar::string(name, &text).format)
+                    class: seen.class,
+                    ..Scalar::of(Types::STRING, seen.format)
                 }
             }
         })),
         Value::Word(_) if at_end => Some(Read::Half),
         Value::Word(b"null") => plain(Types::NULL),
         Value::Word(b"true" | b"false") => plain(Types::BOOLEAN),
-        Value::Word(word) => plain(value::number(word)?),
+        Value::Word(word) => Some(Read::Scalar(Scalar::number(label, word)?)),
         Value::Object | Value::Array => None,
     }
 }

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use compact_str::CompactString;
 
 use super::name::ANY;
-use super::value::Scalar;
+use super::value::{Label, Scalar};
 use crate::exchange::{
-    Field, Format, MAX_FIELDS, MAX_POINTER, MAX_POINTERS, MAX_WORDS, Shape, Types, Word,
+    Classes, Field, Format, MAX_FIELDS, MAX_POINTER, MAX_POINTERS, MAX_WORDS, Shape, Types, Word,
 };
+use crate::observe::sensitive::Hints;
 
 pub(super) const ROOT: usize = 0;
 
@@ -35,7 +36,8 @@ struct Node<'a> {
     hint: usize,
     types: Types,
     format: Format,
-    class: u32,
+    hints: Hints,
+    class: Classes,
     words: Vec<(CompactString, bool)>,
     /// Some strings are no codes, or there were too many different ones.
     wordless: bool,
@@ -105,8 +107,10 @@ impl<'a> Tree<'a> {
             Some(place) => (place, known[place]),
             None if known.len() < MAX_CHILDREN && self.nodes.len() < MAX_NODES => {
                 let child = self.nodes.len();
+                let hints = Hints::of(&name).within(self.nodes[parent].hints);
                 self.nodes.push(Node {
                     name,
+                    hints,
                     ..Node::default()
                 });
                 self.nodes[parent].children.push(child);
@@ -140,8 +144,12 @@ impl<'a> Tree<'a> {
         node.stamp = instance;
     }
 
-    pub(super) fn name(&self, node: usize) -> &str {
-        &self.nodes[node].name
+    pub(super) fn label(&self, node: usize) -> Label<'_> {
+        let Node { name, hints, .. } = &self.nodes[node];
+        Label {
+            name,
+            hints: *hints,
+        }
     }
 
     pub(super) fn scalar(&mut self, node: usize, scalar: Scalar<'_>) {
@@ -290,7 +298,7 @@ impl Listing {
             words: words
                 .map(|(word, clear)| Word {
                     hash: hash(word),
-                    text: clear.then(|| word.clone()),
+                    text: (*clear && node.class.is_empty()).then(|| word.clone()),
                 })
                 .collect(),
             class: node.class,

@@ -1,6 +1,7 @@
 //! Single values: what they look like.
 
-use crate::exchange::{Format, Types};
+use crate::exchange::{Classes, Format, Types};
+use crate::observe::sensitive::{Hints, classify_as};
 
 use super::name::holds_codes;
 
@@ -9,6 +10,13 @@ const MAX_LOOKED_AT: usize = 4 << 10;
 /// A code has no more letters.
 const MAX_WORD: usize = 24;
 
+/// The field that a value stands in: its name, and what that says of the value.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Label<'n> {
+    pub(super) name: &'n str,
+    pub(super) hints: Hints,
+}
+
 /// What is said of one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Scalar<'a> {
@@ -16,7 +24,7 @@ pub(super) struct Scalar<'a> {
     pub(super) format: Format,
     /// A string like a code, and whether it may be kept in clear.
     pub(super) word: Option<(&'a str, bool)>,
-    pub(super) class: u32,
+    pub(super) class: Classes,
 }
 
 impl<'a> Scalar<'a> {
@@ -25,35 +33,45 @@ impl<'a> Scalar<'a> {
             types,
             format,
             word: None,
-            class: 0,
+            class: Classes::NONE,
         }
     }
 
-    /// A string that stands under `name`.
-    pub(super) fn string(name: &str, text: &'a str) -> Self {
+    pub(super) fn string(label: Label<'_>, text: &'a str) -> Self {
         let format = format(text);
-        let clear = || !is_mixed(text) && holds_codes(name);
+        let clear = || !is_mixed(text) && holds_codes(label.name);
         let word = (format == Format::Plain && is_word(text)).then(|| (text, clear()));
         Self {
             word,
+            class: classify_as(label.hints, text),
             ..Self::of(Types::STRING, format)
         }
     }
 
+    /// A number as it is written; `None`: it is none.
+    pub(super) fn number(label: Label<'_>, word: &'a [u8]) -> Option<Self> {
+        let types = number(word)?;
+        let text = std::str::from_utf8(word).unwrap_or_default();
+        Some(Self {
+            class: classify_as(label.hints, text),
+            ..Self::of(types, Format::Unseen)
+        })
+    }
+
     /// A value of a form, where everything is text.
-    pub(super) fn loose(name: &str, text: &'a str) -> Self {
+    pub(super) fn loose(label: Label<'_>, text: &'a str) -> Self {
         match text {
             "true" | "false" => Self::of(Types::BOOLEAN, Format::Unseen),
-            _ => match number(text.as_bytes()) {
-                Some(types) if text.len() <= 15 => Self::of(types, Format::Unseen),
-                _ => Self::string(name, text),
+            _ => match Self::number(label, text.as_bytes()) {
+                Some(number) if text.len() <= 15 => number,
+                _ => Self::string(label, text),
             },
         }
     }
 }
 
 /// A number of JSON (RFC 8259, section 6): whether it is an integer.
-pub(super) fn number(word: &[u8]) -> Option<Types> {
+fn number(word: &[u8]) -> Option<Types> {
     let digits = |w: &[u8]| w.iter().take_while(|b| b.is_ascii_digit()).count();
     let rest = word.strip_prefix(b"-").unwrap_or(word);
     let whole = digits(rest);

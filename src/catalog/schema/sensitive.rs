@@ -1,0 +1,54 @@
+//! The sensitive data of one endpoint: of which class, where, which way, and how often; no value.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{PartView, SchemaView};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SensitiveView {
+    /// `pii:email`, `secret:token`.
+    pub class: String,
+    /// `request` or `response`.
+    pub direction: String,
+    /// `query` or `body`.
+    pub place: String,
+    /// RFC 6901, as in the schema.
+    pub pointer: String,
+    /// Messages with a value of the class there.
+    pub count: u64,
+}
+
+impl SchemaView {
+    /// Sorted by class, direction, place and pointer; responses of all statuses are one.
+    pub fn sensitive(&self) -> Vec<SensitiveView> {
+        let mut counts = BTreeMap::new();
+        let mut add = |direction, place, part: &PartView| {
+            for field in &part.fields {
+                for (class, n) in &field.sensitive {
+                    let key = (*class, direction, place, field.pointer.clone());
+                    *counts.entry(key).or_default() += u64::from(*n);
+                }
+            }
+        };
+        for (place, part) in [("query", &self.query), ("body", &self.request)] {
+            part.iter().for_each(|p| add("request", place, p));
+        }
+        for part in self.responses.values() {
+            add("response", "body", part);
+        }
+        let found = counts.into_iter();
+        let view =
+            |((class, direction, place, pointer), count): ((&str, &str, &str, String), u64)| {
+                SensitiveView {
+                    class: class.into(),
+                    direction: direction.into(),
+                    place: place.into(),
+                    pointer,
+                    count,
+                }
+            };
+        found.map(view).collect()
+    }
+}
