@@ -132,7 +132,7 @@ fn what_messages_are_made_of_is_learned() {
         "": "object", "/by": "object required", "/by/*": "object",
         "/by/*/at": "string date-time required", "/gift": "boolean", "/id": "integer required",
         "/items": "array required", "/items/*": "object", "/items/*/n": "integer required",
-        "/items/*/sku": "string required", "/mail": "string email required",
+        "/items/*/sku": "string required", "/mail": "string email required pii:email",
         "/note": "string nullable required", "/status": "string required",
     });
     assert_eq!(post["schema"]["request"]["fields"], body);
@@ -213,7 +213,7 @@ fn no_value_is_kept_and_lines_say_as_much_as_packets() {
     ] {
         assert!(!lines.contains(value), "{value}");
     }
-    assert!(lines.contains("\"/mail\":\"string email\""));
+    assert!(lines.contains("\"/mail\":\"string email pii:email\""));
     let saved = dir.path().join("lines.jsonl");
     std::fs::write(&saved, lines).unwrap();
     let from_lines = apitap(dir.path(), &["analyze", "--format", "inventory"], &saved);

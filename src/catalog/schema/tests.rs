@@ -67,7 +67,7 @@ fn required_is_what_every_whole_object_has() {
         "/items/*/sku string required",
         "/note string",
         "/owner object nullable required",
-        "/owner/mail string email required",
+        "/owner/mail string email required pii:email",
     ];
     assert_eq!(words(&view.responses["2xx"]), expected);
     assert_eq!(view.responses["2xx"].media_types, ["application/json"]);
@@ -114,6 +114,54 @@ fn each_class_and_direction_is_a_schema_of_its_own() {
     all.push(asks(200, None, None, &[]));
     let view = learned(&all).view().unwrap();
     assert_eq!(words(view.query.as_ref().unwrap())[1], "/page integer");
+}
+
+#[test]
+fn sensitive_data_is_counted_by_field_and_direction() {
+    let card = json!({ "card": { "number": "4111111111111111" }, "phones": ["(415) 555-2671"] });
+    let pem =
+        json!({ "home": { "lat": 52.5219, "n": 1 }, "pem": "-----BEGIN PRIVATE KEY-----\nM" });
+    let all = [
+        asks(
+            201,
+            Some("access_token={secret:value:1f3a}&lat=1"),
+            Some(&card),
+            &[],
+        ),
+        answers(200, &pem),
+        asks(200, None, Some(&card), &[]),
+        answers(404, &pem),
+        asks(
+            200,
+            None,
+            Some(&json!({ "card": { "id": "4111111111111111" } })),
+            &[],
+        ),
+    ];
+    let line = |s: &SensitiveView| {
+        let SensitiveView {
+            class,
+            direction,
+            place,
+            pointer,
+            count,
+        } = s;
+        format!("{class} {direction} {place} {pointer} {count}")
+    };
+    let found = learned(&all).view().unwrap().sensitive();
+    let expected = [
+        "pii:card request body /card/number 2",
+        "pii:geo response body /home/lat 2",
+        "pii:phone request body /phones/* 2",
+        "secret:private-key response body /pem 2",
+        "secret:token request query /access_token 1",
+    ];
+    assert_eq!(found.iter().map(line).collect::<Vec<_>>(), expected);
+    let mut halves = learned(&all[3..]);
+    halves.merge(&learned(&all[..3]));
+    assert_eq!(halves.view().unwrap().sensitive(), found);
+    let whole = serde_json::to_string(&learned(&all).view()).unwrap();
+    assert!(!whole.contains("4111") && !whole.contains("555") && !whole.contains("52.5"));
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn json_types_formats_and_nesting() {
         "/ratio number",
         "/ok boolean",
         "/none null",
-        "/mail string email",
+        "/mail string email pii:email",
         "/at string date-time",
         "/day string date",
         "/key string uuid",
@@ -265,8 +265,8 @@ fn forms_and_queries() {
     let expected = [
         " object",
         "/page integer",
-        "/token string secret",
-        "/zip string digits",
+        "/token string secret secret:jwt",
+        "/zip string digits pii:address",
     ];
     assert_eq!(lines(&query), expected);
 }
