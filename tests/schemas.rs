@@ -137,6 +137,22 @@ fn what_messages_are_made_of_is_learned() {
     });
     assert_eq!(post["schema"]["request"]["fields"], body);
     assert_eq!(post["schema"]["responses"]["2xx"]["fields"], body);
+    let sensitive: Vec<_> = post["sensitive"].as_array().unwrap().iter().collect();
+    let place = |s: &Value| {
+        (
+            s["direction"].clone(),
+            s["place"].clone(),
+            s["pointer"].clone(),
+        )
+    };
+    let mail = |direction: &str| (direction.into(), "body".into(), "/mail".into());
+    assert_eq!(place(sensitive[0]), mail("request"));
+    assert_eq!(place(sensitive[1]), mail("response"));
+    assert!(
+        sensitive
+            .iter()
+            .all(|s| s["class"] == "pii:email" && s["count"].as_u64() > Some(0))
+    );
     let refused = &post["schema"]["responses"]["4xx"]["fields"];
     assert_eq!(
         *refused,

@@ -33,7 +33,10 @@ pub fn classify(name: &str, value: &str) -> Classes {
 /// The same, where the name was read before.
 pub(super) fn classify_as(hints: Hints, value: &str) -> Classes {
     let value = value.trim();
-    let end = value.floor_char_boundary(MAX_LOOKED_AT);
+    let mut end = value.len().min(MAX_LOOKED_AT);
+    while !value.is_char_boundary(end) {
+        end -= 1;
+    }
     let (head, cut) = (&value[..end], end < value.len());
     let mut classes = Classes::NONE;
     if head.is_empty() {

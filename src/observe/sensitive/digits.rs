@@ -59,18 +59,18 @@ fn all_same(digits: &[u8]) -> bool {
 /// Issuers' ranges and the lengths of their numbers.
 fn has_issuer(digits: &[u8]) -> bool {
     let begin = number(&digits[..4]);
-    match (begin, digits.len()) {
-        (4000..=4999, 13 | 16 | 19) => true,
-        (5100..=5599 | 2221..=2720, 16) => true,
-        (3400..=3499 | 3700..=3799, 15) => true,
-        (6011 | 6440..=6599, 16..=19) => true,
-        (3000..=3059 | 3095 | 3600..=3699 | 3800..=3999, 14) => true,
-        (3528..=3589, 16..=19) => true,
-        (6200..=6299 | 8100..=8171, 16..=19) => true,
-        (5018 | 5020 | 5038 | 5893 | 6304 | 6759 | 6761..=6763, 12..=19) => true,
-        (2200..=2204, 16) => true,
-        _ => false,
-    }
+    matches!(
+        (begin, digits.len()),
+        (4000..=4999, 13 | 16 | 19)
+            | (5100..=5599 | 2221..=2720, 16)
+            | (3400..=3499 | 3700..=3799, 15)
+            | (6011 | 6440..=6599, 16..=19)
+            | (3000..=3059 | 3095 | 3600..=3699 | 3800..=3999, 14)
+            | (3528..=3589, 16..=19)
+            | (6200..=6299 | 8100..=8171, 16..=19)
+            | (5018 | 5020 | 5038 | 5893 | 6304 | 6759 | 6761..=6763, 12..=19)
+            | (2200..=2204, 16)
+    )
 }
 
 /// See the module for when digits are a card.
@@ -272,7 +272,7 @@ fn is_personnummer(digits: &[u8]) -> bool {
 fn is_pesel(digits: &[u8]) -> bool {
     let (month, day) = (number(&digits[2..4]) % 20, number(&digits[4..6]));
     let sum = weighted(digits, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1]);
-    (1..=12).contains(&month) && (1..=31).contains(&day) && sum % 10 == 0
+    (1..=12).contains(&month) && (1..=31).contains(&day) && sum.is_multiple_of(10)
 }
 
 /// India: Verhoeff's check, over the dihedral group of ten.
