@@ -139,7 +139,7 @@ fn phone(r: &mut Rng) -> (&'static str, String) {
     match r.below(8) {
         0 => ("id", r.digits(10)),
         1 => ("phone_id", r.digits(11)),
-        2 => ("phoneModel", format!("{}", r.digits(7))),
+        2 => ("phoneModel", r.digits(7)),
         3 => ("offset", format!("+{:02}00", r.below(13))),
         4 => ("delta", format!("+{}.{}", r.below(999), r.digits(8))),
         5 => (
