@@ -51,15 +51,17 @@ impl Classes {
         self.0 == 0
     }
 
+    fn set(self) -> impl Iterator<Item = (Self, &'static str)> {
+        Self::ALL.into_iter().filter(move |(c, _)| self.has(*c))
+    }
+
     /// Each class by itself.
     pub fn each(self) -> impl Iterator<Item = Self> {
-        let set = Self::ALL.into_iter().filter(move |(c, _)| self.has(*c));
-        set.map(|(class, _)| class)
+        self.set().map(|(class, _)| class)
     }
 
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        let set = Self::ALL.into_iter().filter(move |(c, _)| self.has(*c));
-        set.map(|(_, name)| name)
+        self.set().map(|(_, name)| name)
     }
 
     pub fn named(name: &str) -> Option<Self> {

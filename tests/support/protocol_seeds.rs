@@ -10,7 +10,7 @@ use apitap::tls::record::{ContentType, HEADER, Header};
 
 use super::captures::{captures, ethernet_packets};
 use super::change::Segment;
-use super::tls_talks::{Talk, talks};
+use super::tls_talks::{Talk, talks, unhex};
 
 /// Pieces of one connection: the first to speak is 0.
 type Said = Vec<(usize, Vec<u8>)>;
@@ -285,17 +285,6 @@ pub fn websocket() -> Vec<Vec<u8>> {
 
 fn is_head(bytes: &[u8]) -> bool {
     bytes.starts_with(b"GET ") || bytes.starts_with(b"HTTP/1.1 ")
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text
-        .chars()
-        .filter_map(|c| Some(c.to_digit(16)? as u8))
-        .collect();
-    digits
-        .chunks(2)
-        .map(|pair| pair[0] << 4 | pair[1])
-        .collect()
 }
 
 /// Blocks of the published connections where they are, and of RFC 7541, appendix C.

@@ -66,7 +66,7 @@ impl ServerCertVerifier for Anyone {
     }
 }
 
-fn unhex(text: &str) -> Vec<u8> {
+pub fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text
         .chars()
         .filter_map(|c| Some(c.to_digit(16)? as u8))
