@@ -13,9 +13,12 @@ use super::tls::TlsView;
 use crate::exchange::{OperationKind, SessionKind, Traffic};
 use crate::time::Timestamp;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    #[default]
     Api,
     Web,
     Static,
@@ -24,18 +27,24 @@ pub enum Kind {
 
 /// What the specs say of an endpoint. With neither spec nor accepted inventory nothing is shadow:
 /// it is unreviewed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Documentation {
     Documented,
     Shadow,
+    #[default]
     Unreviewed,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Life {
     /// Not yet confirmed: nothing has answered for it often enough.
+    #[default]
     Candidate,
     /// First seen after the learning time.
     New,
@@ -66,7 +75,7 @@ pub struct Auth {
     pub requests: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EndpointView {
     #[serde(skip)]
     pub id: EndpointId,
