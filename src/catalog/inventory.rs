@@ -1,12 +1,13 @@
 //! The catalogue itself: exchanges in, endpoints, accesses and changes out.
 
 mod facts;
+mod listing;
 mod places;
+mod versions;
 mod views;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
-use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -24,7 +25,9 @@ use super::view::EndpointView;
 use super::{Access, Admission, Change, EndpointId, RestoreError, Settings, view};
 use crate::exchange::{Exchange, TlsFlow};
 use crate::time::Timestamp;
+use listing::Views;
 use places::slot;
+use versions::Versions;
 
 /// Of the saved form.
 const VERSION: u8 = 4;
@@ -61,14 +64,22 @@ pub struct Catalog {
     settings: Settings,
     specs: SpecSet,
     state: State,
-    views: HashMap<u32, Arc<EndpointView>>,
+    views: Views,
+    /// Documented operations that were never called, as they were last looked for.
+    unseen: Vec<Arc<EndpointView>>,
+    /// When silence was last looked at, and whether it must be again whatever the time.
+    looked: Timestamp,
+    look_again: bool,
     completeness: Completeness,
     /// Endpoints whose view is stale.
     dirty: BTreeSet<u32>,
     /// Answered paths that were new since siblings were last judged.
     grown: usize,
-    /// An endpoint was confirmed since versions were last compared.
-    confirmed: bool,
+    /// Templates may read otherwise than in the views.
+    renamed: bool,
+    versions: Versions,
+    /// What was found outside of a tick.
+    late: Vec<Change>,
 }
 
 impl Catalog {
@@ -80,11 +91,16 @@ impl Catalog {
                 now: Timestamp::MIN,
                 ..State::default()
             },
-            views: HashMap::new(),
+            views: Views::default(),
+            unseen: Vec::new(),
+            looked: Timestamp::MIN,
+            look_again: true,
             completeness: Completeness::default(),
             dirty: BTreeSet::new(),
             grown: 0,
-            confirmed: false,
+            renamed: false,
+            versions: Versions::default(),
+            late: Vec::new(),
         }
     }
 
@@ -160,8 +176,10 @@ impl Catalog {
         if admission == Admission::Answered {
             self.state.trie.count(node);
         }
-        self.confirmed |= confirmed && !before;
         let id = id.unwrap_or_default();
+        if confirmed && !before {
+            self.versions.news.push(id);
+        }
         self.dirty.insert(id);
         if confirmed {
             self.find_facts(id, changes);
@@ -220,19 +238,19 @@ impl Catalog {
         if self.grown > 64.max(self.state.trie.len() / 16) {
             self.fold(true, changes);
         }
-        if mem::take(&mut self.confirmed) {
-            self.compare_versions(changes);
-        }
+        changes.append(&mut self.late);
+        self.compare_versions(changes);
     }
 
     /// Whether the tap as a whole is known to lose packets: what it says of it, or `None`.
     pub fn set_tap_loss(&mut self, why: Option<String>) {
-        self.completeness.set_tap(why);
+        self.look_again |= self.completeness.set_tap(why);
     }
 
     /// The specs that own hosts and base paths from now on.
     pub fn set_specs(&mut self, specs: SpecSet, changes: &mut Vec<Change>) {
         self.specs = specs;
+        self.look_again = true;
         let ids: Vec<u32> = self.state.endpoints.keys().copied().collect();
         for id in ids {
             self.look_up(id);
@@ -308,11 +326,13 @@ impl Catalog {
             None => return Err(fail("it is empty".into())),
         };
         state.tls.refresh();
-        let dirty = state.endpoints.keys().copied().collect();
+        let ids = || state.endpoints.keys().copied();
+        let mut versions = Versions::default();
+        (versions.news, versions.stale) = (ids().collect(), true);
         Ok(Self {
+            dirty: ids().collect(),
+            versions,
             state,
-            dirty,
-            confirmed: true,
             ..Self::new(settings)
         })
     }
@@ -329,11 +349,11 @@ impl Catalog {
             .iter()
             .map(|(id, n)| (n.e.confirmed(), n.e.last, *id))
             .collect();
-        order.sort_unstable();
-        for (_, _, id) in order
-            .into_iter()
-            .take(self.settings.max_endpoints / 100 + 1)
-        {
+        let room = (self.settings.max_endpoints / 100).min(order.len() - 1);
+        // Only those that go are put in order.
+        let (going, last, _) = order.select_nth_unstable(room);
+        going.sort_unstable();
+        for (_, _, id) in going.iter().chain([&*last]).copied() {
             if let Some(entry) = self.state.endpoints.remove(&id) {
                 let e = &entry.e;
                 self.state.fields -= e.schemas.len();
@@ -341,6 +361,7 @@ impl Catalog {
                 self.state.trie.remove(e.node, &slot);
                 self.views.remove(&id);
                 self.dirty.remove(&id);
+                self.look_again = true;
                 self.state.evicted += 1;
                 changes.push(Change::Evicted(EndpointId(id)));
             }

@@ -1,15 +1,14 @@
 //! Lasting facts: what the specs, the headers and newer versions say of an endpoint.
 
-use std::collections::BTreeMap;
 use std::mem;
 
 use super::views::kind;
-use super::{Catalog, Change, EndpointId, Entry, slot};
+use super::{Catalog, Change, EndpointId, Entry};
+use crate::catalog::NodeId;
 use crate::catalog::clear::ADVICE;
 use crate::catalog::endpoint::SpecRef;
 use crate::catalog::exposure::Exposed;
 use crate::catalog::view::{Finding, FindingKind, Kind};
-use crate::catalog::{NodeId, segment};
 
 /// An answer to introspection as large as this holds a schema: a refusal is some hundred bytes, the
 /// smallest schema takes more than this even when it is compressed.
@@ -90,7 +89,9 @@ impl Catalog {
         let Some(Entry { e, .. }) = self.state.endpoints.get(&id) else {
             return;
         };
-        let (since, host, requests) = (e.first, e.host.clone(), e.by_class.iter().sum::<u64>());
+        let (since, requests) = (e.first, e.by_class.iter().sum::<u64>());
+        let stranger = unknown_host && is_api && !self.state.strangers.contains(&e.host);
+        let host = stranger.then(|| e.host.clone());
         if !due.is_empty() {
             let subject = self.label(EndpointId(id)).unwrap_or_default();
             for kind in due {
@@ -107,7 +108,8 @@ impl Catalog {
             }
         }
         self.find_clear(id, changes);
-        if unknown_host && is_api && self.state.strangers.insert(host.clone()) {
+        if let Some(host) = host {
+            self.state.strangers.insert(host.clone());
             let why = format!("no spec knows this host; {requests} requests so far");
             let finding = Finding {
                 kind: FindingKind::UnknownHost,
@@ -123,13 +125,14 @@ impl Catalog {
 
     /// Credentials in clear are told once a host, with what is known by then.
     fn find_clear(&mut self, id: u32, changes: &mut Vec<Change>) {
-        let label = self.label(EndpointId(id)).unwrap_or_default();
-        let Some(Entry { key, e }) = self.state.endpoints.get_mut(&id) else {
-            return;
-        };
-        if !mem::take(&mut e.clear_news) {
+        let entry = self.state.endpoints.get_mut(&id);
+        if !entry.is_some_and(|entry| mem::take(&mut entry.e.clear_news)) {
             return;
         }
+        let label = self.label(EndpointId(id)).unwrap_or_default();
+        let Some(Entry { key, e }) = self.state.endpoints.get(&id) else {
+            return;
+        };
         let (host, facts) = (e.host.clone(), e.clear.exposures(&e.host, &label, key));
         if self.state.told_clear.len() >= self.settings.max_endpoints {
             // The alerts know what is told again.
@@ -184,50 +187,6 @@ impl Catalog {
                 "asked for its schema, it answered with {} bytes",
                 e.introspection.unwrap_or(0)
             ),
-        }
-    }
-
-    /// An old version still called beside a newer one is a zombie.
-    pub(super) fn compare_versions(&mut self, changes: &mut Vec<Change>) {
-        let mut groups: BTreeMap<(String, String, String), Vec<(u32, u32)>> = BTreeMap::new();
-        for (id, entry) in self.state.endpoints.iter().filter(|(_, n)| n.e.confirmed()) {
-            let template = self.state.trie.template(entry.e.node);
-            let number = template.split('/').find_map(segment::version);
-            if let Some(number) = number {
-                let words = template.split('/').map(|s| {
-                    if segment::version(s).is_some() {
-                        "v*"
-                    } else {
-                        s
-                    }
-                });
-                let masked = words.collect::<Vec<_>>().join("/");
-                let slot = slot(&entry.e.method, entry.e.operation.as_deref());
-                groups
-                    .entry((entry.e.host.clone(), slot.into_owned(), masked))
-                    .or_default()
-                    .push((number, *id));
-            }
-        }
-        let now = self.state.now;
-        for mut versions in groups.into_values().filter(|v| v.len() > 1) {
-            versions.sort_unstable();
-            let Some((newest, newer)) = versions.pop() else {
-                continue;
-            };
-            let born = self.state.endpoints[&newer].e.first_answer;
-            let name = self.label(EndpointId(newer));
-            for (_, id) in versions.into_iter().filter(|(n, _)| *n < newest) {
-                let Some(entry) = self.state.endpoints.get_mut(&id) else {
-                    continue;
-                };
-                if entry.e.zombie_since.is_none() && born.is_some_and(|b| entry.e.last > b) {
-                    entry.e.zombie_since = Some(now);
-                    entry.e.zombie_of = name.clone();
-                    self.dirty.insert(id);
-                    self.find_facts(id, changes);
-                }
-            }
         }
     }
 }

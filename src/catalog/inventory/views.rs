@@ -1,9 +1,11 @@
 //! What readers see, made from the state: only what changed is made again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::listing::Covered;
 use super::{Catalog, EndpointId, Entry, key};
 use crate::catalog::endpoint::Endpoint;
 use crate::catalog::schema::PathParameter;
@@ -14,35 +16,41 @@ use crate::catalog::view::{
 use crate::catalog::{NodeId, spec};
 use crate::time::Timestamp;
 
+/// How often, in packet time, endpoints are looked at that nobody called. What is said of them
+/// takes days to become true.
+const SILENCE: Duration = Duration::from_secs(60);
+
 impl Catalog {
     /// An immutable view; endpoints that have not changed since the last call share their `Arc`.
     pub fn view(&mut self) -> Arc<CatalogView> {
-        let mut changes = Vec::new();
-        if mem::take(&mut self.confirmed) {
-            self.compare_versions(&mut changes);
+        let mut changes = mem::take(&mut self.late);
+        self.compare_versions(&mut changes);
+        self.late = changes;
+        if mem::take(&mut self.renamed) {
+            self.dirty.extend(self.renamed());
         }
-        self.dirty.extend(self.aged());
+        let now = self.state.now;
+        let mut look = mem::take(&mut self.look_again) || now.since(self.looked) >= SILENCE;
+        if look {
+            self.looked = now;
+            self.dirty.extend(self.aged());
+        }
         for id in mem::take(&mut self.dirty) {
             if let Some(view) = self.endpoint_view(id) {
-                self.views.insert(id, Arc::new(view));
+                let documents = view.operation_id.clone();
+                let last = self.views.insert(view);
+                look |= last.is_none_or(|last| last.operation_id != documents);
             }
             if let Some(entry) = self.state.endpoints.get_mut(&id) {
                 entry.e.schemas.viewed();
             }
         }
-        let now = self.state.now;
-        let mut endpoints: Vec<Arc<EndpointView>> = self.views.values().cloned().collect();
-        endpoints.extend(self.unseen(now).into_iter().map(Arc::new));
-        endpoints.sort_by(|a, b| {
-            (&a.host, &a.template, &a.method, &a.operation).cmp(&(
-                &b.host,
-                &b.template,
-                &b.method,
-                &b.operation,
-            ))
-        });
-        let hosts = self.host_views(&endpoints);
-        let specs = self.spec_views(&endpoints);
+        if look {
+            self.unseen = self.unseen(now).into_iter().map(Arc::new).collect();
+        }
+        let endpoints = self.views.with(&self.unseen);
+        let hosts = self.host_views();
+        let specs = self.spec_views();
         let learning_until = self.state.started.map(|t| t + self.settings.learning);
         Arc::new(CatalogView {
             endpoints,
@@ -53,6 +61,20 @@ impl Catalog {
             learning_until,
             evicted: self.state.evicted,
         })
+    }
+
+    /// Endpoints whose path reads otherwise than in their view: a fold has changed some of all.
+    fn renamed(&self) -> Vec<u32> {
+        let renamed = self.views.iter().filter(|view| {
+            let entry = self.state.endpoints.get(&view.id.0);
+            entry.is_some_and(|Entry { e, .. }| {
+                let template = self.state.trie.template(e.node);
+                template != view.template
+                    || self.state.trie.evidence(e.node) != view.evidence
+                    || self.path_parameters(e.node, &template) != view.path_parameters
+            })
+        });
+        renamed.map(|view| view.id.0).collect()
     }
 
     fn endpoint_view(&self, id: u32) -> Option<EndpointView> {
@@ -117,7 +139,7 @@ impl Catalog {
         let [latency, request_size, response_size] = e.quantiles();
         let label = view::label(&e.method, &e.host, &template, e.operation.as_deref());
         let findings = e.clear.exposures(&e.host, &label, key);
-        let schema = match self.views.get(&id) {
+        let schema = match self.views.get(id) {
             Some(last) if !e.schemas.has_changed() => last.schema.clone(),
             _ => e.schemas.view(),
         };
@@ -195,14 +217,14 @@ impl Catalog {
     /// Endpoints that have become dormant, or cannot be said to be any more: nobody called them, so
     /// nothing else makes their views stale.
     fn aged(&self) -> Vec<u32> {
-        let aged = self.views.iter().filter(|(id, view)| {
+        let aged = self.views.iter().filter(|view| {
             let documented = view.confirmed && view.documentation == Documentation::Documented;
-            self.state.endpoints.get(id).is_some_and(|entry| {
+            self.state.endpoints.get(&view.id.0).is_some_and(|entry| {
                 let (dormant, held_back) = self.dormancy(&entry.e, documented);
                 dormant != (view.life == Life::Dormant) || held_back != view.held_back
             })
         });
-        aged.map(|(id, _)| *id).collect()
+        aged.map(|view| view.id.0).collect()
     }
 
     /// Documented operations without any traffic, once that means something.
@@ -216,7 +238,7 @@ impl Catalog {
         }
         let seen: BTreeSet<(&str, &str)> = self
             .views
-            .values()
+            .iter()
             .filter_map(|v| Some((v.spec.as_deref()?, v.operation_id.as_deref()?)))
             .collect();
         let mut out = Vec::new();
@@ -236,40 +258,25 @@ impl Catalog {
         out
     }
 
-    fn host_views(&self, endpoints: &[Arc<EndpointView>]) -> Vec<HostView> {
-        let mut hosts: BTreeMap<&str, HostView> = BTreeMap::new();
-        for e in endpoints {
-            let host = hosts.entry(&e.host).or_insert_with(|| HostView {
-                host: e.host.clone(),
-                endpoints: 0,
-                requests: 0,
-                spec: None,
-                unpaired: self.completeness.unpaired(&e.host, self.state.now),
-            });
-            host.endpoints += usize::from(e.confirmed);
-            host.requests += e.requests;
-            host.spec = host.spec.take().or_else(|| e.spec.clone());
+    fn host_views(&mut self) -> Vec<HostView> {
+        let mut hosts = self.views.hosts(&self.unseen);
+        for host in &mut hosts {
+            host.unpaired = self.completeness.unpaired(&host.host, self.state.now);
         }
-        hosts.into_values().collect()
+        hosts
     }
 
-    fn spec_views(&self, endpoints: &[Arc<EndpointView>]) -> Vec<SpecView> {
+    fn spec_views(&self) -> Vec<SpecView> {
         let one = |spec: &spec::Spec| {
-            let own = || {
-                endpoints
-                    .iter()
-                    .filter(|e| e.spec.as_deref() == Some(&spec.title) && e.confirmed)
-            };
+            let Covered { seen, undocumented } = self.views.covered(&spec.title);
             SpecView {
                 title: spec.title.clone(),
                 version: spec.version.clone(),
                 file: spec.file.clone(),
                 scope: spec.scope(),
                 operations: spec.operations,
-                seen: own().filter(|e| e.operation_id.is_some()).count(),
-                undocumented: own()
-                    .filter(|e| e.documentation == Documentation::Shadow)
-                    .count(),
+                seen,
+                undocumented,
             }
         };
         self.specs.specs().iter().map(one).collect()
