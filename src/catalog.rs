@@ -4,13 +4,18 @@
 //! [`Access`] that the detectors read, and what changed in the inventory; readers elsewhere get
 //! immutable views (`Arc` per endpoint).
 
+mod auth;
 mod clear;
 mod completeness;
 mod endpoint;
 mod exposure;
+mod hosts;
 mod inventory;
+mod jwt;
+mod leaks;
 mod openapi;
 mod schema;
+mod seen;
 mod segment;
 mod sessions;
 pub mod spec;
@@ -22,9 +27,12 @@ mod view;
 mod tests;
 
 pub use crate::exchange::SessionKind;
+pub use auth::{AuthScheme, AuthVerdict};
 pub use clear::ADVICE as CLEAR_ADVICE;
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
 pub use inventory::Catalog;
+pub use jwt::{JwtCount, JwtView};
+pub use leaks::LeakView;
 pub use openapi::openapi;
 pub use schema::{EnumView, FieldView, PartView, PathParameter, SchemaView, SensitiveView};
 pub use tls::{CertificateView, Coverage, Inspection, Suite, TlsHostView, TlsView, percent};
@@ -109,6 +117,8 @@ pub struct Settings {
     pub max_nodes: usize,
     /// Certificates that end sooner than this, in packet time, are told of.
     pub expiry_warning: Duration,
+    /// Tokens that are good for longer than this are told of.
+    pub jwt_max_life: Duration,
 }
 
 impl Default for Settings {
@@ -121,6 +131,7 @@ impl Default for Settings {
             max_fields: 500_000,
             max_nodes: 1_000_000,
             expiry_warning: 30 * day,
+            jwt_max_life: day,
         }
     }
 }

@@ -6,7 +6,9 @@ use cardinality_estimator::CardinalityEstimator;
 use serde::{Deserialize, Serialize};
 use sketches_ddsketch::{Config, DDSketch};
 
+use super::auth::Authentication;
 use super::clear::Clear;
+use super::leaks::Leaking;
 use super::schema::Schemas;
 use super::sessions::Sessions;
 use super::view::Quantiles;
@@ -67,6 +69,8 @@ pub(super) struct Endpoint {
     /// They came in a way that the host's alert may not know of.
     pub(super) clear_news: bool,
     pub(super) schemas: Schemas,
+    pub(super) authentication: Authentication,
+    pub(super) leaking: Leaking,
 }
 
 /// The operation that documents an endpoint, or the spec that owns its place.
@@ -158,6 +162,8 @@ impl Endpoint {
             clear: Clear::default(),
             clear_news: false,
             schemas: Schemas::default(),
+            authentication: Authentication::default(),
+            leaking: Leaking::default(),
         }
     }
 
@@ -193,13 +199,16 @@ impl Endpoint {
             }
         }
         self.clear_news |= self.clear.take(x);
+        self.authentication.take(x, admission);
+        self.leaking.take(x);
         self.deprecation = x.deprecation.or(self.deprecation);
         self.sunset = x.sunset.or(self.sunset);
         if admission == Admission::Answered {
             self.answered += 1;
             self.first_answer = Some(self.first_answer.map_or(x.ts, |t| t.min(x.ts)));
             self.last_answer = Some(self.last_answer.map_or(x.ts, |t| t.max(x.ts)));
-            let scheme = x.auth.as_deref().unwrap_or("none");
+            let first = || x.presented().first().map(|p| p.scheme.as_str());
+            let scheme = x.auth.as_deref().or_else(first).unwrap_or("none");
             match self.auth.get_mut(scheme) {
                 Some(n) => *n += 1,
                 None => {
@@ -286,6 +295,8 @@ impl Endpoint {
         self.clear.merge(&other.clear);
         self.clear_news |= other.clear_news;
         self.schemas.merge(&other.schemas);
+        self.authentication.merge(&other.authentication);
+        self.leaking.merge(&other.leaking);
     }
 
     /// More than one answer, spread in time.

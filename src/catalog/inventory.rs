@@ -2,6 +2,7 @@
 
 mod facts;
 mod places;
+mod security;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -16,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::completeness::Completeness;
 use super::endpoint::Endpoint;
+use super::hosts::Hosts;
 use super::segment;
 use super::spec::{SpecSet, host_name};
 use super::tls::TlsHosts;
@@ -46,6 +48,7 @@ struct State {
     /// Hosts with credentials in clear, already told.
     told_clear: BTreeSet<String>,
     tls: TlsHosts,
+    hosts: Hosts,
     /// Fields of all schemas.
     fields: usize,
 }
@@ -151,6 +154,12 @@ impl Catalog {
         let before = entry.e.confirmed();
         let asset = segments.last().is_some_and(|s| segment::is_asset(s));
         entry.e.take(x, admission, asset, principal(x));
+        let (host_facts, settings) = (&mut self.state.hosts, &self.settings);
+        host_facts.take(&host.0, x, admission, settings.max_endpoints);
+        if admission == Admission::Answered {
+            let max_life = settings.jwt_max_life.as_secs();
+            entry.e.authentication.tokens.take(x, max_life);
+        }
         if x.shapes.is_some() {
             let before = entry.e.schemas.len();
             entry.e.schemas.take(x, principal(x), grow);

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::EndpointId;
+use super::auth::{AuthScheme, AuthVerdict};
 use super::exposure::Exposure;
+use super::jwt::JwtView;
+use super::leaks::LeakView;
 use super::schema::{PathParameter, SchemaView, SensitiveView};
 use super::tls::TlsView;
 use crate::exchange::{OperationKind, SessionKind, Traffic};
@@ -108,6 +111,18 @@ pub struct EndpointView {
     /// Distinct principals, by sketch.
     pub callers: u64,
     pub auth: Vec<Auth>,
+    /// Absent while no call was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_verdict: Option<AuthVerdict>,
+    /// Of all calls, each credential by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub auth_schemes: Vec<AuthScheme>,
+    /// The JSON web tokens that it answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<JwtView>,
+    /// What its answers give away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaks: Vec<LeakView>,
     /// Share of exchanges whose other half could not be told.
     pub unpaired: u64,
     pub sunset: Option<Timestamp>,
@@ -199,6 +214,9 @@ pub struct HostView {
     pub spec: Option<String>,
     /// Share of its exchanges of the last minutes of which a half was lost; none were seen: `None`.
     pub unpaired: Option<f64>,
+    /// What lies open of the host itself; of its TLS see there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Exposure>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -262,6 +280,7 @@ impl CatalogView {
     pub fn exposures(&self) -> impl Iterator<Item = &Exposure> {
         let endpoints = self.endpoints.iter().filter(|e| e.confirmed);
         let hosts = self.tls.hosts.iter().flat_map(|host| &host.findings);
+        let hosts = hosts.chain(self.hosts.iter().flat_map(|host| &host.findings));
         hosts.chain(endpoints.flat_map(|e| &e.findings))
     }
 }

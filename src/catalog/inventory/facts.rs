@@ -107,6 +107,7 @@ impl Catalog {
             }
         }
         self.find_clear(id, changes);
+        self.find_security(id, changes);
         if unknown_host && is_api && self.state.strangers.insert(host.clone()) {
             let why = format!("no spec knows this host; {requests} requests so far");
             let finding = Finding {

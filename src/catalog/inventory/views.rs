@@ -56,7 +56,8 @@ impl Catalog {
     }
 
     fn endpoint_view(&self, id: u32) -> Option<EndpointView> {
-        let Entry { key, e } = self.state.endpoints.get(&id)?;
+        let entry = self.state.endpoints.get(&id)?;
+        let Entry { key, e } = entry;
         let template = self.state.trie.template(e.node);
         let confirmed = e.confirmed();
         let learnt = self
@@ -116,7 +117,8 @@ impl Catalog {
         }
         let [latency, request_size, response_size] = e.quantiles();
         let label = view::label(&e.method, &e.host, &template, e.operation.as_deref());
-        let findings = e.clear.exposures(&e.host, &label, key);
+        let mut findings = e.clear.exposures(&e.host, &label, key);
+        findings.extend(self.security(entry));
         let schema = match self.views.get(&id) {
             Some(last) if !e.schemas.has_changed() => last.schema.clone(),
             _ => e.schemas.view(),
@@ -153,6 +155,10 @@ impl Catalog {
                     requests: *n,
                 })
                 .collect(),
+            auth_verdict: e.authentication.verdict(),
+            auth_schemes: e.authentication.schemes(),
+            jwt: e.authentication.tokens.view(),
+            leaks: e.leaking.view(),
             unpaired: e.unpaired,
             sunset: e.sunset,
             spec: e.spec.as_ref().map(|s| s.title.clone()),
@@ -245,6 +251,7 @@ impl Catalog {
                 requests: 0,
                 spec: None,
                 unpaired: self.completeness.unpaired(&e.host, self.state.now),
+                findings: self.state.hosts.exposures(&e.host),
             });
             host.endpoints += usize::from(e.confirmed);
             host.requests += e.requests;

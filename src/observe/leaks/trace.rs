@@ -50,7 +50,7 @@ static LANGUAGES: LazyLock<Vec<Language>> = LazyLock::new(|| {
         ),
         (
             "",
-            r"^\s*at (?:.{1,120} \()?(?:file://|node:|webpack\S*:|internal/|/|[A-Za-z]:\\)[^()]*:\d+:\d+\)?\s*$",
+            r"^\s*at (?:async )?(?:.{1,120} \()?(?:file://|node:|webpack\S*:|internal/|/|[A-Za-z]:\\)[^()]*:\d+:\d+\)?\s*$",
         ),
         (
             r"^\s*goroutine \d+ \[[\w ,.]+\]:",
