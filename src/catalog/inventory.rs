@@ -1,6 +1,7 @@
 //! The catalogue itself: exchanges in, endpoints, accesses and changes out.
 
 mod facts;
+mod history;
 mod places;
 mod views;
 
@@ -48,6 +49,8 @@ struct State {
     tls: TlsHosts,
     /// Fields of all schemas.
     fields: usize,
+    /// Series that the budget of histories put out.
+    histories_cut: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -63,6 +66,8 @@ pub struct Catalog {
     state: State,
     views: HashMap<u32, Arc<EndpointView>>,
     completeness: Completeness,
+    /// Bytes by which histories may grow before they are looked at.
+    history_room: usize,
     /// Endpoints whose view is stale.
     dirty: BTreeSet<u32>,
     /// Answered paths that were new since siblings were last judged.
@@ -82,6 +87,7 @@ impl Catalog {
             },
             views: HashMap::new(),
             completeness: Completeness::default(),
+            history_room: 0,
             dirty: BTreeSet::new(),
             grown: 0,
             confirmed: false,
@@ -150,7 +156,9 @@ impl Catalog {
         };
         let before = entry.e.confirmed();
         let asset = segments.last().is_some_and(|s| segment::is_asset(s));
+        let history = entry.e.history.bytes();
         entry.e.take(x, admission, asset, principal(x));
+        let grown = entry.e.history.bytes().saturating_sub(history);
         if x.shapes.is_some() {
             let before = entry.e.schemas.len();
             entry.e.schemas.take(x, principal(x), grow);
@@ -161,6 +169,7 @@ impl Catalog {
             self.state.trie.count(node);
         }
         self.confirmed |= confirmed && !before;
+        self.history_grew(grown);
         let id = id.unwrap_or_default();
         self.dirty.insert(id);
         if confirmed {

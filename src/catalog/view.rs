@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::EndpointId;
 use super::exposure::Exposure;
+use super::history::History;
 use super::schema::{PathParameter, SchemaView, SensitiveView};
 use super::tls::TlsView;
 use crate::exchange::{OperationKind, SessionKind, Traffic};
@@ -129,6 +130,9 @@ pub struct EndpointView {
     pub evidence: Vec<String>,
     /// Requests an hour for the last 24 hours of packet time, oldest first.
     pub hourly: Vec<u64>,
+    /// By the minute for a day, by the hour for 60 days; by itself at `…/history`.
+    #[serde(skip)]
+    pub history: History,
     /// Long-lived connections that its requests opened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<SessionsView>,
@@ -255,6 +259,8 @@ pub struct CatalogView {
     pub learning_until: Option<Timestamp>,
     /// Entries put out by the budget so far.
     pub evicted: u64,
+    /// Histories by the minute or the hour that the budget has put out so far.
+    pub histories_cut: u64,
 }
 
 impl CatalogView {
