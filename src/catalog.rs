@@ -10,7 +10,7 @@ mod endpoint;
 mod exposure;
 mod history;
 mod inventory;
-mod openapi;
+pub mod openapi;
 mod schema;
 mod segment;
 mod sessions;
@@ -27,7 +27,6 @@ pub use clear::ADVICE as CLEAR_ADVICE;
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
 pub use history::{History, SLOTS as HISTORY_SLOTS, Slot, Step};
 pub use inventory::Catalog;
-pub use openapi::openapi;
 pub use schema::{EnumView, FieldView, PartView, PathParameter, SchemaView, SensitiveView};
 pub use tls::{CertificateView, Coverage, Inspection, Suite, TlsHostView, TlsView, percent};
 

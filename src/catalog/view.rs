@@ -101,6 +101,9 @@ pub struct EndpointView {
     pub requests: u64,
     /// Responses by class: no response, 1xx, 2xx, 3xx, 4xx, 5xx.
     pub by_class: [u64; 6],
+    /// The first 32 statuses are told apart.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub statuses: BTreeMap<u16, u64>,
     /// Milliseconds.
     pub latency: Option<Quantiles>,
     /// Body bytes per exchange.

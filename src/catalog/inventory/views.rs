@@ -142,6 +142,7 @@ impl Catalog {
             last_seen: Some(e.last),
             requests: e.by_class.iter().sum(),
             by_class: e.by_class,
+            statuses: e.statuses.clone(),
             latency,
             request_size,
             response_size,
