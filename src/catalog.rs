@@ -9,11 +9,12 @@ mod clear;
 mod completeness;
 mod endpoint;
 mod exposure;
+mod history;
 mod hosts;
 mod inventory;
 mod jwt;
 mod leaks;
-mod openapi;
+pub mod openapi;
 mod schema;
 mod seen;
 mod segment;
@@ -30,10 +31,10 @@ pub use crate::exchange::SessionKind;
 pub use auth::{AuthScheme, AuthVerdict};
 pub use clear::ADVICE as CLEAR_ADVICE;
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
+pub use history::{History, SLOTS as HISTORY_SLOTS, Slot, Step};
 pub use inventory::Catalog;
 pub use jwt::{JwtCount, JwtView};
 pub use leaks::LeakView;
-pub use openapi::openapi;
 pub use schema::{EnumView, FieldView, PartView, PathParameter, SchemaView, SensitiveView};
 pub use tls::{CertificateView, Coverage, Inspection, Suite, TlsHostView, TlsView, percent};
 
@@ -113,6 +114,8 @@ pub struct Settings {
     pub max_endpoints: usize,
     /// Fields of all schemas at most, some 200 bytes each; past it no new ones are learned.
     pub max_fields: usize,
+    /// Bytes that all histories may use; past it the minutes of the least used go first.
+    pub max_history: usize,
     /// Nodes of the path tries at most.
     pub max_nodes: usize,
     /// Certificates that end sooner than this, in packet time, are told of.
@@ -129,6 +132,7 @@ impl Default for Settings {
             dormant_after: 30 * day,
             max_endpoints: 100_000,
             max_fields: 500_000,
+            max_history: 256 << 20,
             max_nodes: 1_000_000,
             expiry_warning: 30 * day,
             jwt_max_life: day,

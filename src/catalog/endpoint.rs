@@ -8,6 +8,7 @@ use sketches_ddsketch::{Config, DDSketch};
 
 use super::auth::Authentication;
 use super::clear::Clear;
+use super::history::History;
 use super::leaks::Leaking;
 use super::schema::Schemas;
 use super::sessions::Sessions;
@@ -15,9 +16,6 @@ use super::view::Quantiles;
 use super::{Admission, NodeId};
 use crate::exchange::{Exchange, OperationKind};
 use crate::time::Timestamp;
-
-const HOURS: usize = 24;
-const HOUR: i64 = 3_600_000_000_000;
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Endpoint {
@@ -53,9 +51,7 @@ pub(super) struct Endpoint {
     pub(super) statuses: BTreeMap<u16, u64>,
     pub(super) deprecation: Option<Timestamp>,
     pub(super) sunset: Option<Timestamp>,
-    hours: [u64; HOURS],
-    /// The hour of the epoch that `hours` ends with.
-    hour: i64,
+    pub(super) history: History,
     /// Findings already told, by bit of their kind.
     pub(super) told: u8,
     pub(super) deprecated_since: Option<Timestamp>,
@@ -150,8 +146,7 @@ impl Endpoint {
             statuses: BTreeMap::new(),
             deprecation: None,
             sunset: None,
-            hours: [0; HOURS],
-            hour: ts.nanos().div_euclid(HOUR),
+            history: History::default(),
             told: 0,
             deprecated_since: None,
             zombie_since: None,
@@ -217,37 +212,7 @@ impl Endpoint {
             }
             self.html += u64::from(x.content_type.as_deref() == Some("text/html"));
         }
-        self.count_hour(x.ts);
-    }
-
-    fn count_hour(&mut self, ts: Timestamp) {
-        let hour = ts.nanos().div_euclid(HOUR);
-        self.turn(hour);
-        let back = self.hour - hour;
-        if (0..HOURS as i64).contains(&back) {
-            self.hours[HOURS - 1 - back as usize] += 1;
-        }
-    }
-
-    /// Moves the window of hours on.
-    fn turn(&mut self, hour: i64) {
-        let ahead = hour - self.hour;
-        if ahead > 0 {
-            let shift = usize::try_from(ahead).unwrap_or(HOURS).min(HOURS);
-            self.hours.rotate_left(shift % HOURS);
-            self.hours[HOURS - shift..].fill(0);
-            self.hour = hour;
-        }
-    }
-
-    pub(super) fn hourly(&self, now: Timestamp) -> Vec<u64> {
-        let mut turned = Self {
-            hours: self.hours,
-            hour: self.hour,
-            ..Self::new(self.node, "", "", self.first)
-        };
-        turned.turn(now.nanos().div_euclid(HOUR));
-        turned.hours.to_vec()
+        self.history.take(x);
     }
 
     /// Two endpoints were found to be one.
@@ -283,13 +248,7 @@ impl Endpoint {
         self.introspection = self.introspection.max(other.introspection);
         self.deprecation = self.deprecation.or(other.deprecation);
         self.sunset = self.sunset.or(other.sunset);
-        let latest = self.hour.max(other.hour);
-        self.turn(latest);
-        let mut theirs = other.clone();
-        theirs.turn(latest);
-        for (mine, n) in self.hours.iter_mut().zip(theirs.hours) {
-            *mine += n;
-        }
+        self.history.merge(&other.history);
         self.told |= other.told;
         self.sessions.merge(&other.sessions);
         self.clear.merge(&other.clear);

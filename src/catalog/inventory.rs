@@ -1,6 +1,7 @@
 //! The catalogue itself: exchanges in, endpoints, accesses and changes out.
 
 mod facts;
+mod history;
 mod places;
 mod security;
 mod views;
@@ -51,6 +52,8 @@ struct State {
     hosts: Hosts,
     /// Fields of all schemas.
     fields: usize,
+    /// Series that the budget of histories put out.
+    histories_cut: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -66,6 +69,8 @@ pub struct Catalog {
     state: State,
     views: HashMap<u32, Arc<EndpointView>>,
     completeness: Completeness,
+    /// Bytes by which histories may grow before they are looked at.
+    history_room: usize,
     /// Endpoints whose view is stale.
     dirty: BTreeSet<u32>,
     /// Answered paths that were new since siblings were last judged.
@@ -85,6 +90,7 @@ impl Catalog {
             },
             views: HashMap::new(),
             completeness: Completeness::default(),
+            history_room: 0,
             dirty: BTreeSet::new(),
             grown: 0,
             confirmed: false,
@@ -153,6 +159,7 @@ impl Catalog {
         };
         let before = entry.e.confirmed();
         let asset = segments.last().is_some_and(|s| segment::is_asset(s));
+        let history = entry.e.history.bytes();
         entry.e.take(x, admission, asset, principal(x));
         let (host_facts, settings) = (&mut self.state.hosts, &self.settings);
         host_facts.take(&host.0, x, admission, settings.max_endpoints);
@@ -160,6 +167,7 @@ impl Catalog {
             let max_life = settings.jwt_max_life.as_secs();
             entry.e.authentication.tokens.take(x, max_life);
         }
+        let grown = entry.e.history.bytes().saturating_sub(history);
         if x.shapes.is_some() {
             let before = entry.e.schemas.len();
             entry.e.schemas.take(x, principal(x), grow);
@@ -170,6 +178,7 @@ impl Catalog {
             self.state.trie.count(node);
         }
         self.confirmed |= confirmed && !before;
+        self.history_grew(grown);
         let id = id.unwrap_or_default();
         self.dirty.insert(id);
         if confirmed {

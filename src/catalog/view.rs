@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::EndpointId;
 use super::auth::{AuthScheme, AuthVerdict};
 use super::exposure::Exposure;
+use super::history::History;
 use super::jwt::JwtView;
 use super::leaks::LeakView;
 use super::schema::{PathParameter, SchemaView, SensitiveView};
@@ -103,6 +104,9 @@ pub struct EndpointView {
     pub requests: u64,
     /// Responses by class: no response, 1xx, 2xx, 3xx, 4xx, 5xx.
     pub by_class: [u64; 6],
+    /// The first 32 statuses are told apart.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub statuses: BTreeMap<u16, u64>,
     /// Milliseconds.
     pub latency: Option<Quantiles>,
     /// Body bytes per exchange.
@@ -144,6 +148,9 @@ pub struct EndpointView {
     pub evidence: Vec<String>,
     /// Requests an hour for the last 24 hours of packet time, oldest first.
     pub hourly: Vec<u64>,
+    /// By the minute for a day, by the hour for 60 days; by itself at `…/history`.
+    #[serde(skip)]
+    pub history: History,
     /// Long-lived connections that its requests opened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<SessionsView>,
@@ -273,6 +280,8 @@ pub struct CatalogView {
     pub learning_until: Option<Timestamp>,
     /// Entries put out by the budget so far.
     pub evicted: u64,
+    /// Histories by the minute or the hour that the budget has put out so far.
+    pub histories_cut: u64,
 }
 
 impl CatalogView {

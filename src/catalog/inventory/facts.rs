@@ -23,7 +23,7 @@ impl Catalog {
         };
         let e = &mut entry.e;
         let template = self.state.trie.template(e.node);
-        let segments: Vec<&str> = template.split('/').filter(|s| !s.is_empty()).collect();
+        let segments = segment::split(&template);
         e.spec = match self.specs.find(&e.host, &e.method, &segments) {
             Some(Ok(found)) => Some(SpecRef {
                 title: found.spec.title.clone(),

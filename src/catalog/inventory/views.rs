@@ -52,6 +52,7 @@ impl Catalog {
             at: now,
             learning_until,
             evicted: self.state.evicted,
+            histories_cut: self.state.histories_cut,
         })
     }
 
@@ -143,6 +144,7 @@ impl Catalog {
             last_seen: Some(e.last),
             requests: e.by_class.iter().sum(),
             by_class: e.by_class,
+            statuses: e.statuses.clone(),
             latency,
             request_size,
             response_size,
@@ -168,7 +170,8 @@ impl Catalog {
             graphql_depth: e.depth,
             graphql_aliases: e.aliases,
             introspection: e.introspection.is_some(),
-            hourly: e.hourly(self.state.now),
+            hourly: e.history.day(self.state.now),
+            history: e.history.clone(),
             sessions: e.sessions.view(),
             findings,
             sensitive: schema.as_ref().map_or_else(Vec::new, |s| s.sensitive()),

@@ -23,7 +23,11 @@ pub struct SensitiveView {
 impl Schemas {
     /// Classes of what answers with success hold, sorted.
     pub(in crate::catalog) fn given_out(&self) -> Vec<String> {
-        let fields = self.responses.get(&2).into_iter().flat_map(|p| p.fields.values());
+        let fields = self
+            .responses
+            .get(&2)
+            .into_iter()
+            .flat_map(|p| p.fields.values());
         let classes = fields.flat_map(|f| f.classes.iter().flat_map(|(class, _)| class.names()));
         let classes: BTreeSet<_> = classes.collect();
         classes.into_iter().map(str::to_owned).collect()
