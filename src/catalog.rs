@@ -13,6 +13,7 @@ mod openapi;
 mod schema;
 mod segment;
 mod sessions;
+mod soft;
 pub mod spec;
 mod tls;
 mod trie;

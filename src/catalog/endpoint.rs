@@ -9,6 +9,7 @@ use sketches_ddsketch::{Config, DDSketch};
 use super::clear::Clear;
 use super::schema::Schemas;
 use super::sessions::Sessions;
+use super::soft::Answers;
 use super::view::Quantiles;
 use super::{Admission, NodeId};
 use crate::exchange::{Exchange, OperationKind};
@@ -38,6 +39,8 @@ pub(super) struct Endpoint {
     pub(super) answered: u64,
     pub(super) first_answer: Option<Timestamp>,
     pub(super) last_answer: Option<Timestamp>,
+    /// What is evidence for it.
+    pub(super) answers: Answers,
     pub(super) assets: u64,
     pub(super) unpaired: u64,
     latency: Sketch,
@@ -135,6 +138,7 @@ impl Endpoint {
             answered: 0,
             first_answer: None,
             last_answer: None,
+            answers: Answers::default(),
             assets: 0,
             unpaired: 0,
             latency: Sketch::default(),
@@ -255,6 +259,7 @@ impl Endpoint {
             .chain(other.first_answer)
             .min();
         self.last_answer = self.last_answer.max(other.last_answer);
+        self.answers.merge(&other.answers);
         self.assets += other.assets;
         self.unpaired += other.unpaired;
         self.latency.merge(&other.latency);
@@ -290,11 +295,7 @@ impl Endpoint {
 
     /// More than one answer, spread in time.
     pub(super) fn confirmed(&self) -> bool {
-        let spread = self
-            .first_answer
-            .zip(self.last_answer)
-            .is_some_and(|(a, b)| b > a);
-        self.answered >= 2 && spread
+        self.answers.confirm()
     }
 
     pub(super) fn is_static(&self) -> bool {

@@ -1,5 +1,6 @@
 //! The catalogue itself: exchanges in, endpoints, accesses and changes out.
 
+mod evidence;
 mod facts;
 mod places;
 mod views;
@@ -17,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::completeness::Completeness;
 use super::endpoint::Endpoint;
 use super::segment;
+use super::soft::SoftAnswers;
 use super::spec::{SpecSet, host_name};
 use super::tls::TlsHosts;
 use super::trie::Trie;
@@ -48,6 +50,7 @@ struct State {
     tls: TlsHosts,
     /// Fields of all schemas.
     fields: usize,
+    soft: SoftAnswers,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -118,14 +121,12 @@ impl Catalog {
         let segments = segment::split(path);
         // HEAD asks what GET would answer; it is no endpoint of its own.
         let method = if method == "HEAD" { "GET" } else { method };
-        let admission = Admission::of(x);
+        let evidence = self.weigh(x, &host.0);
+        let admission = evidence.admission;
         let operation = x.operation.as_ref().and_then(|o| o.name.as_deref());
         let id = match self.locate(&host.0, method, operation, &segments) {
             Some(id) => Some(id),
-            None if matches!(admission, Admission::Answered | Admission::Unseen)
-                && x.method.as_deref() == Some(method)
-                && method != "OPTIONS" =>
-            {
+            None if self.is_admitted(&evidence, x, &host.0, &segments) => {
                 self.admit(&host.0, method, operation, &segments, x.ts, changes)
             }
             None => operation.and_then(|_| self.locate(&host.0, method, None, &segments)),
@@ -133,6 +134,9 @@ impl Catalog {
         if id.is_some() || self.state.trie.root(&host.0).is_some() {
             self.completeness.take(&host.0, x, self.state.now);
         }
+        let known = id.and_then(|id| self.state.endpoints.get(&id));
+        let before = known.is_some_and(|entry| entry.e.confirmed());
+        self.learn(&evidence, id, x, &host.0, &segments, changes);
         let complete = self.completeness.lossy(&host.0, self.state.now).is_none();
         let nowhere = Access {
             complete,
@@ -148,7 +152,6 @@ impl Catalog {
                 ..nowhere
             };
         };
-        let before = entry.e.confirmed();
         let asset = segments.last().is_some_and(|s| segment::is_asset(s));
         entry.e.take(x, admission, asset, principal(x));
         if x.shapes.is_some() {
@@ -334,16 +337,20 @@ impl Catalog {
             .into_iter()
             .take(self.settings.max_endpoints / 100 + 1)
         {
-            if let Some(entry) = self.state.endpoints.remove(&id) {
-                let e = &entry.e;
-                self.state.fields -= e.schemas.len();
-                let slot = slot(&e.method, e.operation.as_deref());
-                self.state.trie.remove(e.node, &slot);
-                self.views.remove(&id);
-                self.dirty.remove(&id);
-                self.state.evicted += 1;
-                changes.push(Change::Evicted(EndpointId(id)));
-            }
+            self.remove(id, changes);
+            self.state.evicted += 1;
+        }
+    }
+
+    fn remove(&mut self, id: u32, changes: &mut Vec<Change>) {
+        if let Some(entry) = self.state.endpoints.remove(&id) {
+            let e = &entry.e;
+            self.state.fields -= e.schemas.len();
+            let slot = slot(&e.method, e.operation.as_deref());
+            self.state.trie.remove(e.node, &slot);
+            self.views.remove(&id);
+            self.dirty.remove(&id);
+            changes.push(Change::Evicted(EndpointId(id)));
         }
     }
 }

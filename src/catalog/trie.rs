@@ -463,7 +463,13 @@ impl Trie {
             let node = self.node(at);
             let needed =
                 !node.endpoints.is_empty() || !node.words.is_empty() || node.param.is_some();
-            let Some(parent) = node.parent.filter(|_| !needed) else {
+            if needed {
+                return;
+            }
+            let Some(parent) = node.parent else {
+                self.roots.retain(|_, root| *root != at);
+                *self.node_mut(at) = Node::default();
+                self.free.push(at);
                 return;
             };
             let above = self.node_mut(parent);

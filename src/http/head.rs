@@ -33,6 +33,7 @@ pub(super) struct Fields<'a> {
     pub(super) credential: Credential<'a>,
     pub(super) deprecation: Option<&'a [u8]>,
     pub(super) sunset: Option<&'a [u8]>,
+    pub(super) location: Option<&'a [u8]>,
     /// `Upgrade: h2c` (RFC 7540, section 3.2).
     pub(super) h2c: bool,
     /// `Upgrade: websocket` (RFC 6455, section 4.1), and what was agreed on beside it.
@@ -231,6 +232,7 @@ impl<'a> Fields<'a> {
                 self.websocket |= names(value, b"websocket");
             }
             (7, Some(b'a')) if is(b"api-key") => set(&mut self.credential.api_key, value),
+            (8, Some(b'l')) if is(b"location") => set(&mut self.location, value),
             (9, Some(b'x')) if is(b"x-api-key") => set(&mut self.credential.api_key, value),
             (11, Some(b'g')) if is(b"grpc-status") => set(&mut self.grpc_status, value),
             (10, Some(b's')) if is(b"soapaction") => set(&mut self.soap_action, value),

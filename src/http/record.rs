@@ -211,12 +211,20 @@ pub(super) fn look_at_body(x: &mut Exchange, sample: Option<Sample>, cut: bool, 
     }
 }
 
-pub(super) fn response_fields(x: &mut Exchange, status: Option<u16>, fields: &Fields<'_>) {
+pub(super) fn response_fields(
+    x: &mut Exchange,
+    status: Option<u16>,
+    fields: &Fields<'_>,
+    out: &Out,
+) {
     x.status = status;
     x.anomalies |= fields.anomalies;
     x.content_type = fields.content_type.and_then(head::media_type);
     x.deprecation = fields.deprecation.and_then(head::deprecation);
     x.sunset = fields.sunset.and_then(head::http_date);
+    if let (Some(300..=399), Some(path)) = (status, x.path.as_deref()) {
+        x.location = fields.location.map(|to| out.observer.location(to, path));
+    }
 }
 
 /// A request whose response was not seen, or cannot be told.

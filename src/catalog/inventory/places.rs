@@ -102,6 +102,9 @@ impl Catalog {
         self.make_room(changes);
         let room = self.settings.max_nodes;
         let trie = &mut self.state.trie;
+        if trie.root(host).is_none() && trie.len() >= room {
+            return None;
+        }
         let root = trie.root_or_new(host);
         let documented = self.specs.find(host, method, segments).and_then(Result::ok);
         let node = match documented {
