@@ -5,17 +5,20 @@
 //! immutable views (`Arc` per endpoint).
 
 mod clear;
+mod decision;
 mod completeness;
 mod endpoint;
 mod exposure;
 mod inventory;
 mod openapi;
+mod rules;
 mod schema;
 mod segment;
 mod sessions;
 mod soft;
 pub mod spec;
 mod tls;
+mod trend;
 mod trie;
 mod view;
 
@@ -24,15 +27,17 @@ mod tests;
 
 pub use crate::exchange::SessionKind;
 pub use clear::ADVICE as CLEAR_ADVICE;
+pub use decision::{Accepted, Action, Decision, Later, MAX_PLACES, Place, remains};
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
 pub use inventory::Catalog;
 pub use openapi::openapi;
+pub use rules::DeprecationRule;
 pub use schema::{EnumView, FieldView, PartView, PathParameter, SchemaView, SensitiveView};
 pub use tls::{CertificateView, Coverage, Inspection, Suite, TlsHostView, TlsView, percent};
 
 pub use view::{
     Auth, CatalogView, Documentation, EndpointView, Finding, FindingKind, HostView, Kind, Life,
-    Quantiles, Reason, SessionsView, SpecView,
+    Quantiles, Reason, Retirement, SessionsView, SpecView, VersionView,
 };
 
 use std::time::Duration;
@@ -110,6 +115,8 @@ pub struct Settings {
     pub max_nodes: usize,
     /// Certificates that end sooner than this, in packet time, are told of.
     pub expiry_warning: Duration,
+    /// What is deprecated, whatever specs and headers say.
+    pub deprecated: Vec<DeprecationRule>,
 }
 
 impl Default for Settings {
@@ -122,6 +129,7 @@ impl Default for Settings {
             max_fields: 500_000,
             max_nodes: 1_000_000,
             expiry_warning: 30 * day,
+            deprecated: Vec::new(),
         }
     }
 }

@@ -10,7 +10,9 @@ use super::clear::Clear;
 use super::schema::Schemas;
 use super::sessions::Sessions;
 use super::soft::Answers;
-use super::view::Quantiles;
+use super::trend::{Days, Lately};
+use super::view::{Documentation, Quantiles};
+use super::decision::Accepted;
 use super::{Admission, NodeId};
 use crate::exchange::{Exchange, OperationKind};
 use crate::time::Timestamp;
@@ -64,6 +66,17 @@ pub(super) struct Endpoint {
     pub(super) zombie_of: Option<String>,
     pub(super) spec: Option<SpecRef>,
     pub(super) shadow: bool,
+    /// A rule of the config deprecates it: since when, and its sunset.
+    pub(super) ruled: Option<(Option<Timestamp>, Option<Timestamp>)>,
+    /// What its spec had it as before a newer one dropped it.
+    pub(super) dropped: Option<String>,
+    pub(super) confirmed_at: Option<Timestamp>,
+    /// What is said of its documentation, and since when.
+    pub(super) said: Option<(Documentation, Timestamp)>,
+    pub(super) accepted: Option<Accepted>,
+    pub(super) days: Days,
+    /// Of deprecated ones: who still calls.
+    pub(super) lately: Option<Box<Lately>>,
     pub(super) sessions: Sessions,
     /// Credentials that it was sent in clear.
     pub(super) clear: Clear,
@@ -158,6 +171,13 @@ impl Endpoint {
             zombie_of: None,
             spec: None,
             shadow: false,
+            ruled: None,
+            dropped: None,
+            confirmed_at: None,
+            said: None,
+            accepted: None,
+            days: Days::default(),
+            lately: None,
             sessions: Sessions::default(),
             clear: Clear::default(),
             clear_news: false,
@@ -213,6 +233,12 @@ impl Endpoint {
             self.html += u64::from(x.content_type.as_deref() == Some("text/html"));
         }
         self.count_hour(x.ts);
+        self.days.add(x.ts);
+        if self.deprecated_since.is_some() || self.zombie_since.is_some() {
+            self.lately
+                .get_or_insert_default()
+                .add(principal, x.ts);
+        }
     }
 
     fn count_hour(&mut self, ts: Timestamp) {
@@ -286,6 +312,21 @@ impl Endpoint {
         for (mine, n) in self.hours.iter_mut().zip(theirs.hours) {
             *mine += n;
         }
+        self.days.merge(&other.days);
+        match (&mut self.lately, &other.lately) {
+            (Some(mine), Some(theirs)) => mine.merge(theirs),
+            (mine @ None, theirs) => mine.clone_from(theirs),
+            (Some(_), None) => {}
+        }
+        self.confirmed_at = self
+            .confirmed_at
+            .into_iter()
+            .chain(other.confirmed_at)
+            .min();
+        // Whoever accepted a part of it accepted it.
+        if self.accepted.is_none() {
+            self.accepted.clone_from(&other.accepted);
+        }
         self.told |= other.told;
         self.sessions.merge(&other.sessions);
         self.clear.merge(&other.clear);
@@ -305,6 +346,17 @@ impl Endpoint {
 
     pub(super) fn quantiles(&self) -> [Option<Quantiles>; 3] {
         [&self.latency, &self.request_size, &self.response_size].map(Sketch::quantiles)
+    }
+
+    /// Deprecated by header, spec or rule.
+    pub(super) fn is_deprecated(&self) -> bool {
+        let by_spec = self.spec.as_ref().is_some_and(|s| s.deprecated);
+        self.deprecation.is_some() || by_spec || self.ruled.is_some()
+    }
+
+    /// By header, else by rule.
+    pub(super) fn sunset_at(&self) -> Option<Timestamp> {
+        self.sunset.or(self.ruled.and_then(|(_, sunset)| sunset))
     }
 
     pub(super) fn callers(&self) -> u64 {

@@ -3,6 +3,9 @@
 mod evidence;
 mod facts;
 mod places;
+mod review;
+mod status;
+mod versions;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -16,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::completeness::Completeness;
+use super::decision::Decisions;
 use super::endpoint::Endpoint;
 use super::segment;
 use super::soft::SoftAnswers;
@@ -72,6 +76,12 @@ pub struct Catalog {
     grown: usize,
     /// An endpoint was confirmed since versions were last compared.
     confirmed: bool,
+    /// What people decided; the journal brings it back.
+    decisions: Decisions,
+    /// Endpoints that are versions of each other, by each of them; oldest first.
+    versions: HashMap<u32, Arc<[u32]>>,
+    /// The day of the views.
+    day: i64,
 }
 
 impl Catalog {
@@ -88,6 +98,9 @@ impl Catalog {
             dirty: BTreeSet::new(),
             grown: 0,
             confirmed: false,
+            decisions: Decisions::default(),
+            versions: HashMap::new(),
+            day: 0,
         }
     }
 

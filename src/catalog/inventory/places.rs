@@ -152,6 +152,7 @@ impl Catalog {
             },
         );
         self.look_up(id);
+        self.recall(id);
         Some(id)
     }
 
@@ -161,6 +162,7 @@ impl Catalog {
             if let Some(entry) = self.state.endpoints.get_mut(&endpoint) {
                 entry.e.node = node;
             }
+            self.recall(endpoint);
         }
         for (from, into) in folded.endpoints {
             let Some(gone) = self.state.endpoints.remove(&from) else {
@@ -174,6 +176,7 @@ impl Catalog {
                 kept.e.merge(&gone.e);
                 self.state.fields += kept.e.schemas.len();
             }
+            self.recall(into);
             changes.push(Change::Merged {
                 from: EndpointId(from),
                 into: EndpointId(into),
