@@ -48,7 +48,7 @@ impl Action {
         }
     }
 
-    fn is_pin(self) -> bool {
+    pub(super) fn is_pin(self) -> bool {
         !matches!(self, Self::Accept | Self::Unaccept)
     }
 }

@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tokio::sync::mpsc;
 
-use super::{Command, Settings, Views, api, coverage, findings, guard, live, openapi, pages};
+use super::{
+    Command, Settings, Views, api, coverage, decide, decisions, findings, guard, live, openapi, pages,
+};
 use crate::telemetry;
 
 const CSS: &str = include_str!("../../dashboards/assets/app.css");
@@ -34,6 +36,14 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
     vec![
         ("/api/v1/endpoints", "get", get(api::endpoints)),
         ("/api/v1/endpoints/{key}", "get", get(api::endpoint)),
+        ("/api/v1/endpoints/accept", "post", post(decide::accept)),
+        (
+            "/api/v1/endpoints/{key}/{action}",
+            "post",
+            post(decide::mark),
+        ),
+        ("/api/v1/decisions", "get", get(decide::list)),
+        ("/api/v1/decisions/{id}/undo", "post", post(decide::undo)),
         ("/api/v1/alerts", "get", get(api::alerts)),
         ("/api/v1/alerts/{id}", "get", get(api::alert)),
         ("/api/v1/alerts/{id}/status", "post", post(api::set_status)),
@@ -58,6 +68,13 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/", get(pages::overview))
         .route("/endpoints", get(pages::endpoints))
         .route("/endpoints/{key}", get(pages::endpoint))
+        .route(
+            "/endpoints/accept",
+            get(decisions::confirm).post(decisions::accept),
+        )
+        .route("/endpoints/{key}/{action}", post(decisions::mark))
+        .route("/decisions", get(decisions::page))
+        .route("/decisions/{id}/undo", post(decisions::undo))
         .route("/alerts", get(pages::alerts))
         .route("/alerts/{id}", get(pages::alert))
         .route("/alerts/{id}/status", post(pages::set_status))

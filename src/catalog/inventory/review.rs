@@ -8,6 +8,9 @@ use crate::catalog::decision::{self, Action, Decision, Place};
 use crate::catalog::view::{Documentation, Kind};
 use crate::time::Timestamp;
 
+/// Bytes of a word that is made a route.
+const MAX_WORD: usize = 200;
+
 impl Catalog {
     /// Packet time of the inventory as it is now.
     pub fn now(&self) -> Timestamp {
@@ -31,6 +34,51 @@ impl Catalog {
                 self.find_facts(id, changes);
             }
         }
+    }
+
+    /// Applies a decision that was applied before, maybe to an inventory that is lost: tells nothing.
+    pub fn replay(&mut self, decision: &Decision) {
+        self.decisions.take(decision);
+        if !decision.action.is_pin() {
+            self.mark(decision);
+        }
+    }
+
+    /// What a pin is about: the template of an endpoint up to one of its parts.
+    pub fn pin_place(
+        &self,
+        action: Action,
+        key: &str,
+        part: usize,
+        word: Option<&str>,
+    ) -> Result<Place, String> {
+        let place = self.places(&[key.to_owned()]).pop();
+        let Place { host, template, .. } = place.ok_or("there is no such endpoint any more")?;
+        let mut parts: Vec<&str> = template.split('/').filter(|s| !s.is_empty()).collect();
+        if part >= parts.len() {
+            return Err("its path has no such part".into());
+        }
+        parts.truncate(part + 1);
+        let is_parameter = parts[part].starts_with('{');
+        match (action, word) {
+            (Action::PinStatic, Some(word)) if is_parameter => {
+                let plain = !word.is_empty() && !word.contains(['/', '{', '}', '?', '#']);
+                if !plain || word.len() > MAX_WORD {
+                    return Err("a route is one word of a path".into());
+                }
+                parts[part] = word;
+            }
+            (Action::PinStatic, None) if !is_parameter => {}
+            (Action::PinStatic, _) => return Err("say which word is a route of its own".into()),
+            (Action::PinParameter, None) => {}
+            _ => return Err("a parameter is pinned without a word".into()),
+        }
+        Ok(Place {
+            key: key.to_owned(),
+            host,
+            method: String::new(),
+            template: format!("/{}", parts.join("/")),
+        })
     }
 
     /// Puts the mark on the endpoints of a decision, or takes it off: by key, else by what the
