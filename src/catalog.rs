@@ -9,6 +9,7 @@ mod decision;
 mod completeness;
 mod endpoint;
 mod exposure;
+mod groups;
 mod inventory;
 mod openapi;
 mod rules;
@@ -29,6 +30,7 @@ pub use crate::exchange::SessionKind;
 pub use clear::ADVICE as CLEAR_ADVICE;
 pub use decision::{Accepted, Action, Decision, Later, MAX_PLACES, Place, remains};
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
+pub use groups::HostGroup;
 pub use inventory::Catalog;
 pub use openapi::openapi;
 pub use rules::DeprecationRule;
@@ -117,6 +119,8 @@ pub struct Settings {
     pub expiry_warning: Duration,
     /// What is deprecated, whatever specs and headers say.
     pub deprecated: Vec<DeprecationRule>,
+    /// Hosts that serve one API.
+    pub host_groups: Vec<HostGroup>,
 }
 
 impl Default for Settings {
@@ -130,6 +134,7 @@ impl Default for Settings {
             max_nodes: 1_000_000,
             expiry_warning: 30 * day,
             deprecated: Vec::new(),
+            host_groups: Vec::new(),
         }
     }
 }

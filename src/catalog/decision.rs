@@ -144,7 +144,6 @@ pub struct Accepted {
     pub by: String,
     /// Wall time.
     pub at: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 

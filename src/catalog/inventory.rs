@@ -2,6 +2,7 @@
 
 mod evidence;
 mod facts;
+mod hosts;
 mod places;
 mod review;
 mod status;
@@ -21,6 +22,7 @@ use sha2::{Digest, Sha256};
 use super::completeness::Completeness;
 use super::decision::Decisions;
 use super::endpoint::Endpoint;
+use super::groups::Groups;
 use super::segment;
 use super::soft::SoftAnswers;
 use super::spec::{SpecSet, host_name};
@@ -55,6 +57,7 @@ struct State {
     /// Fields of all schemas.
     fields: usize,
     soft: SoftAnswers,
+    groups: Groups,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -82,6 +85,8 @@ pub struct Catalog {
     versions: HashMap<u32, Arc<[u32]>>,
     /// The day of the views.
     day: i64,
+    /// Hosts when tenants were last looked for.
+    hosts_judged: usize,
 }
 
 impl Catalog {
@@ -101,6 +106,7 @@ impl Catalog {
             decisions: Decisions::default(),
             versions: HashMap::new(),
             day: 0,
+            hosts_judged: 0,
         }
     }
 
@@ -126,31 +132,27 @@ impl Catalog {
         let (Some(method), Some(path)) = (x.method.as_deref(), x.path.as_deref()) else {
             return nowhere;
         };
-        let own_name = || CompactHost::of(x.server, x.server_port);
-        let host = x
-            .host
-            .as_deref()
-            .map_or_else(own_name, |h| CompactHost(host_name(h)));
+        let host = self.host_of(x);
         let segments = segment::split(path);
         // HEAD asks what GET would answer; it is no endpoint of its own.
         let method = if method == "HEAD" { "GET" } else { method };
-        let evidence = self.weigh(x, &host.0);
+        let evidence = self.weigh(x, &host);
         let admission = evidence.admission;
         let operation = x.operation.as_ref().and_then(|o| o.name.as_deref());
-        let id = match self.locate(&host.0, method, operation, &segments) {
+        let id = match self.locate(&host, method, operation, &segments) {
             Some(id) => Some(id),
-            None if self.is_admitted(&evidence, x, &host.0, &segments) => {
-                self.admit(&host.0, method, operation, &segments, x.ts, changes)
+            None if self.is_admitted(&evidence, x, &host, &segments) => {
+                self.admit(&host, method, operation, &segments, x.ts, changes)
             }
-            None => operation.and_then(|_| self.locate(&host.0, method, None, &segments)),
+            None => operation.and_then(|_| self.locate(&host, method, None, &segments)),
         };
-        if id.is_some() || self.state.trie.root(&host.0).is_some() {
-            self.completeness.take(&host.0, x, self.state.now);
+        if id.is_some() || self.state.trie.root(&host).is_some() {
+            self.completeness.take(&host, x, self.state.now);
         }
         let known = id.and_then(|id| self.state.endpoints.get(&id));
         let before = known.is_some_and(|entry| entry.e.confirmed());
-        self.learn(&evidence, id, x, &host.0, &segments, changes);
-        let complete = self.completeness.lossy(&host.0, self.state.now).is_none();
+        self.learn(&evidence, id, x, &host, &segments, changes);
+        let complete = self.completeness.lossy(&host, self.state.now).is_none();
         let nowhere = Access {
             complete,
             ..nowhere
@@ -158,7 +160,7 @@ impl Catalog {
         let grow = self.state.fields < self.settings.max_fields;
         let Some(entry) = id.and_then(|id| self.state.endpoints.get_mut(&id)) else {
             // An operation that nothing has answered, at a path where others were.
-            let node = self.known_path(&host.0, method, &segments);
+            let node = self.known_path(&host, method, &segments);
             return Access {
                 node,
                 confirmed: node.is_some_and(|id| self.state.trie.node(id).hits > 0),
@@ -211,11 +213,8 @@ impl Catalog {
         let (Some(method), Some(path)) = (x.method.as_deref(), x.path.as_deref()) else {
             return;
         };
-        let host = x.host.as_deref().map_or_else(
-            || CompactHost::of(x.server, x.server_port),
-            |h| CompactHost(host_name(h)),
-        );
-        let Some(id) = self.locate(&host.0, method, None, &segment::split(path)) else {
+        let host = self.host_of(x);
+        let Some(id) = self.locate(&host, method, None, &segment::split(path)) else {
             return;
         };
         let grow = self.state.fields < self.settings.max_fields;
@@ -238,6 +237,7 @@ impl Catalog {
         }
         if mem::take(&mut self.confirmed) {
             self.compare_versions(changes);
+            self.group_hosts(changes);
         }
     }
 
@@ -281,7 +281,7 @@ impl Catalog {
         operation: Option<&str>,
     ) -> Option<String> {
         let method = if method == "HEAD" { "GET" } else { method };
-        let (host, segments) = (host_name(host), segment::split(path));
+        let (host, segments) = (self.group_of(host_name(host)), segment::split(path));
         let own = || self.locate(&host, method, None, &segments);
         let Some(id) = self
             .locate(&host, method, operation, &segments)
@@ -365,17 +365,6 @@ impl Catalog {
             self.dirty.remove(&id);
             changes.push(Change::Evicted(EndpointId(id)));
         }
-    }
-}
-
-/// The name of a host without one.
-struct CompactHost(String);
-
-impl CompactHost {
-    fn of(server: IpAddr, port: u16) -> Self {
-        Self(host_name(
-            &std::net::SocketAddr::new(server, port).to_string(),
-        ))
     }
 }
 

@@ -482,4 +482,6 @@ fn what_falls_silent_becomes_dormant_without_being_called() {
 }
 
 mod admission;
+mod decisions;
 mod operations;
+mod tenants;

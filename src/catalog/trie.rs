@@ -456,6 +456,17 @@ impl Trie {
         all.into_iter().map(|(_, id)| *id).collect()
     }
 
+    /// Makes all below one host part of another.
+    pub(super) fn merge_roots(&mut self, from: &str, into: &str) -> Folded {
+        let mut folded = Folded::default();
+        if let Some(root) = self.roots.remove(from) {
+            let into = self.root_or_new(into);
+            self.absorb(into, root, &mut folded);
+            self.node_mut(into).judged = 0;
+        }
+        folded
+    }
+
     /// Takes an endpoint out, and the nodes that only it needed.
     pub(super) fn remove(&mut self, mut at: NodeId, method: &str) {
         self.node_mut(at).endpoints.remove(method);

@@ -26,8 +26,9 @@ impl Catalog {
         let rule = rules.into_iter().find(|r| r.matches(&e.host, &e.method, &template));
         e.ruled = rule.map(|rule| (rule.since, rule.sunset));
         let segments: Vec<&str> = template.split('/').filter(|s| !s.is_empty()).collect();
+        let host = self.state.groups.spec_host(&e.host);
         let before = e.spec.take();
-        e.spec = match self.specs.find(&e.host, &e.method, &segments) {
+        e.spec = match self.specs.find(host, &e.method, &segments) {
             Some(Ok(found)) => Some(SpecRef {
                 title: found.spec.title.clone(),
                 operation: found.operation.map(|o| o.id.clone()),

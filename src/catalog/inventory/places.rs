@@ -20,6 +20,8 @@ impl Catalog {
     pub fn settle(&mut self, changes: &mut Vec<Change>) {
         self.state.trie.forget_judgements();
         self.fold(false, changes);
+        self.hosts_judged = 0;
+        self.group_hosts(changes);
     }
 
     pub(super) fn fold(&mut self, early: bool, changes: &mut Vec<Change>) {
@@ -56,7 +58,8 @@ impl Catalog {
         let slot = slot(method, operation);
         let trie = &self.state.trie;
         let root = trie.root(host)?;
-        let documented = self.specs.find(host, method, segments).and_then(Result::ok);
+        let asked = self.state.groups.spec_host(host);
+        let documented = self.specs.find(asked, method, segments).and_then(Result::ok);
         let node = match documented {
             Some(found) => found
                 .template
@@ -106,7 +109,8 @@ impl Catalog {
             return None;
         }
         let root = trie.root_or_new(host);
-        let documented = self.specs.find(host, method, segments).and_then(Result::ok);
+        let asked = self.state.groups.spec_host(host);
+        let documented = self.specs.find(asked, method, segments).and_then(Result::ok);
         let node = match documented {
             // A spec's own template wins over whatever would be learnt.
             Some(found) => {
