@@ -67,6 +67,9 @@ pub struct Exchange {
     /// Body bytes on the wire, content coding included, framing excluded.
     pub request_bytes: Option<u64>,
     pub response_bytes: Option<u64>,
+    /// Of a redirection: keyed hash of where it leads, query cut off. `=` stands for the path asked
+    /// for, so that every `http:` to `https:` of one host is the same.
+    pub location: Option<CompactString>,
     /// Media type of the response, without parameters, lower case.
     pub content_type: Option<CompactString>,
     pub request_content_type: Option<CompactString>,
@@ -218,6 +221,7 @@ impl Exchange {
             latency_ms: None,
             request_bytes: None,
             response_bytes: None,
+            location: None,
             content_type: None,
             request_content_type: None,
             identity: None,

@@ -84,6 +84,19 @@ impl Observer {
         }
     }
 
+    /// Keyed hash of where a redirection leads, without query and fragment. The path that was asked
+    /// for counts as `=`: whoever sends all of a host elsewhere under the same path, sends it to one
+    /// place.
+    pub fn location(&self, target: &[u8], asked: &str) -> CompactString {
+        let end = target.iter().position(|b| matches!(b, b'?' | b'#'));
+        let bare = &target[..end.unwrap_or(target.len())];
+        match bare.strip_suffix(asked.as_bytes()) {
+            // `/` ends most targets.
+            Some(site) if asked != "/" => self.pseudonym("location", &[site, b"="]),
+            _ => self.pseudonym("location", &[bare]),
+        }
+    }
+
     /// A query with the values that hold secrets masked.
     pub fn query(&self, query: &str) -> CompactString {
         if self.mask {

@@ -8,11 +8,14 @@ use sketches_ddsketch::{Config, DDSketch};
 
 use super::auth::Authentication;
 use super::clear::Clear;
+use super::decision::Accepted;
 use super::history::History;
 use super::leaks::Leaking;
 use super::schema::Schemas;
 use super::sessions::Sessions;
-use super::view::Quantiles;
+use super::soft::Answers;
+use super::trend::{Days, Lately};
+use super::view::{Documentation, Quantiles};
 use super::{Admission, NodeId};
 use crate::exchange::{Exchange, OperationKind};
 use crate::time::Timestamp;
@@ -38,6 +41,8 @@ pub(super) struct Endpoint {
     pub(super) answered: u64,
     pub(super) first_answer: Option<Timestamp>,
     pub(super) last_answer: Option<Timestamp>,
+    /// What is evidence for it.
+    pub(super) answers: Answers,
     pub(super) assets: u64,
     pub(super) unpaired: u64,
     latency: Sketch,
@@ -59,6 +64,17 @@ pub(super) struct Endpoint {
     pub(super) zombie_of: Option<String>,
     pub(super) spec: Option<SpecRef>,
     pub(super) shadow: bool,
+    /// A rule of the config deprecates it: since when, and its sunset.
+    pub(super) ruled: Option<(Option<Timestamp>, Option<Timestamp>)>,
+    /// What its spec had it as before a newer one dropped it.
+    pub(super) dropped: Option<String>,
+    pub(super) confirmed_at: Option<Timestamp>,
+    /// What is said of its documentation, and since when.
+    pub(super) said: Option<(Documentation, Timestamp)>,
+    pub(super) accepted: Option<Accepted>,
+    pub(super) days: Days,
+    /// Of deprecated ones: who still calls.
+    pub(super) lately: Option<Box<Lately>>,
     pub(super) sessions: Sessions,
     /// Credentials that it was sent in clear.
     pub(super) clear: Clear,
@@ -135,6 +151,7 @@ impl Endpoint {
             answered: 0,
             first_answer: None,
             last_answer: None,
+            answers: Answers::default(),
             assets: 0,
             unpaired: 0,
             latency: Sketch::default(),
@@ -153,6 +170,13 @@ impl Endpoint {
             zombie_of: None,
             spec: None,
             shadow: false,
+            ruled: None,
+            dropped: None,
+            confirmed_at: None,
+            said: None,
+            accepted: None,
+            days: Days::default(),
+            lately: None,
             sessions: Sessions::default(),
             clear: Clear::default(),
             clear_news: false,
@@ -213,6 +237,10 @@ impl Endpoint {
             self.html += u64::from(x.content_type.as_deref() == Some("text/html"));
         }
         self.history.take(x);
+        self.days.add(x.ts);
+        if self.deprecated_since.is_some() || self.zombie_since.is_some() {
+            self.lately.get_or_insert_default().add(principal, x.ts);
+        }
     }
 
     /// Two endpoints were found to be one.
@@ -229,6 +257,7 @@ impl Endpoint {
             .chain(other.first_answer)
             .min();
         self.last_answer = self.last_answer.max(other.last_answer);
+        self.answers.merge(&other.answers);
         self.assets += other.assets;
         self.unpaired += other.unpaired;
         self.latency.merge(&other.latency);
@@ -249,6 +278,21 @@ impl Endpoint {
         self.deprecation = self.deprecation.or(other.deprecation);
         self.sunset = self.sunset.or(other.sunset);
         self.history.merge(&other.history);
+        self.days.merge(&other.days);
+        match (&mut self.lately, &other.lately) {
+            (Some(mine), Some(theirs)) => mine.merge(theirs),
+            (mine @ None, theirs) => mine.clone_from(theirs),
+            (Some(_), None) => {}
+        }
+        self.confirmed_at = self
+            .confirmed_at
+            .into_iter()
+            .chain(other.confirmed_at)
+            .min();
+        // Whoever accepted a part of it accepted it.
+        if self.accepted.is_none() {
+            self.accepted.clone_from(&other.accepted);
+        }
         self.told |= other.told;
         self.sessions.merge(&other.sessions);
         self.clear.merge(&other.clear);
@@ -260,11 +304,7 @@ impl Endpoint {
 
     /// More than one answer, spread in time.
     pub(super) fn confirmed(&self) -> bool {
-        let spread = self
-            .first_answer
-            .zip(self.last_answer)
-            .is_some_and(|(a, b)| b > a);
-        self.answered >= 2 && spread
+        self.answers.confirm()
     }
 
     pub(super) fn is_static(&self) -> bool {
@@ -274,6 +314,17 @@ impl Endpoint {
 
     pub(super) fn quantiles(&self) -> [Option<Quantiles>; 3] {
         [&self.latency, &self.request_size, &self.response_size].map(Sketch::quantiles)
+    }
+
+    /// Deprecated by header, spec or rule.
+    pub(super) fn is_deprecated(&self) -> bool {
+        let by_spec = self.spec.as_ref().is_some_and(|s| s.deprecated);
+        self.deprecation.is_some() || by_spec || self.ruled.is_some()
+    }
+
+    /// By header, else by rule.
+    pub(super) fn sunset_at(&self) -> Option<Timestamp> {
+        self.sunset.or(self.ruled.and_then(|(_, sunset)| sunset))
     }
 
     pub(super) fn callers(&self) -> u64 {

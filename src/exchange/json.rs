@@ -41,6 +41,7 @@ pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
     millis(out, b",\"latency_ms\":", x.latency_ms);
     number(out, b",\"request_bytes\":", x.request_bytes);
     number(out, b",\"response_bytes\":", x.response_bytes);
+    text(out, b",\"location\":", x.location.as_deref());
     text(out, b",\"content_type\":", x.content_type.as_deref());
     text(
         out,
@@ -304,6 +305,7 @@ struct Line<'a> {
     latency_ms: Option<f64>,
     request_bytes: Option<u64>,
     response_bytes: Option<u64>,
+    location: Option<CompactString>,
     content_type: Option<CompactString>,
     request_content_type: Option<CompactString>,
     identity: Option<Arc<str>>,
@@ -400,6 +402,7 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
     x.latency_ms = l.latency_ms.filter(|ms| ms.is_finite());
     x.request_bytes = l.request_bytes;
     x.response_bytes = l.response_bytes;
+    x.location = l.location;
     x.content_type = l.content_type;
     x.request_content_type = l.request_content_type;
     x.identity = l.identity;

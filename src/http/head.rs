@@ -35,6 +35,7 @@ pub(super) struct Fields<'a> {
     pub(super) software: [Option<&'a [u8]>; 3],
     pub(super) deprecation: Option<&'a [u8]>,
     pub(super) sunset: Option<&'a [u8]>,
+    pub(super) location: Option<&'a [u8]>,
     /// `Upgrade: h2c` (RFC 7540, section 3.2).
     pub(super) h2c: bool,
     /// `Upgrade: websocket` (RFC 6455, section 4.1), and what was agreed on beside it.
@@ -232,6 +233,7 @@ impl<'a> Fields<'a> {
                 self.h2c |= names(value, b"h2c");
                 self.websocket |= names(value, b"websocket");
             }
+            (8, Some(b'l')) if is(b"location") => set(&mut self.location, value),
             (11, Some(b'g')) if is(b"grpc-status") => set(&mut self.grpc_status, value),
             (10, Some(b's')) if is(b"soapaction") => set(&mut self.soap_action, value),
             (13, Some(b'o')) if is(b"odata-version") => self.odata = true,

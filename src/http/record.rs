@@ -238,6 +238,7 @@ pub(super) fn response_fields(
     status: Option<u16>,
     fields: &Fields<'_>,
     cache: &mut Cache,
+    out: &Out,
 ) {
     x.status = status;
     x.software = cache.software(fields);
@@ -248,6 +249,9 @@ pub(super) fn response_fields(
     x.content_type = fields.content_type.and_then(head::media_type);
     x.deprecation = fields.deprecation.and_then(head::deprecation);
     x.sunset = fields.sunset.and_then(head::http_date);
+    if let (Some(300..=399), Some(path)) = (status, x.path.as_deref()) {
+        x.location = fields.location.map(|to| out.observer.location(to, path));
+    }
 }
 
 /// A request whose response was not seen, or cannot be told.

@@ -237,7 +237,7 @@ impl Stream {
     }
 
     fn respond(&mut self, block: &Block<'_>, head: &Head<'_>, cache: &mut Cache, out: &mut Out) {
-        record::response_fields(&mut self.x, head.code(), &head.fields, cache);
+        record::response_fields(&mut self.x, head.code(), &head.fields, cache, out);
         self.response.messages = rpc::response(&mut self.x, &head.fields);
         let granted = matches!(self.x.status, Some(200..=299)) && !block.end_stream;
         if granted && matches!(self.web_socket, WebSocket::Asked) {
