@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem;
 use std::sync::Arc;
 
+use super::versions;
 use crate::catalog::view::{Documentation, EndpointView, HostView};
 
 /// In order of host, path, method and operation.
@@ -141,6 +142,7 @@ impl Views {
         all.into_values().collect()
     }
 
+    /// Without what the endpoints do not tell: the host's own findings, and what was lost of it.
     fn add_up(&self, host: &str) -> Option<HostView> {
         // No path is before the empty one.
         let before = Listed(Arc::new(EndpointView {
@@ -148,15 +150,20 @@ impl Views {
             ..EndpointView::default()
         }));
         let own = self.listed.range(before..);
-        let own = own.map(|l| &l.0).take_while(|e| e.host == host);
-        let mut sum: Option<HostView> = None;
-        for e in own {
-            let sum = sum.get_or_insert_with(|| nothing_of(host));
-            sum.endpoints += usize::from(e.confirmed);
-            sum.requests += e.requests;
-            sum.spec = sum.spec.take().or_else(|| e.spec.clone());
-        }
-        sum
+        let own: Vec<&EndpointView> = own
+            .map(|listed| &*listed.0)
+            .take_while(|e| e.host == host)
+            .collect();
+        own.first()?;
+        Some(HostView {
+            host: host.to_owned(),
+            endpoints: own.iter().filter(|e| e.confirmed).count(),
+            requests: own.iter().map(|e| e.requests).sum(),
+            spec: own.iter().find_map(|e| e.spec.clone()),
+            unpaired: None,
+            findings: Vec::new(),
+            versions: versions::of_host(own.into_iter()),
+        })
     }
 }
 
@@ -167,5 +174,7 @@ fn nothing_of(host: &str) -> HostView {
         requests: 0,
         spec: None,
         unpaired: None,
+        findings: Vec::new(),
+        versions: Vec::new(),
     }
 }

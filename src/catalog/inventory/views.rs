@@ -10,10 +10,9 @@ use super::{Catalog, EndpointId, Entry, key};
 use crate::catalog::endpoint::Endpoint;
 use crate::catalog::schema::PathParameter;
 use crate::catalog::view::{
-    self, Auth, CatalogView, Documentation, EndpointView, FindingKind, HostView, Kind, Life,
-    Reason, SpecView,
+    self, Auth, CatalogView, Documentation, EndpointView, HostView, Kind, Life, Reason, SpecView,
 };
-use crate::catalog::{NodeId, spec};
+use crate::catalog::{NodeId, spec, trend};
 use crate::time::Timestamp;
 
 /// How often, in packet time, endpoints are looked at that nobody called. What is said of them
@@ -23,29 +22,24 @@ const SILENCE: Duration = Duration::from_secs(60);
 impl Catalog {
     /// An immutable view; endpoints that have not changed since the last call share their `Arc`.
     pub fn view(&mut self) -> Arc<CatalogView> {
-        let mut changes = mem::take(&mut self.late);
-        self.compare_versions(&mut changes);
-        self.late = changes;
-        if mem::take(&mut self.renamed) {
-            self.dirty.extend(self.renamed());
+        if mem::take(&mut self.confirmed) {
+            let mut changes = mem::take(&mut self.late);
+            self.compare_versions(&mut changes);
+            self.late = changes;
         }
-        let now = self.state.now;
-        let mut look = mem::take(&mut self.look_again) || now.since(self.looked) >= SILENCE;
-        if look {
-            self.looked = now;
-            self.dirty.extend(self.aged());
-        }
+        self.note_stale();
         for id in mem::take(&mut self.dirty) {
             if let Some(view) = self.endpoint_view(id) {
                 let documents = view.operation_id.clone();
                 let last = self.views.insert(view);
-                look |= last.is_none_or(|last| last.operation_id != documents);
+                self.look_again |= last.is_none_or(|last| last.operation_id != documents);
             }
             if let Some(entry) = self.state.endpoints.get_mut(&id) {
                 entry.e.schemas.viewed();
             }
         }
-        if look {
+        let now = self.state.now;
+        if mem::take(&mut self.look_again) {
             self.unseen = self.unseen(now).into_iter().map(Arc::new).collect();
         }
         let endpoints = self.views.with(&self.unseen);
@@ -60,7 +54,29 @@ impl Catalog {
             at: now,
             learning_until,
             evicted: self.state.evicted,
+            histories_cut: self.state.histories_cut,
         })
+    }
+
+    /// Adds to `dirty` what is stale though nobody called it.
+    fn note_stale(&mut self) {
+        let now = self.state.now;
+        self.look_again |= now.since(self.looked) >= SILENCE;
+        if self.look_again {
+            self.looked = now;
+            self.dirty.extend(self.aged());
+        }
+        if mem::take(&mut self.renamed) {
+            self.dirty.extend(self.renamed());
+        }
+        // Counts by the day change with it.
+        let today = trend::day(now);
+        if mem::replace(&mut self.day, today) != today {
+            self.dirty.extend(self.state.endpoints.keys());
+        }
+        let groups = self.dirty.iter().filter_map(|id| self.versions.get(id));
+        let versions: BTreeSet<u32> = groups.flat_map(|group| group.iter().copied()).collect();
+        self.dirty.extend(versions);
     }
 
     /// Endpoints whose path reads otherwise than in their view: a fold has changed some of all.
@@ -78,67 +94,22 @@ impl Catalog {
     }
 
     fn endpoint_view(&self, id: u32) -> Option<EndpointView> {
-        let Entry { key, e } = self.state.endpoints.get(&id)?;
+        let entry = self.state.endpoints.get(&id)?;
+        let Entry { key, e } = entry;
         let template = self.state.trie.template(e.node);
         let confirmed = e.confirmed();
-        let learnt = self
-            .state
-            .started
-            .map_or(Timestamp::MAX, |t| t + self.settings.learning);
         let kind = kind(e, &template);
-        let documentation = match &e.spec {
-            Some(s) if s.documented => Documentation::Documented,
-            _ if e.shadow && confirmed && kind != Kind::Static => Documentation::Shadow,
-            _ => Documentation::Unreviewed,
-        };
+        let documentation = self.documentation(e);
         let deprecated = e.deprecated_since.is_some();
         let documented = documentation == Documentation::Documented;
         let (dormant, held_back) = self.dormancy(e, confirmed && documented);
-        let life = match () {
-            () if !confirmed => Life::Candidate,
-            () if dormant => Life::Dormant,
-            () if e.first > learnt => Life::New,
-            () => Life::Active,
-        };
-        let mut reasons = Vec::new();
-        let mut reason = |status: &str, kind, since| {
-            reasons.push(Reason {
-                status: status.into(),
-                why: self.why(id, kind),
-                since,
-            });
-        };
-        if documentation == Documentation::Shadow {
-            let fact = if e.spec.is_some() {
-                FindingKind::Shadow
-            } else {
-                FindingKind::UnknownHost
-            };
-            reason("shadow", fact, Some(e.first));
-        }
-        if deprecated {
-            reason(
-                "deprecated",
-                FindingKind::DeprecatedInUse,
-                e.deprecated_since,
-            );
-        }
-        if e.zombie_since.is_some() {
-            reason("zombie", FindingKind::Zombie, e.zombie_since);
-        }
-        if life == Life::New {
-            reason("new", FindingKind::New, Some(e.first));
-        }
-        if life == Life::Dormant {
-            reasons.push(Reason {
-                status: "dormant".into(),
-                why: "documented, and no call for the set time".into(),
-                since: Some(e.last),
-            });
-        }
+        let life = self.life(e, dormant);
+        let reasons = self.reasons(id, documentation, life);
+        let [last_week, week_before] = e.days.weeks(self.state.now);
         let [latency, request_size, response_size] = e.quantiles();
         let label = view::label(&e.method, &e.host, &template, e.operation.as_deref());
-        let findings = e.clear.exposures(&e.host, &label, key);
+        let mut findings = e.clear.exposures(&e.host, &label, key);
+        findings.extend(self.security(entry));
         let schema = match self.views.get(id) {
             Some(last) if !e.schemas.has_changed() => last.schema.clone(),
             _ => e.schemas.view(),
@@ -163,6 +134,7 @@ impl Catalog {
             last_seen: Some(e.last),
             requests: e.by_class.iter().sum(),
             by_class: e.by_class,
+            statuses: e.statuses.clone(),
             latency,
             request_size,
             response_size,
@@ -175,8 +147,17 @@ impl Catalog {
                     requests: *n,
                 })
                 .collect(),
+            auth_verdict: e.authentication.verdict(),
+            auth_schemes: e.authentication.schemes(),
+            jwt: e.authentication.tokens.view(),
+            leaks: e.leaking.view(),
             unpaired: e.unpaired,
-            sunset: e.sunset,
+            sunset: e.sunset_at(),
+            last_week,
+            week_before,
+            accepted: e.accepted.clone(),
+            retirement: self.retirement(e),
+            version_share: self.version_share(id, e),
             spec: e.spec.as_ref().map(|s| s.title.clone()),
             operation_id: e.spec.as_ref().and_then(|s| s.operation.clone()),
             operation: e.operation.clone(),
@@ -184,7 +165,8 @@ impl Catalog {
             graphql_depth: e.depth,
             graphql_aliases: e.aliases,
             introspection: e.introspection.is_some(),
-            hourly: e.hourly(self.state.now),
+            hourly: e.history.day(self.state.now),
+            history: e.history.clone(),
             sessions: e.sessions.view(),
             findings,
             sensitive: schema.as_ref().map_or_else(Vec::new, |s| s.sensitive()),
@@ -262,6 +244,7 @@ impl Catalog {
         let mut hosts = self.views.hosts(&self.unseen);
         for host in &mut hosts {
             host.unpaired = self.completeness.unpaired(&host.host, self.state.now);
+            host.findings = self.state.hosts.exposures(&host.host);
         }
         hosts
     }

@@ -29,9 +29,10 @@ impl Connection {
         if block.promised.is_some() {
             self.promise(client, block, head, out);
         } else {
+            let cache = &mut self.cache;
             let known = self.streams.with(id, |stream| match from_client {
                 true => stream.request_trailers(),
-                false => stream.response(block, head, out),
+                false => stream.response(block, head, cache, out),
             });
             match known {
                 Some(()) => {}
@@ -96,7 +97,7 @@ impl Connection {
             // There was a request, or for an even stream a promise of one, that we have missed.
             let missed = self.seen_from.is_none() || block.stream.is_multiple_of(2);
             let mut stream = Stream::unrequested(&self.info, client, block.first, missed);
-            stream.response(block, head, out);
+            stream.response(block, head, &mut self.cache, out);
             self.streams.insert(block.stream, stream);
             if block.end_stream {
                 self.end_stream(client.other(), block.stream, block.last, out);
