@@ -23,7 +23,7 @@ impl Catalog {
         };
         let e = &mut entry.e;
         let template = self.state.trie.template(e.node);
-        let segments = segment::split(&template);
+        let segments = segment::of_template(&template);
         e.spec = match self.specs.find(&e.host, &e.method, &segments) {
             Some(Ok(found)) => Some(SpecRef {
                 title: found.spec.title.clone(),
