@@ -37,6 +37,9 @@ impl Side {
                 return Self::of_state(path);
             }
             let files = input::documents(path)?;
+            if files.is_empty() {
+                bail!("{name}: neither a state directory nor a folder of documents");
+            }
             let sides = files.iter().map(|file| Self::read(file));
             let sides = sides.collect::<anyhow::Result<Vec<_>>>()?;
             if let Some(at) = sides.iter().position(|s| !s.spec) {
