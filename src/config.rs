@@ -13,12 +13,14 @@ use serde::Deserialize;
 
 use crate::{alert, analysis, capture, catalog, decode, detect, flow, http, sensor, web};
 
+mod places;
 mod units;
 
 #[cfg(test)]
 mod tests;
 
-pub use units::{ByteSize, Prefix, Span};
+pub use places::{Deprecated, HostGroup};
+pub use units::{ByteSize, Date, Prefix, Span};
 
 /// Where the daemon looks when it is told nothing.
 pub const DEFAULT_PATH: &str = "/etc/apitap/apitap.toml";
@@ -88,6 +90,10 @@ pub struct Catalog {
     pub max_history: ByteSize,
     /// Certificates that end sooner than this are told of.
     pub expiry_warning: Span,
+    /// What is deprecated, whatever specs and headers say.
+    pub deprecated: Vec<Deprecated>,
+    /// Hosts that serve one API.
+    pub host_groups: Vec<HostGroup>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -177,6 +183,8 @@ impl Default for Catalog {
             max_fields: room.max_fields,
             max_history: ByteSize(room.max_history as u64),
             expiry_warning: Span(room.expiry_warning),
+            deprecated: Vec::new(),
+            host_groups: Vec::new(),
         }
     }
 }
@@ -298,6 +306,14 @@ impl Config {
                 "must be a number above 0, such as 1.0".into(),
             ));
         }
+        self.catalog
+            .deprecated
+            .iter()
+            .try_for_each(Deprecated::check)?;
+        self.catalog
+            .host_groups
+            .iter()
+            .try_for_each(HostGroup::check)?;
         for hook in &self.webhook {
             let url =
                 url::Url::parse(&hook.url).map_err(|e| ("url", format!("`{}`: {e}", hook.name)))?;
@@ -329,6 +345,18 @@ impl Config {
                 max_fields: self.catalog.max_fields,
                 max_history: usize::try_from(self.catalog.max_history.0).unwrap_or(usize::MAX),
                 expiry_warning: self.catalog.expiry_warning.0,
+                deprecated: self
+                    .catalog
+                    .deprecated
+                    .iter()
+                    .map(Deprecated::rule)
+                    .collect(),
+                host_groups: self
+                    .catalog
+                    .host_groups
+                    .iter()
+                    .map(HostGroup::rule)
+                    .collect(),
                 ..catalog::Settings::default()
             },
             detect: detect::Settings {

@@ -52,7 +52,8 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("detect", vec!["time", "exchange", "catalog"]),
         // Delivery strikes off what was delivered; the store keeps alerts.
         ("alert", vec!["time", "catalog", "detect", "store"]),
-        ("store", vec!["alert"]),
+        // It keeps alerts and people's decisions.
+        ("store", vec!["alert", "catalog"]),
         (
             "analysis",
             vec!["time", "exchange", "catalog", "detect", "alert"],

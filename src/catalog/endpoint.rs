@@ -6,11 +6,16 @@ use cardinality_estimator::CardinalityEstimator;
 use serde::{Deserialize, Serialize};
 use sketches_ddsketch::{Config, DDSketch};
 
+use super::auth::Authentication;
 use super::clear::Clear;
+use super::decision::Accepted;
 use super::history::History;
+use super::leaks::Leaking;
 use super::schema::Schemas;
 use super::sessions::Sessions;
-use super::view::Quantiles;
+use super::soft::Answers;
+use super::trend::{Days, Lately};
+use super::view::{Documentation, Quantiles};
 use super::{Admission, NodeId};
 use crate::exchange::{Exchange, OperationKind};
 use crate::time::Timestamp;
@@ -36,6 +41,8 @@ pub(super) struct Endpoint {
     pub(super) answered: u64,
     pub(super) first_answer: Option<Timestamp>,
     pub(super) last_answer: Option<Timestamp>,
+    /// What is evidence for it.
+    pub(super) answers: Answers,
     pub(super) assets: u64,
     pub(super) unpaired: u64,
     latency: Sketch,
@@ -57,12 +64,25 @@ pub(super) struct Endpoint {
     pub(super) zombie_of: Option<String>,
     pub(super) spec: Option<SpecRef>,
     pub(super) shadow: bool,
+    /// A rule of the config deprecates it: since when, and its sunset.
+    pub(super) ruled: Option<(Option<Timestamp>, Option<Timestamp>)>,
+    /// What its spec had it as before a newer one dropped it.
+    pub(super) dropped: Option<String>,
+    pub(super) confirmed_at: Option<Timestamp>,
+    /// What is said of its documentation, and since when.
+    pub(super) said: Option<(Documentation, Timestamp)>,
+    pub(super) accepted: Option<Accepted>,
+    pub(super) days: Days,
+    /// Of deprecated ones: who still calls.
+    pub(super) lately: Option<Box<Lately>>,
     pub(super) sessions: Sessions,
     /// Credentials that it was sent in clear.
     pub(super) clear: Clear,
     /// They came in a way that the host's alert may not know of.
     pub(super) clear_news: bool,
     pub(super) schemas: Schemas,
+    pub(super) authentication: Authentication,
+    pub(super) leaking: Leaking,
 }
 
 /// The operation that documents an endpoint, or the spec that owns its place.
@@ -131,6 +151,7 @@ impl Endpoint {
             answered: 0,
             first_answer: None,
             last_answer: None,
+            answers: Answers::default(),
             assets: 0,
             unpaired: 0,
             latency: Sketch::default(),
@@ -149,10 +170,19 @@ impl Endpoint {
             zombie_of: None,
             spec: None,
             shadow: false,
+            ruled: None,
+            dropped: None,
+            confirmed_at: None,
+            said: None,
+            accepted: None,
+            days: Days::default(),
+            lately: None,
             sessions: Sessions::default(),
             clear: Clear::default(),
             clear_news: false,
             schemas: Schemas::default(),
+            authentication: Authentication::default(),
+            leaking: Leaking::default(),
         }
     }
 
@@ -188,13 +218,16 @@ impl Endpoint {
             }
         }
         self.clear_news |= self.clear.take(x);
+        self.authentication.take(x, admission);
+        self.leaking.take(x);
         self.deprecation = x.deprecation.or(self.deprecation);
         self.sunset = x.sunset.or(self.sunset);
         if admission == Admission::Answered {
             self.answered += 1;
             self.first_answer = Some(self.first_answer.map_or(x.ts, |t| t.min(x.ts)));
             self.last_answer = Some(self.last_answer.map_or(x.ts, |t| t.max(x.ts)));
-            let scheme = x.auth.as_deref().unwrap_or("none");
+            let first = || x.presented().first().map(|p| p.scheme.as_str());
+            let scheme = x.auth.as_deref().or_else(first).unwrap_or("none");
             match self.auth.get_mut(scheme) {
                 Some(n) => *n += 1,
                 None => {
@@ -204,6 +237,10 @@ impl Endpoint {
             self.html += u64::from(x.content_type.as_deref() == Some("text/html"));
         }
         self.history.take(x);
+        self.days.add(x.ts);
+        if self.deprecated_since.is_some() || self.zombie_since.is_some() {
+            self.lately.get_or_insert_default().add(principal, x.ts);
+        }
     }
 
     /// Two endpoints were found to be one.
@@ -220,6 +257,7 @@ impl Endpoint {
             .chain(other.first_answer)
             .min();
         self.last_answer = self.last_answer.max(other.last_answer);
+        self.answers.merge(&other.answers);
         self.assets += other.assets;
         self.unpaired += other.unpaired;
         self.latency.merge(&other.latency);
@@ -240,20 +278,33 @@ impl Endpoint {
         self.deprecation = self.deprecation.or(other.deprecation);
         self.sunset = self.sunset.or(other.sunset);
         self.history.merge(&other.history);
+        self.days.merge(&other.days);
+        match (&mut self.lately, &other.lately) {
+            (Some(mine), Some(theirs)) => mine.merge(theirs),
+            (mine @ None, theirs) => mine.clone_from(theirs),
+            (Some(_), None) => {}
+        }
+        self.confirmed_at = self
+            .confirmed_at
+            .into_iter()
+            .chain(other.confirmed_at)
+            .min();
+        // Whoever accepted a part of it accepted it.
+        if self.accepted.is_none() {
+            self.accepted.clone_from(&other.accepted);
+        }
         self.told |= other.told;
         self.sessions.merge(&other.sessions);
         self.clear.merge(&other.clear);
         self.clear_news |= other.clear_news;
         self.schemas.merge(&other.schemas);
+        self.authentication.merge(&other.authentication);
+        self.leaking.merge(&other.leaking);
     }
 
     /// More than one answer, spread in time.
     pub(super) fn confirmed(&self) -> bool {
-        let spread = self
-            .first_answer
-            .zip(self.last_answer)
-            .is_some_and(|(a, b)| b > a);
-        self.answered >= 2 && spread
+        self.answers.confirm()
     }
 
     pub(super) fn is_static(&self) -> bool {
@@ -263,6 +314,17 @@ impl Endpoint {
 
     pub(super) fn quantiles(&self) -> [Option<Quantiles>; 3] {
         [&self.latency, &self.request_size, &self.response_size].map(Sketch::quantiles)
+    }
+
+    /// Deprecated by header, spec or rule.
+    pub(super) fn is_deprecated(&self) -> bool {
+        let by_spec = self.spec.as_ref().is_some_and(|s| s.deprecated);
+        self.deprecation.is_some() || by_spec || self.ruled.is_some()
+    }
+
+    /// By header, else by rule.
+    pub(super) fn sunset_at(&self) -> Option<Timestamp> {
+        self.sunset.or(self.ruled.and_then(|(_, sunset)| sunset))
     }
 
     pub(super) fn callers(&self) -> u64 {

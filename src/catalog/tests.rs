@@ -483,4 +483,7 @@ fn what_falls_silent_becomes_dormant_without_being_called() {
     assert_eq!(b.endpoint("/api/orders/{order_id}").life, Life::Dormant);
 }
 
+mod admission;
+mod decisions;
 mod operations;
+mod tenants;

@@ -8,12 +8,10 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::history::{self, Charts, Span};
-use super::query::{
-    AlertFilter, EndpointFilter, documentation, life, parse_status, severity, status,
-};
+use super::query::{AlertFilter, EndpointFilter, life, parse_status, review, severity, status};
 use super::routes::{App, Shared, asset_version};
 use super::schema::{self, SchemaPart};
-use super::{SensorView, SourceView, api, chart, export, filters, guard};
+use super::{SensorView, SourceView, api, chart, decisions, export, filters, guard};
 use crate::alert::{Alert, Status};
 use crate::catalog::{
     Documentation, EndpointView, Exposure, HostView, Kind, Life, Quantiles, SessionKind,
@@ -297,6 +295,8 @@ struct EndpointRow {
     operation: Option<String>,
     host: String,
     badges: Vec<&'static str>,
+    /// It may be accepted.
+    waits: bool,
     requests: u64,
     errors: u64,
     p90: String,
@@ -306,7 +306,7 @@ struct EndpointRow {
 }
 
 fn badges(e: &EndpointView) -> Vec<&'static str> {
-    let mut out = vec![documentation(e.documentation)];
+    let mut out = vec![review(e)];
     out.extend(e.deprecated.then_some("deprecated"));
     out.extend(e.zombie.then_some("zombie"));
     out.extend((e.life != Life::Active).then_some(life(e.life)));
@@ -323,6 +323,10 @@ struct Endpoints {
     selects: Vec<Select>,
     filtered: bool,
     rows: Vec<EndpointRow>,
+    /// Endpoints shown that wait to be accepted.
+    waiting: usize,
+    /// The filter, for the form that accepts them.
+    parts: Vec<(&'static str, String)>,
     next: Option<String>,
     exports: Vec<Link>,
 }
@@ -337,6 +341,7 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
         operation: e.operation.clone(),
         host: e.host.clone(),
         badges: badges(e),
+        waits: decisions::waits(e),
         requests: e.requests,
         errors: e.by_class[4] + e.by_class[5],
         p90: e
@@ -366,7 +371,7 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
             "documentation",
             &f.documentation,
             "any",
-            &["documented", "shadow", "unreviewed"],
+            &["documented", "shadow", "unreviewed", "accepted"],
         ),
         Select::new(
             "Life",
@@ -404,6 +409,8 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
         selects,
         filtered: f.is_set(),
         rows: found.items.iter().map(|e| row(e)).collect(),
+        waiting: f.waiting(&catalog.endpoints).count(),
+        parts: decisions::parts(&f),
         next: found.next.map(|c| link("/endpoints", &parts, &c)),
         exports: export::links("endpoints", &parts),
         f: f.clone(),
@@ -450,6 +457,7 @@ struct Endpoint<'a> {
     quantiles: Vec<(&'static str, String, String, String)>,
     schema: Vec<SchemaPart>,
     alerts: Vec<AlertRow>,
+    review: decisions::Review,
 }
 
 /// What requests say beneath the path.
@@ -532,6 +540,7 @@ pub(super) async fn endpoint(
         ),
         ("Unpaired", grouped(e.unpaired)),
     ];
+    facts.extend(decisions::retirement(e));
     facts.extend(operation_facts(e));
     facts.extend(e.sessions.iter().map(sessions));
     let names = ["no response", "1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -564,6 +573,7 @@ pub(super) async fn endpoint(
             line("response body, bytes", e.response_size, 0),
         ],
         schema: schema::parts(e),
+        review: decisions::Review::of(e),
         alerts: app
             .views
             .alerts
@@ -930,7 +940,7 @@ struct ErrorPage<'a> {
     text: &'a str,
 }
 
-fn failed(app: &App, code: StatusCode, title: &str, text: &str) -> Response {
+pub(super) fn failed(app: &App, code: StatusCode, title: &str, text: &str) -> Response {
     (
         code,
         show(&ErrorPage {
@@ -942,7 +952,7 @@ fn failed(app: &App, code: StatusCode, title: &str, text: &str) -> Response {
         .into_response()
 }
 
-fn missing(app: &App, title: &str) -> Response {
+pub(super) fn missing(app: &App, title: &str) -> Response {
     failed(
         app,
         StatusCode::NOT_FOUND,

@@ -17,7 +17,7 @@ pub(super) struct EndpointFilter {
     pub(super) q: String,
     pub(super) host: String,
     pub(super) method: String,
-    /// `documented`, `shadow`, `unreviewed`.
+    /// `documented`, `shadow`, `unreviewed`, `accepted`.
     pub(super) documentation: String,
     /// `candidate`, `new`, `active`, `dormant`.
     pub(super) life: String,
@@ -80,8 +80,30 @@ impl EndpointFilter {
             && flag
             && is(&self.host, &e.host)
             && is(&self.method, &e.method)
-            && is(&self.documentation, documentation(e.documentation))
+            && is(&self.documentation, review(e))
             && is(&self.life, life(e.life))
+    }
+
+    /// The parts that choose, by their names.
+    pub(super) fn parts_mut(&mut self) -> [(&'static str, &mut String); 6] {
+        [
+            ("q", &mut self.q),
+            ("host", &mut self.host),
+            ("method", &mut self.method),
+            ("documentation", &mut self.documentation),
+            ("life", &mut self.life),
+            ("flag", &mut self.flag),
+        ]
+    }
+
+    /// What the filter shows of the endpoints that wait for somebody to accept them.
+    pub(super) fn waiting<'a>(
+        &self,
+        all: &'a [Arc<EndpointView>],
+    ) -> impl Iterator<Item = &'a Arc<EndpointView>> {
+        let needle = self.q.trim().to_lowercase();
+        all.iter()
+            .filter(move |e| super::decisions::waits(e) && self.matches(e, &needle))
     }
 
     pub(super) fn page(&self, all: &[Arc<EndpointView>]) -> Page<EndpointView> {
@@ -163,11 +185,19 @@ pub(super) fn cut<T>(
     }
 }
 
-pub(super) fn documentation(d: Documentation) -> &'static str {
+fn documentation(d: Documentation) -> &'static str {
     match d {
         Documentation::Documented => "documented",
         Documentation::Shadow => "shadow",
         Documentation::Unreviewed => "unreviewed",
+    }
+}
+
+/// What is said of its documentation, or that a person has accepted it.
+pub(super) fn review(e: &EndpointView) -> &'static str {
+    match e.documentation {
+        Documentation::Unreviewed if e.accepted.is_some() => "accepted",
+        other => documentation(other),
     }
 }
 

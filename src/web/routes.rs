@@ -12,7 +12,8 @@ use tokio::sync::mpsc;
 
 use super::export::Form;
 use super::{
-    Command, Settings, Views, api, coverage, export, findings, guard, history, live, openapi, pages,
+    Command, Settings, Views, api, coverage, decide, decisions, export, findings, guard, history,
+    live, openapi, pages,
 };
 use crate::telemetry;
 
@@ -57,6 +58,14 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
             "get",
             get(history::series),
         ),
+        ("/api/v1/endpoints/accept", "post", post(decide::accept)),
+        (
+            "/api/v1/endpoints/{key}/{action}",
+            "post",
+            post(decide::mark),
+        ),
+        ("/api/v1/decisions", "get", get(decide::list)),
+        ("/api/v1/decisions/{id}/undo", "post", post(decide::undo)),
         ("/api/v1/alerts", "get", get(api::alerts)),
         (
             "/api/v1/alerts.csv",
@@ -106,6 +115,13 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/", get(pages::overview))
         .route("/endpoints", get(pages::endpoints))
         .route("/endpoints/{key}", get(pages::endpoint))
+        .route(
+            "/endpoints/accept",
+            get(decisions::confirm).post(decisions::accept),
+        )
+        .route("/endpoints/{key}/{action}", post(decisions::mark))
+        .route("/decisions", get(decisions::page))
+        .route("/decisions/{id}/undo", post(decisions::undo))
         .route("/alerts", get(pages::alerts))
         .route("/alerts/{id}", get(pages::alert))
         .route("/alerts/{id}/status", post(pages::set_status))
