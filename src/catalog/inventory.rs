@@ -208,8 +208,12 @@ impl Catalog {
             self.state.fields = self.state.fields + entry.e.schemas.len() - before;
         }
         let (node, confirmed) = (entry.e.node, entry.e.confirmed());
+        let documented = entry.e.spec.as_ref().is_some_and(|s| s.documented);
         if admission == Admission::Answered {
             self.state.trie.count(node);
+            if documented {
+                self.state.trie.note(node, &segments);
+            }
         }
         self.confirmed |= confirmed && !before;
         self.history_grew(grown);

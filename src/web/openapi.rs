@@ -40,7 +40,8 @@ fn operation(path: &str, method: &str) -> Value {
         .filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'))
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": text() }))
         .collect();
-    let filters: &[&str] = match path {
+    let (list, form) = list_and_form(path);
+    let filters: &[&str] = match list {
         "/api/v1/endpoints" => &[
             "q",
             "host",
@@ -62,7 +63,11 @@ fn operation(path: &str, method: &str) -> Value {
             .iter()
             .map(|name| json!({ "name": name, "in": "query", "schema": text() })),
     );
-    if !filters.is_empty() {
+    if path.ends_with("/history") {
+        let steps = json!({ "enum": ["minute", "hour"], "default": "minute" });
+        parameters.push(json!({ "name": "step", "in": "query", "schema": steps }));
+    }
+    if !filters.is_empty() && form.is_none() {
         parameters.push(json!({ "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 1000 } }));
     }
     let error = |what: &str| {
@@ -70,7 +75,21 @@ fn operation(path: &str, method: &str) -> Value {
         json!({ "description": what, "content": { "application/problem+json": { "schema": schema } } })
     };
     let mut responses = Map::new();
-    responses.insert("200".into(), json!({ "description": "the answer", "content": { "application/json": { "schema": shape(path) } } }));
+    let content = match form {
+        Some("csv") => json!({ "text/csv": { "schema": text() } }),
+        Some("jsonl") => json!({ "application/jsonl": { "schema": text() } }),
+        _ if filters.is_empty() || form.is_some() || list == "/api/v1/dark" => {
+            json!({ "application/json": { "schema": shape(path) } })
+        }
+        // By `Accept`.
+        _ => {
+            json!({ "application/json": { "schema": shape(path) }, "text/csv": { "schema": text() }, "application/jsonl": { "schema": text() } })
+        }
+    };
+    responses.insert(
+        "200".into(),
+        json!({ "description": "the answer", "content": content }),
+    );
     responses.insert("403".into(), error("the Host or Origin is not known"));
     if path.contains('{') {
         responses.insert("404".into(), error("there is no such thing"));
@@ -94,6 +113,14 @@ fn operation(path: &str, method: &str) -> Value {
         }
     }
     out
+}
+
+/// `/api/v1/endpoints.csv` is the list `/api/v1/endpoints` in another form.
+fn list_and_form(path: &str) -> (&str, Option<&str>) {
+    match path.split_once('.') {
+        Some((list, form)) => (list, Some(form)),
+        None => (path, None),
+    }
 }
 
 /// What a change is told.
@@ -129,6 +156,7 @@ fn decision() -> Value {
 
 fn shape(path: &str) -> Value {
     match path {
+        "/api/v1/endpoints/{key}/history" => history(),
         "/api/v1/endpoints" | "/api/v1/alerts" | "/api/v1/specs" => json!({
             "type": "object", "required": ["items", "next"],
             "properties": { "items": { "type": "array", "items": { "type": "object" } }, "next": { "type": ["string", "null"] } } }),
@@ -200,6 +228,16 @@ fn coverage() -> Value {
         json!({ "type": "array", "items": number() }),
     );
     json!({ "type": "object", "properties": properties })
+}
+
+fn history() -> Value {
+    let slot = json!({ "type": "object", "properties": {
+        "ts": time(), "requests": number(), "client_errors": number(), "server_errors": number(),
+        "latency_ms": { "type": ["object", "null"], "properties": { "mean": { "type": "number" }, "max": { "type": "number" } } } } });
+    list_of(
+        slot,
+        json!({ "key": text(), "step": text(), "seconds": number(), "from": time(), "to": time(), "complete": { "type": "boolean" } }),
+    )
 }
 
 fn finding() -> Value {

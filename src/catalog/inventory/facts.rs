@@ -27,7 +27,7 @@ impl Catalog {
             .into_iter()
             .find(|r| r.matches(&e.host, &e.method, &template));
         e.ruled = rule.map(|rule| (rule.since, rule.sunset));
-        let segments = segment::split(&template);
+        let segments = segment::of_template(&template);
         let host = self.state.groups.spec_host(&e.host);
         let before = e.spec.take();
         e.spec = match self.specs.find(host, &e.method, &segments) {
