@@ -87,6 +87,8 @@ pub struct Catalog {
     pub max_fields: usize,
     /// Certificates that end sooner than this are told of.
     pub expiry_warning: Span,
+    /// Tokens that are good for longer than this are told of.
+    pub jwt_max_life: Span,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -175,6 +177,7 @@ impl Default for Catalog {
             max_endpoints: room.max_endpoints,
             max_fields: room.max_fields,
             expiry_warning: Span(room.expiry_warning),
+            jwt_max_life: Span(room.jwt_max_life),
         }
     }
 }
@@ -326,6 +329,7 @@ impl Config {
                 max_endpoints: self.catalog.max_endpoints,
                 max_fields: self.catalog.max_fields,
                 expiry_warning: self.catalog.expiry_warning.0,
+                jwt_max_life: self.catalog.jwt_max_life.0,
                 ..catalog::Settings::default()
             },
             detect: detect::Settings {
