@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::observe::custom;
 use crate::{alert, analysis, capture, catalog, decode, detect, flow, http, sensor, web};
 
 mod units;
@@ -89,6 +90,8 @@ pub struct Catalog {
     pub expiry_warning: Span,
     /// Tokens that are good for longer than this are told of.
     pub jwt_max_life: Span,
+    /// Classes of sensitive data of one's own.
+    pub sensitive: Vec<custom::Rule>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -178,6 +181,7 @@ impl Default for Catalog {
             max_fields: room.max_fields,
             expiry_warning: Span(room.expiry_warning),
             jwt_max_life: Span(room.jwt_max_life),
+            sensitive: Vec::new(),
         }
     }
 }
@@ -299,6 +303,8 @@ impl Config {
                 "must be a number above 0, such as 1.0".into(),
             ));
         }
+        custom::Rules::compile(&self.catalog.sensitive)
+            .map_err(|e| ("sensitive", e.to_string()))?;
         for hook in &self.webhook {
             let url =
                 url::Url::parse(&hook.url).map_err(|e| ("url", format!("`{}`: {e}", hook.name)))?;
@@ -374,6 +380,8 @@ impl Config {
             identity_key,
             trusted: self.trusted(),
             mask: true,
+            // They were checked when they were read.
+            rules: Arc::new(custom::Rules::compile(&self.catalog.sensitive).unwrap_or_default()),
             own: sensor::Own::default(),
             checksums: self.capture.checksums,
             keys: Arc::default(),

@@ -30,8 +30,8 @@ pub use security::{
 };
 pub use session::{Session, SessionKind, Traffic};
 pub use shape::{
-    Field, Format, MAX_FIELDS, MAX_HEADER_NAME, MAX_HEADERS, MAX_POINTER, MAX_POINTERS, MAX_WORDS,
-    Shape, Shapes, Types, Word,
+    Field, Format, MAX_CUSTOM, MAX_FIELDS, MAX_HEADER_NAME, MAX_HEADERS, MAX_POINTER, MAX_POINTERS,
+    MAX_WORDS, Shape, Shapes, Types, Word, is_custom,
 };
 pub use tls::{ServerCertificate, TlsFlow, TlsVersion};
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::{PartView, SchemaView, Schemas};
@@ -24,9 +25,8 @@ impl Schemas {
     /// Classes of what answers with success hold, sorted.
     pub(in crate::catalog) fn given_out(&self) -> Vec<String> {
         let fields = self.responses.get(&2).into_iter().flat_map(|p| p.fields.values());
-        let classes = fields.flat_map(|f| f.classes.iter().flat_map(|(class, _)| class.names()));
-        let classes: BTreeSet<_> = classes.collect();
-        classes.into_iter().map(str::to_owned).collect()
+        let classes: BTreeSet<_> = fields.flat_map(|f| f.sensitive().map(|(c, _)| c)).collect();
+        classes.into_iter().map(Into::into).collect()
     }
 }
 
@@ -37,7 +37,7 @@ impl SchemaView {
         let mut add = |direction, place, part: &PartView| {
             for field in &part.fields {
                 for (class, n) in &field.sensitive {
-                    let key = (*class, direction, place, field.pointer.clone());
+                    let key = (class.clone(), direction, place, field.pointer.clone());
                     *counts.entry(key).or_default() += u64::from(*n);
                 }
             }
@@ -50,7 +50,7 @@ impl SchemaView {
         }
         let found = counts.into_iter();
         let view =
-            |((class, direction, place, pointer), count): ((&str, &str, &str, String), u64)| {
+            |((class, direction, place, pointer), count): ((CompactString, &str, &str, String), u64)| {
                 SensitiveView {
                     class: class.into(),
                     direction: direction.into(),
