@@ -380,8 +380,7 @@ impl Config {
             identity_key,
             trusted: self.trusted(),
             mask: true,
-            // They were checked when they were read.
-            rules: Arc::new(custom::Rules::compile(&self.catalog.sensitive).unwrap_or_default()),
+            rules: self.rules(),
             own: sensor::Own::default(),
             checksums: self.capture.checksums,
             keys: Arc::default(),
@@ -391,6 +390,11 @@ impl Config {
     /// Whose `Forwarded` and PROXY headers are believed.
     pub fn trusted(&self) -> http::Trusted {
         http::Trusted::new(self.sensor.trusted_proxies.iter().map(|p| p.0))
+    }
+
+    /// Classes of sensitive data of one's own; they were checked when they were read.
+    pub fn rules(&self) -> Arc<custom::Rules> {
+        Arc::new(custom::Rules::compile(&self.catalog.sensitive).unwrap_or_default())
     }
 
     pub fn web(&self) -> web::Settings {
