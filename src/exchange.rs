@@ -25,9 +25,7 @@ pub use anomaly::{Anomalies, Anomaly};
 pub use classes::Classes;
 pub use json::{ParseError, parse_line, write_line};
 pub use operation::{MAX_LISTED, MAX_LISTED_NAME, MAX_NAME, Operation, OperationKind, Part};
-pub use security::{
-    Jwt, JwtFlags, Leaks, MAX_CREDENTIALS, MAX_PLACE, MAX_SOFTWARE, Presented,
-};
+pub use security::{Jwt, JwtFlags, Leaks, MAX_CREDENTIALS, MAX_PLACE, MAX_SOFTWARE, Presented};
 pub use session::{Session, SessionKind, Traffic};
 pub use shape::{
     Field, Format, MAX_CUSTOM, MAX_FIELDS, MAX_HEADER_NAME, MAX_HEADERS, MAX_POINTER, MAX_POINTERS,

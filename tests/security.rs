@@ -73,21 +73,56 @@ fn composed() -> Vec<Packet> {
     let sql = "ERROR: syntax error at or near \"t0psecret\"";
     let trace = "Traceback (most recent call last):\n  File \"/var/www/shop/a.py\", line 3, in f\n    x\nKeyError: 'x'\n10.9.8.7:5432";
     for _ in 0..6 {
-        wire.call(&format!("GET /v1/mine\nAuthorization: Bearer {good}"), "200 OK", json, "{}");
+        wire.call(
+            &format!("GET /v1/mine\nAuthorization: Bearer {good}"),
+            "200 OK",
+            json,
+            "{}",
+        );
         wire.call("GET /v1/people", "200 OK", json, mail);
         wire.call("GET /v1/half\nX-Api-Key: k3yinheader", "200 OK", json, mail);
         wire.call("GET /v1/half", "200 OK", json, mail);
         wire.call("GET /v1/keyed?api_key=k3yinquery", "200 OK", json, "{}");
-        wire.call("GET /v1/page\nCookie: sid=c00kievalue", "200 OK", json, "{}");
+        wire.call(
+            "GET /v1/page\nCookie: sid=c00kievalue",
+            "200 OK",
+            json,
+            "{}",
+        );
     }
     for _ in 0..2 {
-        wire.call(&format!("GET /v1/old\nAuthorization: Bearer {over}"), "200 OK", json, "{}");
-        wire.call(&format!("GET /v1/forged\nAuthorization: Bearer {none}"), "200 OK", json, "{}");
-        wire.call("GET /v1/broken\nAuthorization: Bearer t0psecret", "200 OK", json, "{}");
+        wire.call(
+            &format!("GET /v1/old\nAuthorization: Bearer {over}"),
+            "200 OK",
+            json,
+            "{}",
+        );
+        wire.call(
+            &format!("GET /v1/forged\nAuthorization: Bearer {none}"),
+            "200 OK",
+            json,
+            "{}",
+        );
+        wire.call(
+            "GET /v1/broken\nAuthorization: Bearer t0psecret",
+            "200 OK",
+            json,
+            "{}",
+        );
         let error = serde_json::json!({ "message": sql }).to_string();
-        wire.call("GET /v1/broken\nAuthorization: Bearer t0psecret", "500 Oops", json, &error);
+        wire.call(
+            "GET /v1/broken\nAuthorization: Bearer t0psecret",
+            "500 Oops",
+            json,
+            &error,
+        );
         let html = format!("<html><pre>{trace}</pre></html>");
-        wire.call("GET /v1/broken\nAuthorization: Bearer t0psecret", "500 Oops", "Content-Type: text/html", &html);
+        wire.call(
+            "GET /v1/broken\nAuthorization: Bearer t0psecret",
+            "500 Oops",
+            "Content-Type: text/html",
+            &html,
+        );
     }
     wire.packets
 }
@@ -121,7 +156,8 @@ fn verdicts_findings_and_alerts_and_no_secret() {
     let dir = tempfile::tempdir().unwrap();
     let (file, config) = (dir.path().join("a.pcap"), dir.path().join("apitap.toml"));
     write_pcap(&composed(), &mut std::fs::File::create(&file).unwrap()).unwrap();
-    let rule = "[[catalog.sensitive]]\nclass = \"staff\"\nfield = \"^staff$\"\nvalue = \"^E-[0-9]+$\"\n";
+    let rule =
+        "[[catalog.sensitive]]\nclass = \"staff\"\nfield = \"^staff$\"\nvalue = \"^E-[0-9]+$\"\n";
     std::fs::write(&config, rule).unwrap();
 
     for format in ["exchanges", "summary", "openapi", "ledger"] {
@@ -146,9 +182,15 @@ fn verdicts_findings_and_alerts_and_no_secret() {
         }
         if template == "/v1/keyed" {
             let places = &e["auth_schemes"][0];
-            assert_eq!((&places["place"], &places["scheme"]), (&"query:api_key".into(), &"apikey".into()));
+            assert_eq!(
+                (&places["place"], &places["scheme"]),
+                (&"query:api_key".into(), &"apikey".into())
+            );
             let clear = &e["findings"][0];
-            assert_eq!((&clear["kind"], &clear["scheme"]), (&"credentials-in-clear".into(), &"query".into()));
+            assert_eq!(
+                (&clear["kind"], &clear["scheme"]),
+                (&"credentials-in-clear".into(), &"query".into())
+            );
         }
     }
     let expected = [
@@ -165,7 +207,13 @@ fn verdicts_findings_and_alerts_and_no_secret() {
 
     let alerts = read(&file, &config, &["--format", "alerts"]);
     let mut told: Vec<String> = (lines(&alerts).iter())
-        .map(|a| format!("{} {}", a["detector"].as_str().unwrap(), a["owasp"].as_str().unwrap()))
+        .map(|a| {
+            format!(
+                "{} {}",
+                a["detector"].as_str().unwrap(),
+                a["owasp"].as_str().unwrap()
+            )
+        })
         .collect();
     told.sort();
     let expected = [
@@ -176,7 +224,11 @@ fn verdicts_findings_and_alerts_and_no_secret() {
     ];
     assert_eq!(told, expected);
     for workers in ["2", "3"] {
-        let other = read(&file, &config, &["--format", "inventory", "--workers", workers]);
+        let other = read(
+            &file,
+            &config,
+            &["--format", "inventory", "--workers", workers],
+        );
         assert_eq!(other, inventory);
     }
 }

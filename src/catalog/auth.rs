@@ -268,7 +268,10 @@ impl Authentication {
             let why = "the credentials are cookies, which browsers send whether asked for or not";
             return (Severity::Info, format!("{counts}; {why}"));
         }
-        let same = self.shapes[0].intersection(&self.shapes[1]).next().is_some();
+        let same = self.shapes[0]
+            .intersection(&self.shapes[1])
+            .next()
+            .is_some();
         let sensitive = given_out(around);
         match (same, sensitive) {
             (true, Some(sensitive)) => {
@@ -289,7 +292,10 @@ fn missing(around: &Around<'_>) -> (Severity, String) {
     let writes = matches!(around.method, "POST" | "PUT" | "PATCH" | "DELETE") && !around.reads;
     let (severity, what) = match (given_out(around), writes) {
         (Some(sensitive), _) => (Severity::High, format!("its answers hold {sensitive}")),
-        (None, true) => (Severity::Medium, format!("{} changes something", around.method)),
+        (None, true) => (
+            Severity::Medium,
+            format!("{} changes something", around.method),
+        ),
         (None, false) => (Severity::Low, "it reads".to_owned()),
     };
     match around.demanded {

@@ -85,7 +85,9 @@ impl Tokens {
 
     /// Whether something came since the last call.
     pub(super) fn take_news(&mut self) -> bool {
-        self.0.as_mut().is_some_and(|known| std::mem::take(&mut known.news))
+        self.0
+            .as_mut()
+            .is_some_and(|known| std::mem::take(&mut known.news))
     }
 
     pub(super) fn view(&self) -> Option<JwtView> {
@@ -160,7 +162,8 @@ impl Known {
     fn merge(&mut self, other: &Self) {
         for (alg, theirs) in &other.algorithms {
             let mine = self.algorithms.entry(alg.clone());
-            mine.and_modify(|mine| mine.merge(theirs)).or_insert(*theirs);
+            mine.and_modify(|mine| mine.merge(theirs))
+                .or_insert(*theirs);
         }
         for (mine, theirs) in self.flags.iter_mut().zip(other.flags) {
             Seen::add(mine, theirs);
@@ -170,7 +173,8 @@ impl Known {
         Seen::add(&mut self.both, other.both);
         for (class, theirs) in &other.classes {
             let mine = self.classes.entry(*class);
-            mine.and_modify(|mine| mine.merge(theirs)).or_insert(*theirs);
+            mine.and_modify(|mine| mine.merge(theirs))
+                .or_insert(*theirs);
         }
         for (issuer, kinds) in &other.issuers {
             *self.issuers.entry(issuer.clone()).or_default() |= kinds;
@@ -252,7 +256,10 @@ impl Known {
             Severity::Low,
             self.long,
             "takes tokens of a long life".into(),
-            &format!("the longest is good for {}", days(self.longest.unwrap_or(0))),
+            &format!(
+                "the longest is good for {}",
+                days(self.longest.unwrap_or(0))
+            ),
         );
         add(
             JwtMixedAlgorithms,

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Anomalies, Exchange, Leaks, Operation, OperationKind, Part, Partial, Rpc, Shape, Shapes, Streaming,
-    VERSION, security, session, shape,
+    Anomalies, Exchange, Leaks, Operation, OperationKind, Part, Partial, Rpc, Shape, Shapes,
+    Streaming, VERSION, security, session, shape,
 };
 use crate::time::{Timestamp, push_u64};
 

@@ -213,7 +213,10 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_refused_with_its_reason() {
         let why = |rules: &[Rule]| Rules::compile(rules).unwrap_err().to_string();
-        assert_eq!(why(&[rule("a", "(", "")]), "class `a`: field: unclosed group");
+        assert_eq!(
+            why(&[rule("a", "(", "")]),
+            "class `a`: field: unclosed group"
+        );
         assert!(why(&[rule("a", "", r"(\w{500}){500}")]).starts_with("class `a`: value: "));
         assert!(why(&[rule("a", "", &"x".repeat(513))]).contains("512"));
         assert!(why(&[rule("Not This", "a", "")]).contains("no class"));

@@ -124,7 +124,10 @@ fn algorithm(name: &str) -> CompactString {
 /// `jku` and `x5u` name a URL by definition (RFC 7515, section 4.1); a `kid` should not.
 fn key_from_elsewhere(header: &Value) -> bool {
     let has = |name: &str| header.get(name).is_some_and(Value::is_string);
-    let kid = header.get("kid").and_then(Value::as_str).unwrap_or_default();
+    let kid = header
+        .get("kid")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     has("jku") || has("x5u") || kid.contains("://") || kid.contains("../")
 }
 
@@ -216,7 +219,11 @@ mod tests {
             r#"{"alg":"RS256","kid":"https://e.example/k"}"#,
             r#"{"alg":"RS256","kid":"../../dev/null"}"#,
         ] {
-            assert_eq!(of(header, r#"{"exp":9999999999}"#).2, ["key-url"], "{header}");
+            assert_eq!(
+                of(header, r#"{"exp":9999999999}"#).2,
+                ["key-url"],
+                "{header}"
+            );
         }
         let plain = r#"{"alg":"RS256","kid":"2024-01"}"#;
         assert!(of(plain, r#"{"exp":9999999999}"#).2.is_empty());
@@ -238,7 +245,10 @@ mod tests {
             let jwt = read_at(text.as_bytes(), NOW).unwrap();
             jwt.classes.names().collect::<Vec<_>>()
         };
-        assert_eq!(of(r#"{"sub":"42","iss":"https://a.example","scope":"x"}"#), Vec::<&str>::new());
+        assert_eq!(
+            of(r#"{"sub":"42","iss":"https://a.example","scope":"x"}"#),
+            Vec::<&str>::new()
+        );
         assert_eq!(of(r#"{"email":"ann@mail.example"}"#), ["pii:email"]);
         let nested = r#"{"user":{"db":[{"password":"Tr0ub4dor&3"}]}}"#;
         assert_eq!(of(nested), ["secret:password"]);
@@ -260,15 +270,33 @@ mod tests {
             (r#"{"alg":"HS256"}"#, "\u{0}"),
             (r#"{"alg":"HS256"}"#, &deep),
         ] {
-            assert!(read_at(token(header, claims).as_bytes(), NOW).is_none(), "{header}");
+            assert!(
+                read_at(token(header, claims).as_bytes(), NOW).is_none(),
+                "{header}"
+            );
         }
-        let huge = token(r#"{"alg":"HS256"}"#, &format!(r#"{{"a":"{}"}}"#, "x".repeat(MAX_TOKEN)));
+        let huge = token(
+            r#"{"alg":"HS256"}"#,
+            &format!(r#"{{"a":"{}"}}"#, "x".repeat(MAX_TOKEN)),
+        );
         assert!(read_at(huge.as_bytes(), NOW).is_none());
         let not_utf8 = format!("eyJh.{}.x", URL_SAFE_NO_PAD.encode(b"{\"a\":\"\xff\"}"));
-        for text in ["eyJ.eyJ.x", "ey!!.ey!!.x", "a.b.c", "ey..", "eyJh.eyJh.e.e.e", &not_utf8] {
+        for text in [
+            "eyJ.eyJ.x",
+            "ey!!.ey!!.x",
+            "a.b.c",
+            "ey..",
+            "eyJh.eyJh.e.e.e",
+            &not_utf8,
+        ] {
             assert!(read_at(text.as_bytes(), NOW).is_none(), "{text}");
         }
-        let times = [r#"{"exp":1e400}"#, r#"{"exp":-1}"#, r#"{"exp":null}"#, r#"{"exp":1e300,"iat":-1e300}"#];
+        let times = [
+            r#"{"exp":1e400}"#,
+            r#"{"exp":-1}"#,
+            r#"{"exp":null}"#,
+            r#"{"exp":1e300,"iat":-1e300}"#,
+        ];
         for claims in times {
             let text = token(r#"{"alg":"HS256"}"#, claims);
             let _ = read_at(text.as_bytes(), i64::MAX);

@@ -104,9 +104,8 @@ fn is_product(word: &str) -> bool {
     let named = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     let version = version.strip_prefix('v').unwrap_or(version);
     let mut numbers = version.split('.');
-    let digits = |n: Option<&str>| {
-        n.is_some_and(|n| n.bytes().next().is_some_and(|b| b.is_ascii_digit()))
-    };
+    let digits =
+        |n: Option<&str>| n.is_some_and(|n| n.bytes().next().is_some_and(|b| b.is_ascii_digit()));
     name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
         && name.bytes().all(named)
         && version.bytes().all(|b| named(b) || b == b'+' || b == b'~')
@@ -116,8 +115,16 @@ fn is_product(word: &str) -> bool {
 
 /// What each of the things looked for has somewhere.
 static ANCHORS: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    let all = [trace::ANCHORS, sql::ANCHORS, address::ANCHORS, path::ANCHORS].concat();
-    let built = AhoCorasick::builder().ascii_case_insensitive(true).build(all);
+    let all = [
+        trace::ANCHORS,
+        sql::ANCHORS,
+        address::ANCHORS,
+        path::ANCHORS,
+    ]
+    .concat();
+    let built = AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .build(all);
     built.unwrap_or_else(|_| unreachable!("the anchors are few and short"))
 });
 
@@ -142,7 +149,15 @@ enum Says {
 impl Says {
     fn of(name: &str) -> Self {
         const ERROR: [&str; 9] = [
-            "error", "exception", "trace", "stack", "fault", "debug", "cause", "failure", "sql",
+            "error",
+            "exception",
+            "trace",
+            "stack",
+            "fault",
+            "debug",
+            "cause",
+            "failure",
+            "sql",
         ];
         const PERHAPS: [&str; 6] = ["message", "msg", "detail", "reason", "description", "title"];
         const ASKED: [&str; 8] = [
@@ -277,7 +292,15 @@ impl<'a> Open<'a> {
     }
 
     fn note(&mut self, name: &str, text: &str) {
-        let named = ["file", "fileName", "filename", "file_name", "source", "path"].contains(&name);
+        let named = [
+            "file",
+            "fileName",
+            "filename",
+            "file_name",
+            "source",
+            "path",
+        ]
+        .contains(&name);
         self.file |= named && trace::is_source(text);
         self.line |= is_line(name) && text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty();
     }
@@ -299,9 +322,24 @@ mod tests {
             software([leak(server), leak(powered), leak(asp)]).unwrap_or_default()
         };
         assert_eq!(of("nginx/1.18.0", "", ""), "nginx/1.18.0");
-        assert_eq!(of("Apache/2.4.41 (Ubuntu)", "PHP/7.4.3", ""), "Apache/2.4.41 PHP/7.4.3");
-        assert_eq!(of("Microsoft-IIS/10.0", "ASP.NET", "4.0.30319"), "Microsoft-IIS/10.0 ASP.NET/4.0.30319");
-        for nothing in ["nginx", "cloudflare", "ECS (dcb/7F83)", "Express", "a/b", "/1.2", "x/\u{1b}[1.2", "gws"] {
+        assert_eq!(
+            of("Apache/2.4.41 (Ubuntu)", "PHP/7.4.3", ""),
+            "Apache/2.4.41 PHP/7.4.3"
+        );
+        assert_eq!(
+            of("Microsoft-IIS/10.0", "ASP.NET", "4.0.30319"),
+            "Microsoft-IIS/10.0 ASP.NET/4.0.30319"
+        );
+        for nothing in [
+            "nginx",
+            "cloudflare",
+            "ECS (dcb/7F83)",
+            "Express",
+            "a/b",
+            "/1.2",
+            "x/\u{1b}[1.2",
+            "gws",
+        ] {
             assert_eq!(of(nothing, "", ""), "", "{nothing}");
         }
         assert!(of(&"aaaa/1.1 ".repeat(100), "", "").len() <= MAX_SOFTWARE);
@@ -311,15 +349,41 @@ mod tests {
     fn an_article_about_errors_is_none() {
         let trace = "java.lang.IllegalStateException: x\\n\\tat com.acme.A.b(A.java:12)\\n\\tat com.acme.C.d(C.java:7)";
         let of = |status, body: String| {
-            let answer = Answer { status, media_type: "application/json", host: "api.example", path: "/a" };
+            let answer = Answer {
+                status,
+                media_type: "application/json",
+                host: "api.example",
+                path: "/a",
+            };
             in_body(answer, body.as_bytes())
         };
-        assert_eq!(of(200, format!(r#"{{"body":"{trace}"}}"#)), Leaks::default());
-        assert_eq!(of(200, format!(r#"{{"message":"I get this: {trace}"}}"#)), Leaks::default());
-        assert_eq!(of(200, format!(r#"{{"message":"{trace}"}}"#)), Leaks::STACK_TRACE);
-        assert_eq!(of(200, format!(r#"{{"errors":[{{"extensions":{{"x":"{trace}"}}}}]}}"#)), Leaks::STACK_TRACE);
-        assert_eq!(of(500, format!(r#"{{"body":"{trace}"}}"#)), Leaks::STACK_TRACE);
-        assert_eq!(of(500, r#"{"body":"at java.lang"}"#.into()), Leaks::default());
+        assert_eq!(
+            of(200, format!(r#"{{"body":"{trace}"}}"#)),
+            Leaks::default()
+        );
+        assert_eq!(
+            of(200, format!(r#"{{"message":"I get this: {trace}"}}"#)),
+            Leaks::default()
+        );
+        assert_eq!(
+            of(200, format!(r#"{{"message":"{trace}"}}"#)),
+            Leaks::STACK_TRACE
+        );
+        assert_eq!(
+            of(
+                200,
+                format!(r#"{{"errors":[{{"extensions":{{"x":"{trace}"}}}}]}}"#)
+            ),
+            Leaks::STACK_TRACE
+        );
+        assert_eq!(
+            of(500, format!(r#"{{"body":"{trace}"}}"#)),
+            Leaks::STACK_TRACE
+        );
+        assert_eq!(
+            of(500, r#"{"body":"at java.lang"}"#.into()),
+            Leaks::default()
+        );
     }
 
     proptest::proptest! {

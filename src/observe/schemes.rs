@@ -144,7 +144,8 @@ impl<'a> Credential<'a> {
     fn fields(&self) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
         let set = self.fields;
         let all = FIELDS.iter().enumerate();
-        all.filter(move |(at, _)| set & (1 << at) != 0).map(|(_, f)| f)
+        all.filter(move |(at, _)| set & (1 << at) != 0)
+            .map(|(_, f)| f)
     }
 }
 
@@ -233,8 +234,11 @@ fn listed(mut all: Vec<Presented>) -> Option<Arc<[Presented]>> {
 fn parameter(pair: &str) -> Option<Presented> {
     let (name, value) = pair.split_once('=')?;
     // A key of Google's stands under a name that anything may have.
-    let google = name == "key" && (value.starts_with("{secret:google") || value.starts_with("AIza"));
-    let known = PARAMETERS.iter().find(|(p, _)| name.eq_ignore_ascii_case(p));
+    let google =
+        name == "key" && (value.starts_with("{secret:google") || value.starts_with("AIza"));
+    let known = PARAMETERS
+        .iter()
+        .find(|(p, _)| name.eq_ignore_ascii_case(p));
     let (name, scheme) = match known {
         Some(known) if !value.is_empty() => *known,
         _ if google => ("key", "apikey"),
@@ -251,7 +255,9 @@ fn parameter(pair: &str) -> Option<Presented> {
 fn authorization(value: &[u8]) -> (&'static str, &[u8]) {
     let at = value.iter().position(|b| *b == b' ');
     let Some(at) = at else {
-        let alone = SCHEMES.iter().find(|s| value.eq_ignore_ascii_case(s.as_bytes()));
+        let alone = SCHEMES
+            .iter()
+            .find(|s| value.eq_ignore_ascii_case(s.as_bytes()));
         return (alone.copied().unwrap_or("apikey"), value);
     };
     let (scheme, rest) = (&value[..at], value[at..].trim_ascii());
@@ -284,7 +290,9 @@ mod tests {
             authorization: Some(value.as_bytes()),
             ..Credential::default()
         };
-        seen(&c, None).join(",").replace("header:authorization ", "")
+        seen(&c, None)
+            .join(",")
+            .replace("header:authorization ", "")
     }
 
     #[test]
@@ -337,7 +345,10 @@ mod tests {
         for (query, place) in [
             ("api_key={secret:value:1f3a}", "query:api_key apikey"),
             ("access_token={secret:jwt:1f3a}", "query:access_token jwt"),
-            ("X-Amz-Signature=abcdef&a=1", "query:x-amz-signature aws4-hmac-sha256"),
+            (
+                "X-Amz-Signature=abcdef&a=1",
+                "query:x-amz-signature aws4-hmac-sha256",
+            ),
             ("key={secret:google:1f3a}", "query:key apikey"),
             ("key={secret:value:1f3a}", ""),
             ("api_key=", ""),

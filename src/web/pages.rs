@@ -16,8 +16,8 @@ use super::security::{self, SchemeRow};
 use super::{SensorView, SourceView, api, chart, filters, guard};
 use crate::alert::{Alert, Status};
 use crate::catalog::{
-    AuthVerdict, Documentation, EndpointView, Exposure, HostView, Kind, Life, Quantiles, SessionKind,
-    SessionsView,
+    AuthVerdict, Documentation, EndpointView, Exposure, HostView, Kind, Life, Quantiles,
+    SessionKind, SessionsView,
 };
 use crate::detect::Severity;
 use crate::sensor::doctor::{self, Grade, Symptom, grouped};

@@ -59,7 +59,12 @@ pub(super) fn facts(e: &EndpointView) -> Vec<(&'static str, String)> {
     if !e.leaks.is_empty() {
         let one = |leak: &crate::catalog::LeakView| {
             let statuses: Vec<_> = leak.statuses.keys().map(u16::to_string).collect();
-            format!("{} ({}, with {})", leak.kind, grouped(leak.count), statuses.join(", "))
+            format!(
+                "{} ({}, with {})",
+                leak.kind,
+                grouped(leak.count),
+                statuses.join(", ")
+            )
         };
         let all: Vec<_> = e.leaks.iter().map(one).collect();
         out.push(("Answers give away", all.join("; ")));
@@ -70,7 +75,10 @@ pub(super) fn facts(e: &EndpointView) -> Vec<(&'static str, String)> {
 fn tokens(jwt: &JwtView) -> String {
     let counted = |(name, n): (&String, &JwtCount)| format!("{name} ({})", grouped(n.count));
     let mut all: Vec<String> = jwt.algorithms.iter().map(counted).collect();
-    all.extend(jwt.longest_life_s.map(|s| format!("good for {s} s at most")));
+    all.extend(
+        jwt.longest_life_s
+            .map(|s| format!("good for {s} s at most")),
+    );
     all.extend(jwt.flags.iter().chain(&jwt.classes).map(counted));
     all.join(", ")
 }

@@ -34,10 +34,11 @@ impl Talk {
             change(&mut x);
             let mut changes = Vec::new();
             self.catalog.apply(&x, &mut changes);
-            self.told.extend(changes.into_iter().filter_map(|c| match c {
-                Change::Exposed(exposed) => Some(exposed),
-                _ => None,
-            }));
+            self.told
+                .extend(changes.into_iter().filter_map(|c| match c {
+                    Change::Exposed(exposed) => Some(exposed),
+                    _ => None,
+                }));
         }
     }
 
@@ -126,7 +127,10 @@ fn a_public_service_is_listed_and_a_hole_beside_others_rings() {
     assert_eq!(t.findings("/open"), found(Severity::High, 11));
     // One alert a host, from the first that was due.
     assert_eq!(t.detectors(), ["catalog-authentication"]);
-    assert_eq!((t.told[0].owasp, t.told[0].severity), ("API2:2023", Severity::Medium));
+    assert_eq!(
+        (t.told[0].owasp, t.told[0].severity),
+        ("API2:2023", Severity::Medium)
+    );
     assert!(t.told[0].why[0].contains("demand"), "{:?}", t.told[0].why);
 }
 
@@ -134,13 +138,24 @@ fn a_public_service_is_listed_and_a_hole_beside_others_rings() {
 fn what_is_open_by_design_is_no_finding() {
     let mut t = Talk::new();
     t.call("GET", "/mine", bearer, 6);
-    for path in ["/login", "/v1/auth/token", "/healthz", "/.well-known/openid-configuration", "/openapi.json"] {
+    for path in [
+        "/login",
+        "/v1/auth/token",
+        "/healthz",
+        "/.well-known/openid-configuration",
+        "/openapi.json",
+    ] {
         t.call("GET", path, nobody, 10);
         assert_eq!(t.findings(path), [], "{path}");
     }
     t.call("POST", "/enter", |x| x.login = Some("9ab1".into()), 10);
     assert_eq!(t.findings("/enter"), []);
-    t.call("GET", "/page", |x| x.content_type = Some("text/html".into()), 10);
+    t.call(
+        "GET",
+        "/page",
+        |x| x.content_type = Some("text/html".into()),
+        10,
+    );
     assert_eq!(t.findings("/page"), []);
     assert_eq!(t.detectors(), Vec::<&str>::new());
 }
@@ -150,14 +165,31 @@ fn mixed_is_worse_where_both_get_the_same() {
     let mixed = |severity, n| [(ExposureKind::MixedAuthentication, severity, n)];
     let shaped = |path: &str, plain: &str, with: &str| {
         let mut t = Talk::new();
-        t.call("GET", path, |x| { bearer(x); answers(x, with) }, 6);
+        t.call(
+            "GET",
+            path,
+            |x| {
+                bearer(x);
+                answers(x, with)
+            },
+            6,
+        );
         t.call("GET", path, |x| answers(x, plain), 6);
         (t.findings(path), t.detectors().len())
     };
     let plain = r#"{"":"object","/id":"integer"}"#;
-    assert_eq!(shaped("/a", plain, plain), (mixed(Severity::Medium, 6).into(), 1));
-    assert_eq!(shaped("/a", MAIL, MAIL), (mixed(Severity::High, 6).into(), 1));
-    assert_eq!(shaped("/a", plain, MAIL), (mixed(Severity::Low, 6).into(), 1));
+    assert_eq!(
+        shaped("/a", plain, plain),
+        (mixed(Severity::Medium, 6).into(), 1)
+    );
+    assert_eq!(
+        shaped("/a", MAIL, MAIL),
+        (mixed(Severity::High, 6).into(), 1)
+    );
+    assert_eq!(
+        shaped("/a", plain, MAIL),
+        (mixed(Severity::Low, 6).into(), 1)
+    );
     // Cookies go along whether asked for or not.
     let mut t = Talk::new();
     t.call("GET", "/a", |x| with(x, "cookie:sid", "cookie"), 6);
@@ -180,16 +212,33 @@ fn token(x: &mut Exchange, alg: &str, life_s: Option<u64>, flags: JwtFlags) {
 #[test]
 fn tokens_count_where_they_were_answered() {
     let mut t = Talk::new();
-    t.call("GET", "/a", |x| token(x, "RS256", Some(3_600), JwtFlags::default()), 5);
-    let none = |status| move |x: &mut Exchange| {
-        token(x, "none", None, JwtFlags::ALG_NONE);
-        x.status = Some(status);
+    t.call(
+        "GET",
+        "/a",
+        |x| token(x, "RS256", Some(3_600), JwtFlags::default()),
+        5,
+    );
+    let none = |status| {
+        move |x: &mut Exchange| {
+            token(x, "none", None, JwtFlags::ALG_NONE);
+            x.status = Some(status);
+        }
     };
     t.call("GET", "/a", none(401), 3);
     assert_eq!(t.findings("/a"), []);
     t.call("GET", "/a", none(200), 1);
-    t.call("GET", "/a", |x| token(x, "RS256", Some(90_000), JwtFlags::EXPIRED), 2);
-    t.call("GET", "/a", |x| token(x, "HS256", None, JwtFlags::NO_EXP), 3);
+    t.call(
+        "GET",
+        "/a",
+        |x| token(x, "RS256", Some(90_000), JwtFlags::EXPIRED),
+        2,
+    );
+    t.call(
+        "GET",
+        "/a",
+        |x| token(x, "HS256", None, JwtFlags::NO_EXP),
+        3,
+    );
     let expected = [
         (ExposureKind::JwtNone, Severity::Critical, 1),
         (ExposureKind::JwtExpiredAccepted, Severity::High, 2),
@@ -209,10 +258,12 @@ fn tokens_count_where_they_were_answered() {
 fn what_answers_give_away_is_told_once_a_host_and_versions_are_the_hosts() {
     let mut t = Talk::new();
     t.call("GET", "/a", bearer, 3);
-    let fails = |leaks| move |x: &mut Exchange| {
-        bearer(x);
-        (x.status, x.leaks) = (Some(500), leaks);
-        x.software = Some("nginx/1.18.0".into());
+    let fails = |leaks| {
+        move |x: &mut Exchange| {
+            bearer(x);
+            (x.status, x.leaks) = (Some(500), leaks);
+            x.software = Some("nginx/1.18.0".into());
+        }
     };
     t.call("GET", "/a", fails(Leaks::INTERNAL_ADDRESS), 1);
     assert_eq!(t.detectors(), Vec::<&str>::new());
@@ -226,9 +277,15 @@ fn what_answers_give_away_is_told_once_a_host_and_versions_are_the_hosts() {
     ];
     assert_eq!(t.findings("/a"), expected);
     let leaks = t.view("/a").leaks.clone();
-    assert_eq!((leaks[1].kind.as_str(), leaks[1].statuses[&500]), ("sql-error", 2));
+    assert_eq!(
+        (leaks[1].kind.as_str(), leaks[1].statuses[&500]),
+        ("sql-error", 2)
+    );
     let host = t.catalog.view().hosts[0].findings.clone();
-    assert_eq!((host.len(), host[0].count, host[0].severity), (1, 4, Severity::Info));
+    assert_eq!(
+        (host.len(), host[0].count, host[0].severity),
+        (1, 4, Severity::Info)
+    );
     assert!(host[0].what.contains("nginx/1.18.0"));
 }
 

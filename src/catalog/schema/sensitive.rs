@@ -24,7 +24,11 @@ pub struct SensitiveView {
 impl Schemas {
     /// Classes of what answers with success hold, sorted.
     pub(in crate::catalog) fn given_out(&self) -> Vec<String> {
-        let fields = self.responses.get(&2).into_iter().flat_map(|p| p.fields.values());
+        let fields = self
+            .responses
+            .get(&2)
+            .into_iter()
+            .flat_map(|p| p.fields.values());
         let classes: BTreeSet<_> = fields.flat_map(|f| f.sensitive().map(|(c, _)| c)).collect();
         classes.into_iter().map(Into::into).collect()
     }
@@ -49,16 +53,18 @@ impl SchemaView {
             add("response", "body", part);
         }
         let found = counts.into_iter();
-        let view =
-            |((class, direction, place, pointer), count): ((CompactString, &str, &str, String), u64)| {
-                SensitiveView {
-                    class: class.into(),
-                    direction: direction.into(),
-                    place: place.into(),
-                    pointer,
-                    count,
-                }
-            };
+        let view = |((class, direction, place, pointer), count): (
+            (CompactString, &str, &str, String),
+            u64,
+        )| {
+            SensitiveView {
+                class: class.into(),
+                direction: direction.into(),
+                place: place.into(),
+                pointer,
+                count,
+            }
+        };
         found.map(view).collect()
     }
 }

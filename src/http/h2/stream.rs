@@ -236,13 +236,7 @@ impl Stream {
         self.respond(block, head, cache, out);
     }
 
-    fn respond(
-        &mut self,
-        block: &Block<'_>,
-        head: &Head<'_>,
-        cache: &mut Cache,
-        out: &mut Out,
-    ) {
+    fn respond(&mut self, block: &Block<'_>, head: &Head<'_>, cache: &mut Cache, out: &mut Out) {
         record::response_fields(&mut self.x, head.code(), &head.fields, cache);
         self.response.messages = rpc::response(&mut self.x, &head.fields);
         let granted = matches!(self.x.status, Some(200..=299)) && !block.end_stream;

@@ -10,8 +10,21 @@ use super::sql::regex;
 
 /// One of these is in every such text.
 pub(super) const ANCHORS: &[&str] = &[
-    "10.", "192.168.", "172.1", "172.2", "172.3", "169.254.", "fe80:", "fc00:", "fd", ".internal", ".local",
-    ".svc", ".lan", ".corp", ".intranet",
+    "10.",
+    "192.168.",
+    "172.1",
+    "172.2",
+    "172.3",
+    "169.254.",
+    "fe80:",
+    "fc00:",
+    "fd",
+    ".internal",
+    ".local",
+    ".svc",
+    ".lan",
+    ".corp",
+    ".intranet",
 ];
 
 static V4: LazyLock<Regex> = LazyLock::new(|| {
@@ -31,7 +44,14 @@ static NAME: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Words behind which a name is a machine's.
 const OF_HOSTS: [&str; 8] = [
-    "host", "hostname", "server", "enotfound", "eai_again", "resolve", "upstream", "node",
+    "host",
+    "hostname",
+    "server",
+    "enotfound",
+    "eai_again",
+    "resolve",
+    "upstream",
+    "node",
 ];
 /// And those behind which four numbers are a version.
 const OF_VERSIONS: [&str; 8] = [
@@ -109,7 +129,9 @@ fn has_name(text: &str, anywhere: bool) -> bool {
         let lower = name.to_ascii_lowercase();
         let labels: Vec<&str> = lower.split('.').collect();
         let cluster = lower.ends_with(".svc.cluster.local");
-        let machine = labels.iter().any(|l| l.contains('-') || l.contains(|c: char| c.is_ascii_digit()));
+        let machine = labels
+            .iter()
+            .any(|l| l.contains('-') || l.contains(|c: char| c.is_ascii_digit()));
         let host = OF_HOSTS.contains(&last_word(before).as_str());
         cluster || port || host || labels.len() >= 3 && machine && !lower.ends_with(".svc")
     })

@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn markup_goes_and_text_stays() {
-        let page = "<html><b>Fatal</b> &quot;a&quot;<br />b &lt;init&gt; 1 < 2 &c<!-- at x --></p>y<";
+        let page =
+            "<html><b>Fatal</b> &quot;a&quot;<br />b &lt;init&gt; 1 < 2 &c<!-- at x --></p>y<";
         assert_eq!(text(page), "Fatal \"a\"\nb <init> 1 < 2 &c\n at x -->\ny<");
     }
 }

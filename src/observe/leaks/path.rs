@@ -8,7 +8,18 @@ use super::sql::regex;
 
 /// One of these is in every such path.
 pub(super) const ANCHORS: &[&str] = &[
-    "/var/", "/usr/", "/home/", "/opt/", "/srv/", "/etc/", "/root/", "/app/", "/users/", "/workspace/", "/mnt/", ":\\",
+    "/var/",
+    "/usr/",
+    "/home/",
+    "/opt/",
+    "/srv/",
+    "/etc/",
+    "/root/",
+    "/app/",
+    "/users/",
+    "/workspace/",
+    "/mnt/",
+    ":\\",
 ];
 
 static UNIX: LazyLock<Regex> = LazyLock::new(|| {
@@ -22,7 +33,8 @@ static WINDOWS: LazyLock<Regex> =
 
 /// Words behind which a path is what was asked for.
 const ASKED: [&str; 12] = [
-    "get", "post", "put", "patch", "delete", "head", "options", "url", "uri", "path", "route", "resource",
+    "get", "post", "put", "patch", "delete", "head", "options", "url", "uri", "path", "route",
+    "resource",
 ];
 
 /// Whether the text has one that is not `asked` again.
@@ -31,7 +43,9 @@ pub(super) fn has_path(text: &str, asked: &str) -> bool {
         || UNIX.find_iter(text).any(|m| {
             let before = &text[..m.start()];
             // A URL's path has its host before it; a relative one goes on from somewhere.
-            let apart = !before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | '%' | '}' | ']'));
+            let apart = !before.ends_with(|c: char| {
+                c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | '%' | '}' | ']')
+            });
             apart && !asked.contains(m.as_str()) && !is_asked(before)
         })
 }

@@ -511,7 +511,9 @@ fn a_persons_own_classes_are_told_by_field_value_and_direction() {
     ]);
     let observer = observer().with_rules(rules.unwrap().into());
     let classes = |direction, media_type: &str, content: &[u8]| {
-        let shape = observer.shape(direction, media_type, content, true).unwrap();
+        let shape = observer
+            .shape(direction, media_type, content, true)
+            .unwrap();
         let fields = shape.0.iter().filter(|f| !f.custom.is_empty());
         let words = fields.map(|f| {
             assert!(f.words.iter().all(|w| w.text.is_none()), "{f:?}");
@@ -525,7 +527,11 @@ fn a_persons_own_classes_are_told_by_field_value_and_direction() {
     let answer = classes(Direction::Response, "application/json", body);
     let answer_too = both.replace("; /k", "; /state state; /k");
     assert_eq!(answer, answer_too);
-    let form = classes(Direction::Request, "application/x-www-form-urlencoded", b"emp=E-5&a=CASE-1&b=2");
+    let form = classes(
+        Direction::Request,
+        "application/x-www-form-urlencoded",
+        b"emp=E-5&a=CASE-1&b=2",
+    );
     assert_eq!(form, "/emp employee; /a case");
     let message = [&[0x0a, 6][..], b"CASE-9"].concat();
     let seen = classes(Direction::Request, "application/protobuf", &message);
