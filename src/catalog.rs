@@ -4,12 +4,18 @@
 //! [`Access`] that the detectors read, and what changed in the inventory; readers elsewhere get
 //! immutable views (`Arc` per endpoint).
 
+mod callers;
 mod clear;
 mod completeness;
+mod edges;
 mod endpoint;
 mod exposure;
 mod inventory;
 mod openapi;
+pub mod owasp;
+mod program;
+mod reach;
+mod risk;
 mod schema;
 mod segment;
 mod sessions;
@@ -17,15 +23,20 @@ pub mod spec;
 mod tls;
 mod trie;
 mod view;
+mod zones;
 
 #[cfg(test)]
 mod tests;
 
 pub use crate::exchange::SessionKind;
+pub use callers::TopView;
 pub use clear::ADVICE as CLEAR_ADVICE;
+pub use edges::{Credential, EdgeView};
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
 pub use inventory::Catalog;
 pub use openapi::openapi;
+pub use reach::ZoneView;
+pub use risk::{RiskReason, Weights};
 pub use schema::{EnumView, FieldView, PartView, PathParameter, SchemaView, SensitiveView};
 pub use tls::{CertificateView, Coverage, Inspection, Suite, TlsHostView, TlsView, percent};
 
@@ -33,6 +44,8 @@ pub use view::{
     Auth, CatalogView, Documentation, EndpointView, Finding, FindingKind, HostView, Kind, Life,
     Quantiles, Reason, SessionsView, SpecView,
 };
+
+pub use zones::{INTERNAL, Zone, Zones};
 
 use std::time::Duration;
 
@@ -109,6 +122,10 @@ pub struct Settings {
     pub max_nodes: usize,
     /// Certificates that end sooner than this, in packet time, are told of.
     pub expiry_warning: Duration,
+    /// Where callers stand.
+    pub zones: Zones,
+    /// Of the reasons of a risk.
+    pub risk: Weights,
 }
 
 impl Default for Settings {
@@ -121,6 +138,8 @@ impl Default for Settings {
             max_fields: 500_000,
             max_nodes: 1_000_000,
             expiry_warning: 30 * day,
+            zones: Zones::default(),
+            risk: Weights::default(),
         }
     }
 }

@@ -87,6 +87,17 @@ pub struct Catalog {
     pub max_fields: usize,
     /// Certificates that end sooner than this are told of.
     pub expiry_warning: Span,
+    pub zones: Zones,
+    /// What each reason of a risk weighs.
+    pub risk: catalog::Weights,
+}
+
+/// Where callers stand. What is in no range is external.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Zones {
+    pub internal: Vec<Prefix>,
+    pub partner: Vec<Prefix>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -175,6 +186,20 @@ impl Default for Catalog {
             max_endpoints: room.max_endpoints,
             max_fields: room.max_fields,
             expiry_warning: Span(room.expiry_warning),
+            zones: Zones::default(),
+            risk: room.risk,
+        }
+    }
+}
+
+impl Default for Zones {
+    fn default() -> Self {
+        let internal = catalog::INTERNAL
+            .iter()
+            .filter_map(|text| text.parse().ok());
+        Self {
+            internal: internal.map(Prefix).collect(),
+            partner: Vec::new(),
         }
     }
 }
@@ -222,6 +247,13 @@ impl Default for Log {
             level: "info".into(),
             json: false,
         }
+    }
+}
+
+impl Zones {
+    fn to_room(&self) -> catalog::Zones {
+        let nets = |all: &[Prefix]| all.iter().map(|prefix| prefix.0).collect::<Vec<_>>();
+        catalog::Zones::new(nets(&self.internal), nets(&self.partner))
     }
 }
 
@@ -296,6 +328,15 @@ impl Config {
                 "must be a number above 0, such as 1.0".into(),
             ));
         }
+        let Zones { internal, partner } = &self.catalog.zones;
+        if let Some(both) = partner.iter().find(|net| internal.contains(net)) {
+            let why = format!("{} is internal already", both.0);
+            return Err(("partner", why));
+        }
+        let mut weights = self.catalog.risk.all().into_iter();
+        if let Some((name, _)) = weights.find(|(_, w)| *w > catalog::Weights::MAX) {
+            return Err((name, "must be 0 (never a reason) to 10".into()));
+        }
         for hook in &self.webhook {
             let url =
                 url::Url::parse(&hook.url).map_err(|e| ("url", format!("`{}`: {e}", hook.name)))?;
@@ -326,6 +367,8 @@ impl Config {
                 max_endpoints: self.catalog.max_endpoints,
                 max_fields: self.catalog.max_fields,
                 expiry_warning: self.catalog.expiry_warning.0,
+                zones: self.catalog.zones.to_room(),
+                risk: self.catalog.risk,
                 ..catalog::Settings::default()
             },
             detect: detect::Settings {

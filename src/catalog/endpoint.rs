@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sketches_ddsketch::{Config, DDSketch};
 
 use super::clear::Clear;
+use super::reach::Reach;
 use super::schema::Schemas;
 use super::sessions::Sessions;
 use super::view::Quantiles;
@@ -55,7 +56,7 @@ pub(super) struct Endpoint {
     /// The hour of the epoch that `hours` ends with.
     hour: i64,
     /// Findings already told, by bit of their kind.
-    pub(super) told: u8,
+    pub(super) told: u16,
     pub(super) deprecated_since: Option<Timestamp>,
     pub(super) zombie_since: Option<Timestamp>,
     pub(super) zombie_of: Option<String>,
@@ -67,6 +68,8 @@ pub(super) struct Endpoint {
     /// They came in a way that the host's alert may not know of.
     pub(super) clear_news: bool,
     pub(super) schemas: Schemas,
+    /// Who calls it, and from where.
+    pub(super) reach: Reach,
 }
 
 /// The operation that documents an endpoint, or the spec that owns its place.
@@ -158,6 +161,7 @@ impl Endpoint {
             clear: Clear::default(),
             clear_news: false,
             schemas: Schemas::default(),
+            reach: Reach::default(),
         }
     }
 
@@ -286,6 +290,7 @@ impl Endpoint {
         self.clear.merge(&other.clear);
         self.clear_news |= other.clear_news;
         self.schemas.merge(&other.schemas);
+        self.reach.merge(&other.reach);
     }
 
     /// More than one answer, spread in time.

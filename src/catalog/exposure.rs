@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::owasp;
 use crate::time::Timestamp;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -47,10 +48,14 @@ pub enum ExposureKind {
     CertificateExpiring,
     SelfSigned,
     CredentialsInClear,
+    /// Classes of callers that the endpoint's learning time did not know.
+    NewCaller,
+    /// Callers from a wider zone are answered than in its learning time.
+    WiderExposure,
 }
 
 impl ExposureKind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::ObsoleteTls,
         Self::WeakCipher,
         Self::NoForwardSecrecy,
@@ -58,6 +63,8 @@ impl ExposureKind {
         Self::CertificateExpiring,
         Self::SelfSigned,
         Self::CredentialsInClear,
+        Self::NewCaller,
+        Self::WiderExposure,
     ];
 
     pub fn name(self) -> &'static str {
@@ -69,14 +76,17 @@ impl ExposureKind {
             Self::CertificateExpiring => "certificate-expiring",
             Self::SelfSigned => "self-signed",
             Self::CredentialsInClear => "credentials-in-clear",
+            Self::NewCaller => "new-caller",
+            Self::WiderExposure => "wider-exposure",
         }
     }
 
     /// Of the OWASP API Security Top 10.
     pub fn owasp(self) -> &'static str {
         match self {
-            Self::CredentialsInClear => "API2:2023",
-            _ => "API8:2023",
+            Self::CredentialsInClear => owasp::API2,
+            Self::NewCaller | Self::WiderExposure => owasp::API9,
+            _ => owasp::API8,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod facts;
 mod places;
+mod reach;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -151,13 +152,16 @@ impl Catalog {
         let before = entry.e.confirmed();
         let asset = segments.last().is_some_and(|s| segment::is_asset(s));
         entry.e.take(x, admission, asset, principal(x));
+        let zone = self.settings.zones.of(x.client);
+        let answered = admission == Admission::Answered;
+        entry.e.reach.take(x, zone, answered);
         if x.shapes.is_some() {
             let before = entry.e.schemas.len();
             entry.e.schemas.take(x, principal(x), grow);
             self.state.fields = self.state.fields + entry.e.schemas.len() - before;
         }
         let (node, confirmed) = (entry.e.node, entry.e.confirmed());
-        if admission == Admission::Answered {
+        if answered {
             self.state.trie.count(node);
         }
         self.confirmed |= confirmed && !before;
@@ -180,7 +184,10 @@ impl Catalog {
     pub fn apply_tls(&mut self, flow: &TlsFlow, changes: &mut Vec<Change>) {
         self.state.now = self.state.now.max(flow.end);
         let exposed = self.state.tls.apply(flow, self.settings.expiry_warning);
-        changes.extend(exposed.map(Change::Exposed));
+        if let Some(exposed) = exposed {
+            self.host_exposed(flow);
+            changes.push(Change::Exposed(exposed));
+        }
     }
 
     /// Bytes of HTTP in clear since the last call, and flows under TLS with their bytes that were

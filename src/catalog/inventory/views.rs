@@ -11,7 +11,7 @@ use crate::catalog::view::{
     self, Auth, CatalogView, Documentation, EndpointView, FindingKind, HostView, Kind, Life,
     Reason, SpecView,
 };
-use crate::catalog::{NodeId, spec};
+use crate::catalog::{NodeId, risk, spec};
 use crate::time::Timestamp;
 
 impl Catalog {
@@ -116,13 +116,16 @@ impl Catalog {
         }
         let [latency, request_size, response_size] = e.quantiles();
         let label = view::label(&e.method, &e.host, &template, e.operation.as_deref());
-        let findings = e.clear.exposures(&e.host, &label, key);
+        let mut findings = e.clear.exposures(&e.host, &label, key);
+        let learnt = e.first + self.settings.learning;
+        findings.extend(e.reach.exposures(learnt, &e.host, &label, key));
+        let reach = e.reach.view(learnt);
         let schema = match self.views.get(&id) {
             Some(last) if !e.schemas.has_changed() => last.schema.clone(),
             _ => e.schemas.view(),
         };
         let path_parameters = self.path_parameters(e.node, &template);
-        Some(EndpointView {
+        let mut view = EndpointView {
             id: EndpointId(id),
             key: key.clone(),
             method: e.method.clone(),
@@ -165,10 +168,19 @@ impl Catalog {
             hourly: e.hourly(self.state.now),
             sessions: e.sessions.view(),
             findings,
+            risk: 0,
+            risk_reasons: Vec::new(),
+            exposure: reach.exposure,
+            zones: reach.zones,
+            top_callers: reach.callers,
+            programs: reach.programs,
+            edges: reach.edges,
             sensitive: schema.as_ref().map_or_else(Vec::new, |s| s.sensitive()),
             path_parameters,
             schema,
-        })
+        };
+        (view.risk, view.risk_reasons) = self.weigh(e, &view);
+        Some(view)
     }
 
     fn path_parameters(&self, node: NodeId, template: &str) -> Vec<PathParameter> {
@@ -245,9 +257,11 @@ impl Catalog {
                 requests: 0,
                 spec: None,
                 unpaired: self.completeness.unpaired(&e.host, self.state.now),
+                risk: 0,
             });
             host.endpoints += usize::from(e.confirmed);
             host.requests += e.requests;
+            host.risk = host.risk.max(e.risk);
             host.spec = host.spec.take().or_else(|| e.spec.clone());
         }
         hosts.into_values().collect()
@@ -295,6 +309,7 @@ fn held_back(why: &str) -> String {
 
 /// A documented operation that nobody calls.
 fn dormant(spec: &str, method: String, host: String, template: String, id: String) -> EndpointView {
+    let (risk, risk_reasons) = risk::none("it was never called");
     EndpointView {
         id: EndpointId(u32::MAX),
         key: key(&method, &host, &template),
@@ -310,6 +325,8 @@ fn dormant(spec: &str, method: String, host: String, template: String, id: Strin
         }],
         spec: Some(spec.to_owned()),
         operation_id: Some(id),
+        risk,
+        risk_reasons,
         ..EndpointView::default()
     }
 }
