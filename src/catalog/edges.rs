@@ -18,7 +18,7 @@ use crate::time::Timestamp;
 const MAX_NAMED: usize = 24;
 
 /// Stands for all programs past the bound. No program has the name: it is no token.
-pub const OTHER_PROGRAMS: &str = "(others)";
+pub(super) const OTHER_PROGRAMS: &str = "(others)";
 
 /// What a call shows of who it is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

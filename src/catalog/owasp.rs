@@ -42,6 +42,17 @@ pub struct Category {
     pub looks_at: &'static [&'static str],
 }
 
+impl Category {
+    /// `API1`.
+    pub fn short(&self) -> &'static str {
+        short(self.id)
+    }
+}
+
+fn short(id: &str) -> &str {
+    id.split_once(':').map_or(id, |(short, _)| short)
+}
+
 pub const API1: &str = "API1:2023";
 pub const API2: &str = "API2:2023";
 pub const API3: &str = "API3:2023";
@@ -194,8 +205,9 @@ pub fn owasp<'a>(catalog: &CatalogView, alerts: impl Iterator<Item = &'a str>) -
 
 /// Whether a filter (`API1:2023` or `API1`, in any case; empty: any) takes a category.
 pub fn matches(filter: &str, owasp: &str) -> bool {
-    let short = owasp.split_once(':').map_or(owasp, |(short, _)| short);
-    filter.is_empty() || filter.eq_ignore_ascii_case(owasp) || filter.eq_ignore_ascii_case(short)
+    filter.is_empty()
+        || filter.eq_ignore_ascii_case(owasp)
+        || filter.eq_ignore_ascii_case(short(owasp))
 }
 
 #[cfg(test)]

@@ -48,12 +48,15 @@ fn operation(path: &str, method: &str) -> Value {
             "documentation",
             "life",
             "flag",
+            "min_risk",
+            "exposure",
             "sort",
             "cursor",
         ],
-        "/api/v1/alerts" => &["status", "kind", "severity", "cursor"],
+        "/api/v1/alerts" => &["status", "kind", "severity", "owasp", "cursor"],
         "/api/v1/dark" => &["q", "inspection", "transport", "sort", "cursor"],
-        "/api/v1/findings" => &["q", "kind", "severity", "sort", "cursor"],
+        "/api/v1/edges" => &["host", "class", "new", "sort", "cursor"],
+        "/api/v1/findings" => &["q", "kind", "severity", "owasp", "sort", "cursor"],
         _ => &[],
     };
     parameters.extend(
@@ -106,6 +109,8 @@ fn shape(path: &str) -> Value {
             tls_host(),
             json!({ "total": number(), "coverage": coverage(), "summary": { "type": ["string", "null"] } }),
         ),
+        "/api/v1/edges" => list_of(edge(), json!({ "total": number() })),
+        "/api/v1/owasp" => list_of(category(), json!({})),
         "/api/v1/findings" => list_of(finding(), json!({ "total": number() })),
         "/api/v1/sensor" => sensor(),
         _ => json!({ "type": "object" }),
@@ -166,6 +171,22 @@ fn coverage() -> Value {
         json!({ "type": "array", "items": number() }),
     );
     json!({ "type": "object", "properties": properties })
+}
+
+fn edge() -> Value {
+    let zones = crate::catalog::Zone::ALL.map(crate::catalog::Zone::name);
+    let credentials = crate::catalog::Credential::ALL.map(crate::catalog::Credential::name);
+    json!({ "type": "object", "required": ["id", "endpoint", "key", "host", "class", "credential", "program", "requests", "first_seen", "last_seen", "new"],
+        "properties": {
+            "id": text(), "endpoint": text(), "key": text(), "host": text(), "class": text(), "zone": { "enum": zones },
+            "credential": { "enum": credentials }, "program": text(), "requests": number(), "first_seen": time(), "last_seen": time(),
+            "new": { "type": "boolean" } } })
+}
+
+fn category() -> Value {
+    json!({ "type": "object", "required": ["id", "title", "coverage", "why", "looks_at", "findings", "open_alerts"], "properties": {
+        "id": text(), "title": text(), "coverage": { "enum": ["covered", "partly", "hidden"] }, "why": text(), "looks_at": texts(),
+        "findings": { "type": "object", "additionalProperties": number() }, "open_alerts": number() } })
 }
 
 fn finding() -> Value {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 
 use crate::alert::{Alert, Status};
-use crate::catalog::{Documentation, EndpointView, Kind, Life};
+use crate::catalog::{Documentation, EndpointView, Kind, Life, Zone, owasp};
 
 pub(super) const PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
@@ -23,7 +23,12 @@ pub(super) struct EndpointFilter {
     pub(super) life: String,
     /// `deprecated`, `zombie`.
     pub(super) flag: String,
-    /// `requests` (default), `path`, `errors`, `last`.
+    /// The least risk.
+    #[serde(deserialize_with = "number")]
+    pub(super) min_risk: Option<u8>,
+    /// `internal`, `partner`, `external`: the widest zone that is answered.
+    pub(super) exposure: String,
+    /// `risk` (default), `requests`, `path`, `errors`, `last`.
     pub(super) sort: String,
     pub(super) cursor: String,
     pub(super) limit: Option<usize>,
@@ -35,6 +40,8 @@ pub(super) struct AlertFilter {
     pub(super) status: String,
     pub(super) kind: String,
     pub(super) severity: String,
+    /// `API1:2023` or `API1`.
+    pub(super) owasp: String,
     pub(super) cursor: String,
     pub(super) limit: Option<usize>,
 }
@@ -55,9 +62,11 @@ impl EndpointFilter {
             &self.documentation,
             &self.life,
             &self.flag,
+            &self.exposure,
         ]
         .iter()
         .any(|f| !f.is_empty())
+            || self.min_risk.is_some()
     }
 
     fn matches(&self, e: &EndpointView, needle: &str) -> bool {
@@ -82,6 +91,8 @@ impl EndpointFilter {
             && is(&self.method, &e.method)
             && is(&self.documentation, documentation(e.documentation))
             && is(&self.life, life(e.life))
+            && is(&self.exposure, e.exposure.map_or("", Zone::name))
+            && self.min_risk.is_none_or(|least| e.risk >= least)
     }
 
     pub(super) fn page(&self, all: &[Arc<EndpointView>]) -> Page<EndpointView> {
@@ -93,7 +104,8 @@ impl EndpointFilter {
             "path" => {}
             "errors" => found.sort_by_key(|e| std::cmp::Reverse(e.by_class[4] + e.by_class[5])),
             "last" => found.sort_by_key(|e| std::cmp::Reverse(e.last_seen)),
-            _ => found.sort_by_key(|e| std::cmp::Reverse(e.requests)),
+            "requests" => found.sort_by_key(|e| std::cmp::Reverse(e.requests)),
+            _ => found.sort_by_key(|e| std::cmp::Reverse((e.risk, e.requests))),
         }
         cut(&found, &self.cursor, self.limit, |e| &e.key)
     }
@@ -101,7 +113,7 @@ impl EndpointFilter {
 
 impl AlertFilter {
     pub(super) fn is_set(&self) -> bool {
-        [&self.status, &self.kind, &self.severity]
+        [&self.status, &self.kind, &self.severity, &self.owasp]
             .iter()
             .any(|f| !f.is_empty())
     }
@@ -113,6 +125,7 @@ impl AlertFilter {
             is(&self.status, status(a.status))
                 && is(&self.kind, &a.kind)
                 && is(&self.severity, &severity(a))
+                && owasp::matches(&self.owasp, &a.owasp)
         };
         let found: Vec<&Arc<Alert>> = all.iter().filter(wanted).collect();
         cut(&found, &self.cursor, self.limit, |a| &a.id)
@@ -126,16 +139,8 @@ pub(super) fn cut<T>(
     limit: Option<usize>,
     key: impl Fn(&T) -> &String,
 ) -> Page<T> {
-    let start = if cursor.is_empty() {
-        0
-    } else {
-        found
-            .iter()
-            .position(|x| key(x) == cursor)
-            .map_or(0, |at| at + 1)
-    };
-    let limit = limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
-    let end = (start + limit).min(found.len());
+    let start = position(found, cursor, |x| key(x) == cursor);
+    let end = (start + self::limit(limit)).min(found.len());
     let items: Vec<Arc<T>> = found[start..end].iter().map(|x| Arc::clone(x)).collect();
     let next = if end < found.len() {
         items.last().map(|x| key(x).clone())
@@ -147,6 +152,28 @@ pub(super) fn cut<T>(
         next,
         total: found.len(),
     }
+}
+
+/// Where a page begins.
+pub(super) fn position<T>(found: &[T], cursor: &str, is_it: impl Fn(&T) -> bool) -> usize {
+    if cursor.is_empty() {
+        return 0;
+    }
+    found.iter().position(is_it).map_or(0, |at| at + 1)
+}
+
+/// How long a page is.
+pub(super) fn limit(asked: Option<usize>) -> usize {
+    asked.unwrap_or(PAGE).clamp(1, MAX_PAGE)
+}
+
+/// A number, or a form's field that was left empty.
+fn number<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u8>, D::Error> {
+    let text = String::deserialize(d)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(de::Error::custom)
 }
 
 pub(super) fn documentation(d: Documentation) -> &'static str {

@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tokio::sync::mpsc;
 
-use super::{Command, Settings, Views, api, coverage, findings, guard, live, openapi, pages};
+use super::{
+    Command, Settings, Views, api, coverage, edges, findings, guard, live, openapi, owasp, pages,
+};
 use crate::telemetry;
 
 const CSS: &str = include_str!("../../dashboards/assets/app.css");
@@ -38,7 +40,9 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
         ("/api/v1/alerts/{id}", "get", get(api::alert)),
         ("/api/v1/alerts/{id}/status", "post", post(api::set_status)),
         ("/api/v1/dark", "get", get(coverage::hosts)),
+        ("/api/v1/edges", "get", get(edges::list)),
         ("/api/v1/findings", "get", get(findings::list)),
+        ("/api/v1/owasp", "get", get(owasp::list)),
         ("/api/v1/sensor", "get", get(api::sensor)),
         ("/api/v1/specs", "get", get(api::specs)),
         ("/api/v1/openapi.json", "get", get(openapi::document)),
@@ -63,6 +67,7 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/alerts/{id}/status", post(pages::set_status))
         .route("/findings", get(findings::page))
         .route("/coverage", get(coverage::page))
+        .route("/owasp", get(owasp::page))
         .route("/sensor", get(pages::sensor))
         .route("/live", get(live::stream))
         .route("/metrics", get(metrics))

@@ -125,7 +125,7 @@ fn the_table() {
         (
             "mail",
             Inputs {
-                sensitive: std::slice::from_ref(&mail),
+                sensitive: &[mail.clone()],
                 ..sound()
             },
             5,
@@ -161,7 +161,7 @@ fn the_table() {
         (
             "token told",
             Inputs {
-                sensitive: std::slice::from_ref(&token),
+                sensitive: &[token.clone()],
                 ..sound()
             },
             5,
@@ -181,7 +181,7 @@ fn the_table() {
         (
             "open inside",
             Inputs {
-                sensitive: std::slice::from_ref(&mail),
+                sensitive: &[mail.clone()],
                 ..bare
             },
             8,
