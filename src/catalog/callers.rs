@@ -209,7 +209,7 @@ mod tests {
 
     fn stream(kinds: u8) -> impl Strategy<Value = Vec<u8>> {
         // The product makes some of them frequent.
-        let item = (0..kinds, 0..kinds).prop_map(|(a, b)| a * b / kinds);
+        let item = (0..kinds, 0..kinds).prop_map(move |(a, b)| a * b / kinds);
         proptest::collection::vec(item, 0..120)
     }
 

