@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use apitap::analysis::{Analysis, Settings};
-use apitap::catalog::{Catalog, CatalogView, Credential, EndpointView, Zone};
+use apitap::catalog::{Catalog, CatalogView, Credential, EndpointView, Weights, Zone};
 use apitap::exchange::parse_line;
 use apitap::web::{self, Views};
 use axum::body::{Body, to_bytes};
@@ -16,6 +16,17 @@ use tower::ServiceExt;
 const START: i64 = 1_760_000_000;
 const DAY: i64 = 86_400;
 
+/// With a weight of one's own.
+fn settings() -> apitap::catalog::Settings {
+    apitap::catalog::Settings {
+        risk: Weights {
+            credentials_in_clear: 8,
+            ..Weights::default()
+        },
+        ..apitap::catalog::Settings::default()
+    }
+}
+
 struct Traffic {
     analysis: Analysis,
     alerts: Vec<apitap::alert::Alert>,
@@ -24,7 +35,10 @@ struct Traffic {
 impl Traffic {
     fn new() -> Self {
         Self {
-            analysis: Analysis::new(Settings::default()),
+            analysis: Analysis::new(Settings {
+                catalog: settings(),
+                ..Settings::default()
+            }),
             alerts: Vec::new(),
         }
     }
@@ -182,7 +196,7 @@ fn an_endpoint_says_who_calls_it_and_what_that_weighs() {
 fn a_restart_keeps_it() {
     let mut t = traffic();
     let (saved, before) = (t.analysis.catalog.save(), t.view());
-    let mut restored = Catalog::restore(apitap::catalog::Settings::default(), &saved).unwrap();
+    let mut restored = Catalog::restore(settings(), &saved).unwrap();
     let after = restored.view();
     for e in &before.endpoints {
         let same = endpoint(&after, &e.template);

@@ -25,7 +25,7 @@ use super::view::EndpointView;
 use super::{Access, Admission, Change, EndpointId, RestoreError, Settings, view};
 use crate::exchange::{Exchange, TlsFlow};
 use crate::time::Timestamp;
-use places::slot;
+use places::{object, slot};
 
 /// Of the saved form.
 const VERSION: u8 = 4;
@@ -154,7 +154,8 @@ impl Catalog {
         entry.e.take(x, admission, asset, principal(x));
         let zone = self.settings.zones.of(x.client);
         let answered = admission == Admission::Answered;
-        entry.e.reach.take(x, zone, answered);
+        let object = object(&self.state.trie, entry.e.node, &segments);
+        entry.e.reach.take(x, zone, object, answered);
         if x.shapes.is_some() {
             let before = entry.e.schemas.len();
             entry.e.schemas.take(x, principal(x), grow);
@@ -173,7 +174,7 @@ impl Catalog {
         Access {
             endpoint: Some(EndpointId(id)),
             node: Some(node),
-            object: self.object(node, &segments),
+            object,
             confirmed,
             login: x.login.is_some(),
             complete,

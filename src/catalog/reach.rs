@@ -7,6 +7,7 @@ use std::time::Duration;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+use super::Object;
 use super::callers::{Caller, Top, TopView};
 use super::edges::{Class, Edge, EdgeView, Edges};
 use super::exposure::{Exposure, ExposureKind, Severity};
@@ -17,6 +18,9 @@ use crate::time::Timestamp;
 /// Counters of callers and of programs.
 const CALLERS: usize = 16;
 const PROGRAMS: usize = 8;
+
+/// Ids below this are counted through in a day's patience; random ones are larger.
+const COUNTABLE: u64 = 10_000_000_000;
 
 /// New classes that a finding names.
 const NAMED: usize = 3;
@@ -35,6 +39,8 @@ struct Known {
     edges: Edges,
     /// A class was met first that the findings may not know of.
     news: bool,
+    /// Answered calls that name an object by a number that can be counted up to.
+    numbered: u64,
     /// It was called with a user name and password.
     login: bool,
 }
@@ -94,7 +100,13 @@ pub(super) struct News {
 }
 
 impl Reach {
-    pub(super) fn take(&mut self, x: &Exchange, zone: Option<Zone>, answered: bool) {
+    pub(super) fn take(
+        &mut self,
+        x: &Exchange,
+        zone: Option<Zone>,
+        object: Option<Object>,
+        answered: bool,
+    ) {
         let known = self.0.get_or_insert_default();
         if let Some(zone) = zone {
             let calls = &mut known.zones[zone as usize];
@@ -108,6 +120,8 @@ impl Reach {
         }
         known.login |= x.login.is_some();
         if answered {
+            let number = object.and_then(|o| o.number);
+            known.numbered += u64::from(number.is_some_and(|n| n < COUNTABLE));
             let class = Class::of(x, zone);
             known.callers.add(Caller::of(x));
             known.programs.add(class.program.clone());
@@ -136,7 +150,12 @@ impl Reach {
         mine.programs.merge(&theirs.programs);
         mine.edges.merge(&theirs.edges);
         mine.news |= theirs.news;
+        mine.numbered += theirs.numbered;
         mine.login |= theirs.login;
+    }
+
+    pub(super) fn numbered(&self) -> u64 {
+        self.0.as_ref().map_or(0, |known| known.numbered)
     }
 
     pub(super) fn is_login(&self) -> bool {
@@ -269,7 +288,7 @@ mod tests {
     }
 
     fn take(reach: &mut Reach, x: &Exchange) {
-        reach.take(x, crate::catalog::Zones::default().of(x.client), true);
+        reach.take(x, crate::catalog::Zones::default().of(x.client), None, true);
     }
 
     fn facts(reach: &Reach) -> Vec<(ExposureKind, Severity, u64)> {
@@ -332,7 +351,7 @@ mod tests {
         let mut reach = Reach::default();
         take(&mut reach, &call(0, "10.0.0.1", None, "curl/8"));
         let x = call(90_000, "203.0.113.1", Some("bearer"), "scanner/1");
-        reach.take(&x, Some(Zone::External), false);
+        reach.take(&x, Some(Zone::External), None, false);
         let view = reach.view(Timestamp::from_secs(86_400));
         assert_eq!(view.exposure, Some(Zone::Internal));
         assert_eq!((view.edges.len(), view.callers.len()), (1, 1));

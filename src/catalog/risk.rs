@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::exposure::{Exposure, ExposureKind, Severity};
-use super::schema::{PathParameter, SensitiveView};
+use super::schema::SensitiveView;
 use super::view::Kind;
 use super::zones::Zone;
 
@@ -41,7 +41,7 @@ pub struct Weights {
     pub drift: u8,
     /// Callers from outside are answered.
     pub external: u8,
-    /// Ids in the path can be counted through.
+    /// Most answered calls name an object by a number.
     pub enumerable: u8,
 }
 
@@ -53,7 +53,7 @@ impl Default for Weights {
             mixed_auth: 4,
             sensitive: 5,
             highly_sensitive: 7,
-            credentials_in_clear: 8,
+            credentials_in_clear: 4,
             weak_tokens: 7,
             leaks: 7,
             shadow: 6,
@@ -115,7 +115,8 @@ pub(super) struct Inputs<'a> {
     pub(super) exposure: Option<Zone>,
     /// Answered calls from outside.
     pub(super) external: u64,
-    pub(super) parameters: &'a [PathParameter],
+    /// Answered calls that name an object by a number.
+    pub(super) numbered: u64,
     /// Why it is shadow, a zombie, deprecated.
     pub(super) shadow: Option<&'a str>,
     pub(super) zombie: Option<&'a str>,
@@ -262,12 +263,9 @@ impl Inputs<'_> {
     }
 
     fn enumerable(&self) -> Option<String> {
-        let counted = |p: &&PathParameter| p.types.iter().any(|t| t == "integer");
-        let parameter = self.parameters.iter().find(counted)?;
-        Some(format!(
-            "{{{}}} is a number that can be counted through",
-            parameter.name
-        ))
+        let (numbered, all) = (self.numbered, self.answered);
+        let why = "answered calls named an object by a number, and numbers can be counted through";
+        (numbered * 2 > all).then(|| format!("{numbered} of {all} {why}"))
     }
 }
 

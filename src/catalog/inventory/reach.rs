@@ -78,7 +78,7 @@ impl Catalog {
             sensitive: &view.sensitive,
             exposure: view.exposure,
             external: external.map_or(0, |z| z.answered),
-            parameters: &view.path_parameters,
+            numbered: e.reach.numbered(),
             shadow: why("shadow").filter(|_| view.documentation == Documentation::Shadow),
             zombie: why("zombie"),
             deprecated: why("deprecated"),

@@ -46,10 +46,6 @@ fn the_table() {
         sensitive("secret:jwt", "response"),
         sensitive("secret:password", "response"),
     );
-    let id = PathParameter {
-        name: "user_id".into(),
-        types: vec!["uuid".into(), "integer".into()],
-    };
     let weak = [
         exposed(ExposureKind::SelfSigned, Severity::Low),
         exposed(ExposureKind::ObsoleteTls, Severity::Medium),
@@ -200,7 +196,7 @@ fn the_table() {
         (
             "numbers",
             Inputs {
-                parameters: &[id],
+                numbered: 6,
                 ..sound()
             },
             2,
@@ -221,7 +217,7 @@ fn the_table() {
                 exposures: &clear,
                 ..sound()
             },
-            8,
+            4,
             &["credentials-in-clear"],
         ),
         (
