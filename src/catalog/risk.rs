@@ -246,7 +246,12 @@ impl Inputs<'_> {
             .iter()
             .filter(such)
             .max_by_key(|e| e.severity)?;
-        Some(format!("{} {}", worst.subject, worst.what))
+        // Of the host, or of the endpoint itself.
+        let subject = match worst.endpoint {
+            Some(_) => "it",
+            None => &worst.subject,
+        };
+        Some(format!("{subject} {}", worst.what))
     }
 
     fn differs(&self) -> Option<String> {

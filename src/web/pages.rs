@@ -16,7 +16,7 @@ use super::{SensorView, SourceView, api, chart, filters, guard};
 use crate::alert::{Alert, Status};
 use crate::catalog::{
     Documentation, EndpointView, Exposure, HostView, Kind, Life, Quantiles, SessionKind,
-    SessionsView, owasp,
+    SessionsView, TopView, owasp,
 };
 use crate::detect::Severity;
 use crate::sensor::doctor::{self, Grade, Symptom, grouped};
@@ -479,6 +479,8 @@ struct Endpoint<'a> {
     quantiles: Vec<(&'static str, String, String, String)>,
     schema: Vec<SchemaPart>,
     alerts: Vec<AlertRow>,
+    /// Callers of whose calls at least half are sure.
+    top: Vec<&'a TopView>,
 }
 
 /// What requests say beneath the path.
@@ -589,6 +591,11 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
             line("response body, bytes", e.response_size, 0),
         ],
         schema: schema::parts(e),
+        top: e
+            .top_callers
+            .iter()
+            .filter(|c| c.error * 2 <= c.requests)
+            .collect(),
         alerts: app
             .views
             .alerts
