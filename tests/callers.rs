@@ -1,6 +1,7 @@
 //! Who calls, from where, how risky: through the analysis and the web room, across a restart.
 #![allow(clippy::unwrap_used)]
 
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -27,6 +28,13 @@ fn settings() -> apitap::catalog::Settings {
     }
 }
 
+fn line(secs: i64, client: &str, path: &str, more: &str) -> String {
+    let ts = START + secs;
+    format!(
+        r#"{{"ts":{ts},"client":"{client}","method":"GET","host":"api.example","path":"{path}","status":200{more}}}"#
+    )
+}
+
 struct Traffic {
     analysis: Analysis,
     alerts: Vec<apitap::alert::Alert>,
@@ -44,10 +52,7 @@ impl Traffic {
     }
 
     fn call(&mut self, secs: i64, client: &str, path: &str, more: &str) {
-        let line = format!(
-            r#"{{"ts":{},"client":"{client}","method":"GET","host":"api.example","path":"{path}","status":200{more}}}"#,
-            START + secs
-        );
+        let line = line(secs, client, path, more);
         let x = parse_line(line.as_bytes()).unwrap();
         self.analysis.apply(x.end, &x, &mut self.alerts);
     }
@@ -324,4 +329,34 @@ async fn what_the_ten_count_is_what_the_lists_show() {
     );
     let page = web.text("/owasp").await;
     assert!(page.contains("/findings?owasp=API9%3A2023") && page.contains("not visible passively"));
+}
+
+#[test]
+fn the_ten_are_lines_for_other_programs() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("x.jsonl");
+    let basic = r#","auth":"basic","identity":"basic:aa","clear":true"#;
+    let lines: Vec<String> = (0..3)
+        .map(|n| line(n, "10.0.0.7", "/report", basic))
+        .collect();
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let mut apitap = Command::new(env!("CARGO_BIN_EXE_apitap"));
+    let out = apitap
+        .arg("analyze")
+        .arg(&file)
+        .args(["--format", "owasp"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    let ten: Vec<Value> = text
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    assert_eq!(ten.len(), 10, "{text}");
+    assert_eq!(
+        (ten[1]["id"].as_str(), &ten[1]["findings"]["medium"]),
+        (Some("API2:2023"), &1.into())
+    );
+    assert_eq!(ten[1]["open_alerts"], 1);
+    assert_eq!(ten[6]["coverage"], "hidden");
 }

@@ -105,7 +105,8 @@ test("the main walk", { timeout: 400_000 }, async () => {
   const open = Number(await inventory.locator("td >> nth=3").innerText());
   assert.ok(open > 0, "no open alert of API9");
   await inventory.locator("a[href^='/alerts']").click();
-  assert.equal(await page.locator("tbody tr").count(), open);
+  const listed = await page.locator("tbody tr").count(); // the demo goes on meanwhile
+  assert.ok(listed >= open, `${listed} listed, ${open} counted`);
   await page.click("nav >> text=Sensor");
   assert.match(await page.locator("main").innerText(), /balanced: everything received/);
   await page.waitForTimeout(4_000); // the live stream refreshes at least once
