@@ -24,16 +24,13 @@ pub(super) enum Caller {
     V6(u64),
 }
 
-/// Bytes of an identity that are kept: the sensor's own have 23 at most, lines may bring any.
+/// Characters of an identity that are kept: the sensor's own have 23 at most, lines may bring any.
 const MAX_IDENTITY: usize = 64;
 
 impl Caller {
     pub(super) fn of(x: &Exchange) -> Self {
         match (&x.identity, x.client) {
-            (Some(identity), _) => {
-                let end = identity.floor_char_boundary(MAX_IDENTITY);
-                Self::Identity(CompactString::new(&identity[..end]))
-            }
+            (Some(identity), _) => Self::Identity(identity.chars().take(MAX_IDENTITY).collect()),
             (None, IpAddr::V4(v4)) => Self::V4(v4.to_bits()),
             (None, IpAddr::V6(v6)) => Self::V6((v6.to_bits() >> 64) as u64),
         }
@@ -267,8 +264,8 @@ mod tests {
         assert_eq!(Caller::of(&x).name(), "2001:db8:1:2::/64");
         x.identity = Some("bearer:0123456789abcdef".into());
         assert_eq!(Caller::of(&x).name(), "bearer:0123456789abcdef");
-        x.identity = Some("é".repeat(40).into());
-        assert_eq!(Caller::of(&x).name().len(), MAX_IDENTITY);
+        x.identity = Some("é".repeat(100).into());
+        assert_eq!(Caller::of(&x).name().chars().count(), MAX_IDENTITY);
         // No larger than the name alone.
         assert_eq!(size_of::<Counter<Caller>>(), 40);
     }
