@@ -4,23 +4,34 @@
 //! [`Access`] that the detectors read, and what changed in the inventory; readers elsewhere get
 //! immutable views (`Arc` per endpoint).
 
+mod auth;
 mod callers;
 mod clear;
 mod completeness;
+mod decision;
 mod edges;
 mod endpoint;
 mod exposure;
+mod groups;
+mod history;
+mod hosts;
 mod inventory;
-mod openapi;
+mod jwt;
+mod leaks;
+pub mod openapi;
 pub mod owasp;
 mod program;
 mod reach;
 mod risk;
+mod rules;
 mod schema;
+mod seen;
 mod segment;
 mod sessions;
+mod soft;
 pub mod spec;
 mod tls;
+mod trend;
 mod trie;
 mod view;
 mod zones;
@@ -29,20 +40,26 @@ mod zones;
 mod tests;
 
 pub use crate::exchange::SessionKind;
+pub use auth::{AuthScheme, AuthVerdict};
 pub use callers::TopView;
 pub use clear::ADVICE as CLEAR_ADVICE;
+pub use decision::{Accepted, Action, Decision, Later, MAX_PLACES, Place, remains};
 pub use edges::{Credential, EdgeView};
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
+pub use groups::HostGroup;
+pub use history::{History, SLOTS as HISTORY_SLOTS, Slot, Step};
 pub use inventory::Catalog;
-pub use openapi::openapi;
+pub use jwt::{JwtCount, JwtView};
+pub use leaks::LeakView;
 pub use reach::ZoneView;
 pub use risk::{RiskReason, Weights};
+pub use rules::DeprecationRule;
 pub use schema::{EnumView, FieldView, PartView, PathParameter, SchemaView, SensitiveView};
 pub use tls::{CertificateView, Coverage, Inspection, Suite, TlsHostView, TlsView, percent};
 
 pub use view::{
     Auth, CatalogView, Documentation, EndpointView, Finding, FindingKind, HostView, Kind, Life,
-    Quantiles, Reason, SessionsView, SpecView,
+    Quantiles, Reason, Retirement, SessionsView, SpecView, VersionView,
 };
 
 pub use zones::{INTERNAL, Zone, Zones};
@@ -118,6 +135,8 @@ pub struct Settings {
     pub max_endpoints: usize,
     /// Fields of all schemas at most, some 200 bytes each; past it no new ones are learned.
     pub max_fields: usize,
+    /// Bytes that all histories may use; past it the minutes of the least used go first.
+    pub max_history: usize,
     /// Nodes of the path tries at most.
     pub max_nodes: usize,
     /// Certificates that end sooner than this, in packet time, are told of.
@@ -126,6 +145,12 @@ pub struct Settings {
     pub zones: Zones,
     /// Of the reasons of a risk.
     pub risk: Weights,
+    /// Tokens that are good for longer than this are told of.
+    pub jwt_max_life: Duration,
+    /// What is deprecated, whatever specs and headers say.
+    pub deprecated: Vec<DeprecationRule>,
+    /// Hosts that serve one API.
+    pub host_groups: Vec<HostGroup>,
 }
 
 impl Default for Settings {
@@ -136,10 +161,14 @@ impl Default for Settings {
             dormant_after: 30 * day,
             max_endpoints: 100_000,
             max_fields: 500_000,
+            max_history: 256 << 20,
             max_nodes: 1_000_000,
             expiry_warning: 30 * day,
             zones: Zones::default(),
             risk: Weights::default(),
+            jwt_max_life: day,
+            deprecated: Vec::new(),
+            host_groups: Vec::new(),
         }
     }
 }

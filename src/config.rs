@@ -13,12 +13,14 @@ use serde::Deserialize;
 
 use crate::{alert, analysis, capture, catalog, decode, detect, flow, http, sensor, web};
 
+mod places;
 mod units;
 
 #[cfg(test)]
 mod tests;
 
-pub use units::{ByteSize, Prefix, Span};
+pub use places::{Deprecated, HostGroup};
+pub use units::{ByteSize, Date, Prefix, Span};
 
 /// Where the daemon looks when it is told nothing.
 pub const DEFAULT_PATH: &str = "/etc/apitap/apitap.toml";
@@ -85,8 +87,13 @@ pub struct Catalog {
     pub dormant_after: Span,
     pub max_endpoints: usize,
     pub max_fields: usize,
+    pub max_history: ByteSize,
     /// Certificates that end sooner than this are told of.
     pub expiry_warning: Span,
+    /// What is deprecated, whatever specs and headers say.
+    pub deprecated: Vec<Deprecated>,
+    /// Hosts that serve one API.
+    pub host_groups: Vec<HostGroup>,
     pub zones: Zones,
     /// What each reason of a risk weighs.
     pub risk: catalog::Weights,
@@ -185,7 +192,10 @@ impl Default for Catalog {
             dormant_after: Span(room.dormant_after),
             max_endpoints: room.max_endpoints,
             max_fields: room.max_fields,
+            max_history: ByteSize(room.max_history as u64),
             expiry_warning: Span(room.expiry_warning),
+            deprecated: Vec::new(),
+            host_groups: Vec::new(),
             zones: Zones::default(),
             risk: room.risk,
         }
@@ -337,6 +347,14 @@ impl Config {
         if let Some((name, _)) = weights.find(|(_, w)| *w > catalog::Weights::MAX) {
             return Err((name, "must be 0 (never a reason) to 10".into()));
         }
+        self.catalog
+            .deprecated
+            .iter()
+            .try_for_each(Deprecated::check)?;
+        self.catalog
+            .host_groups
+            .iter()
+            .try_for_each(HostGroup::check)?;
         for hook in &self.webhook {
             let url =
                 url::Url::parse(&hook.url).map_err(|e| ("url", format!("`{}`: {e}", hook.name)))?;
@@ -366,9 +384,22 @@ impl Config {
                 dormant_after: self.catalog.dormant_after.0,
                 max_endpoints: self.catalog.max_endpoints,
                 max_fields: self.catalog.max_fields,
+                max_history: usize::try_from(self.catalog.max_history.0).unwrap_or(usize::MAX),
                 expiry_warning: self.catalog.expiry_warning.0,
                 zones: self.catalog.zones.to_room(),
                 risk: self.catalog.risk,
+                deprecated: self
+                    .catalog
+                    .deprecated
+                    .iter()
+                    .map(Deprecated::rule)
+                    .collect(),
+                host_groups: self
+                    .catalog
+                    .host_groups
+                    .iter()
+                    .map(HostGroup::rule)
+                    .collect(),
                 ..catalog::Settings::default()
             },
             detect: detect::Settings {

@@ -1,4 +1,4 @@
-//! What stays: alerts, what is still to be delivered, and checkpoints of the analysis.
+//! What stays: alerts, what is still to be delivered, what people decided, and checkpoints of the analysis.
 //!
 //! Two things on disk, owned by one thread. The *journal* is append-only JSON Lines, each line with
 //! its CRC-32, fsynced before anything is shown or sent: nothing acknowledged is lost. *sled* holds
@@ -7,7 +7,7 @@
 //!
 //! | file | what | a crash costs |
 //! | --- | --- | --- |
-//! | `journal` | alerts, deliveries | what was not yet acknowledged |
+//! | `journal` | alerts, deliveries, decisions | what was not yet acknowledged |
 //! | `sled/` `checkpoint` | `catalog`, `detect`: version, CRC, postcard | what came after the last checkpoint |
 //! | `sled/` `alerts` | id → latest revision, JSON | nothing: rebuilt from the journal |
 //! | `identity.key` | 32 random bytes | – |
@@ -23,6 +23,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::alert::Alert;
+use crate::catalog::Decision;
 
 mod checkpoint;
 mod journal;
@@ -63,6 +64,8 @@ pub struct Recovered {
     pub alerts: Vec<Alert>,
     /// What is not delivered to each sink yet, oldest first.
     pub outbox: Vec<Pending>,
+    /// What people decided, oldest first.
+    pub decisions: Vec<Decision>,
     pub catalog: Option<Vec<u8>>,
     pub detect: Option<Vec<u8>>,
     /// What a person should know, loudly.
@@ -103,6 +106,7 @@ impl Store {
         let recovered = Recovered {
             alerts: journal.alerts().cloned().collect(),
             outbox: journal.pending(),
+            decisions: journal.decisions().cloned().collect(),
             catalog: found.0,
             detect: found.1,
             notices,
@@ -149,6 +153,11 @@ impl Store {
             message: message.to_owned(),
             dead: true,
         });
+    }
+
+    /// Puts a decision on disk; `decided` is called on the store's thread once it is there.
+    pub fn decide(&self, decision: Decision, decided: Box<dyn FnOnce(Decision) + Send>) {
+        let _ = self.ops.send(Op::Decide(decision, decided));
     }
 
     /// Replaces the checkpoint.

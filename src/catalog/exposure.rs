@@ -48,6 +48,20 @@ pub enum ExposureKind {
     CertificateExpiring,
     SelfSigned,
     CredentialsInClear,
+    NoAuthentication,
+    MixedAuthentication,
+    JwtNone,
+    JwtNoExpiry,
+    JwtLongLife,
+    JwtExpiredAccepted,
+    JwtSecretClaim,
+    JwtMixedAlgorithms,
+    JwtKeyUrl,
+    StackTrace,
+    SqlError,
+    InternalAddress,
+    FilePath,
+    ServerVersion,
     /// Classes of callers that the endpoint's learning time did not know.
     NewCaller,
     /// Callers from a wider zone are answered than in its learning time.
@@ -55,7 +69,7 @@ pub enum ExposureKind {
 }
 
 impl ExposureKind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 23] = [
         Self::ObsoleteTls,
         Self::WeakCipher,
         Self::NoForwardSecrecy,
@@ -63,6 +77,20 @@ impl ExposureKind {
         Self::CertificateExpiring,
         Self::SelfSigned,
         Self::CredentialsInClear,
+        Self::NoAuthentication,
+        Self::MixedAuthentication,
+        Self::JwtNone,
+        Self::JwtNoExpiry,
+        Self::JwtLongLife,
+        Self::JwtExpiredAccepted,
+        Self::JwtSecretClaim,
+        Self::JwtMixedAlgorithms,
+        Self::JwtKeyUrl,
+        Self::StackTrace,
+        Self::SqlError,
+        Self::InternalAddress,
+        Self::FilePath,
+        Self::ServerVersion,
         Self::NewCaller,
         Self::WiderExposure,
     ];
@@ -76,6 +104,20 @@ impl ExposureKind {
             Self::CertificateExpiring => "certificate-expiring",
             Self::SelfSigned => "self-signed",
             Self::CredentialsInClear => "credentials-in-clear",
+            Self::NoAuthentication => "no-authentication",
+            Self::MixedAuthentication => "mixed-authentication",
+            Self::JwtNone => "jwt-none",
+            Self::JwtNoExpiry => "jwt-no-expiry",
+            Self::JwtLongLife => "jwt-long-life",
+            Self::JwtExpiredAccepted => "jwt-expired-accepted",
+            Self::JwtSecretClaim => "jwt-secret-claim",
+            Self::JwtMixedAlgorithms => "jwt-mixed-algorithms",
+            Self::JwtKeyUrl => "jwt-key-url",
+            Self::StackTrace => "stack-trace",
+            Self::SqlError => "sql-error",
+            Self::InternalAddress => "internal-address",
+            Self::FilePath => "file-path",
+            Self::ServerVersion => "server-version",
             Self::NewCaller => "new-caller",
             Self::WiderExposure => "wider-exposure",
         }
@@ -84,7 +126,16 @@ impl ExposureKind {
     /// Of the OWASP API Security Top 10.
     pub fn owasp(self) -> &'static str {
         match self {
-            Self::CredentialsInClear => owasp::API2,
+            Self::CredentialsInClear
+            | Self::NoAuthentication
+            | Self::MixedAuthentication
+            | Self::JwtNone
+            | Self::JwtNoExpiry
+            | Self::JwtLongLife
+            | Self::JwtExpiredAccepted
+            | Self::JwtSecretClaim
+            | Self::JwtMixedAlgorithms
+            | Self::JwtKeyUrl => owasp::API2,
             Self::NewCaller | Self::WiderExposure => owasp::API9,
             _ => owasp::API8,
         }
@@ -92,7 +143,10 @@ impl ExposureKind {
 
     /// Whether it is told by an alert. What private networks are full of by choice is listed alone.
     pub(super) fn rings(self) -> bool {
-        !matches!(self, Self::SelfSigned | Self::NoForwardSecrecy)
+        !matches!(
+            self,
+            Self::SelfSigned | Self::NoForwardSecrecy | Self::InternalAddress | Self::FilePath
+        )
     }
 }
 
@@ -130,7 +184,7 @@ pub struct Exposure {
     pub cipher: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<Timestamp>,
-    /// `basic`, `bearer`, `jwt`, `apikey`, `cookie`, `login`.
+    /// `basic`, `bearer`, `jwt`, `apikey`, `cookie`, `login`, `query`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheme: Option<String>,
 }

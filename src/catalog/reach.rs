@@ -41,8 +41,6 @@ struct Known {
     news: bool,
     /// Answered calls that name an object by a number that can be counted up to.
     numbered: u64,
-    /// It was called with a user name and password.
-    login: bool,
 }
 
 /// Calls from one zone.
@@ -118,7 +116,6 @@ impl Reach {
                 calls.first_answer = calls.first_answer.min(x.ts);
             }
         }
-        known.login |= x.login.is_some();
         if answered {
             let number = object.and_then(|o| o.number);
             known.numbered += u64::from(number.is_some_and(|n| n < COUNTABLE));
@@ -151,15 +148,10 @@ impl Reach {
         mine.edges.merge(&theirs.edges);
         mine.news |= theirs.news;
         mine.numbered += theirs.numbered;
-        mine.login |= theirs.login;
     }
 
     pub(super) fn numbered(&self) -> u64 {
         self.0.as_ref().map_or(0, |known| known.numbered)
-    }
-
-    pub(super) fn is_login(&self) -> bool {
-        self.0.as_ref().is_some_and(|known| known.login)
     }
 
     /// What has come up since the last call. Classes that come within `learning` of the endpoint's

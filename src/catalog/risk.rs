@@ -20,9 +20,9 @@ pub struct Weights {
     /// Sensitive data in answers, and answers without a credential, to callers from outside; to
     /// others alone it weighs 2 less.
     pub open_data: u8,
-    /// No answered call had a credential.
+    /// No answered call had a credential; less where the whole host asks for none.
     pub no_auth: u8,
-    /// Some had, some had not.
+    /// Some had, some had not; less where the answers differ.
     pub mixed_auth: u8,
     /// Personal data, or secrets in answers.
     pub sensitive: u8,
@@ -106,28 +106,38 @@ pub struct RiskReason {
 pub(super) struct Inputs<'a> {
     pub(super) kind: Kind,
     pub(super) confirmed: bool,
-    /// Answered calls, and those of them without a credential.
+    /// Answered calls; of those from outside, and those that name an object by a number.
     pub(super) answered: u64,
-    pub(super) anonymous: u64,
-    /// It takes user names and passwords, so it cannot ask for a credential.
+    pub(super) external: u64,
+    pub(super) numbered: u64,
+    /// It takes user names and passwords.
     pub(super) login: bool,
     pub(super) sensitive: &'a [SensitiveView],
     pub(super) exposure: Option<Zone>,
-    /// Answered calls from outside.
-    pub(super) external: u64,
-    /// Answered calls that name an object by a number.
-    pub(super) numbered: u64,
     /// Why it is shadow, a zombie, deprecated.
     pub(super) shadow: Option<&'a str>,
     pub(super) zombie: Option<&'a str>,
     pub(super) deprecated: Option<&'a str>,
-    /// Of the endpoint and of its host.
+    /// What lies open of the endpoint, and of its host.
     pub(super) exposures: &'a [Exposure],
-    /// Kinds of leaks in answers, and of weaknesses of tokens.
-    pub(super) leaks: &'a [&'a str],
-    pub(super) weak_tokens: &'a [&'a str],
     /// Kinds of differences to the spec.
     pub(super) drift: usize,
+}
+
+/// Which reason a fact is; `None` where it weighs by something else, or not.
+fn reason(kind: ExposureKind) -> Option<&'static str> {
+    use ExposureKind::*;
+    match kind {
+        NoAuthentication => Some("no-auth"),
+        MixedAuthentication => Some("mixed-auth"),
+        CredentialsInClear => Some("credentials-in-clear"),
+        JwtNone | JwtNoExpiry | JwtLongLife | JwtExpiredAccepted | JwtSecretClaim
+        | JwtMixedAlgorithms | JwtKeyUrl => Some("weak-tokens"),
+        StackTrace | SqlError | InternalAddress | FilePath => Some("leaks"),
+        ObsoleteTls | WeakCipher | CertificateExpired => Some("weak-tls"),
+        NoForwardSecrecy | CertificateExpiring | SelfSigned | ServerVersion | NewCaller
+        | WiderExposure => None,
+    }
 }
 
 /// The risk and its reasons, the heaviest first. Invariant: 1 to 10, and at least one reason.
@@ -153,23 +163,27 @@ pub(super) fn risk(known: &Inputs<'_>, weights: &Weights) -> (u8, Vec<RiskReason
     };
     let (open, weight) = known.open_data(weights.open_data);
     add("open-data", weight, open);
-    add("no-auth", weights.no_auth, known.no_auth());
-    add("mixed-auth", weights.mixed_auth, known.mixed_auth());
-    let high = known.classes(|s| is_high(&s.class) && (is_personal(s) || is_answer(s)));
+    for (reason, weight) in [
+        ("no-auth", weights.no_auth),
+        ("mixed-auth", weights.mixed_auth),
+        ("credentials-in-clear", weights.credentials_in_clear),
+        ("weak-tokens", weights.weak_tokens),
+        ("leaks", weights.leaks),
+        ("weak-tls", weights.weak_tls),
+    ] {
+        let (why, weight) = known.fact(reason, weight);
+        add(reason, weight, why);
+    }
+    let high = known.classes(|s| is_high(&s.class));
     let high_weight = weights.highly_sensitive;
     add("highly-sensitive", high_weight, data(&high));
     // What is highly sensitive is said once, unless that is turned off.
     let rest = known.classes(|s| high_weight == 0 || !high.contains(s.class.as_str()));
     add("sensitive", weights.sensitive, data(&rest));
-    let clear = known.exposed(|kind| kind == ExposureKind::CredentialsInClear);
-    add("credentials-in-clear", weights.credentials_in_clear, clear);
-    add("weak-tokens", weights.weak_tokens, list(known.weak_tokens));
-    add("leaks", weights.leaks, list(known.leaks));
     let owned = |why: Option<&str>| why.map(str::to_owned);
     add("shadow", weights.shadow, owned(known.shadow));
     add("zombie", weights.zombie, owned(known.zombie));
     add("deprecated", weights.deprecated, owned(known.deprecated));
-    add("weak-tls", weights.weak_tls, known.exposed(is_weak_tls));
     add("drift", weights.drift, known.differs());
     add("external", weights.external, known.is_external());
     add("enumerable", weights.enumerable, known.enumerable());
@@ -194,39 +208,61 @@ impl Inputs<'_> {
     /// One combination, since it is what leaks are made of: data for whoever asks.
     fn open_data(&self, weight: u8) -> (Option<String>, u8) {
         let classes = self.classes(is_answer);
-        if self.login || self.anonymous == 0 || classes.is_empty() {
+        let open = self.exposures.iter().any(|e| match e.kind {
+            ExposureKind::NoAuthentication => true,
+            // Less sure: it may give less to who shows no credential.
+            ExposureKind::MixedAuthentication => e.severity >= Severity::Medium,
+            _ => false,
+        });
+        if !open || classes.is_empty() {
             return (None, weight);
         }
         let why = format!(
-            "its answers have {}, and {} of {} answered calls had no credential",
-            words(&classes),
-            self.anonymous,
-            self.answered
+            "its answers hold {}, and no credential is needed",
+            words(&classes)
         );
         match self.exposure {
-            Some(Zone::External) => (Some(format!("{why}; it is open to the outside")), weight),
+            Some(Zone::External) => (
+                Some(format!("{why}; callers from outside are answered")),
+                weight,
+            ),
             _ => (Some(why), weight.saturating_sub(2)),
         }
     }
 
-    fn is_bare(&self) -> bool {
-        self.kind == Kind::Api && !self.login && self.anonymous > 0
-    }
-
-    fn no_auth(&self) -> Option<String> {
-        let all = self.is_bare() && self.anonymous >= self.answered;
-        all.then(|| {
-            format!(
-                "none of its {} answered calls had a credential",
-                self.answered
-            )
-        })
-    }
-
-    fn mixed_auth(&self) -> Option<String> {
-        let some = self.is_bare() && self.anonymous < self.answered;
-        let (bare, all) = (self.anonymous, self.answered);
-        some.then(|| format!("{bare} of {all} answered calls had no credential"))
+    /// The gravest fact of those that are the reason; a slight one weighs less.
+    fn fact(&self, of: &str, weight: u8) -> (Option<String>, u8) {
+        // Of authentication alone what is listed as information is a doubt, not a relief.
+        let auth = matches!(of, "no-auth" | "mixed-auth");
+        let such =
+            |e: &&Exposure| reason(e.kind) == Some(of) && (auth || e.severity > Severity::Info);
+        let Some(worst) = self
+            .exposures
+            .iter()
+            .filter(such)
+            .max_by_key(|e| e.severity)
+        else {
+            return (None, weight);
+        };
+        let less = match worst.severity {
+            Severity::Info => 3,
+            Severity::Low => 2,
+            Severity::Medium | Severity::High | Severity::Critical => 0,
+        };
+        // A weight above zero turns no reason off.
+        let weight = if weight > 0 {
+            weight.saturating_sub(less).max(1)
+        } else {
+            0
+        };
+        let subject = match worst.endpoint {
+            Some(_) => "it",
+            None => &worst.subject,
+        };
+        (
+            Some(format!("{subject} {}: {}", worst.what, worst.why)),
+            weight,
+        )
     }
 
     /// Classes of sensitive data that count. Who sends a secret of their own does as the endpoint
@@ -237,21 +273,6 @@ impl Inputs<'_> {
         let found = self.sensitive.iter().filter(|s| counts(s) && are(s));
         let found = found.filter(|s| !(self.login && token(s)));
         found.map(|s| s.class.as_str()).collect()
-    }
-
-    fn exposed(&self, is: impl Fn(ExposureKind) -> bool) -> Option<String> {
-        let such = |e: &&Exposure| is(e.kind) && e.severity > Severity::Info;
-        let worst = self
-            .exposures
-            .iter()
-            .filter(such)
-            .max_by_key(|e| e.severity)?;
-        // Of the host, or of the endpoint itself.
-        let subject = match worst.endpoint {
-            Some(_) => "it",
-            None => &worst.subject,
-        };
-        Some(format!("{subject} {}", worst.what))
     }
 
     fn differs(&self) -> Option<String> {
@@ -294,23 +315,12 @@ fn is_high(class: &str) -> bool {
     )
 }
 
-fn is_weak_tls(kind: ExposureKind) -> bool {
-    matches!(
-        kind,
-        ExposureKind::ObsoleteTls | ExposureKind::WeakCipher | ExposureKind::CertificateExpired
-    )
-}
-
 fn words(classes: &BTreeSet<&str>) -> String {
     classes.iter().copied().collect::<Vec<_>>().join(", ")
 }
 
 fn data(classes: &BTreeSet<&str>) -> Option<String> {
     (!classes.is_empty()).then(|| format!("it carries {}", words(classes)))
-}
-
-fn list(kinds: &[&str]) -> Option<String> {
-    (!kinds.is_empty()).then(|| kinds.join(", "))
 }
 
 #[cfg(test)]

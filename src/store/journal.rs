@@ -11,12 +11,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{StoreError, io_error};
 use crate::alert::{Alert, Status};
+use crate::catalog::{Decision, Later, remains};
 
 /// Past this, and twice what is worth keeping, the journal is written anew.
 const COMPACT: u64 = 8 << 20;
 
 /// Alerts kept at most, beside those still to be delivered.
 const KEEP: usize = 20_000;
+
+/// Decisions kept as they were taken; older ones as far as they still hold.
+const AUDIT: usize = 5_000;
 
 /// An alert that some sinks have not taken yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +39,8 @@ enum Line {
         message: String,
         dead: bool,
     },
+    /// What a person decided about the inventory.
+    Decision(Decision),
 }
 
 pub struct Journal {
@@ -46,6 +52,8 @@ pub struct Journal {
     sinks: Vec<String>,
     alerts: BTreeMap<String, Alert>,
     outbox: BTreeMap<(String, u64), Pending>,
+    /// By id, which counts up.
+    decisions: BTreeMap<u64, Decision>,
 }
 
 impl Journal {
@@ -69,6 +77,7 @@ impl Journal {
             sinks,
             alerts,
             outbox,
+            decisions: BTreeMap::new(),
         };
         let notices = journal.replay()?;
         journal.compact()?;
@@ -77,6 +86,11 @@ impl Journal {
 
     pub fn alerts(&self) -> impl Iterator<Item = &Alert> {
         self.alerts.values()
+    }
+
+    /// Oldest first.
+    pub fn decisions(&self) -> impl Iterator<Item = &Decision> {
+        self.decisions.values()
     }
 
     /// Oldest first.
@@ -99,6 +113,17 @@ impl Journal {
         for alert in alerts {
             self.take(Line::Alert(Box::new(alert.clone())));
         }
+        self.compact_if_large();
+        Ok(())
+    }
+
+    /// Appends a decision; it is on disk when this returns without error.
+    pub fn decide(&mut self, decision: &Decision) -> std::io::Result<()> {
+        let mut text = Vec::new();
+        let line = Line::Decision(decision.clone());
+        write_line(&mut text, &line);
+        self.append(&text)?;
+        self.take(line);
         self.compact_if_large();
         Ok(())
     }
@@ -149,6 +174,9 @@ impl Journal {
                 }
                 self.alerts.insert(alert.id.clone(), *alert);
             }
+            Line::Decision(decision) => {
+                self.decisions.insert(decision.id, decision);
+            }
             Line::Settled { sink, message, .. } => {
                 let Some((id, revision)) = message.rsplit_once('-') else {
                     return;
@@ -184,12 +212,15 @@ impl Journal {
                 .with_extension(format!("damaged-{}", jiff::Timestamp::now().as_second()));
             let _ = fs::copy(&self.path, &aside);
             notices.push(format!(
-                "{damaged} damaged lines in the alert journal were passed over; it is kept as {}",
+                "{damaged} damaged lines in the journal were passed over; it is kept as {}",
                 aside.display()
             ));
         }
         if at < text.len() {
-            notices.push("the last line of the alert journal was torn (a crash while writing) and was cut off".into());
+            notices.push(
+                "the last line of the journal was torn (a crash while writing) and was cut off"
+                    .into(),
+            );
         }
         self.len = at as u64;
         Ok(notices)
@@ -199,7 +230,7 @@ impl Journal {
         if self.len > COMPACT && self.len > 2 * self.kept {
             // The old journal is whole; a failure costs space, nothing else.
             if let Err(e) = self.compact() {
-                tracing::warn!(error = %e, "the alert journal could not be compacted");
+                tracing::warn!(error = %e, "the journal could not be compacted");
                 self.kept = self.len;
             }
         }
@@ -222,10 +253,30 @@ impl Journal {
         }
     }
 
+    /// Of decisions past the audit only what nothing later speaks of is kept.
+    fn trim_decisions(&mut self) {
+        let mut later = Later::default();
+        let mut kept = BTreeMap::new();
+        for (n, (id, decision)) in std::mem::take(&mut self.decisions)
+            .into_iter()
+            .rev()
+            .enumerate()
+        {
+            let rest = remains(&decision, &mut later);
+            let rest = if n < AUDIT { Some(decision) } else { rest };
+            kept.extend(rest.map(|decision| (id, decision)));
+        }
+        self.decisions = kept;
+    }
+
     /// Writes what is worth keeping to a new file, and puts it in the old one's place.
     fn compact(&mut self) -> Result<(), StoreError> {
         self.trim();
+        self.trim_decisions();
         let mut text = Vec::new();
+        for decision in self.decisions.values() {
+            write_line(&mut text, &Line::Decision(decision.clone()));
+        }
         for pending in self.pending() {
             let (alert, open) = (pending.alert, pending.sinks);
             write_line(&mut text, &Line::Alert(Box::new(alert.clone())));

@@ -9,11 +9,15 @@ use crossbeam_channel::{Receiver, Sender};
 use super::checkpoint::Checkpoints;
 use super::journal::Journal;
 use crate::alert::Alert;
+use crate::catalog::Decision;
 
 /// Alerts that share one fsync.
 const GROUP: usize = 256;
 /// Pause before a write that failed is tried again.
 const RETRY: Duration = Duration::from_millis(500);
+
+/// Told once a decision is on disk.
+pub(super) type Decided = Box<dyn FnOnce(Decision) + Send>;
 
 pub(super) enum Op {
     Record(Box<Alert>),
@@ -22,6 +26,7 @@ pub(super) enum Op {
         message: String,
         dead: bool,
     },
+    Decide(Decision, Decided),
     Checkpoint {
         catalog: Vec<u8>,
         detect: Vec<u8>,
@@ -59,6 +64,10 @@ impl Thread {
                             self.say(Some(e.to_string()));
                         }
                     }
+                    Op::Decide(decision, decided) => {
+                        self.decide(&decision);
+                        decided(decision);
+                    }
                     Op::Checkpoint { catalog, detect } => {
                         let written = self.checkpoints.write(&catalog, &detect);
                         self.say(written.err());
@@ -93,6 +102,16 @@ impl Thread {
             }
             (self.recorded)(alert);
         }
+    }
+
+    /// On disk, however long that takes.
+    fn decide(&mut self, decision: &Decision) {
+        while let Err(e) = self.journal.decide(decision) {
+            tracing::error!(error = %e, "a decision cannot be written; trying again");
+            self.say(Some(format!("a decision cannot be written: {e}")));
+            std::thread::sleep(RETRY);
+        }
+        self.say(None);
     }
 
     fn say(&self, trouble: Option<String>) {

@@ -7,12 +7,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::query::{
-    AlertFilter, EndpointFilter, documentation, life, parse_status, severity, status,
-};
+use super::history::{self, Charts, Span};
+use super::query::{AlertFilter, EndpointFilter, life, parse_status, review, severity, status};
 use super::routes::{App, Shared, asset_version};
 use super::schema::{self, SchemaPart};
-use super::{SensorView, SourceView, api, chart, filters, guard};
+use super::{SensorView, SourceView, api, chart, decisions, export, filters, guard};
 use crate::alert::{Alert, Status};
 use crate::catalog::{
     Documentation, EndpointView, Exposure, HostView, Kind, Life, Quantiles, SessionKind,
@@ -317,6 +316,8 @@ struct EndpointRow {
     operation: Option<String>,
     host: String,
     badges: Vec<&'static str>,
+    /// It may be accepted.
+    waits: bool,
     requests: u64,
     errors: u64,
     p90: String,
@@ -326,7 +327,7 @@ struct EndpointRow {
 }
 
 fn badges(e: &EndpointView) -> Vec<&'static str> {
-    let mut out = vec![documentation(e.documentation)];
+    let mut out = vec![review(e)];
     out.extend(e.deprecated.then_some("deprecated"));
     out.extend(e.zombie.then_some("zombie"));
     out.extend((e.life != Life::Active).then_some(life(e.life)));
@@ -343,7 +344,12 @@ struct Endpoints {
     selects: Vec<Select>,
     filtered: bool,
     rows: Vec<EndpointRow>,
+    /// Endpoints shown that wait to be accepted.
+    waiting: usize,
+    /// The filter, for the form that accepts them.
+    parts: Vec<(&'static str, String)>,
     next: Option<String>,
+    exports: Vec<Link>,
 }
 
 pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter>) -> Response {
@@ -361,6 +367,7 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
         operation: e.operation.clone(),
         host: e.host.clone(),
         badges: badges(e),
+        waits: decisions::waits(e),
         requests: e.requests,
         errors: e.by_class[4] + e.by_class[5],
         p90: e
@@ -377,9 +384,6 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
             .last_seen
             .map_or_else(|| "never".into(), |t| t.to_string()),
     };
-    let min_risk = f
-        .min_risk
-        .map_or_else(String::new, |least| least.to_string());
     let selects = vec![
         Select::new(
             "Method",
@@ -393,7 +397,7 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
             "documentation",
             &f.documentation,
             "any",
-            &["documented", "shadow", "unreviewed"],
+            &["documented", "shadow", "unreviewed", "accepted"],
         ),
         Select::new(
             "Life",
@@ -406,7 +410,7 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
         Select::new(
             "Risk, at least",
             "min_risk",
-            &min_risk,
+            &f.min_risk,
             "any",
             &["9", "7", "5", "3"],
         ),
@@ -428,7 +432,7 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
     let parts = [
         ("q", &f.q),
         ("host", &f.host),
-        ("min_risk", &min_risk),
+        ("min_risk", &f.min_risk),
         ("exposure", &f.exposure),
         ("method", &f.method),
         ("documentation", &f.documentation),
@@ -447,7 +451,10 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
         selects,
         filtered: f.is_set(),
         rows: found.items.iter().map(|e| row(e)).collect(),
+        waiting: f.waiting(&catalog.endpoints).count(),
+        parts: decisions::parts(&f),
         next: found.next.map(|c| link("/endpoints", &parts, &c)),
+        exports: export::links("endpoints", &parts),
         f: f.clone(),
         page: Frame::new(&app, "endpoints"),
     })
@@ -455,13 +462,26 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
 
 /// The same list from the next item on.
 pub(super) fn link(path: &str, parts: &[(&str, &String)], cursor: &str) -> String {
+    let cursor = cursor.to_owned();
+    let mut parts = parts.to_vec();
+    parts.push(("cursor", &cursor));
+    query_link(path, &parts)
+}
+
+/// A path with those of the parts that are set.
+pub(super) fn query_link(path: &str, parts: &[(&str, &String)]) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in parts.iter().filter(|(_, v)| !v.is_empty()) {
         query.append_pair(name, value);
     }
-    query.append_pair("cursor", cursor);
-    format!("{path}?{}", query.finish())
+    match query.finish() {
+        query if query.is_empty() => path.to_owned(),
+        query => format!("{path}?{query}"),
+    }
 }
+
+/// A link's name and target.
+pub(super) type Link = (&'static str, String);
 
 /// A name, and when; `None`: never, or not known.
 type Moment = (&'static str, Option<Timestamp>);
@@ -472,7 +492,7 @@ struct Endpoint<'a> {
     page: Frame,
     e: &'a EndpointView,
     badges: Vec<&'static str>,
-    chart: String,
+    history: Charts,
     facts: Vec<(&'static str, String)>,
     times: Vec<Moment>,
     classes: Vec<(&'static str, u64)>,
@@ -481,6 +501,7 @@ struct Endpoint<'a> {
     alerts: Vec<AlertRow>,
     /// Callers of whose calls at least half are sure.
     top: Vec<&'a TopView>,
+    review: decisions::Review,
 }
 
 /// What requests say beneath the path.
@@ -527,7 +548,11 @@ fn sessions(s: &SessionsView) -> (&'static str, String) {
     (name, text)
 }
 
-pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Response {
+pub(super) async fn endpoint(
+    State(app): Shared,
+    Path(key): Path<String>,
+    Query(span): Query<Span>,
+) -> Response {
     let catalog = app.views.catalog.load();
     let Some(e) = catalog.endpoints.iter().find(|e| e.key == key) else {
         return missing(&app, "There is no such endpoint");
@@ -559,6 +584,7 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
         ),
         ("Unpaired", grouped(e.unpaired)),
     ];
+    facts.extend(decisions::retirement(e));
     facts.extend(operation_facts(e));
     facts.extend(e.sessions.iter().map(sessions));
     let names = ["no response", "1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -573,7 +599,7 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
     };
     show(&Endpoint {
         badges: badges(e),
-        chart: chart::hours(&e.hourly),
+        history: history::charts(e, &span, catalog.at),
         facts,
         times: vec![
             ("First seen", e.first_seen),
@@ -596,6 +622,7 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
             .iter()
             .filter(|c| c.error * 2 <= c.requests)
             .collect(),
+        review: decisions::Review::of(e),
         alerts: app
             .views
             .alerts
@@ -620,6 +647,7 @@ struct Alerts {
     filtered: bool,
     rows: Vec<AlertRow>,
     next: Option<String>,
+    exports: Vec<Link>,
 }
 
 pub(super) async fn alerts(State(app): Shared, Query(f): Query<AlertFilter>) -> Response {
@@ -668,6 +696,7 @@ pub(super) async fn alerts(State(app): Shared, Query(f): Query<AlertFilter>) -> 
         filtered: f.is_set(),
         rows: found.items.iter().map(|a| AlertRow::of(a)).collect(),
         next: found.next.map(|c| link("/alerts", &parts, &c)),
+        exports: export::links("alerts", &parts),
         page: Frame::new(&app, "alerts"),
     })
 }
@@ -962,7 +991,7 @@ struct ErrorPage<'a> {
     text: &'a str,
 }
 
-fn failed(app: &App, code: StatusCode, title: &str, text: &str) -> Response {
+pub(super) fn failed(app: &App, code: StatusCode, title: &str, text: &str) -> Response {
     (
         code,
         show(&ErrorPage {
@@ -974,7 +1003,7 @@ fn failed(app: &App, code: StatusCode, title: &str, text: &str) -> Response {
         .into_response()
 }
 
-fn missing(app: &App, title: &str) -> Response {
+pub(super) fn missing(app: &App, title: &str) -> Response {
     failed(
         app,
         StatusCode::NOT_FOUND,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 
 use crate::alert::{Alert, Status};
 use crate::catalog::{Documentation, EndpointView, Kind, Life, Zone, owasp};
@@ -17,15 +17,14 @@ pub(super) struct EndpointFilter {
     pub(super) q: String,
     pub(super) host: String,
     pub(super) method: String,
-    /// `documented`, `shadow`, `unreviewed`.
+    /// `documented`, `shadow`, `unreviewed`, `accepted`.
     pub(super) documentation: String,
     /// `candidate`, `new`, `active`, `dormant`.
     pub(super) life: String,
     /// `deprecated`, `zombie`.
     pub(super) flag: String,
-    /// The least risk.
-    #[serde(deserialize_with = "number")]
-    pub(super) min_risk: Option<u8>,
+    /// The least risk; what is no number takes none.
+    pub(super) min_risk: String,
     /// `internal`, `partner`, `external`: the widest zone that is answered.
     pub(super) exposure: String,
     /// `risk` (default), `requests`, `path`, `errors`, `last`.
@@ -62,11 +61,11 @@ impl EndpointFilter {
             &self.documentation,
             &self.life,
             &self.flag,
+            &self.min_risk,
             &self.exposure,
         ]
         .iter()
         .any(|f| !f.is_empty())
-            || self.min_risk.is_some()
     }
 
     fn matches(&self, e: &EndpointView, needle: &str) -> bool {
@@ -89,13 +88,43 @@ impl EndpointFilter {
             && flag
             && is(&self.host, &e.host)
             && is(&self.method, &e.method)
-            && is(&self.documentation, documentation(e.documentation))
+            && is(&self.documentation, review(e))
             && is(&self.life, life(e.life))
             && is(&self.exposure, e.exposure.map_or("", Zone::name))
-            && self.min_risk.is_none_or(|least| e.risk >= least)
+            && (self.min_risk.is_empty()
+                || self.min_risk.parse().is_ok_and(|least: u8| e.risk >= least))
+    }
+
+    /// The parts that choose, by their names.
+    pub(super) fn parts_mut(&mut self) -> [(&'static str, &mut String); 8] {
+        [
+            ("q", &mut self.q),
+            ("host", &mut self.host),
+            ("method", &mut self.method),
+            ("documentation", &mut self.documentation),
+            ("life", &mut self.life),
+            ("flag", &mut self.flag),
+            ("min_risk", &mut self.min_risk),
+            ("exposure", &mut self.exposure),
+        ]
+    }
+
+    /// What the filter shows of the endpoints that wait for somebody to accept them.
+    pub(super) fn waiting<'a>(
+        &self,
+        all: &'a [Arc<EndpointView>],
+    ) -> impl Iterator<Item = &'a Arc<EndpointView>> {
+        let needle = self.q.trim().to_lowercase();
+        all.iter()
+            .filter(move |e| super::decisions::waits(e) && self.matches(e, &needle))
     }
 
     pub(super) fn page(&self, all: &[Arc<EndpointView>]) -> Page<EndpointView> {
+        cut(&self.found(all), &self.cursor, self.limit, |e| &e.key)
+    }
+
+    /// All that match, in the order that was asked for.
+    pub(super) fn found<'a>(&self, all: &'a [Arc<EndpointView>]) -> Vec<&'a Arc<EndpointView>> {
         let needle = self.q.trim().to_lowercase();
         let mut found: Vec<&Arc<EndpointView>> =
             all.iter().filter(|e| self.matches(e, &needle)).collect();
@@ -107,7 +136,7 @@ impl EndpointFilter {
             "requests" => found.sort_by_key(|e| std::cmp::Reverse(e.requests)),
             _ => found.sort_by_key(|e| std::cmp::Reverse((e.risk, e.requests))),
         }
-        cut(&found, &self.cursor, self.limit, |e| &e.key)
+        found
     }
 }
 
@@ -119,6 +148,11 @@ impl AlertFilter {
     }
 
     pub(super) fn page(&self, all: &[Arc<Alert>]) -> Page<Alert> {
+        cut(&self.found(all), &self.cursor, self.limit, |a| &a.id)
+    }
+
+    /// All that match.
+    pub(super) fn found<'a>(&self, all: &'a [Arc<Alert>]) -> Vec<&'a Arc<Alert>> {
         let is =
             |filter: &str, value: &str| filter.is_empty() || filter.eq_ignore_ascii_case(value);
         let wanted = |a: &&Arc<Alert>| {
@@ -127,9 +161,13 @@ impl AlertFilter {
                 && is(&self.severity, &severity(a))
                 && owasp::matches(&self.owasp, &a.owasp)
         };
-        let found: Vec<&Arc<Alert>> = all.iter().filter(wanted).collect();
-        cut(&found, &self.cursor, self.limit, |a| &a.id)
+        all.iter().filter(wanted).collect()
     }
+}
+
+/// The endpoint that a URL names.
+pub(super) fn by_key<'a>(all: &'a [Arc<EndpointView>], key: &str) -> Option<&'a EndpointView> {
+    all.iter().find(|e| e.key == key).map(AsRef::as_ref)
 }
 
 /// The page behind the item that the cursor names; from the start where it is gone.
@@ -167,20 +205,19 @@ pub(super) fn limit(asked: Option<usize>) -> usize {
     asked.unwrap_or(PAGE).clamp(1, MAX_PAGE)
 }
 
-/// A number, or a form's field that was left empty.
-fn number<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u8>, D::Error> {
-    let text = String::deserialize(d)?;
-    if text.is_empty() {
-        return Ok(None);
-    }
-    text.parse().map(Some).map_err(de::Error::custom)
-}
-
-pub(super) fn documentation(d: Documentation) -> &'static str {
+fn documentation(d: Documentation) -> &'static str {
     match d {
         Documentation::Documented => "documented",
         Documentation::Shadow => "shadow",
         Documentation::Unreviewed => "unreviewed",
+    }
+}
+
+/// What is said of its documentation, or that a person has accepted it.
+pub(super) fn review(e: &EndpointView) -> &'static str {
+    match e.documentation {
+        Documentation::Unreviewed if e.accepted.is_some() => "accepted",
+        other => documentation(other),
     }
 }
 

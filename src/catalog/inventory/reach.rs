@@ -60,7 +60,7 @@ impl Catalog {
     }
 
     /// The risk of an endpoint whose view is complete but for it.
-    pub(super) fn weigh(&self, e: &Endpoint, view: &EndpointView) -> (u8, Vec<RiskReason>) {
+    pub(super) fn risk(&self, e: &Endpoint, view: &EndpointView) -> (u8, Vec<RiskReason>) {
         let why = |status: &str| {
             let reason = view.reasons.iter().find(|r| r.status == status);
             reason.map(|r| r.why.as_str())
@@ -73,8 +73,7 @@ impl Catalog {
             kind: view.kind,
             confirmed: view.confirmed,
             answered: e.answered,
-            anonymous: e.auth.get("none").copied().unwrap_or(0),
-            login: e.reach.is_login(),
+            login: e.authentication.is_login(),
             sensitive: &view.sensitive,
             exposure: view.exposure,
             external: external.map_or(0, |z| z.answered),
@@ -83,8 +82,6 @@ impl Catalog {
             zombie: why("zombie"),
             deprecated: why("deprecated"),
             exposures: &exposures,
-            leaks: &[],
-            weak_tokens: &[],
             drift: 0,
         };
         risk::risk(&known, &self.settings.risk)

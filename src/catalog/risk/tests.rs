@@ -37,23 +37,18 @@ fn told(known: &Inputs<'_>) -> (u8, Vec<String>) {
 
 #[test]
 fn the_table() {
+    use ExposureKind::*;
+    let fact = |kind, severity| [exposed(kind, severity)];
     let (mail, card) = (
         sensitive("pii:email", "response"),
         sensitive("pii:card", "request"),
     );
-    let password = sensitive("secret:password", "request");
-    let (token, secret) = (
-        sensitive("secret:jwt", "response"),
-        sensitive("secret:password", "response"),
-    );
-    let weak = [
-        exposed(ExposureKind::SelfSigned, Severity::Low),
-        exposed(ExposureKind::ObsoleteTls, Severity::Medium),
-    ];
-    let clear = [exposed(ExposureKind::CredentialsInClear, Severity::Medium)];
-    let vouched = [exposed(ExposureKind::CredentialsInClear, Severity::Info)];
+    let secret = |direction| [sensitive("secret:password", direction)];
+    let mails = [mail.clone()];
+    let token = [sensitive("secret:jwt", "response")];
+    let bare = fact(NoAuthentication, Severity::Low);
     let bare = Inputs {
-        anonymous: 10,
+        exposures: &bare,
         ..sound()
     };
     let outside = Inputs {
@@ -61,7 +56,15 @@ fn the_table() {
         external: 4,
         ..sound()
     };
-    let rows: [(&str, Inputs<'_>, u8, &[&str]); 21] = [
+    let weak = [
+        exposed(SelfSigned, Severity::Low),
+        exposed(ObsoleteTls, Severity::Medium),
+    ];
+    let leaks = [
+        exposed(FilePath, Severity::Low),
+        exposed(SqlError, Severity::High),
+    ];
+    let rows: [(&str, Inputs<'_>, u8, &[&str]); 25] = [
         ("nothing", sound(), 1, &["none"]),
         (
             "candidate",
@@ -90,38 +93,47 @@ fn the_table() {
             1,
             &["none"],
         ),
-        ("bare", bare, 6, &["no-auth"]),
         (
-            "web page",
+            "bare, writes",
             Inputs {
-                kind: Kind::Web,
-                ..bare
+                exposures: &fact(NoAuthentication, Severity::Medium),
+                ..sound()
             },
-            1,
-            &["none"],
+            6,
+            &["no-auth"],
         ),
+        ("bare, reads", bare, 4, &["no-auth"]),
         (
-            "login",
+            "bare, and so is its host",
             Inputs {
-                login: true,
-                ..bare
+                exposures: &fact(NoAuthentication, Severity::Info),
+                ..sound()
             },
-            1,
-            &["none"],
+            3,
+            &["no-auth"],
         ),
         (
             "mixed",
             Inputs {
-                anonymous: 1,
+                exposures: &fact(MixedAuthentication, Severity::Medium),
                 ..sound()
             },
             4,
             &["mixed-auth"],
         ),
         (
+            "cookies alone",
+            Inputs {
+                exposures: &fact(MixedAuthentication, Severity::Info),
+                ..sound()
+            },
+            1,
+            &["mixed-auth"],
+        ),
+        (
             "mail",
             Inputs {
-                sensitive: &[mail.clone()],
+                sensitive: &mails,
                 ..sound()
             },
             5,
@@ -130,7 +142,7 @@ fn the_table() {
         (
             "card",
             Inputs {
-                sensitive: &[card, mail.clone()],
+                sensitive: &[card, mail],
                 ..sound()
             },
             7,
@@ -139,7 +151,7 @@ fn the_table() {
         (
             "password sent",
             Inputs {
-                sensitive: &[password],
+                sensitive: &secret("request"),
                 ..sound()
             },
             1,
@@ -148,7 +160,7 @@ fn the_table() {
         (
             "password told",
             Inputs {
-                sensitive: &[secret],
+                sensitive: &secret("response"),
                 ..sound()
             },
             7,
@@ -157,18 +169,18 @@ fn the_table() {
         (
             "token told",
             Inputs {
-                sensitive: &[token.clone()],
+                sensitive: &token,
                 ..sound()
             },
             5,
             &["sensitive"],
         ),
         (
-            "login answers",
+            "token of a login",
             Inputs {
-                sensitive: &[token],
+                sensitive: &token,
                 login: true,
-                ..bare
+                ..sound()
             },
             1,
             &["none"],
@@ -177,21 +189,31 @@ fn the_table() {
         (
             "open inside",
             Inputs {
-                sensitive: &[mail.clone()],
+                sensitive: &mails,
                 ..bare
             },
             8,
-            &["open-data", "no-auth", "sensitive"],
+            &["open-data", "sensitive", "no-auth"],
         ),
         (
             "open outside",
             Inputs {
-                sensitive: &[mail],
-                anonymous: 1,
+                sensitive: &mails,
+                exposures: bare.exposures,
                 ..outside
             },
             10,
-            &["open-data", "sensitive", "mixed-auth", "external"],
+            &["open-data", "sensitive", "no-auth", "external"],
+        ),
+        (
+            "less without a credential",
+            Inputs {
+                sensitive: &mails,
+                exposures: &fact(MixedAuthentication, Severity::Low),
+                ..sound()
+            },
+            5,
+            &["sensitive", "mixed-auth"],
         ),
         (
             "numbers",
@@ -214,7 +236,7 @@ fn the_table() {
         (
             "clear",
             Inputs {
-                exposures: &clear,
+                exposures: &fact(CredentialsInClear, Severity::Medium),
                 ..sound()
             },
             4,
@@ -223,11 +245,29 @@ fn the_table() {
         (
             "vouched for",
             Inputs {
-                exposures: &vouched,
+                exposures: &fact(CredentialsInClear, Severity::Info),
                 ..sound()
             },
             1,
             &["none"],
+        ),
+        (
+            "leaks",
+            Inputs {
+                exposures: &leaks,
+                ..sound()
+            },
+            7,
+            &["leaks"],
+        ),
+        (
+            "long tokens",
+            Inputs {
+                exposures: &fact(JwtLongLife, Severity::Low),
+                ..sound()
+            },
+            5,
+            &["weak-tokens"],
         ),
     ];
     for (name, known, risk, reasons) in rows {
@@ -240,35 +280,27 @@ fn the_table() {
 }
 
 #[test]
-fn what_others_found_weighs() {
+fn statuses_and_drift_weigh() {
     let known = Inputs {
         shadow: Some("no spec has it"),
         zombie: Some("v2 is there"),
         deprecated: Some("its answers say so"),
-        leaks: &["stack-trace", "sql-error"],
-        weak_tokens: &["jwt-none"],
         drift: 2,
         ..sound()
     };
-    let expected = [
-        "weak-tokens",
-        "leaks",
-        "shadow",
-        "zombie",
-        "deprecated",
-        "drift",
-    ];
-    assert_eq!(told(&known), (7, expected.map(str::to_owned).to_vec()));
+    let expected = ["shadow", "zombie", "deprecated", "drift"];
+    assert_eq!(told(&known), (6, expected.map(str::to_owned).to_vec()));
     let reasons = risk(&known, &Weights::default()).1;
-    assert_eq!(reasons[1].why, "stack-trace, sql-error");
+    assert_eq!(reasons[3].why, "it differs from its spec in 2 ways");
 }
 
 #[test]
 fn a_weight_of_zero_turns_a_reason_off() {
-    let mail = [sensitive("pii:card", "response")];
+    let card = [sensitive("pii:card", "response")];
+    let bare = [exposed(ExposureKind::NoAuthentication, Severity::High)];
     let known = Inputs {
-        anonymous: 10,
-        sensitive: &mail,
+        exposures: &bare,
+        sensitive: &card,
         ..sound()
     };
     let mut weights = Weights {
