@@ -85,6 +85,8 @@ pub enum Format {
     Openapi,
     /// Every counter by stage and reason
     Ledger,
+    /// The OWASP API Top 10, one category a line: coverage and open items
+    Owasp,
 }
 
 /// What `read` and `analyze` share.

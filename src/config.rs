@@ -99,6 +99,17 @@ pub struct Catalog {
     pub jwt_max_life: Span,
     /// Classes of sensitive data of one's own.
     pub sensitive: Vec<custom::Rule>,
+    pub zones: Zones,
+    /// What each reason of a risk weighs.
+    pub risk: catalog::Weights,
+}
+
+/// Where callers stand. What is in no range is external.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Zones {
+    pub internal: Vec<Prefix>,
+    pub partner: Vec<Prefix>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -192,6 +203,20 @@ impl Default for Catalog {
             host_groups: Vec::new(),
             jwt_max_life: Span(room.jwt_max_life),
             sensitive: Vec::new(),
+            zones: Zones::default(),
+            risk: room.risk,
+        }
+    }
+}
+
+impl Default for Zones {
+    fn default() -> Self {
+        let internal = catalog::INTERNAL
+            .iter()
+            .filter_map(|text| text.parse().ok());
+        Self {
+            internal: internal.map(Prefix).collect(),
+            partner: Vec::new(),
         }
     }
 }
@@ -239,6 +264,13 @@ impl Default for Log {
             level: "info".into(),
             json: false,
         }
+    }
+}
+
+impl Zones {
+    fn to_room(&self) -> catalog::Zones {
+        let nets = |all: &[Prefix]| all.iter().map(|prefix| prefix.0).collect::<Vec<_>>();
+        catalog::Zones::new(nets(&self.internal), nets(&self.partner))
     }
 }
 
@@ -313,6 +345,15 @@ impl Config {
                 "must be a number above 0, such as 1.0".into(),
             ));
         }
+        let Zones { internal, partner } = &self.catalog.zones;
+        if let Some(both) = partner.iter().find(|net| internal.contains(net)) {
+            let why = format!("{} is internal already", both.0);
+            return Err(("partner", why));
+        }
+        let mut weights = self.catalog.risk.all().into_iter();
+        if let Some((name, _)) = weights.find(|(_, w)| *w > catalog::Weights::MAX) {
+            return Err((name, "must be 0 (never a reason) to 10".into()));
+        }
         self.catalog
             .deprecated
             .iter()
@@ -354,6 +395,8 @@ impl Config {
                 max_fields: self.catalog.max_fields,
                 max_history: usize::try_from(self.catalog.max_history.0).unwrap_or(usize::MAX),
                 expiry_warning: self.catalog.expiry_warning.0,
+                zones: self.catalog.zones.to_room(),
+                risk: self.catalog.risk,
                 deprecated: self
                     .catalog
                     .deprecated

@@ -221,6 +221,11 @@ impl Authentication {
         self.schemes.iter().map(view).collect()
     }
 
+    /// It takes passwords.
+    pub(super) fn is_login(&self) -> bool {
+        self.logins > 0
+    }
+
     /// Enough was answered without credentials to tell somebody.
     pub(super) fn is_due(&self) -> bool {
         let enough = |seen: Option<Seen>| seen.is_some_and(|s| s.count >= ENOUGH);

@@ -6,6 +6,7 @@ mod history;
 mod hosts;
 mod listing;
 mod places;
+mod reach;
 mod review;
 mod security;
 mod status;
@@ -37,7 +38,7 @@ use super::{Access, Admission, Change, EndpointId, RestoreError, Settings, view}
 use crate::exchange::{Exchange, TlsFlow};
 use crate::time::Timestamp;
 use listing::Views;
-use places::slot;
+use places::{object, slot};
 
 /// Of the saved form.
 const VERSION: u8 = 4;
@@ -195,9 +196,13 @@ impl Catalog {
         let asset = segments.last().is_some_and(|s| segment::is_asset(s));
         let history = entry.e.history.bytes();
         entry.e.take(x, admission, asset, principal(x));
+        let zone = self.settings.zones.of(x.client);
+        let answered = admission == Admission::Answered;
+        let object = object(&self.state.trie, entry.e.node, &segments);
+        entry.e.reach.take(x, zone, object, answered);
         let (host_facts, settings) = (&mut self.state.hosts, &self.settings);
         host_facts.take(&host, x, admission, settings.max_endpoints);
-        if admission == Admission::Answered && super::auth::succeeded(x) {
+        if answered && super::auth::succeeded(x) {
             let max_life = settings.jwt_max_life.as_secs();
             entry.e.authentication.tokens.take(x, max_life);
         }
@@ -209,7 +214,7 @@ impl Catalog {
         }
         let (node, confirmed) = (entry.e.node, entry.e.confirmed());
         let documented = entry.e.spec.as_ref().is_some_and(|s| s.documented);
-        if admission == Admission::Answered {
+        if answered {
             self.state.trie.count(node);
             if documented {
                 self.state.trie.note(node, &segments);
@@ -225,7 +230,7 @@ impl Catalog {
         Access {
             endpoint: Some(EndpointId(id)),
             node: Some(node),
-            object: self.object(node, &segments),
+            object,
             confirmed,
             login: x.login.is_some(),
             complete,
@@ -236,7 +241,10 @@ impl Catalog {
     pub fn apply_tls(&mut self, flow: &TlsFlow, changes: &mut Vec<Change>) {
         self.state.now = self.state.now.max(flow.end);
         let exposed = self.state.tls.apply(flow, self.settings.expiry_warning);
-        changes.extend(exposed.map(Change::Exposed));
+        if let Some(exposed) = exposed {
+            self.host_exposed(flow);
+            changes.push(Change::Exposed(exposed));
+        }
     }
 
     /// Bytes of HTTP in clear since the last call, and flows under TLS with their bytes that were

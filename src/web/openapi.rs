@@ -50,13 +50,16 @@ fn operation(path: &str, method: &str) -> Value {
             "life",
             "flag",
             "auth",
+            "min_risk",
+            "exposure",
             "sort",
             "cursor",
         ],
-        "/api/v1/alerts" => &["status", "kind", "severity", "cursor"],
+        "/api/v1/alerts" => &["status", "kind", "severity", "owasp", "cursor"],
         "/api/v1/dark" => &["q", "inspection", "transport", "sort", "cursor"],
+        "/api/v1/edges" => &["host", "class", "new", "sort", "cursor"],
+        "/api/v1/findings" => &["q", "kind", "severity", "owasp", "sort", "cursor"],
         "/api/v1/decisions" => &["cursor"],
-        "/api/v1/findings" => &["q", "kind", "severity", "sort", "cursor"],
         _ => &[],
     };
     parameters.extend(
@@ -167,6 +170,8 @@ fn shape(path: &str) -> Value {
             tls_host(),
             json!({ "total": number(), "coverage": coverage(), "summary": { "type": ["string", "null"] } }),
         ),
+        "/api/v1/edges" => list_of(edge(), json!({ "total": number() })),
+        "/api/v1/owasp" => list_of(category(), json!({})),
         "/api/v1/decisions" => list_of(decision(), json!({ "total": number() })),
         "/api/v1/endpoints/accept"
         | "/api/v1/endpoints/{key}/{action}"
@@ -259,6 +264,22 @@ fn history() -> Value {
         slot,
         json!({ "key": text(), "step": text(), "seconds": number(), "from": time(), "to": time(), "complete": { "type": "boolean" } }),
     )
+}
+
+fn edge() -> Value {
+    let zones = crate::catalog::Zone::ALL.map(crate::catalog::Zone::name);
+    let credentials = crate::catalog::Credential::ALL.map(crate::catalog::Credential::name);
+    json!({ "type": "object", "required": ["id", "endpoint", "key", "host", "class", "credential", "program", "requests", "first_seen", "last_seen", "new"],
+        "properties": {
+            "id": text(), "endpoint": text(), "key": text(), "host": text(), "class": text(), "zone": { "enum": zones },
+            "credential": { "enum": credentials }, "program": text(), "requests": number(), "first_seen": time(), "last_seen": time(),
+            "new": { "type": "boolean" } } })
+}
+
+fn category() -> Value {
+    json!({ "type": "object", "required": ["id", "title", "coverage", "why", "looks_at", "findings", "open_alerts"], "properties": {
+        "id": text(), "title": text(), "coverage": { "enum": ["covered", "partly", "hidden"] }, "why": text(), "looks_at": texts(),
+        "findings": { "type": "object", "additionalProperties": number() }, "open_alerts": number() } })
 }
 
 fn finding() -> Value {

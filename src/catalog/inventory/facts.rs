@@ -140,6 +140,7 @@ impl Catalog {
             }
         }
         self.find_clear(id, changes);
+        self.find_callers(id, changes);
         self.find_security(id, changes);
         if unknown_host && is_api && self.state.strangers.insert(host.clone()) {
             let why = format!("no spec knows this host; {requests} requests so far");
@@ -180,7 +181,7 @@ impl Catalog {
     }
 
     /// Findings told of the other operations of a path.
-    fn told_beside(&self, id: u32, node: NodeId, method: &str) -> u8 {
+    fn told_beside(&self, id: u32, node: NodeId, method: &str) -> u16 {
         let beside = self.state.trie.node(node).endpoints.values();
         let entries = beside.filter(|other| **other != id);
         let entries = entries.filter_map(|other| self.state.endpoints.get(other));
@@ -217,6 +218,8 @@ impl Catalog {
                 )
             }
             FindingKind::UnknownHost => "no spec knows this host".into(),
+            FindingKind::NewCaller => "called in a way that its learning time did not know".into(),
+            FindingKind::WiderExposure => "answers callers from a wider zone than before".into(),
             FindingKind::Introspection => format!(
                 "asked for its schema, it answered with {} bytes",
                 e.introspection.unwrap_or(0)
@@ -225,6 +228,6 @@ impl Catalog {
     }
 }
 
-fn bit(kind: FindingKind) -> u8 {
+fn bit(kind: FindingKind) -> u16 {
     1 << kind as u8
 }

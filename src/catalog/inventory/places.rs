@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use super::{Catalog, Change, EndpointId, Entry, HASH, key};
 use crate::catalog::endpoint::Endpoint;
 use crate::catalog::segment::{self, Type};
-use crate::catalog::trie::Folded;
+use crate::catalog::trie::{Folded, Trie};
 use crate::catalog::{NodeId, Object};
 use crate::time::Timestamp;
 
@@ -205,22 +205,23 @@ impl Catalog {
         // Templates below the merge read otherwise now.
         self.renamed = true;
     }
+}
 
-    pub(super) fn object(&self, node: NodeId, segments: &[impl AsRef<str>]) -> Option<Object> {
-        let mut at = node;
-        for segment in segments.iter().rev() {
-            let node = self.state.trie.node(at);
-            if node.types != 0 {
-                let text = segment.as_ref();
-                return Some(Object {
-                    hash: HASH.hash_one(text),
-                    number: text.parse().ok(),
-                });
-            }
-            at = node.parent?;
+/// The last parameter of a path.
+pub(super) fn object(trie: &Trie, node: NodeId, segments: &[impl AsRef<str>]) -> Option<Object> {
+    let mut at = node;
+    for segment in segments.iter().rev() {
+        let node = trie.node(at);
+        if node.types != 0 {
+            let text = segment.as_ref();
+            return Some(Object {
+                hash: HASH.hash_one(text),
+                number: text.parse().ok(),
+            });
         }
-        None
+        at = node.parent?;
     }
+    None
 }
 
 /// The key of an endpoint at its node: the method, and behind a space, which no method has, the

@@ -12,7 +12,7 @@ use crate::catalog::schema::PathParameter;
 use crate::catalog::view::{
     self, Auth, CatalogView, Documentation, EndpointView, HostView, Kind, Life, Reason, SpecView,
 };
-use crate::catalog::{NodeId, spec, trend};
+use crate::catalog::{NodeId, risk, spec, trend};
 use crate::time::Timestamp;
 
 /// How often, in packet time, endpoints are looked at that nobody called. What is said of them
@@ -109,13 +109,16 @@ impl Catalog {
         let [latency, request_size, response_size] = e.quantiles();
         let label = view::label(&e.method, &e.host, &template, e.operation.as_deref());
         let mut findings = e.clear.exposures(&e.host, &label, key);
+        let learnt = e.first + self.settings.learning;
+        findings.extend(e.reach.exposures(learnt, &e.host, &label, key));
+        let reach = e.reach.view(learnt);
         findings.extend(self.security(entry));
         let schema = match self.views.get(id) {
             Some(last) if !e.schemas.has_changed() => last.schema.clone(),
             _ => e.schemas.view(),
         };
         let path_parameters = self.path_parameters(e.node, &template);
-        Some(EndpointView {
+        let mut view = EndpointView {
             id: EndpointId(id),
             key: key.clone(),
             method: e.method.clone(),
@@ -169,10 +172,19 @@ impl Catalog {
             history: e.history.clone(),
             sessions: e.sessions.view(),
             findings,
+            risk: 0,
+            risk_reasons: Vec::new(),
+            exposure: reach.exposure,
+            zones: reach.zones,
+            top_callers: reach.callers,
+            programs: reach.programs,
+            edges: reach.edges,
             sensitive: schema.as_ref().map_or_else(Vec::new, |s| s.sensitive()),
             path_parameters,
             schema,
-        })
+        };
+        (view.risk, view.risk_reasons) = self.risk(e, &view);
+        Some(view)
     }
 
     fn path_parameters(&self, node: NodeId, template: &str) -> Vec<PathParameter> {
@@ -285,6 +297,7 @@ fn held_back(why: &str) -> String {
 
 /// A documented operation that nobody calls.
 fn dormant(spec: &str, method: String, host: String, template: String, id: String) -> EndpointView {
+    let (risk, risk_reasons) = risk::none("it was never called");
     EndpointView {
         id: EndpointId(u32::MAX),
         key: key(&method, &host, &template),
@@ -300,6 +313,8 @@ fn dormant(spec: &str, method: String, host: String, template: String, id: Strin
         }],
         spec: Some(spec.to_owned()),
         operation_id: Some(id),
+        risk,
+        risk_reasons,
         ..EndpointView::default()
     }
 }
