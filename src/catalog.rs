@@ -6,6 +6,7 @@
 
 mod clear;
 mod completeness;
+mod drift;
 mod endpoint;
 mod exposure;
 mod inventory;
@@ -23,6 +24,7 @@ mod tests;
 
 pub use crate::exchange::SessionKind;
 pub use clear::ADVICE as CLEAR_ADVICE;
+pub use drift::{DriftKind, DriftView, Drifted};
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
 pub use inventory::Catalog;
 pub use openapi::openapi;
@@ -92,6 +94,8 @@ pub enum Change {
     Found(Finding),
     /// Something newly lies open at a host.
     Exposed(Exposed),
+    /// An endpoint does what its document does not say.
+    Drifted(Drifted),
 }
 
 /// What the catalogue is told; every default of the config stands in `config`.

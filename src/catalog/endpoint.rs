@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sketches_ddsketch::{Config, DDSketch};
 
 use super::clear::Clear;
+use super::drift::Drift;
 use super::schema::Schemas;
 use super::sessions::Sessions;
 use super::view::Quantiles;
@@ -67,6 +68,7 @@ pub(super) struct Endpoint {
     /// They came in a way that the host's alert may not know of.
     pub(super) clear_news: bool,
     pub(super) schemas: Schemas,
+    pub(super) drift: Drift,
 }
 
 /// The operation that documents an endpoint, or the spec that owns its place.
@@ -158,6 +160,7 @@ impl Endpoint {
             clear: Clear::default(),
             clear_news: false,
             schemas: Schemas::default(),
+            drift: Drift::default(),
         }
     }
 
@@ -286,6 +289,7 @@ impl Endpoint {
         self.clear.merge(&other.clear);
         self.clear_news |= other.clear_news;
         self.schemas.merge(&other.schemas);
+        self.drift.merge(&other.drift);
     }
 
     /// More than one answer, spread in time.

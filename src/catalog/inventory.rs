@@ -2,6 +2,7 @@
 
 mod facts;
 mod places;
+mod refold;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::completeness::Completeness;
+use super::drift::Contracts;
 use super::endpoint::Endpoint;
 use super::segment;
 use super::spec::{SpecSet, host_name};
@@ -63,6 +65,9 @@ pub struct Catalog {
     state: State,
     views: HashMap<u32, Arc<EndpointView>>,
     completeness: Completeness,
+    contracts: Contracts,
+    /// Deviations of all endpoints.
+    drifts: usize,
     /// Endpoints whose view is stale.
     dirty: BTreeSet<u32>,
     /// Answered paths that were new since siblings were last judged.
@@ -82,6 +87,8 @@ impl Catalog {
             },
             views: HashMap::new(),
             completeness: Completeness::default(),
+            contracts: Contracts::default(),
+            drifts: 0,
             dirty: BTreeSet::new(),
             grown: 0,
             confirmed: false,
@@ -160,6 +167,7 @@ impl Catalog {
         if admission == Admission::Answered {
             self.state.trie.count(node);
         }
+        self.take_drift(id.unwrap_or_default(), x);
         self.confirmed |= confirmed && !before;
         let id = id.unwrap_or_default();
         self.dirty.insert(id);
@@ -233,6 +241,8 @@ impl Catalog {
     /// The specs that own hosts and base paths from now on.
     pub fn set_specs(&mut self, specs: SpecSet, changes: &mut Vec<Change>) {
         self.specs = specs;
+        self.contracts = Contracts::default();
+        self.refold(changes);
         let ids: Vec<u32> = self.state.endpoints.keys().copied().collect();
         for id in ids {
             self.look_up(id);
@@ -309,9 +319,11 @@ impl Catalog {
         };
         state.tls.refresh();
         let dirty = state.endpoints.keys().copied().collect();
+        let drifts = state.endpoints.values().map(|n| n.e.drift.len()).sum();
         Ok(Self {
             state,
             dirty,
+            drifts,
             confirmed: true,
             ..Self::new(settings)
         })
@@ -337,6 +349,7 @@ impl Catalog {
             if let Some(entry) = self.state.endpoints.remove(&id) {
                 let e = &entry.e;
                 self.state.fields -= e.schemas.len();
+                self.drifts -= e.drift.len();
                 let slot = slot(&e.method, e.operation.as_deref());
                 self.state.trie.remove(e.node, &slot);
                 self.views.remove(&id);

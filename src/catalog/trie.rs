@@ -39,6 +39,8 @@ pub(super) struct Node {
     pub(super) endpoints: BTreeMap<String, u32>,
     /// Number of words when they were last judged.
     pub(super) judged: u32,
+    /// A spec has this word: it is a route, whatever its siblings are.
+    pub(super) by_spec: bool,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -331,9 +333,10 @@ impl Trie {
         (!found.is_empty()).then_some(found)
     }
 
-    /// Version segments are routes.
+    /// Version segments are routes, and so is what a spec names.
     fn may_be_value(&self, id: NodeId) -> bool {
-        super::segment::version(&self.node(id).word).is_none()
+        let node = self.node(id);
+        !node.by_spec && super::segment::version(&node.word).is_none()
     }
 
     /// The children whose sub-paths others have too.
@@ -379,6 +382,22 @@ impl Trie {
         for id in values {
             self.node_mut(at).words.retain(|_, child| child != id);
             self.absorb(param, *id, &mut folded);
+        }
+        folded
+    }
+
+    /// The static child of that word.
+    pub(super) fn word(&self, at: NodeId, word: &str) -> Option<NodeId> {
+        self.node(at).words.get(fold(word).as_ref()).copied()
+    }
+
+    /// Makes a static child one of another word, which may be there already.
+    pub(super) fn rename(&mut self, at: NodeId, child: NodeId, word: &str, room: usize) -> Folded {
+        let mut folded = Folded::default();
+        let into = self.insert_word(at, word, room);
+        if let Some(into) = into.filter(|into| *into != child) {
+            self.node_mut(at).words.retain(|_, node| *node != child);
+            self.absorb(into, child, &mut folded);
         }
         folded
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::EndpointId;
+use super::drift::DriftView;
 use super::exposure::Exposure;
 use super::schema::{PathParameter, SchemaView, SensitiveView};
 use super::tls::TlsView;
@@ -135,6 +136,9 @@ pub struct EndpointView {
     /// What lies open.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Exposure>,
+    /// What it does, and its document does not say, or says otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<DriftView>,
     /// Sensitive data in its messages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sensitive: Vec<SensitiveView>,

@@ -5,7 +5,8 @@ use std::hash::BuildHasher;
 
 use super::{Catalog, Change, EndpointId, Entry, HASH, key};
 use crate::catalog::endpoint::Endpoint;
-use crate::catalog::segment::{self, Type};
+use crate::catalog::segment::Type;
+use crate::catalog::spec::Part;
 use crate::catalog::trie::Folded;
 use crate::catalog::{NodeId, Object};
 use crate::time::Timestamp;
@@ -58,17 +59,10 @@ impl Catalog {
         let root = trie.root(host)?;
         let documented = self.specs.find(host, method, segments).and_then(Result::ok);
         let node = match documented {
-            Some(found) => found
-                .template
-                .iter()
-                .try_fold(root, |at, part| match part {
-                    Ok(word) => trie
-                        .node(at)
-                        .words
-                        .get(segment::fold(word).as_ref())
-                        .copied(),
-                    Err(_) => trie.node(at).param,
-                })?,
+            Some(found) => found.template().try_fold(root, |at, part| match part {
+                Part::Word(word) => trie.node(at).words.get(&*word.folded).copied(),
+                Part::Param(_) => trie.node(at).param,
+            })?,
             None => trie.find(root, segments, &|node| node.endpoints.contains_key(&*slot))?,
         };
         trie.node(node).endpoints.get(&*slot).copied()
@@ -108,13 +102,17 @@ impl Catalog {
             // A spec's own template wins over whatever would be learnt.
             Some(found) => {
                 let mut at = root;
-                for part in &found.template {
+                for part in found.template() {
                     at = match part {
-                        Ok(word) => trie.insert_word(at, word, room)?,
-                        Err(name) => {
+                        Part::Word(word) => {
+                            let id = trie.insert_word(at, &word.spelt, room)?;
+                            trie.node_mut(id).by_spec = true;
+                            id
+                        }
+                        Part::Param(name) => {
                             let id = trie.param(at, Type::Text, room)?;
                             let node = trie.node_mut(id);
-                            node.name = Some(name.clone());
+                            node.name = Some(name.to_owned());
                             node.why = format!("the spec `{}` has it so", found.spec.title);
                             id
                         }
@@ -166,10 +164,13 @@ impl Catalog {
             self.views.remove(&from);
             self.dirty.remove(&from);
             self.state.fields -= gone.e.schemas.len();
+            self.drifts -= gone.e.drift.len();
             if let Some(kept) = self.state.endpoints.get_mut(&into) {
                 self.state.fields -= kept.e.schemas.len();
+                self.drifts -= kept.e.drift.len();
                 kept.e.merge(&gone.e);
                 self.state.fields += kept.e.schemas.len();
+                self.drifts += kept.e.drift.len();
             }
             changes.push(Change::Merged {
                 from: EndpointId(from),
@@ -190,11 +191,15 @@ impl Catalog {
         let mut at = node;
         for segment in segments.iter().rev() {
             let node = self.state.trie.node(at);
-            if node.types != 0 {
+            // `{id}.json` of a spec is one word to the trie, and holds an id.
+            let pattern = node.word.contains('{');
+            if node.types != 0 || pattern {
                 let text = segment.as_ref();
+                let is_digit = |c: char| c.is_ascii_digit();
+                let digits = text.trim_matches(|c| pattern && !is_digit(c));
                 return Some(Object {
                     hash: HASH.hash_one(text),
-                    number: text.parse().ok(),
+                    number: digits.parse().ok(),
                 });
             }
             at = node.parent?;

@@ -165,6 +165,7 @@ impl Catalog {
             hourly: e.hourly(self.state.now),
             sessions: e.sessions.view(),
             findings,
+            drift: e.drift.view(),
             sensitive: schema.as_ref().map_or_else(Vec::new, |s| s.sensitive()),
             path_parameters,
             schema,
@@ -174,6 +175,8 @@ impl Catalog {
     fn path_parameters(&self, node: NodeId, template: &str) -> Vec<PathParameter> {
         let names = template.split('/');
         let names = names.filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'));
+        // `{base}...{head}` of a spec is one word.
+        let names = names.filter(|name| !name.contains('{'));
         let types = self.state.trie.parameters(node);
         let parameter = |(name, types): (&str, Vec<&str>)| PathParameter {
             name: name.to_owned(),
