@@ -99,7 +99,9 @@ fn operation(path: &str, method: &str) -> Value {
 
 fn shape(path: &str) -> Value {
     match path {
-        "/api/v1/endpoints" | "/api/v1/alerts" | "/api/v1/specs" => json!({
+        "/api/v1/endpoints" => list_of(endpoint(), json!({ "total": number() })),
+        "/api/v1/endpoints/{key}" => endpoint(),
+        "/api/v1/alerts" | "/api/v1/specs" => json!({
             "type": "object", "required": ["items", "next"],
             "properties": { "items": { "type": "array", "items": { "type": "object" } }, "next": { "type": ["string", "null"] } } }),
         "/api/v1/dark" => list_of(
@@ -166,6 +168,19 @@ fn coverage() -> Value {
         json!({ "type": "array", "items": number() }),
     );
     json!({ "type": "object", "properties": properties })
+}
+
+fn endpoint() -> Value {
+    json!({ "type": "object", "required": ["key", "method", "host", "template"], "properties": {
+        "key": text(), "method": text(), "host": text(), "template": text(),
+        "drift": { "type": "array", "items": drift() } } })
+}
+
+fn drift() -> Value {
+    let kinds = crate::catalog::DriftKind::ALL.map(crate::catalog::DriftKind::name);
+    json!({ "type": "object", "required": ["kind", "direction", "name", "owasp", "count", "first_seen", "last_seen"], "properties": {
+        "kind": { "enum": kinds }, "direction": { "enum": ["request", "response"] }, "status": number(), "name": text(), "detail": text(),
+        "owasp": text(), "count": number(), "first_seen": time(), "last_seen": time() } })
 }
 
 fn finding() -> Value {
