@@ -199,7 +199,16 @@ impl Spec {
             if path.starts_with("x-") {
                 continue;
             }
+            let circle = |item: Place<'_>| {
+                let reference = item.str("$ref");
+                reference.is_some_and(|r| document.target(item.file, r).is_some())
+            };
             let Some(item) = document.follow(item) else {
+                if circle(item) {
+                    let note = fail(path, format!("the `$ref` of `{path}` is a circle"));
+                    self.notes.push(note.to_string());
+                    continue;
+                }
                 return Err(fail(path, format!("the `$ref` of `{path}` points nowhere")));
             };
             for method in METHODS {
@@ -299,6 +308,15 @@ impl Spec {
             }
         }
         out
+    }
+
+    /// Whether one of its scopes is at this host.
+    pub(super) fn is_about(&self, host: &str) -> bool {
+        let mut scopes = self.groups.iter().flat_map(|g| &g.scopes);
+        scopes.any(|s| {
+            let pattern = s.host.as_deref().map(str::as_bytes);
+            pattern.is_none_or(|p| server::is_like(p, host.as_bytes()))
+        })
     }
 
     /// Hosts and base paths, for people.

@@ -222,11 +222,16 @@ impl Catalog {
             .values()
             .filter_map(|v| Some((v.spec.as_deref()?, v.operation_id.as_deref()?)))
             .collect();
+        let hosts: BTreeSet<&str> = self.views.values().map(|v| v.host.as_str()).collect();
         let mut out = Vec::new();
         for spec in self.specs.specs() {
+            let own = hosts.iter().filter(|h| spec.is_about(h));
+            let any_lossy = own.copied().find_map(|h| self.completeness.lossy(h, now));
             for (method, host, template, id) in spec.listing() {
                 if !seen.contains(&(spec.title.as_str(), id.as_str())) {
-                    let lossy = self.completeness.lossy(&host, now);
+                    // Of many hosts, a call may have been missed at one.
+                    let any = || any_lossy.clone().filter(|_| host.contains('*'));
+                    let lossy = self.completeness.lossy(&host, now).or_else(any);
                     let mut view = dormant(&spec.title, method, host, template, id);
                     if let Some(why) = lossy {
                         (view.life, view.held_back) = (Life::Candidate, Some(held_back(&why)));

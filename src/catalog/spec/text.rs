@@ -7,8 +7,8 @@ use super::SpecError;
 /// Nodes of one YAML file, aliases counted as often as they are used; the largest public documents
 /// have some hundred thousand.
 const MAX_NODES: usize = 4_000_000;
-/// Nesting, of YAML; serde_json stops at the same.
-const MAX_DEPTH: usize = 128;
+/// Nesting of YAML, whose reader takes much stack a level; serde_json stops at 128 by itself.
+const MAX_DEPTH: usize = 64;
 
 /// Keys whose value is for people: none of it is looked at, and it is most of a document.
 const PROSE: [&str; 4] = ["description", "summary", "externalDocs", "termsOfService"];
