@@ -10,6 +10,7 @@ use super::EndpointId;
 use super::auth::{AuthScheme, AuthVerdict};
 use super::callers::TopView;
 use super::decision::Accepted;
+use super::drift::DriftView;
 use super::edges::EdgeView;
 use super::exposure::Exposure;
 use super::history::History;
@@ -192,6 +193,8 @@ pub struct EndpointView {
     pub programs: Vec<TopView>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edges: Vec<EdgeView>,
+    /// What it does, and its document does not say, or says otherwise.
+    pub drift: Vec<DriftView>,
     /// Sensitive data in its messages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sensitive: Vec<SensitiveView>,
