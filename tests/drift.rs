@@ -117,7 +117,7 @@ fn drift(change: impl Fn(&mut Value)) -> Vec<String> {
         let one = |d: &Value| {
             assert_eq!(
                 (&d["count"], &d["first_seen"], &d["last_seen"]),
-                (&json!(3), &json!(1_760_000_000), &json!(1_760_000_002))
+                (&json!(3), &json!(1_760_000_000.0), &json!(1_760_000_002.0))
             );
             format!(
                 "{} {} {}",
