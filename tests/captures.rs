@@ -184,7 +184,7 @@ fn packed_files_read_like_plain_ones() {
 
 /// Operations of a document, counted on the tree itself; none of the published ones has a path item
 /// elsewhere.
-fn operations(path: &std::path::Path, text: &str) -> usize {
+fn operations(path: &Path, text: &str) -> usize {
     let yaml = path.to_string_lossy().contains(".yml");
     let tree: serde_json::Value = if yaml {
         serde_saphyr::from_str(text).unwrap()

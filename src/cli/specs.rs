@@ -137,7 +137,7 @@ impl Loading {
             }
         };
         let dir = path.parent().filter(|p| !p.as_os_str().is_empty());
-        let dir = dir.unwrap_or(Path::new("."));
+        let dir = dir.unwrap_or_else(|| Path::new("."));
         let mut beneath = |relative: &str| {
             let file = dir.join(relative);
             self.loaded.stamps.insert(file.clone(), stamp(&file));

@@ -1,6 +1,7 @@
 //! What an operation promises, made ready to judge by: each schema is compiled when a message first
 //! asks for it, and kept within a budget.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use jsonschema::{Draft, Validator};
@@ -32,12 +33,13 @@ impl Contracts {
         if self.parts > MAX_PARTS {
             *self = Self::default();
         }
-        if !self.known.contains_key(&id) {
-            let contract = Contract::new(spec, operation)?;
-            self.known.insert(id, contract);
-            self.parts += BASE;
-        }
-        let contract = self.known.get_mut(&id)?;
+        let contract = match self.known.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                self.parts += BASE;
+                new.insert(Contract::new(spec, operation)?)
+            }
+        };
         self.parts += std::mem::take(&mut contract.new_parts);
         Some((contract, spec, operation))
     }

@@ -9,6 +9,7 @@
 //! undocumented; where it allows them, or lists none, the object is open. A part that cannot be
 //! read, or is too large, allows everything: nothing is claimed of it.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use serde_json::{Map, Value, json};
@@ -19,6 +20,8 @@ use crate::catalog::spec::{Document, Place};
 const MAX_PARTS: usize = 2_000;
 /// `allOf`, `anyOf`, `oneOf` and references within each other.
 const MAX_DEPTH: usize = 24;
+/// Schemas read for one: alternatives of alternatives grow with a power of their depth.
+const MAX_WORK: usize = 20_000;
 /// Alternatives of one part, and schemas that hold at once in one of them.
 const MAX_ALTERNATIVES: usize = 64;
 
@@ -88,6 +91,8 @@ pub(super) struct Reader<'a> {
     document: &'a Document,
     /// OpenAPI 3.1: what stands beside a reference counts.
     siblings: bool,
+    /// Schemas that may still be read.
+    work: Cell<usize>,
     response: bool,
 }
 
@@ -98,6 +103,7 @@ impl<'a> Reader<'a> {
             document,
             siblings: !version.starts_with("3.0") && !version.is_empty(),
             response,
+            work: Cell::new(MAX_WORK),
         }
     }
 
@@ -186,21 +192,17 @@ impl<'a> Reader<'a> {
     }
 
     fn one(&self, schema: Place<'a>, depth: usize) -> Flat<'a> {
-        if depth > MAX_DEPTH {
-            return Flat {
-                rest: Rest::Open,
-                ..Flat::anything()
-            };
+        let left = self.work.get();
+        if depth > MAX_DEPTH || left == 0 {
+            return open();
         }
+        self.work.set(left - 1);
         let Some(reference) = schema.str("$ref") else {
             return self.own(schema, depth);
         };
         let mut flat = match self.document.target(schema.file, reference) {
             Some(target) => self.one(target, depth + 1),
-            None => Flat {
-                rest: Rest::Open,
-                ..Flat::anything()
-            },
+            None => open(),
         };
         if self.siblings {
             flat = both(flat, self.own(schema, depth));
@@ -243,12 +245,11 @@ impl<'a> Reader<'a> {
             let Some(list) = schema.child(key) else {
                 continue;
             };
-            let all: Vec<Flat<'a>> = list
-                .items()
-                .take(MAX_ALTERNATIVES)
-                .map(|part| self.one(part, depth + 1))
-                .collect();
-            if let Some(any) = all.into_iter().reduce(either) {
+            let all = list.items().take(MAX_ALTERNATIVES);
+            let any = all.map(|part| self.one(part, depth + 1)).reduce(either);
+            if list.items().nth(MAX_ALTERNATIVES).is_some() {
+                flat = both(flat, open());
+            } else if let Some(any) = any {
                 flat = both(flat, any);
             }
         }
@@ -256,6 +257,14 @@ impl<'a> Reader<'a> {
             flat.kinds |= kinds::NULL;
         }
         flat
+    }
+}
+
+/// Nothing is claimed, of names neither.
+fn open<'a>() -> Flat<'a> {
+    Flat {
+        rest: Rest::Open,
+        ..Flat::anything()
     }
 }
 
@@ -269,10 +278,11 @@ fn both<'a>(a: Flat<'a>, b: Flat<'a>) -> Flat<'a> {
     let mut properties = a.properties;
     for (name, expr) in b.properties {
         let known = properties.remove(name);
-        properties.insert(
-            name,
-            known.map_or(expr.clone(), |known| product(&known, &expr)),
-        );
+        let every = match known {
+            Some(known) => product(&known, &expr),
+            None => expr,
+        };
+        properties.insert(name, every);
     }
     let rest = match (a.rest, b.rest) {
         (Rest::Unsaid, rest) | (rest, Rest::Unsaid) => rest,
@@ -362,9 +372,11 @@ fn product<'a>(a: &Expr<'a>, b: &Expr<'a>) -> Expr<'a> {
     }
     let pairs = a.iter().flat_map(|a| b.iter().map(move |b| (a, b)));
     let joined = pairs.map(|(a, b)| a.iter().chain(b).copied().collect::<Vec<_>>());
+    let joined: Vec<_> = joined.collect();
+    if joined.iter().any(|every| every.len() > MAX_ALTERNATIVES) {
+        return Vec::new();
+    }
     joined
-        .filter(|every| every.len() <= MAX_ALTERNATIVES)
-        .collect()
 }
 
 fn is_nullable(schema: Place<'_>) -> bool {

@@ -382,6 +382,28 @@ fn what_is_kept_is_bounded() {
 }
 
 #[test]
+fn alternatives_of_alternatives_end() {
+    let mut schemas = String::new();
+    for n in 0..20 {
+        let next = format!("{{ $ref: '#/components/schemas/S{}' }}, ", n + 1);
+        let _ = write!(schemas, "S{n}: {{ anyOf: [{}] }}, ", next.repeat(8));
+    }
+    let rest = format!("components: {{ schemas: {{ {schemas} S20: {{ type: integer }} }} }}\n");
+    let shape = r#"{"":"object","/a":"integer"}"#;
+    assert_eq!(
+        answer("3.0.3", "{ $ref: '#/components/schemas/S0' }", shape, &rest),
+        "",
+        "what is past the bound allows everything"
+    );
+    // More alternatives than are looked at: the last may be meant.
+    let many: String = (0..100)
+        .map(|n| format!("{{ type: object, properties: {{ p{n}: {{}} }} }}, "))
+        .collect();
+    let of = |shape: &str| answer("3.0.3", &format!("{{ oneOf: [{many}] }}"), shape, "");
+    assert_eq!(of(r#"{"":"object","/p99":"integer"}"#), "");
+}
+
+#[test]
 fn a_document_that_changed_judges_anew() {
     let text = document("3.0.3", "{ responses: { '200': { description: ok } } }", "");
     let specs = SpecSet::new(vec![parse("t.yaml", &text).unwrap()]);

@@ -16,12 +16,19 @@ enum Step {
     Word(Word),
 }
 
+/// The nodes of an endpoint, each with what its spec has there.
+struct Template {
+    root: NodeId,
+    steps: Vec<(NodeId, Step)>,
+    title: String,
+}
+
 impl Catalog {
     /// Brings every endpoint under the template of its spec, by the order of their ids.
     pub(super) fn refold(&mut self, changes: &mut Vec<Change>) {
         let ids: Vec<u32> = self.state.endpoints.keys().copied().collect();
         for id in ids {
-            let Some((root, steps, title)) = self.template_by_spec(id) else {
+            let Some(Template { root, steps, title }) = self.template_by_spec(id) else {
                 continue;
             };
             let why = format!("the spec `{title}` has it so");
@@ -39,7 +46,7 @@ impl Catalog {
     }
 
     /// The nodes of an endpoint with what its spec has there; `None`: no spec has its path.
-    fn template_by_spec(&self, id: u32) -> Option<(NodeId, Vec<(NodeId, Step)>, String)> {
+    fn template_by_spec(&self, id: u32) -> Option<Template> {
         let e = &self.state.endpoints.get(&id)?.e;
         let trie = &self.state.trie;
         let mut nodes = vec![e.node];
@@ -55,8 +62,11 @@ impl Catalog {
             Part::Param(name) => Step::Param(name.to_owned()),
             Part::Word(word) => Step::Word(word.clone()),
         });
-        let title = found.spec.title.clone();
-        Some((root, nodes.into_iter().zip(steps).collect(), title))
+        Some(Template {
+            root,
+            steps: nodes.into_iter().zip(steps).collect(),
+            title: found.spec.title.clone(),
+        })
     }
 
     /// Makes the child `node` of `at` what the spec has there.
