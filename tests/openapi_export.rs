@@ -209,7 +209,7 @@ fn shapes() -> Vec<Value> {
         with(call("DELETE", "/v1/users/<n>", 204), json!({})),
         with(
             call("PUT", "/v1/users/<n>/avatar.png", 200),
-            json!({ "auth": "apikey", "identity": "apikey:1" }),
+            json!({ "auth": "apikey", "identity": "apikey:1", "auth_in": { "header:x-api-key": "apikey" } }),
         ),
         call("PATCH", "/v1/orders/5f0c1a2b3c4d/items/<n>", 200),
         call("GET", "/v1/days/2026-11-26", 200),
@@ -319,6 +319,8 @@ fn calls_of_many_shapes() {
         schemes["jwt"],
         json!({ "type": "http", "scheme": "bearer", "bearerFormat": "JWT" })
     );
+    let key = json!({ "type": "apiKey", "in": "header", "name": "x-api-key" });
+    assert_eq!(schemes["apikey-header-x-api-key"], key, "{schemes}");
     let graphql = &api["paths"]["/graphql"]["post"];
     assert_eq!(graphql["x-apitap-operations"].as_array().unwrap().len(), 3);
     let schema = &graphql["responses"]["200"]["content"]["application/json"]["schema"];
@@ -332,6 +334,24 @@ fn calls_of_many_shapes() {
     ] {
         assert!(api["paths"][path]["get"].is_object(), "{path}");
     }
+}
+
+/// Tenants with hosts of their own share a document, whose server has the tenant as a variable.
+#[test]
+fn tenants_share_a_document() {
+    let mut calls = Vec::new();
+    for tenant in [
+        "acme", "birch", "cedar", "dahlia", "elm", "fir", "gorse", "hazel", "iris", "juniper",
+    ] {
+        for path in ["/v1/users/<n>", "/v1/orders", "/v1/orders/<n>/items"] {
+            let host = format!("{tenant}.tenants.example");
+            calls.push(json!({ "method": "GET", "host": host, "path": path, "status": 200 }));
+        }
+    }
+    let made = round_trip(&exchanges(&calls)).unwrap();
+    let servers: Vec<&Value> = made.iter().map(|d| &d["servers"][0]["url"]).collect();
+    assert_eq!(servers, ["http://{tenant}.tenants.example"]);
+    validate(&made);
 }
 
 /// By the program: several hosts are several documents, `--host` takes one.
