@@ -157,13 +157,14 @@ impl Catalog {
 
     /// Credentials in clear are told once a host, with what is known by then.
     fn find_clear(&mut self, id: u32, changes: &mut Vec<Change>) {
-        let label = self.label(EndpointId(id)).unwrap_or_default();
-        let Some(Entry { key, e }) = self.state.endpoints.get_mut(&id) else {
-            return;
-        };
-        if !mem::take(&mut e.clear_news) {
+        let entry = self.state.endpoints.get_mut(&id);
+        if !entry.is_some_and(|entry| mem::take(&mut entry.e.clear_news)) {
             return;
         }
+        let label = self.label(EndpointId(id)).unwrap_or_default();
+        let Some(Entry { key, e }) = self.state.endpoints.get(&id) else {
+            return;
+        };
         let (host, facts) = (e.host.clone(), e.clear.exposures(&e.host, &label, key));
         if self.state.told_clear.len() >= self.settings.max_endpoints {
             // The alerts know what is told again.

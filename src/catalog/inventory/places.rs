@@ -203,7 +203,7 @@ impl Catalog {
                 .map(|(from, into)| Change::NodeMerged { from, into }),
         );
         // Templates below the merge read otherwise now.
-        self.dirty.extend(self.state.endpoints.keys());
+        self.renamed = true;
     }
 
     pub(super) fn object(&self, node: NodeId, segments: &[impl AsRef<str>]) -> Option<Object> {
