@@ -450,13 +450,8 @@ fn the_templating_traffic() {
             back.described,
             back.new.len()
         );
-        let few = |n: usize| n * 25 <= back.described;
-        assert!(
-            few(back.lost.len()) && few(back.new.len()),
-            "{:#?} {:#?}",
-            back.lost,
-            back.new
-        );
+        assert!(back.lost.len() * 50 <= back.described, "{:#?}", back.lost);
+        assert!(back.new.len() * 10 <= back.described, "{:#?}", back.new);
         let documents = back.made;
         let operations: usize = documents
             .iter()
