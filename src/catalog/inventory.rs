@@ -197,7 +197,7 @@ impl Catalog {
         entry.e.take(x, admission, asset, principal(x));
         let (host_facts, settings) = (&mut self.state.hosts, &self.settings);
         host_facts.take(&host, x, admission, settings.max_endpoints);
-        if admission == Admission::Answered {
+        if admission == Admission::Answered && super::auth::succeeded(x) {
             let max_life = settings.jwt_max_life.as_secs();
             entry.e.authentication.tokens.take(x, max_life);
         }

@@ -49,6 +49,7 @@ fn operation(path: &str, method: &str) -> Value {
             "documentation",
             "life",
             "flag",
+            "auth",
             "sort",
             "cursor",
         ],
@@ -157,7 +158,9 @@ fn decision() -> Value {
 fn shape(path: &str) -> Value {
     match path {
         "/api/v1/endpoints/{key}/history" => history(),
-        "/api/v1/endpoints" | "/api/v1/alerts" | "/api/v1/specs" => json!({
+        "/api/v1/endpoints" => list_of(endpoint(), json!({ "total": number() })),
+        "/api/v1/endpoints/{key}" => endpoint(),
+        "/api/v1/alerts" | "/api/v1/specs" => json!({
             "type": "object", "required": ["items", "next"],
             "properties": { "items": { "type": "array", "items": { "type": "object" } }, "next": { "type": ["string", "null"] } } }),
         "/api/v1/dark" => list_of(
@@ -194,6 +197,24 @@ fn time() -> Value {
 
 fn texts() -> Value {
     json!({ "type": "array", "items": text() })
+}
+
+/// What is said of its security; it has more members.
+fn endpoint() -> Value {
+    let verdicts = crate::catalog::AuthVerdict::ALL.map(crate::catalog::AuthVerdict::name);
+    let list = |item: Value| json!({ "type": "array", "items": item });
+    let by_name = |item: Value| json!({ "type": "object", "additionalProperties": item });
+    let seen = || json!({ "type": "object", "properties": { "count": number(), "first_seen": time(), "last_seen": time() } });
+    json!({ "type": "object", "properties": {
+        "auth": list(json!({ "type": "object", "properties": { "scheme": text(), "requests": number() } })),
+        "auth_verdict": { "enum": verdicts },
+        "auth_schemes": list(json!({ "type": "object", "properties": { "scheme": text(), "place": text(), "requests": number(),
+            "by_class": { "type": "array", "items": number(), "minItems": 6, "maxItems": 6 }, "first_seen": time(), "last_seen": time() } })),
+        "jwt": { "type": "object", "properties": {
+            "algorithms": by_name(seen()), "flags": by_name(seen()), "classes": by_name(seen()), "longest_life_s": number() } },
+        "leaks": list(json!({ "type": "object", "properties": {
+            "kind": text(), "count": number(), "first_seen": time(), "last_seen": time(), "statuses": by_name(number()) } })),
+        "findings": list(finding()) } })
 }
 
 fn tls_host() -> Value {

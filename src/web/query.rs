@@ -23,6 +23,8 @@ pub(super) struct EndpointFilter {
     pub(super) life: String,
     /// `deprecated`, `zombie`.
     pub(super) flag: String,
+    /// `missing`, `mixed`, `consistent`.
+    pub(super) auth: String,
     /// `requests` (default), `path`, `errors`, `last`.
     pub(super) sort: String,
     pub(super) cursor: String,
@@ -55,6 +57,7 @@ impl EndpointFilter {
             &self.documentation,
             &self.life,
             &self.flag,
+            &self.auth,
         ]
         .iter()
         .any(|f| !f.is_empty())
@@ -82,6 +85,7 @@ impl EndpointFilter {
             && is(&self.method, &e.method)
             && is(&self.documentation, review(e))
             && is(&self.life, life(e.life))
+            && is(&self.auth, e.auth_verdict.map_or("", |v| v.name()))
     }
 
     /// The parts that choose, by their names.
