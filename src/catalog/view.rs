@@ -96,6 +96,9 @@ pub struct EndpointView {
     pub method: String,
     /// The host group's name.
     pub host: String,
+    /// A member of the group, where the group has another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_example: Option<String>,
     pub template: String,
     pub kind: Kind,
     pub confirmed: bool,

@@ -123,6 +123,9 @@ impl Catalog {
             key: key.clone(),
             method: e.method.clone(),
             host: e.host.clone(),
+            host_example: Some(self.state.groups.spec_host(&e.host))
+                .filter(|example| **example != e.host)
+                .map(str::to_owned),
             evidence: self.state.trie.evidence(e.node),
             template,
             kind,
