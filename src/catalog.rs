@@ -10,6 +10,7 @@ mod endpoint;
 mod exposure;
 mod inventory;
 mod openapi;
+mod pins;
 mod schema;
 mod segment;
 mod sessions;
@@ -26,6 +27,7 @@ pub use clear::ADVICE as CLEAR_ADVICE;
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
 pub use inventory::Catalog;
 pub use openapi::openapi;
+pub use pins::{Pin, Pinned};
 pub use schema::{EnumView, FieldView, PartView, PathParameter, SchemaView, SensitiveView};
 pub use tls::{CertificateView, Coverage, Inspection, Suite, TlsHostView, TlsView, percent};
 

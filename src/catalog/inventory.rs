@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::completeness::Completeness;
 use super::endpoint::Endpoint;
+use super::pins::Pins;
 use super::segment;
 use super::spec::{SpecSet, host_name};
 use super::tls::TlsHosts;
@@ -46,6 +47,8 @@ struct State {
     /// Hosts with credentials in clear, already told.
     told_clear: BTreeSet<String>,
     tls: TlsHosts,
+    /// What people decided of segments.
+    pins: Pins,
     /// Fields of all schemas.
     fields: usize,
 }
