@@ -70,7 +70,8 @@ impl Catalog {
             .copied();
         match (is, known) {
             (Some(Pinned::Route), _) => {
-                let made = trie.insert_word(at, word, self.settings.max_nodes);
+                let folded = segment::fold(word);
+                let made = trie.insert_word(at, &folded, self.settings.max_nodes);
                 if let Some(id) = made {
                     trie.node_mut(id).pinned = true;
                 }
