@@ -21,7 +21,7 @@ pub enum Action {
     /// The endpoint is meant to be there, whatever the specs say.
     Accept,
     Unaccept,
-    /// This part of the path is a parameter.
+    /// This word of a path is a value of a parameter.
     PinParameter,
     /// This word is a route of its own.
     PinStatic,
@@ -151,7 +151,6 @@ pub struct Accepted {
 #[derive(Clone, Debug)]
 pub(super) struct Standing {
     pub(super) decision: u64,
-    pub(super) action: Action,
     pub(super) accepted: Accepted,
     seen: Timestamp,
 }
@@ -180,7 +179,6 @@ impl Decisions {
             }
             let standing = Standing {
                 decision: decision.id,
-                action: decision.action,
                 accepted: Accepted {
                     by: decision.by.clone(),
                     at: decision.at,
@@ -223,11 +221,6 @@ impl Decisions {
             pattern: pattern(template),
         };
         self.standing.get(&subject).map(|s| &s.accepted)
-    }
-
-    /// Pins of one host: pattern, and whether its last part is a parameter.
-    pub(super) fn pins(&self) -> impl Iterator<Item = (&Subject, &Standing)> {
-        self.standing.iter().filter(|(subject, _)| subject.pin)
     }
 
     /// The places of a decision for which it still holds.

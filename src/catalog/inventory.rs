@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 use super::completeness::Completeness;
 use super::decision::Decisions;
 use super::endpoint::Endpoint;
+use super::pins::Pins;
 use super::groups::Groups;
 use super::segment;
 use super::soft::SoftAnswers;
@@ -54,6 +55,8 @@ struct State {
     /// Hosts with credentials in clear, already told.
     told_clear: BTreeSet<String>,
     tls: TlsHosts,
+    /// What people decided of segments.
+    pins: Pins,
     /// Fields of all schemas.
     fields: usize,
     soft: SoftAnswers,

@@ -37,6 +37,8 @@ pub(super) struct Node {
     pub(super) hits: u64,
     /// By method, or by method and operation.
     pub(super) endpoints: BTreeMap<String, u32>,
+    /// A person said that it is a route.
+    pub(super) pinned: bool,
     /// Number of words when they were last judged.
     pub(super) judged: u32,
 }
@@ -97,6 +99,9 @@ impl Trie {
         let word = node.words.get(fold(first.as_ref()).as_ref());
         if let Some(found) = word.and_then(|id| self.find(*id, rest, accept)) {
             return Some(found);
+        }
+        if word.is_some_and(|id| self.node(*id).pinned) {
+            return None;
         }
         let param = node.param.filter(|id| self.takes(*id, first.as_ref()))?;
         self.find(param, rest, accept)
@@ -172,6 +177,15 @@ impl Trie {
         };
         self.node_mut(id).types |= kind.bit();
         Some(id)
+    }
+
+    /// The node of a place in normal form: `/users/{}`.
+    pub(super) fn place(&self, root: NodeId, place: &str) -> Option<NodeId> {
+        let mut parts = place.split('/').filter(|part| !part.is_empty());
+        parts.try_fold(root, |at, part| match part {
+            "{}" => self.node(at).param,
+            word => self.node(at).words.get(word).copied(),
+        })
     }
 
     /// One more answered request ended at this node.
@@ -331,9 +345,10 @@ impl Trie {
         (!found.is_empty()).then_some(found)
     }
 
-    /// Version segments are routes.
+    /// Version segments are routes, and what a person said to be one.
     fn may_be_value(&self, id: NodeId) -> bool {
-        super::segment::version(&self.node(id).word).is_none()
+        let node = self.node(id);
+        !node.pinned && super::segment::version(&node.word).is_none()
     }
 
     /// The children whose sub-paths others have too.

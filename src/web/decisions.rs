@@ -38,12 +38,15 @@ pub(super) fn parts(f: &EndpointFilter) -> Vec<(&'static str, String)> {
 pub(super) struct Review {
     pub(super) may_accept: bool,
     pub(super) why_not: &'static str,
+    /// Parts of the path, and whether each is a parameter.
+    pub(super) parts: Vec<(String, bool)>,
 }
 
 impl Review {
     pub(super) fn of(e: &EndpointView) -> Self {
         Self {
             may_accept: waits(e),
+            parts: path_parts(&e.template),
             why_not: if e.documentation == Documentation::Documented {
                 "A spec has it: there is nothing to accept."
             } else {
@@ -51,6 +54,11 @@ impl Review {
             },
         }
     }
+}
+
+fn path_parts(template: &str) -> Vec<(String, bool)> {
+    let parts = template.split('/').filter(|part| !part.is_empty());
+    parts.map(|p| (p.to_owned(), p.starts_with('{'))).collect()
 }
 
 fn percent(share: f64) -> String {
@@ -306,7 +314,7 @@ fn row(decision: &Decision, holds: usize) -> Row {
         action: match decision.action {
             Action::Accept => "accepted",
             Action::Unaccept => "no longer accepted",
-            Action::PinParameter => "is a parameter",
+            Action::PinParameter => "is a value of a parameter",
             Action::PinStatic => "is a route of its own",
             Action::Unpin => "left to evidence again",
         },

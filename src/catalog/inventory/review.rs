@@ -5,6 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use super::views::kind;
 use super::{Catalog, Change, Entry, slot};
 use crate::catalog::decision::{self, Action, Decision, Place};
+use crate::catalog::pins::{self, Pinned};
+use crate::catalog::NodeId;
 use crate::catalog::view::{Documentation, Kind};
 use crate::time::Timestamp;
 
@@ -22,7 +24,7 @@ impl Catalog {
         self.decisions.take(decision);
         match decision.action {
             Action::Accept | Action::Unaccept => self.mark(decision),
-            Action::PinParameter | Action::PinStatic | Action::Unpin => {}
+            Action::PinParameter | Action::PinStatic | Action::Unpin => self.set_pins(decision, changes),
         }
         let hosts: BTreeSet<&str> = decision.places.iter().map(|p| p.host.as_str()).collect();
         let entries = self.state.endpoints.iter();
@@ -39,15 +41,60 @@ impl Catalog {
     /// Applies a decision that was applied before, maybe to an inventory that is lost: tells nothing.
     pub fn replay(&mut self, decision: &Decision) {
         self.decisions.take(decision);
-        if !decision.action.is_pin() {
+        if decision.action.is_pin() {
+            // Told when it was decided; detectors start from the same checkpoint.
+            self.set_pins(decision, &mut Vec::new());
+        } else {
             self.mark(decision);
         }
+    }
+
+    fn set_pins(&mut self, decision: &Decision, changes: &mut Vec<Change>) {
+        let is = match decision.action {
+            Action::PinStatic => Some(Pinned::Route),
+            Action::PinParameter => Some(Pinned::Value),
+            Action::Accept | Action::Unaccept | Action::Unpin => None,
+        };
+        for place in &decision.places {
+            if let Some((before, word)) = place.template.rsplit_once('/')
+                && !self.pin(&place.host, before, word, is, changes)
+            {
+                return;
+            }
+        }
+        // Names of templates below are others now.
+        self.dirty.extend(self.state.endpoints.keys());
+    }
+
+    /// Pins of the places on the way to a node that is new to this inventory. Whether there was any:
+    /// what is there may be part of another then.
+    pub(super) fn recall_pins(
+        &mut self,
+        host: &str,
+        node: NodeId,
+        changes: &mut Vec<Change>,
+    ) -> bool {
+        if self.state.pins.is_empty() {
+            return false;
+        }
+        let template = self.state.trie.template(node);
+        let borders = template.match_indices('/').map(|(at, _)| &template[..at]);
+        let mut found = Vec::new();
+        for before in borders {
+            let known = self.state.pins.at(host, &pins::normal(before));
+            for (word, is) in known.into_iter().flatten() {
+                found.push((before.to_owned(), word.clone(), *is));
+            }
+        }
+        for (before, word, is) in &found {
+            self.pin(host, before, word, Some(*is), changes);
+        }
+        !found.is_empty()
     }
 
     /// What a pin is about: the template of an endpoint up to one of its parts.
     pub fn pin_place(
         &self,
-        action: Action,
         key: &str,
         part: usize,
         word: Option<&str>,
@@ -60,18 +107,17 @@ impl Catalog {
         }
         parts.truncate(part + 1);
         let is_parameter = parts[part].starts_with('{');
-        match (action, word) {
-            (Action::PinStatic, Some(word)) if is_parameter => {
-                let plain = !word.is_empty() && !word.contains(['/', '{', '}', '?', '#']);
+        match word {
+            Some(word) if is_parameter => {
+                let plain = !word.is_empty() && !word.contains(['/', '{', '}', '?', '#', ';']);
                 if !plain || word.len() > MAX_WORD {
-                    return Err("a route is one word of a path".into());
+                    return Err("a route or value is one word of a path".into());
                 }
                 parts[part] = word;
             }
-            (Action::PinStatic, None) if !is_parameter => {}
-            (Action::PinStatic, _) => return Err("say which word is a route of its own".into()),
-            (Action::PinParameter, None) => {}
-            _ => return Err("a parameter is pinned without a word".into()),
+            None if !is_parameter => {}
+            Some(_) => return Err("this part is a word already: leave `word` out".into()),
+            None => return Err("say which `word` of the parameter it is about".into()),
         }
         Ok(Place {
             key: key.to_owned(),
