@@ -5,8 +5,8 @@
 //! immutable views (`Arc` per endpoint).
 
 mod clear;
-mod decision;
 mod completeness;
+mod decision;
 mod endpoint;
 mod exposure;
 mod groups;

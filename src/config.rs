@@ -304,8 +304,14 @@ impl Config {
                 "must be a number above 0, such as 1.0".into(),
             ));
         }
-        self.catalog.deprecated.iter().try_for_each(Deprecated::check)?;
-        self.catalog.host_groups.iter().try_for_each(HostGroup::check)?;
+        self.catalog
+            .deprecated
+            .iter()
+            .try_for_each(Deprecated::check)?;
+        self.catalog
+            .host_groups
+            .iter()
+            .try_for_each(HostGroup::check)?;
         for hook in &self.webhook {
             let url =
                 url::Url::parse(&hook.url).map_err(|e| ("url", format!("`{}`: {e}", hook.name)))?;
@@ -336,8 +342,18 @@ impl Config {
                 max_endpoints: self.catalog.max_endpoints,
                 max_fields: self.catalog.max_fields,
                 expiry_warning: self.catalog.expiry_warning.0,
-                deprecated: self.catalog.deprecated.iter().map(Deprecated::rule).collect(),
-                host_groups: self.catalog.host_groups.iter().map(HostGroup::rule).collect(),
+                deprecated: self
+                    .catalog
+                    .deprecated
+                    .iter()
+                    .map(Deprecated::rule)
+                    .collect(),
+                host_groups: self
+                    .catalog
+                    .host_groups
+                    .iter()
+                    .map(HostGroup::rule)
+                    .collect(),
                 ..catalog::Settings::default()
             },
             detect: detect::Settings {

@@ -100,7 +100,12 @@ fn kill_9_loses_no_decision_that_was_answered_even_without_the_checkpoint() {
         let _ = std::fs::remove_dir_all(dir.path().join("sled"));
         let (store, recovered) = open(dir.path());
         let kept: BTreeSet<u64> = recovered.decisions.iter().map(|d| d.id).collect();
-        assert!(said.is_subset(&kept), "{} said, {} kept", said.len(), kept.len());
+        assert!(
+            said.is_subset(&kept),
+            "{} said, {} kept",
+            said.len(),
+            kept.len()
+        );
         assert!(recovered.catalog.is_none());
         let paths: Vec<String> = said.iter().map(|id| format!("/v1/word{id}x")).collect();
         let view = relearned(&recovered.decisions, &paths);
@@ -135,10 +140,17 @@ fn the_journal_keeps_what_holds_and_does_not_grow_without_end() {
     assert!(size < 13 << 20, "{size}");
     assert_eq!(recovered.decisions.len(), 5_001);
     let first = &recovered.decisions[0];
-    assert_eq!((first.id, first.places[0].template.as_str()), (1, "/v1/kept"));
+    assert_eq!(
+        (first.id, first.places[0].template.as_str()),
+        (1, "/v1/kept")
+    );
     let paths = ["/v1/kept".to_owned(), "/v1/moot".to_owned()];
     let view = relearned(&recovered.decisions, &paths);
-    let accepted: Vec<bool> = view.endpoints.iter().map(|e| e.accepted.is_some()).collect();
+    let accepted: Vec<bool> = view
+        .endpoints
+        .iter()
+        .map(|e| e.accepted.is_some())
+        .collect();
     assert_eq!(accepted, [true, false]);
 }
 
@@ -186,18 +198,34 @@ const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded")
 #[tokio::test]
 async fn the_api_accepts_what_was_said_and_nothing_else() {
     let (app, views, mut wishes) = site();
-    let keys: Vec<String> = views.catalog.load().endpoints.iter().map(|e| e.key.clone()).collect();
+    let keys: Vec<String> = views
+        .catalog
+        .load()
+        .endpoints
+        .iter()
+        .map(|e| e.key.clone())
+        .collect();
     let all = "/api/v1/endpoints/accept";
     let one = format!("/api/v1/endpoints/{}/accept", keys[0]);
     for (path, headers, body, status) in [
         (all, vec![JSON], "{}", 400),
-        (all, vec![JSON], r#"{"filter":{"hots":"shop.example"}}"#, 400),
+        (
+            all,
+            vec![JSON],
+            r#"{"filter":{"hots":"shop.example"}}"#,
+            400,
+        ),
         (all, vec![JSON], r#"{"filter":{"q":""}}"#, 400),
         (all, vec![JSON], r#"{"filter":{"q":"/nowhere"}}"#, 409),
         (all, vec![JSON], r#"{"all":true,"keys":["x"]}"#, 400),
         (all, vec![JSON], r#"{"everything":true}"#, 400),
         (all, vec![FORM], "all=true", 415),
-        (all, vec![JSON, ("origin", "https://evil.example")], r#"{"all":true}"#, 403),
+        (
+            all,
+            vec![JSON, ("origin", "https://evil.example")],
+            r#"{"all":true}"#,
+            403,
+        ),
         (one.as_str(), vec![FORM], "", 415),
         ("/api/v1/endpoints/none/accept", vec![JSON], "{}", 404),
         ("/api/v1/decisions/3/undo", vec![JSON], "{}", 404),
@@ -205,7 +233,10 @@ async fn the_api_accepts_what_was_said_and_nothing_else() {
         let (got, answer) = send(&app, "POST", path, &headers, body).await;
         assert_eq!(got.as_u16(), status, "{path} {body} {answer}");
     }
-    assert!(wishes.try_recv().is_err(), "nothing was asked of the writer");
+    assert!(
+        wishes.try_recv().is_err(),
+        "nothing was asked of the writer"
+    );
     let mark = |keys: &[String]| Wish::Mark {
         action: Action::Accept,
         keys: keys.to_vec(),
@@ -213,7 +244,11 @@ async fn the_api_accepts_what_was_said_and_nothing_else() {
     for (path, body, wish) in [
         (all, r#"{"filter":{"q":"/c"}}"#.to_owned(), mark(&keys[2..])),
         (all, r#"{"all":true,"note":"n"}"#.to_owned(), mark(&keys)),
-        (all, format!(r#"{{"keys":["{}"]}}"#, keys[1]), mark(&keys[1..2])),
+        (
+            all,
+            format!(r#"{{"keys":["{}"]}}"#, keys[1]),
+            mark(&keys[1..2]),
+        ),
         (&one, "{}".to_owned(), mark(&keys[..1])),
     ] {
         let (status, answer) = send(&app, "POST", path, &[JSON], &body).await;
@@ -232,13 +267,23 @@ async fn many_are_accepted_after_a_confirmation_with_its_token() {
     let (_, list) = send(&app, "GET", "/endpoints", &[], "").await;
     assert!(list.contains("Accept these 3"), "{list}");
     let (status, page) = send(&app, "GET", "/endpoints/accept?which=all", &[], "").await;
-    assert!(status == 200 && page.contains("Accept these 3 endpoints?"), "{page}");
+    assert!(
+        status == 200 && page.contains("Accept these 3 endpoints?"),
+        "{page}"
+    );
     assert!(wishes.try_recv().is_err(), "asking changes nothing");
     let (_, after) = page.split_once("name=\"csrf\" value=\"").unwrap();
     let token = after.split('"').next().unwrap();
     let (_, after) = page.split_once("name=\"until\" value=\"").unwrap();
     let until = after.split('"').next().unwrap();
-    let (status, _) = send(&app, "POST", "/endpoints/accept", &[FORM], "csrf=x&which=all").await;
+    let (status, _) = send(
+        &app,
+        "POST",
+        "/endpoints/accept",
+        &[FORM],
+        "csrf=x&which=all",
+    )
+    .await;
     assert_eq!(status, 403);
     // One more has come since the page was shown: it is not among those.
     let paths: Vec<String> = ["/a", "/b", "/c/list", "/late"].map(str::to_owned).into();

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use sketches_ddsketch::{Config, DDSketch};
 
 use super::clear::Clear;
+use super::decision::Accepted;
 use super::schema::Schemas;
 use super::sessions::Sessions;
 use super::soft::Answers;
 use super::trend::{Days, Lately};
 use super::view::{Documentation, Quantiles};
-use super::decision::Accepted;
 use super::{Admission, NodeId};
 use crate::exchange::{Exchange, OperationKind};
 use crate::time::Timestamp;
@@ -234,10 +234,8 @@ impl Endpoint {
         }
         self.count_hour(x.ts);
         self.days.add(x.ts);
-        if self.deprecated_since.is_some() || self.zombie_since.is_some() {
-            self.lately
-                .get_or_insert_default()
-                .add(principal, x.ts);
+        if self.is_deprecated() || self.zombie_since.is_some() {
+            self.lately.get_or_insert_default().add(principal, x.ts);
         }
     }
 

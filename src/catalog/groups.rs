@@ -20,10 +20,46 @@ const MAX_LEARNT: usize = 1_000;
 
 /// First labels that name a job, not a tenant.
 const JOBS: [&str; 40] = [
-    "account", "accounts", "admin", "api", "app", "apps", "assets", "auth", "beta", "billing",
-    "blog", "cdn", "console", "dashboard", "dev", "docs", "files", "gateway", "git", "grafana",
-    "help", "id", "img", "internal", "login", "mail", "media", "mobile", "preview", "prod", "public",
-    "sso", "staging", "static", "status", "support", "test", "uat", "web", "www",
+    "account",
+    "accounts",
+    "admin",
+    "api",
+    "app",
+    "apps",
+    "assets",
+    "auth",
+    "beta",
+    "billing",
+    "blog",
+    "cdn",
+    "console",
+    "dashboard",
+    "dev",
+    "docs",
+    "files",
+    "gateway",
+    "git",
+    "grafana",
+    "help",
+    "id",
+    "img",
+    "internal",
+    "login",
+    "mail",
+    "media",
+    "mobile",
+    "preview",
+    "prod",
+    "public",
+    "sso",
+    "staging",
+    "static",
+    "status",
+    "support",
+    "test",
+    "uat",
+    "web",
+    "www",
 ];
 
 /// Hosts that the config makes one group.
@@ -140,10 +176,7 @@ impl Groups {
 }
 
 /// Hosts most of whose templates most others have, too.
-fn members<'a>(
-    hosts: &BTreeMap<String, BTreeSet<String>>,
-    names: &[&'a str],
-) -> BTreeSet<&'a str> {
+fn members<'a>(hosts: &BTreeMap<String, BTreeSet<String>>, names: &[&'a str]) -> BTreeSet<&'a str> {
     let mut members: BTreeSet<&str> = names.iter().copied().collect();
     // Who leaves takes its templates along; what is common is counted again then.
     loop {
@@ -193,8 +226,14 @@ mod tests {
         ];
         let mut groups = Groups::default();
         let mut of = |host: &str| groups.of(&rules, host);
-        assert_eq!(of("acme.api.example.com").as_deref(), Some("{tenant}.api.example.com"));
-        assert_eq!(of("acme.api.example.com:8443").as_deref(), Some("{tenant}.api.example.com"));
+        assert_eq!(
+            of("acme.api.example.com").as_deref(),
+            Some("{tenant}.api.example.com")
+        );
+        assert_eq!(
+            of("acme.api.example.com:8443").as_deref(),
+            Some("{tenant}.api.example.com")
+        );
         assert_eq!(of("shop-7.example.net").as_deref(), Some("shops"));
         assert_eq!(of("a.b.api.example.com"), None);
         assert_eq!(of("api.example.com"), None);
@@ -212,7 +251,10 @@ mod tests {
             hosts.insert(format!("t{n}.api.example.com"), serving(&own));
         }
         hosts.insert("www.api.example.com".into(), serving(&api));
-        hosts.insert("reports.api.example.com".into(), serving(&["/run", "/jobs/{}", "/v1/carts"]));
+        hosts.insert(
+            "reports.api.example.com".into(),
+            serving(&["/run", "/jobs/{}", "/v1/carts"]),
+        );
         for n in 0..20 {
             // Services of one company: each its own, but for one.
             let own = format!("/things{n}");
@@ -223,9 +265,16 @@ mod tests {
         let found = groups.judge(&hosts);
         assert_eq!(found.len(), 1, "{found:?}");
         let (name, members) = &found[0];
-        assert_eq!((name.as_str(), members.len()), ("{tenant}.api.example.com", 12));
+        assert_eq!(
+            (name.as_str(), members.len()),
+            ("{tenant}.api.example.com", 12)
+        );
         assert_eq!(groups.find(&[], "new.api.example.com").as_ref(), Some(name));
-        for apart in ["www.api.example.com", "reports.api.example.com", "new.example.org"] {
+        for apart in [
+            "www.api.example.com",
+            "reports.api.example.com",
+            "new.example.org",
+        ] {
             assert_eq!(groups.find(&[], apart), None, "{apart}");
         }
         assert!(groups.judge(&hosts).is_empty(), "told once");

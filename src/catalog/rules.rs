@@ -16,7 +16,8 @@ pub struct DeprecationRule {
 
 impl DeprecationRule {
     pub(super) fn matches(&self, host: &str, method: &str, template: &str) -> bool {
-        let is = |pattern: &str, text: &str, border| pattern.is_empty() || glob(pattern, text, border);
+        let is =
+            |pattern: &str, text: &str, border| pattern.is_empty() || glob(pattern, text, border);
         (self.method.is_empty() || self.method.eq_ignore_ascii_case(method))
             && is(&self.host.to_ascii_lowercase(), host, b'.')
             && is(&self.path, template, b'/')

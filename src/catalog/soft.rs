@@ -361,7 +361,12 @@ impl Answers {
         let before = self.alike.len();
         self.alike.retain(|a| !a.signature.has(soft));
         let gone = self.alike.len() < before;
-        gone && self.alike.is_empty() && *self == Self { beside: self.beside, ..Self::default() }
+        gone && self.alike.is_empty()
+            && *self
+                == Self {
+                    beside: self.beside,
+                    ..Self::default()
+                }
     }
 
     /// Whether all there is would be taken back.

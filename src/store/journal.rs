@@ -217,7 +217,10 @@ impl Journal {
             ));
         }
         if at < text.len() {
-            notices.push("the last line of the journal was torn (a crash while writing) and was cut off".into());
+            notices.push(
+                "the last line of the journal was torn (a crash while writing) and was cut off"
+                    .into(),
+            );
         }
         self.len = at as u64;
         Ok(notices)
@@ -254,7 +257,11 @@ impl Journal {
     fn trim_decisions(&mut self) {
         let mut later = Later::default();
         let mut kept = BTreeMap::new();
-        for (n, (id, decision)) in std::mem::take(&mut self.decisions).into_iter().rev().enumerate() {
+        for (n, (id, decision)) in std::mem::take(&mut self.decisions)
+            .into_iter()
+            .rev()
+            .enumerate()
+        {
             let rest = remains(&decision, &mut later);
             let rest = if n < AUDIT { Some(decision) } else { rest };
             kept.extend(rest.map(|decision| (id, decision)));

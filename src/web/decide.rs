@@ -68,7 +68,8 @@ fn item(decision: &Decision, holds: Option<usize>) -> Item {
         places: Vec::new(),
         ..decision.clone()
     };
-    cut.places.extend(decision.places.iter().take(PLACES).cloned());
+    cut.places
+        .extend(decision.places.iter().take(PLACES).cloned());
     Item {
         count: decision.places.len(),
         decision: cut,
@@ -170,7 +171,10 @@ pub(super) async fn accept(State(app): Shared, headers: HeaderMap, body: Bytes) 
         Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
     };
     if keys.is_empty() {
-        return problem(StatusCode::CONFLICT, "nothing that it shows waits to be accepted");
+        return problem(
+            StatusCode::CONFLICT,
+            "nothing that it shows waits to be accepted",
+        );
     }
     let action = Action::Accept;
     answer(decide(&app, Wish::Mark { action, keys }, "api", chosen.note).await)

@@ -83,8 +83,7 @@ fn operation(path: &str, method: &str) -> Value {
     }
     let mut out = json!({ "operationId": format!("{method} {path}"), "parameters": parameters, "responses": responses });
     if method == "post" {
-        out["requestBody"] =
-            json!({ "required": true, "content": { "application/json": { "schema": body(path) } } });
+        out["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": body(path) } } });
         for (code, what) in [
             ("400", "the body cannot be read"),
             ("409", "it is so already, or can no longer be"),
@@ -130,7 +129,7 @@ fn decision() -> Value {
 
 fn shape(path: &str) -> Value {
     match path {
-        "/api/v1/endpoints" | "/api/v1/alerts" | "/api/v1/specs" => json!({
+        "/api/v1/endpoints" | "/api/v1/hosts" | "/api/v1/alerts" | "/api/v1/specs" => json!({
             "type": "object", "required": ["items", "next"],
             "properties": { "items": { "type": "array", "items": { "type": "object" } }, "next": { "type": ["string", "null"] } } }),
         "/api/v1/dark" => list_of(

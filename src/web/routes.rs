@@ -11,7 +11,8 @@ use axum::routing::{MethodRouter, get, post};
 use tokio::sync::mpsc;
 
 use super::{
-    Command, Settings, Views, api, coverage, decide, decisions, findings, guard, live, openapi, pages,
+    Command, Settings, Views, api, coverage, decide, decisions, findings, guard, live, openapi,
+    pages,
 };
 use crate::telemetry;
 
@@ -44,6 +45,7 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
         ),
         ("/api/v1/decisions", "get", get(decide::list)),
         ("/api/v1/decisions/{id}/undo", "post", post(decide::undo)),
+        ("/api/v1/hosts", "get", get(api::hosts)),
         ("/api/v1/alerts", "get", get(api::alerts)),
         ("/api/v1/alerts/{id}", "get", get(api::alert)),
         ("/api/v1/alerts/{id}/status", "post", post(api::set_status)),

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Catalog, Change};
-use crate::catalog::soft::{self, Scope, Signature};
 use crate::catalog::Admission;
+use crate::catalog::soft::{self, Scope, Signature};
 use crate::exchange::Exchange;
 
 /// What one exchange says of the place that it asked.
@@ -53,7 +53,9 @@ impl Catalog {
             entry.is_some_and(|entry| entry.e.answered > 0)
         };
         trie.root(host).is_some_and(|root| {
-            let found = trie.find(root, segments, &|node| node.endpoints.values().any(answered));
+            let found = trie.find(root, segments, &|node| {
+                node.endpoints.values().any(answered)
+            });
             found.is_some()
         })
     }
@@ -77,12 +79,17 @@ impl Catalog {
         if let Some(entry) = id.and_then(|id| self.state.endpoints.get_mut(&id)) {
             let node = self.state.trie.node(entry.e.node);
             entry.e.answers.beside |= evidence.guarded && node.endpoints.len() > 1;
-            entry.e.answers.take(evidence.signature, evidence.guarded, x.ts);
+            entry
+                .e
+                .answers
+                .take(evidence.signature, evidence.guarded, x.ts);
             if entry.e.answers.is_varied() {
                 return;
             }
         }
-        let Some(signature) = evidence.signature.filter(|_| x.method.as_deref() == Some("GET"))
+        let Some(signature) = evidence
+            .signature
+            .filter(|_| x.method.as_deref() == Some("GET"))
         else {
             return;
         };

@@ -4,11 +4,11 @@ use std::mem;
 
 use super::views::kind;
 use super::{Catalog, Change, EndpointId, Entry};
+use crate::catalog::NodeId;
 use crate::catalog::clear::ADVICE;
 use crate::catalog::endpoint::SpecRef;
 use crate::catalog::exposure::Exposed;
 use crate::catalog::view::{Documentation, Finding, FindingKind, Kind};
-use crate::catalog::NodeId;
 
 /// An answer to introspection as large as this holds a schema: a refusal is some hundred bytes, the
 /// smallest schema takes more than this even when it is compressed.
@@ -23,7 +23,9 @@ impl Catalog {
         let e = &mut entry.e;
         let template = self.state.trie.template(e.node);
         let rules = self.settings.deprecated.iter();
-        let rule = rules.into_iter().find(|r| r.matches(&e.host, &e.method, &template));
+        let rule = rules
+            .into_iter()
+            .find(|r| r.matches(&e.host, &e.method, &template));
         e.ruled = rule.map(|rule| (rule.since, rule.sunset));
         let segments: Vec<&str> = template.split('/').filter(|s| !s.is_empty()).collect();
         let host = self.state.groups.spec_host(&e.host);
@@ -50,7 +52,10 @@ impl Catalog {
             let mut specs = self.specs.specs().iter();
             let spec = specs.find(|s| s.title == had.title)?;
             let operation = had.operation.unwrap_or_default();
-            Some(format!("`{}` {} has dropped `{operation}`", spec.title, spec.version))
+            Some(format!(
+                "`{}` {} has dropped `{operation}`",
+                spec.title, spec.version
+            ))
         });
         if newer.is_some() {
             e.zombie_since = e.zombie_since.or(Some(self.state.now));
@@ -66,7 +71,11 @@ impl Catalog {
         self.date(id);
         let now = self.state.now;
         let learnt = self.learnt().unwrap_or(now);
-        let came_after = self.state.endpoints.get(&id).and_then(|entry| self.came_after(&entry.e));
+        let came_after = self
+            .state
+            .endpoints
+            .get(&id)
+            .and_then(|entry| self.came_after(&entry.e));
         let Some(entry) = self.state.endpoints.get_mut(&id) else {
             return;
         };
@@ -77,7 +86,9 @@ impl Catalog {
         } else {
             e.deprecated_since = None;
         }
-        let shadow = e.said.is_some_and(|(said, _)| said == Documentation::Shadow);
+        let shadow = e
+            .said
+            .is_some_and(|(said, _)| said == Documentation::Shadow);
         // Where a person has accepted the host's inventory, its strangers are told one by one.
         let unknown_host = shadow && e.spec.is_none() && came_after.is_none();
         let is_api = kind(e, "") != Kind::Static;

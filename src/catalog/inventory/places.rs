@@ -109,7 +109,10 @@ impl Catalog {
         let trie = &self.state.trie;
         let root = trie.root(host)?;
         let asked = self.state.groups.spec_host(host);
-        let documented = self.specs.find(asked, method, segments).and_then(Result::ok);
+        let documented = self
+            .specs
+            .find(asked, method, segments)
+            .and_then(Result::ok);
         let node = match documented {
             Some(found) => found
                 .template
@@ -160,7 +163,10 @@ impl Catalog {
         }
         let root = trie.root_or_new(host);
         let asked = self.state.groups.spec_host(host);
-        let documented = self.specs.find(asked, method, segments).and_then(Result::ok);
+        let documented = self
+            .specs
+            .find(asked, method, segments)
+            .and_then(Result::ok);
         let node = match documented {
             // A spec's own template wins over whatever would be learnt.
             Some(found) => {

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::views::kind;
 use super::{Catalog, Change, Entry, slot};
+use crate::catalog::NodeId;
 use crate::catalog::decision::{self, Action, Decision, Place};
 use crate::catalog::pins::{self, Pinned};
-use crate::catalog::NodeId;
 use crate::catalog::view::{Documentation, Kind};
 use crate::time::Timestamp;
 
@@ -24,7 +24,9 @@ impl Catalog {
         self.decisions.take(decision);
         match decision.action {
             Action::Accept | Action::Unaccept => self.mark(decision),
-            Action::PinParameter | Action::PinStatic | Action::Unpin => self.set_pins(decision, changes),
+            Action::PinParameter | Action::PinStatic | Action::Unpin => {
+                self.set_pins(decision, changes)
+            }
         }
         let hosts: BTreeSet<&str> = decision.places.iter().map(|p| p.host.as_str()).collect();
         let entries = self.state.endpoints.iter();
@@ -93,12 +95,7 @@ impl Catalog {
     }
 
     /// What a pin is about: the template of an endpoint up to one of its parts.
-    pub fn pin_place(
-        &self,
-        key: &str,
-        part: usize,
-        word: Option<&str>,
-    ) -> Result<Place, String> {
+    pub fn pin_place(&self, key: &str, part: usize, word: Option<&str>) -> Result<Place, String> {
         let place = self.places(&[key.to_owned()]).pop();
         let Place { host, template, .. } = place.ok_or("there is no such endpoint any more")?;
         let mut parts: Vec<&str> = template.split('/').filter(|s| !s.is_empty()).collect();

@@ -75,7 +75,10 @@ impl Catalog {
 pub(super) fn of_host<'a>(endpoints: impl Iterator<Item = &'a EndpointView>) -> Vec<VersionView> {
     let mut versions: BTreeMap<u32, (String, usize, u64)> = BTreeMap::new();
     for e in endpoints.filter(|e| e.confirmed) {
-        let word = e.template.split('/').find_map(|s| Some((segment::version(s)?, s)));
+        let word = e
+            .template
+            .split('/')
+            .find_map(|s| Some((segment::version(s)?, s)));
         if let Some((number, word)) = word {
             let sums = versions.entry(number).or_insert((word.to_owned(), 0, 0));
             (sums.1, sums.2) = (sums.1 + 1, sums.2 + e.last_week);
@@ -89,7 +92,11 @@ pub(super) fn of_host<'a>(endpoints: impl Iterator<Item = &'a EndpointView>) -> 
         version,
         endpoints,
         requests,
-        share: if all == 0 { 0.0 } else { requests as f64 / all as f64 },
+        share: if all == 0 {
+            0.0
+        } else {
+            requests as f64 / all as f64
+        },
     };
     versions.into_values().map(view).collect()
 }

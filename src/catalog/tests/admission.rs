@@ -145,7 +145,11 @@ fn many_endpoints_that_answer_alike_are_real_where_they_are_used_or_others_are_m
     let mut s = Server::new();
     for n in 0..12 {
         s.ask("rpc.example", &path(n), ok);
-        s.ask("rpc.example", &format!("/no{}", path(n).replace('/', "")), |x| x.status = Some(404));
+        s.ask(
+            "rpc.example",
+            &format!("/no{}", path(n).replace('/', "")),
+            |x| x.status = Some(404),
+        );
     }
     for n in 0..40 {
         s.ask("rpc.example", &path(n), ok);
@@ -182,7 +186,9 @@ fn refusals_count_where_something_else_answered() {
 fn answers_within_a_moment_confirm_nothing() {
     let mut b = Bench::new();
     let mut at = |ms: i64| {
-        let mut x = Exchange::at(Timestamp::from_nanos(1_760_000_000_000_000_000 + ms * 1_000_000));
+        let mut x = Exchange::at(Timestamp::from_nanos(
+            1_760_000_000_000_000_000 + ms * 1_000_000,
+        ));
         x.method = Some("GET".into());
         x.host = Some("shop.example".into());
         x.path = Some("/a".into());

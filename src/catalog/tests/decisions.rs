@@ -5,9 +5,16 @@ use crate::catalog::rules::DeprecationRule;
 
 fn decision(b: &mut Bench, id: u64, action: Action, templates: &[&str]) -> Decision {
     let view = b.catalog.view();
-    let named = view.endpoints.iter().filter(|e| templates.contains(&e.template.as_str()));
+    let named = view
+        .endpoints
+        .iter()
+        .filter(|e| templates.contains(&e.template.as_str()));
     let keys: Vec<String> = named.map(|e| e.key.clone()).collect();
-    assert_eq!(keys.len(), templates.len(), "{templates:?} are not all there");
+    assert_eq!(
+        keys.len(),
+        templates.len(),
+        "{templates:?} are not all there"
+    );
     Decision {
         id,
         at: Timestamp::from_secs(1_770_000_000 + id as i64),
@@ -60,7 +67,10 @@ fn what_comes_after_an_accepted_inventory_is_shadow_until_it_is_accepted() {
     assert_eq!(b.said("/late"), (Documentation::Shadow, false));
     assert_eq!(b.found(FindingKind::Shadow), ["GET shop.example /late"]);
     let (why, since) = b.why("/late", "shadow").unwrap();
-    assert!(why.contains("accepted") && since == Some(came), "{why} {since:?}");
+    assert!(
+        why.contains("accepted") && since == Some(came),
+        "{why} {since:?}"
+    );
     // Elsewhere nothing was accepted.
     for _ in 0..2 {
         b.call("GET", "other.example", "/x", 200);
@@ -190,7 +200,12 @@ fn what_a_rule_deprecates_is_deprecated_with_trend_callers_and_sunset() {
     let retirement = e.retirement.unwrap();
     assert_eq!((retirement.callers, retirement.trend), (1, Some(-0.5)));
     assert_eq!(b.found(FindingKind::SunsetPassed).len(), 1);
-    assert!(b.why("/v1/prices", "deprecated").unwrap().0.contains("rule"));
+    assert!(
+        b.why("/v1/prices", "deprecated")
+            .unwrap()
+            .0
+            .contains("rule")
+    );
 }
 
 #[test]
@@ -204,7 +219,10 @@ fn versions_have_shares() {
     }
     b.twice("/v3/other");
     b.catalog.tick(Timestamp::from_secs(b.now), &mut b.changes);
-    assert_eq!(b.endpoint("/v1/orders/{order_id}").version_share, Some(0.25));
+    assert_eq!(
+        b.endpoint("/v1/orders/{order_id}").version_share,
+        Some(0.25)
+    );
     assert_eq!(b.endpoint("/v2/orders/{order_id}").version_share, None);
     let view = b.catalog.view();
     let versions = &view.hosts[0].versions;
@@ -232,7 +250,11 @@ fn every_status_says_why_and_since_when() {
         assert!(stated.len() >= 2, "{} {stated:?}", e.template);
         assert_eq!(e.deprecated, stated.contains(&"deprecated"));
         for r in &e.reasons {
-            assert!(!r.why.is_empty() && r.since.is_some(), "{} {r:?}", e.template);
+            assert!(
+                !r.why.is_empty() && r.since.is_some(),
+                "{} {r:?}",
+                e.template
+            );
         }
     }
 }
@@ -241,7 +263,11 @@ fn every_status_says_why_and_since_when() {
 fn a_word_is_split_from_a_parameter_and_stays_when_all_is_learned_anew() {
     let names = |b: &mut Bench| {
         for i in 0..40_u8 {
-            b.get(&format!("/users/name{}{}", char::from(b'a' + i % 26), char::from(b'a' + i / 7)));
+            b.get(&format!(
+                "/users/name{}{}",
+                char::from(b'a' + i % 26),
+                char::from(b'a' + i / 7)
+            ));
         }
         b.twice("/users/export");
     };
@@ -250,7 +276,10 @@ fn a_word_is_split_from_a_parameter_and_stays_when_all_is_learned_anew() {
     assert_eq!(b.labels(), ["GET shop.example /users/{user_name}"]);
     let key = b.endpoint("/users/{user_name}").key;
     for (part, word) in [(0, Some("x")), (1, None), (2, None), (1, Some("a/b"))] {
-        assert!(b.catalog.pin_place(&key, part, word).is_err(), "{part} {word:?}");
+        assert!(
+            b.catalog.pin_place(&key, part, word).is_err(),
+            "{part} {word:?}"
+        );
     }
     let place = b.catalog.pin_place(&key, 1, Some("export")).unwrap();
     let d = Decision {
@@ -305,7 +334,10 @@ fn a_word_is_made_a_value() {
     };
     b.catalog.decide(&d, &mut b.changes);
     let labels = b.labels();
-    assert!(labels.contains(&"GET shop.example /shops/{shop_name}".to_owned()), "{labels:?}");
+    assert!(
+        labels.contains(&"GET shop.example /shops/{shop_name}".to_owned()),
+        "{labels:?}"
+    );
     assert!(!labels.iter().any(|l| l.contains("berlin")), "{labels:?}");
     let mut fresh = Bench::new();
     fresh.catalog.replay(&d);

@@ -55,7 +55,10 @@ fn tenants_are_found_by_evidence_and_hosts_with_a_job_stay() {
     let requests: u64 = b.catalog.view().endpoints.iter().map(|e| e.requests).sum();
     let labels = b.labels();
     assert_eq!(labels.len(), 9, "{labels:?}");
-    assert!(GROUP.iter().all(|l| labels.contains(&(*l).to_owned())), "{labels:?}");
+    assert!(
+        GROUP.iter().all(|l| labels.contains(&(*l).to_owned())),
+        "{labels:?}"
+    );
     assert!(b.changes.iter().any(|c| matches!(c, Change::Merged { .. })));
     let view = b.catalog.view();
     let after: u64 = view.endpoints.iter().map(|e| e.requests).sum();
