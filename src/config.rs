@@ -87,6 +87,7 @@ pub struct Catalog {
     pub dormant_after: Span,
     pub max_endpoints: usize,
     pub max_fields: usize,
+    pub max_history: ByteSize,
     /// Certificates that end sooner than this are told of.
     pub expiry_warning: Span,
     /// What is deprecated, whatever specs and headers say.
@@ -180,6 +181,7 @@ impl Default for Catalog {
             dormant_after: Span(room.dormant_after),
             max_endpoints: room.max_endpoints,
             max_fields: room.max_fields,
+            max_history: ByteSize(room.max_history as u64),
             expiry_warning: Span(room.expiry_warning),
             deprecated: Vec::new(),
             host_groups: Vec::new(),
@@ -341,6 +343,7 @@ impl Config {
                 dormant_after: self.catalog.dormant_after.0,
                 max_endpoints: self.catalog.max_endpoints,
                 max_fields: self.catalog.max_fields,
+                max_history: usize::try_from(self.catalog.max_history.0).unwrap_or(usize::MAX),
                 expiry_warning: self.catalog.expiry_warning.0,
                 deprecated: self
                     .catalog

@@ -23,6 +23,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         "detect",
         "alert",
         "analysis",
+        "export",
         "store",
         "web",
         "telemetry",
@@ -57,9 +58,18 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
             "analysis",
             vec!["time", "exchange", "catalog", "detect", "alert"],
         ),
+        ("export", vec!["time", "catalog", "alert"]),
         (
             "web",
-            vec!["time", "catalog", "detect", "alert", "sensor", "telemetry"],
+            vec![
+                "time",
+                "catalog",
+                "detect",
+                "alert",
+                "export",
+                "sensor",
+                "telemetry",
+            ],
         ),
         ("telemetry", vec!["alert", "catalog", "sensor", "web"]),
         (

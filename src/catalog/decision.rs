@@ -151,6 +151,7 @@ pub struct Accepted {
 #[derive(Clone, Debug)]
 pub(super) struct Standing {
     pub(super) decision: u64,
+    action: Action,
     pub(super) accepted: Accepted,
     seen: Timestamp,
 }
@@ -179,6 +180,7 @@ impl Decisions {
             }
             let standing = Standing {
                 decision: decision.id,
+                action: decision.action,
                 accepted: Accepted {
                     by: decision.by.clone(),
                     at: decision.at,
@@ -206,6 +208,31 @@ impl Decisions {
                 self.hosts.remove(&subject.host);
             }
         }
+    }
+
+    /// Hosts have become parts of others. Returns the pins that are under another name now.
+    pub(super) fn rename(&mut self, name: impl Fn(&str) -> String) -> Vec<(Subject, Action)> {
+        let mut moved = Vec::new();
+        self.hosts.clear();
+        for (mut subject, standing) in std::mem::take(&mut self.standing) {
+            let host = name(&subject.host);
+            let renamed = host != subject.host;
+            subject.host = host;
+            if renamed && subject.pin {
+                moved.push((subject.clone(), standing.action));
+            }
+            let other = self.standing.get(&subject);
+            // Of two that are one now the later holds.
+            if other.is_none_or(|other| other.decision < standing.decision) {
+                self.standing.insert(subject, standing);
+            }
+        }
+        let standing = std::mem::take(&mut self.standing);
+        for (subject, one) in &standing {
+            self.count(subject, one, true);
+        }
+        self.standing = standing;
+        moved
     }
 
     /// Since when the inventory of a host is an accepted one, in packet time.

@@ -6,8 +6,11 @@ use cardinality_estimator::CardinalityEstimator;
 use serde::{Deserialize, Serialize};
 use sketches_ddsketch::{Config, DDSketch};
 
+use super::auth::Authentication;
 use super::clear::Clear;
 use super::decision::Accepted;
+use super::history::History;
+use super::leaks::Leaking;
 use super::schema::Schemas;
 use super::sessions::Sessions;
 use super::soft::Answers;
@@ -16,9 +19,6 @@ use super::view::{Documentation, Quantiles};
 use super::{Admission, NodeId};
 use crate::exchange::{Exchange, OperationKind};
 use crate::time::Timestamp;
-
-const HOURS: usize = 24;
-const HOUR: i64 = 3_600_000_000_000;
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Endpoint {
@@ -56,9 +56,7 @@ pub(super) struct Endpoint {
     pub(super) statuses: BTreeMap<u16, u64>,
     pub(super) deprecation: Option<Timestamp>,
     pub(super) sunset: Option<Timestamp>,
-    hours: [u64; HOURS],
-    /// The hour of the epoch that `hours` ends with.
-    hour: i64,
+    pub(super) history: History,
     /// Findings already told, by bit of their kind.
     pub(super) told: u8,
     pub(super) deprecated_since: Option<Timestamp>,
@@ -83,6 +81,8 @@ pub(super) struct Endpoint {
     /// They came in a way that the host's alert may not know of.
     pub(super) clear_news: bool,
     pub(super) schemas: Schemas,
+    pub(super) authentication: Authentication,
+    pub(super) leaking: Leaking,
 }
 
 /// The operation that documents an endpoint, or the spec that owns its place.
@@ -163,8 +163,7 @@ impl Endpoint {
             statuses: BTreeMap::new(),
             deprecation: None,
             sunset: None,
-            hours: [0; HOURS],
-            hour: ts.nanos().div_euclid(HOUR),
+            history: History::default(),
             told: 0,
             deprecated_since: None,
             zombie_since: None,
@@ -182,6 +181,8 @@ impl Endpoint {
             clear: Clear::default(),
             clear_news: false,
             schemas: Schemas::default(),
+            authentication: Authentication::default(),
+            leaking: Leaking::default(),
         }
     }
 
@@ -217,13 +218,16 @@ impl Endpoint {
             }
         }
         self.clear_news |= self.clear.take(x);
+        self.authentication.take(x, admission);
+        self.leaking.take(x);
         self.deprecation = x.deprecation.or(self.deprecation);
         self.sunset = x.sunset.or(self.sunset);
         if admission == Admission::Answered {
             self.answered += 1;
             self.first_answer = Some(self.first_answer.map_or(x.ts, |t| t.min(x.ts)));
             self.last_answer = Some(self.last_answer.map_or(x.ts, |t| t.max(x.ts)));
-            let scheme = x.auth.as_deref().unwrap_or("none");
+            let first = || x.presented().first().map(|p| p.scheme.as_str());
+            let scheme = x.auth.as_deref().or_else(first).unwrap_or("none");
             match self.auth.get_mut(scheme) {
                 Some(n) => *n += 1,
                 None => {
@@ -232,41 +236,11 @@ impl Endpoint {
             }
             self.html += u64::from(x.content_type.as_deref() == Some("text/html"));
         }
-        self.count_hour(x.ts);
+        self.history.take(x);
         self.days.add(x.ts);
         if self.is_deprecated() || self.zombie_since.is_some() {
             self.lately.get_or_insert_default().add(principal, x.ts);
         }
-    }
-
-    fn count_hour(&mut self, ts: Timestamp) {
-        let hour = ts.nanos().div_euclid(HOUR);
-        self.turn(hour);
-        let back = self.hour - hour;
-        if (0..HOURS as i64).contains(&back) {
-            self.hours[HOURS - 1 - back as usize] += 1;
-        }
-    }
-
-    /// Moves the window of hours on.
-    fn turn(&mut self, hour: i64) {
-        let ahead = hour - self.hour;
-        if ahead > 0 {
-            let shift = usize::try_from(ahead).unwrap_or(HOURS).min(HOURS);
-            self.hours.rotate_left(shift % HOURS);
-            self.hours[HOURS - shift..].fill(0);
-            self.hour = hour;
-        }
-    }
-
-    pub(super) fn hourly(&self, now: Timestamp) -> Vec<u64> {
-        let mut turned = Self {
-            hours: self.hours,
-            hour: self.hour,
-            ..Self::new(self.node, "", "", self.first)
-        };
-        turned.turn(now.nanos().div_euclid(HOUR));
-        turned.hours.to_vec()
     }
 
     /// Two endpoints were found to be one.
@@ -303,13 +277,7 @@ impl Endpoint {
         self.introspection = self.introspection.max(other.introspection);
         self.deprecation = self.deprecation.or(other.deprecation);
         self.sunset = self.sunset.or(other.sunset);
-        let latest = self.hour.max(other.hour);
-        self.turn(latest);
-        let mut theirs = other.clone();
-        theirs.turn(latest);
-        for (mine, n) in self.hours.iter_mut().zip(theirs.hours) {
-            *mine += n;
-        }
+        self.history.merge(&other.history);
         self.days.merge(&other.days);
         match (&mut self.lately, &other.lately) {
             (Some(mine), Some(theirs)) => mine.merge(theirs),
@@ -330,6 +298,8 @@ impl Endpoint {
         self.clear.merge(&other.clear);
         self.clear_news |= other.clear_news;
         self.schemas.merge(&other.schemas);
+        self.authentication.merge(&other.authentication);
+        self.leaking.merge(&other.leaking);
     }
 
     /// More than one answer, spread in time.

@@ -2,9 +2,11 @@
 
 mod evidence;
 mod facts;
+mod history;
 mod hosts;
 mod places;
 mod review;
+mod security;
 mod status;
 mod versions;
 mod views;
@@ -23,6 +25,7 @@ use super::completeness::Completeness;
 use super::decision::Decisions;
 use super::endpoint::Endpoint;
 use super::groups::Groups;
+use super::hosts::Hosts;
 use super::pins::Pins;
 use super::segment;
 use super::soft::SoftAnswers;
@@ -57,8 +60,11 @@ struct State {
     tls: TlsHosts,
     /// What people decided of segments.
     pins: Pins,
+    hosts: Hosts,
     /// Fields of all schemas.
     fields: usize,
+    /// Series that the budget of histories put out.
+    histories_cut: u64,
     soft: SoftAnswers,
     groups: Groups,
 }
@@ -76,6 +82,8 @@ pub struct Catalog {
     state: State,
     views: HashMap<u32, Arc<EndpointView>>,
     completeness: Completeness,
+    /// Bytes by which histories may grow before they are looked at.
+    history_room: usize,
     /// Endpoints whose view is stale.
     dirty: BTreeSet<u32>,
     /// Answered paths that were new since siblings were last judged.
@@ -103,6 +111,7 @@ impl Catalog {
             },
             views: HashMap::new(),
             completeness: Completeness::default(),
+            history_room: 0,
             dirty: BTreeSet::new(),
             grown: 0,
             confirmed: false,
@@ -171,7 +180,15 @@ impl Catalog {
             };
         };
         let asset = segments.last().is_some_and(|s| segment::is_asset(s));
+        let history = entry.e.history.bytes();
         entry.e.take(x, admission, asset, principal(x));
+        let (host_facts, settings) = (&mut self.state.hosts, &self.settings);
+        host_facts.take(&host, x, admission, settings.max_endpoints);
+        if admission == Admission::Answered {
+            let max_life = settings.jwt_max_life.as_secs();
+            entry.e.authentication.tokens.take(x, max_life);
+        }
+        let grown = entry.e.history.bytes().saturating_sub(history);
         if x.shapes.is_some() {
             let before = entry.e.schemas.len();
             entry.e.schemas.take(x, principal(x), grow);
@@ -182,6 +199,7 @@ impl Catalog {
             self.state.trie.count(node);
         }
         self.confirmed |= confirmed && !before;
+        self.history_grew(grown);
         let id = id.unwrap_or_default();
         self.dirty.insert(id);
         if confirmed {

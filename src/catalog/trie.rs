@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::NodeId;
-use super::segment::{Type, classify, fold};
+use super::segment::{Type, classify, fold, show};
 
 /// Interior siblings that must share their sub-paths before they are one parameter.
 const ALIKE: usize = 6;
@@ -211,7 +211,7 @@ impl Trie {
             let node = self.node(*id);
             out.push('/');
             if node.types == 0 {
-                out.push_str(&node.word);
+                out.push_str(&show(&node.word));
                 before = &node.word;
                 continue;
             }

@@ -7,8 +7,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::EndpointId;
+use super::auth::{AuthScheme, AuthVerdict};
 use super::decision::Accepted;
 use super::exposure::Exposure;
+use super::history::History;
+use super::jwt::JwtView;
+use super::leaks::LeakView;
 use super::schema::{PathParameter, SchemaView, SensitiveView};
 use super::tls::TlsView;
 use crate::exchange::{OperationKind, SessionKind, Traffic};
@@ -101,6 +105,9 @@ pub struct EndpointView {
     pub requests: u64,
     /// Responses by class: no response, 1xx, 2xx, 3xx, 4xx, 5xx.
     pub by_class: [u64; 6],
+    /// The first 32 statuses are told apart.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub statuses: BTreeMap<u16, u64>,
     /// Milliseconds.
     pub latency: Option<Quantiles>,
     /// Body bytes per exchange.
@@ -109,6 +116,18 @@ pub struct EndpointView {
     /// Distinct principals, by sketch.
     pub callers: u64,
     pub auth: Vec<Auth>,
+    /// Absent while no call was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_verdict: Option<AuthVerdict>,
+    /// Of all calls, each credential by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub auth_schemes: Vec<AuthScheme>,
+    /// The JSON web tokens that it answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<JwtView>,
+    /// What its answers give away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaks: Vec<LeakView>,
     /// Share of exchanges whose other half could not be told.
     pub unpaired: u64,
     pub sunset: Option<Timestamp>,
@@ -142,6 +161,9 @@ pub struct EndpointView {
     pub evidence: Vec<String>,
     /// Requests an hour for the last 24 hours of packet time, oldest first.
     pub hourly: Vec<u64>,
+    /// By the minute for a day, by the hour for 60 days; by itself at `…/history`.
+    #[serde(skip)]
+    pub history: History,
     /// Long-lived connections that its requests opened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<SessionsView>,
@@ -235,8 +257,10 @@ pub struct HostView {
     pub spec: Option<String>,
     /// Share of its exchanges of the last minutes of which a half was lost; none were seen: `None`.
     pub unpaired: Option<f64>,
-    /// Where it has several.
+    /// What lies open of the host itself; of its TLS see there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Exposure>,
+    /// Where it has several.
     pub versions: Vec<VersionView>,
 }
 
@@ -294,6 +318,8 @@ pub struct CatalogView {
     pub learning_until: Option<Timestamp>,
     /// Entries put out by the budget so far.
     pub evicted: u64,
+    /// Histories by the minute or the hour that the budget has put out so far.
+    pub histories_cut: u64,
 }
 
 impl CatalogView {
@@ -301,6 +327,7 @@ impl CatalogView {
     pub fn exposures(&self) -> impl Iterator<Item = &Exposure> {
         let endpoints = self.endpoints.iter().filter(|e| e.confirmed);
         let hosts = self.tls.hosts.iter().flat_map(|host| &host.findings);
+        let hosts = hosts.chain(self.hosts.iter().flat_map(|host| &host.findings));
         hosts.chain(endpoints.flat_map(|e| &e.findings))
     }
 }

@@ -7,10 +7,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::history::{self, Charts, Span};
 use super::query::{AlertFilter, EndpointFilter, life, parse_status, review, severity, status};
 use super::routes::{App, Shared, asset_version};
 use super::schema::{self, SchemaPart};
-use super::{SensorView, SourceView, api, chart, decisions, filters, guard};
+use super::{SensorView, SourceView, api, chart, decisions, export, filters, guard};
 use crate::alert::{Alert, Status};
 use crate::catalog::{
     Documentation, EndpointView, Exposure, HostView, Kind, Life, Quantiles, SessionKind,
@@ -329,6 +330,7 @@ struct Endpoints {
     /// The filter, for the form that accepts them.
     parts: Vec<(&'static str, String)>,
     next: Option<String>,
+    exports: Vec<Link>,
 }
 
 pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter>) -> Response {
@@ -413,6 +415,7 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
         waiting: f.waiting(&catalog.endpoints).count(),
         parts: decisions::parts(&f),
         next: found.next.map(|c| link("/endpoints", &parts, &c)),
+        exports: export::links("endpoints", &parts),
         f: f.clone(),
         page: Frame::new(&app, "endpoints"),
     })
@@ -420,13 +423,26 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
 
 /// The same list from the next item on.
 pub(super) fn link(path: &str, parts: &[(&str, &String)], cursor: &str) -> String {
+    let cursor = cursor.to_owned();
+    let mut parts = parts.to_vec();
+    parts.push(("cursor", &cursor));
+    query_link(path, &parts)
+}
+
+/// A path with those of the parts that are set.
+pub(super) fn query_link(path: &str, parts: &[(&str, &String)]) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in parts.iter().filter(|(_, v)| !v.is_empty()) {
         query.append_pair(name, value);
     }
-    query.append_pair("cursor", cursor);
-    format!("{path}?{}", query.finish())
+    match query.finish() {
+        query if query.is_empty() => path.to_owned(),
+        query => format!("{path}?{query}"),
+    }
 }
+
+/// A link's name and target.
+pub(super) type Link = (&'static str, String);
 
 /// A name, and when; `None`: never, or not known.
 type Moment = (&'static str, Option<Timestamp>);
@@ -437,7 +453,7 @@ struct Endpoint<'a> {
     page: Frame,
     e: &'a EndpointView,
     badges: Vec<&'static str>,
-    chart: String,
+    history: Charts,
     facts: Vec<(&'static str, String)>,
     times: Vec<Moment>,
     classes: Vec<(&'static str, u64)>,
@@ -491,7 +507,11 @@ fn sessions(s: &SessionsView) -> (&'static str, String) {
     (name, text)
 }
 
-pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Response {
+pub(super) async fn endpoint(
+    State(app): Shared,
+    Path(key): Path<String>,
+    Query(span): Query<Span>,
+) -> Response {
     let catalog = app.views.catalog.load();
     let Some(e) = catalog.endpoints.iter().find(|e| e.key == key) else {
         return missing(&app, "There is no such endpoint");
@@ -538,7 +558,7 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
     };
     show(&Endpoint {
         badges: badges(e),
-        chart: chart::hours(&e.hourly),
+        history: history::charts(e, &span, catalog.at),
         facts,
         times: vec![
             ("First seen", e.first_seen),
@@ -584,6 +604,7 @@ struct Alerts {
     filtered: bool,
     rows: Vec<AlertRow>,
     next: Option<String>,
+    exports: Vec<Link>,
 }
 
 pub(super) async fn alerts(State(app): Shared, Query(f): Query<AlertFilter>) -> Response {
@@ -630,6 +651,7 @@ pub(super) async fn alerts(State(app): Shared, Query(f): Query<AlertFilter>) -> 
         filtered: f.is_set(),
         rows: found.items.iter().map(|a| AlertRow::of(a)).collect(),
         next: found.next.map(|c| link("/alerts", &parts, &c)),
+        exports: export::links("alerts", &parts),
         page: Frame::new(&app, "alerts"),
     })
 }

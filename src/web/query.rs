@@ -107,6 +107,11 @@ impl EndpointFilter {
     }
 
     pub(super) fn page(&self, all: &[Arc<EndpointView>]) -> Page<EndpointView> {
+        cut(&self.found(all), &self.cursor, self.limit, |e| &e.key)
+    }
+
+    /// All that match, in the order that was asked for.
+    pub(super) fn found<'a>(&self, all: &'a [Arc<EndpointView>]) -> Vec<&'a Arc<EndpointView>> {
         let needle = self.q.trim().to_lowercase();
         let mut found: Vec<&Arc<EndpointView>> =
             all.iter().filter(|e| self.matches(e, &needle)).collect();
@@ -117,7 +122,7 @@ impl EndpointFilter {
             "last" => found.sort_by_key(|e| std::cmp::Reverse(e.last_seen)),
             _ => found.sort_by_key(|e| std::cmp::Reverse(e.requests)),
         }
-        cut(&found, &self.cursor, self.limit, |e| &e.key)
+        found
     }
 }
 
@@ -129,6 +134,11 @@ impl AlertFilter {
     }
 
     pub(super) fn page(&self, all: &[Arc<Alert>]) -> Page<Alert> {
+        cut(&self.found(all), &self.cursor, self.limit, |a| &a.id)
+    }
+
+    /// All that match.
+    pub(super) fn found<'a>(&self, all: &'a [Arc<Alert>]) -> Vec<&'a Arc<Alert>> {
         let is =
             |filter: &str, value: &str| filter.is_empty() || filter.eq_ignore_ascii_case(value);
         let wanted = |a: &&Arc<Alert>| {
@@ -136,9 +146,13 @@ impl AlertFilter {
                 && is(&self.kind, &a.kind)
                 && is(&self.severity, &severity(a))
         };
-        let found: Vec<&Arc<Alert>> = all.iter().filter(wanted).collect();
-        cut(&found, &self.cursor, self.limit, |a| &a.id)
+        all.iter().filter(wanted).collect()
     }
+}
+
+/// The endpoint that a URL names.
+pub(super) fn by_key<'a>(all: &'a [Arc<EndpointView>], key: &str) -> Option<&'a EndpointView> {
+    all.iter().find(|e| e.key == key).map(AsRef::as_ref)
 }
 
 /// The page behind the item that the cursor names; from the start where it is gone.

@@ -4,11 +4,11 @@ use std::mem;
 
 use super::views::kind;
 use super::{Catalog, Change, EndpointId, Entry};
-use crate::catalog::NodeId;
 use crate::catalog::clear::ADVICE;
 use crate::catalog::endpoint::SpecRef;
 use crate::catalog::exposure::Exposed;
 use crate::catalog::view::{Documentation, Finding, FindingKind, Kind};
+use crate::catalog::{NodeId, segment};
 
 /// An answer to introspection as large as this holds a schema: a refusal is some hundred bytes, the
 /// smallest schema takes more than this even when it is compressed.
@@ -27,7 +27,7 @@ impl Catalog {
             .into_iter()
             .find(|r| r.matches(&e.host, &e.method, &template));
         e.ruled = rule.map(|rule| (rule.since, rule.sunset));
-        let segments: Vec<&str> = template.split('/').filter(|s| !s.is_empty()).collect();
+        let segments = segment::split(&template);
         let host = self.state.groups.spec_host(&e.host);
         let before = e.spec.take();
         e.spec = match self.specs.find(host, &e.method, &segments) {
@@ -140,6 +140,7 @@ impl Catalog {
             }
         }
         self.find_clear(id, changes);
+        self.find_security(id, changes);
         if unknown_host && is_api && self.state.strangers.insert(host.clone()) {
             let why = format!("no spec knows this host; {requests} requests so far");
             let finding = Finding {

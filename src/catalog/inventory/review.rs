@@ -21,6 +21,7 @@ impl Catalog {
 
     /// Applies a decision that is on disk; as often as it is applied, the end is the same.
     pub fn decide(&mut self, decision: &Decision, changes: &mut Vec<Change>) {
+        let decision = &self.grouped(decision);
         self.decisions.take(decision);
         match decision.action {
             Action::Accept | Action::Unaccept => self.mark(decision),
@@ -42,6 +43,7 @@ impl Catalog {
 
     /// Applies a decision that was applied before, maybe to an inventory that is lost: tells nothing.
     pub fn replay(&mut self, decision: &Decision) {
+        let decision = &self.grouped(decision);
         self.decisions.take(decision);
         if decision.action.is_pin() {
             // Told when it was decided; detectors start from the same checkpoint.
@@ -51,12 +53,34 @@ impl Catalog {
         }
     }
 
+    /// The decision with hosts by the names of their groups.
+    fn grouped(&self, decision: &Decision) -> Decision {
+        let mut grouped = decision.clone();
+        for place in &mut grouped.places {
+            place.host = self.group_of(std::mem::take(&mut place.host));
+        }
+        grouped
+    }
+
+    /// Hosts were found to be one group: what was decided of them is decided of it.
+    pub(super) fn regroup_decisions(&mut self, changes: &mut Vec<Change>) {
+        if self.decisions.is_empty() {
+            return;
+        }
+        let mut decisions = std::mem::take(&mut self.decisions);
+        let moved = decisions.rename(|host| self.group_of(host.to_owned()));
+        self.decisions = decisions;
+        for (subject, action) in moved {
+            if let (Some((before, word)), Some(is)) =
+                (subject.pattern.rsplit_once('/'), pinned(action))
+            {
+                self.pin(&subject.host, before, word, Some(is), changes);
+            }
+        }
+    }
+
     fn set_pins(&mut self, decision: &Decision, changes: &mut Vec<Change>) {
-        let is = match decision.action {
-            Action::PinStatic => Some(Pinned::Route),
-            Action::PinParameter => Some(Pinned::Value),
-            Action::Accept | Action::Unaccept | Action::Unpin => None,
-        };
+        let is = pinned(decision.action);
         for place in &decision.places {
             if let Some((before, word)) = place.template.rsplit_once('/')
                 && !self.pin(&place.host, before, word, is, changes)
@@ -185,7 +209,7 @@ impl Catalog {
 
     /// The places for which a decision still holds.
     pub fn held(&self, decision: &Decision) -> Vec<Place> {
-        self.decisions.held(decision)
+        self.decisions.held(&self.grouped(decision))
     }
 
     /// Decisions that hold, with the number of places that they hold for.
@@ -228,5 +252,13 @@ impl Catalog {
         {
             entry.e.said = Some((said, now));
         }
+    }
+}
+
+fn pinned(action: Action) -> Option<Pinned> {
+    match action {
+        Action::PinStatic => Some(Pinned::Route),
+        Action::PinParameter => Some(Pinned::Value),
+        Action::Accept | Action::Unaccept | Action::Unpin => None,
     }
 }

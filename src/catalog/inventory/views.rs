@@ -59,11 +59,13 @@ impl Catalog {
             at: now,
             learning_until,
             evicted: self.state.evicted,
+            histories_cut: self.state.histories_cut,
         })
     }
 
     fn endpoint_view(&self, id: u32) -> Option<EndpointView> {
-        let Entry { key, e } = self.state.endpoints.get(&id)?;
+        let entry = self.state.endpoints.get(&id)?;
+        let Entry { key, e } = entry;
         let template = self.state.trie.template(e.node);
         let confirmed = e.confirmed();
         let kind = kind(e, &template);
@@ -76,7 +78,8 @@ impl Catalog {
         let [last_week, week_before] = e.days.weeks(self.state.now);
         let [latency, request_size, response_size] = e.quantiles();
         let label = view::label(&e.method, &e.host, &template, e.operation.as_deref());
-        let findings = e.clear.exposures(&e.host, &label, key);
+        let mut findings = e.clear.exposures(&e.host, &label, key);
+        findings.extend(self.security(entry));
         let schema = match self.views.get(&id) {
             Some(last) if !e.schemas.has_changed() => last.schema.clone(),
             _ => e.schemas.view(),
@@ -101,6 +104,7 @@ impl Catalog {
             last_seen: Some(e.last),
             requests: e.by_class.iter().sum(),
             by_class: e.by_class,
+            statuses: e.statuses.clone(),
             latency,
             request_size,
             response_size,
@@ -113,6 +117,10 @@ impl Catalog {
                     requests: *n,
                 })
                 .collect(),
+            auth_verdict: e.authentication.verdict(),
+            auth_schemes: e.authentication.schemes(),
+            jwt: e.authentication.tokens.view(),
+            leaks: e.leaking.view(),
             unpaired: e.unpaired,
             sunset: e.sunset_at(),
             last_week,
@@ -127,7 +135,8 @@ impl Catalog {
             graphql_depth: e.depth,
             graphql_aliases: e.aliases,
             introspection: e.introspection.is_some(),
-            hourly: e.hourly(self.state.now),
+            hourly: e.history.day(self.state.now),
+            history: e.history.clone(),
             sessions: e.sessions.view(),
             findings,
             sensitive: schema.as_ref().map_or_else(Vec::new, |s| s.sensitive()),
@@ -210,6 +219,7 @@ impl Catalog {
                 requests: 0,
                 spec: None,
                 unpaired: self.completeness.unpaired(&e.host, self.state.now),
+                findings: self.state.hosts.exposures(&e.host),
                 versions: Vec::new(),
             });
             host.endpoints += usize::from(e.confirmed);
