@@ -324,7 +324,8 @@ impl Endpoint {
 
     /// By header, else by rule.
     pub(super) fn sunset_at(&self) -> Option<Timestamp> {
-        self.sunset.or(self.ruled.and_then(|(_, sunset)| sunset))
+        self.sunset
+            .or_else(|| self.ruled.and_then(|(_, sunset)| sunset))
     }
 
     pub(super) fn callers(&self) -> u64 {
