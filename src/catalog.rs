@@ -5,9 +5,11 @@
 //! immutable views (`Arc` per endpoint).
 
 mod auth;
+mod callers;
 mod clear;
 mod completeness;
 mod decision;
+mod edges;
 mod endpoint;
 mod exposure;
 mod groups;
@@ -17,7 +19,11 @@ mod inventory;
 mod jwt;
 mod leaks;
 pub mod openapi;
+pub mod owasp;
 mod pins;
+mod program;
+mod reach;
+mod risk;
 mod rules;
 mod schema;
 mod seen;
@@ -29,14 +35,17 @@ mod tls;
 mod trend;
 mod trie;
 mod view;
+mod zones;
 
 #[cfg(test)]
 mod tests;
 
 pub use crate::exchange::SessionKind;
 pub use auth::{AuthScheme, AuthVerdict};
+pub use callers::TopView;
 pub use clear::ADVICE as CLEAR_ADVICE;
 pub use decision::{Accepted, Action, Decision, Later, MAX_PLACES, Place, remains};
+pub use edges::{Credential, EdgeView};
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
 pub use groups::HostGroup;
 pub use history::{History, SLOTS as HISTORY_SLOTS, Slot, Step};
@@ -44,6 +53,8 @@ pub use inventory::Catalog;
 pub use jwt::{JwtCount, JwtView};
 pub use leaks::LeakView;
 pub use pins::{Pin, Pinned};
+pub use reach::ZoneView;
+pub use risk::{RiskReason, Weights};
 pub use rules::DeprecationRule;
 pub use schema::{EnumView, FieldView, PartView, PathParameter, SchemaView, SensitiveView};
 pub use tls::{CertificateView, Coverage, Inspection, Suite, TlsHostView, TlsView, percent};
@@ -52,6 +63,8 @@ pub use view::{
     Auth, CatalogView, Documentation, EndpointView, Finding, FindingKind, HostView, Kind, Life,
     Quantiles, Reason, Retirement, SessionsView, SpecView, VersionView,
 };
+
+pub use zones::{INTERNAL, Zone, Zones};
 
 use std::time::Duration;
 
@@ -130,6 +143,10 @@ pub struct Settings {
     pub max_nodes: usize,
     /// Certificates that end sooner than this, in packet time, are told of.
     pub expiry_warning: Duration,
+    /// Where callers stand.
+    pub zones: Zones,
+    /// Of the reasons of a risk.
+    pub risk: Weights,
     /// Tokens that are good for longer than this are told of.
     pub jwt_max_life: Duration,
     /// What is deprecated, whatever specs and headers say.
@@ -149,6 +166,8 @@ impl Default for Settings {
             max_history: 256 << 20,
             max_nodes: 1_000_000,
             expiry_warning: 30 * day,
+            zones: Zones::default(),
+            risk: Weights::default(),
             jwt_max_life: day,
             deprecated: Vec::new(),
             host_groups: Vec::new(),

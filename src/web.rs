@@ -10,6 +10,7 @@ mod chart;
 mod coverage;
 mod decide;
 mod decisions;
+mod edges;
 mod export;
 mod filters;
 mod findings;
@@ -17,10 +18,12 @@ mod guard;
 mod history;
 mod live;
 mod openapi;
+mod owasp;
 mod pages;
 mod query;
 mod routes;
 mod schema;
+mod security;
 
 pub use routes::router;
 

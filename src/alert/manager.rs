@@ -109,10 +109,11 @@ impl Manager {
         })
     }
 
-    /// The same for a lasting fact of the catalogue. A new endpoint is inventory news, no alert.
+    /// The same for a lasting fact of the catalogue. New endpoints and callers are inventory
+    /// news, no alert.
     pub fn raise_finding(&mut self, f: &Finding) -> Option<Alert> {
         let (kind, severity, what) = match f.kind {
-            FindingKind::New => return None,
+            FindingKind::New | FindingKind::NewCaller => return None,
             FindingKind::Shadow => ("shadow", Severity::Medium, "no spec has it"),
             FindingKind::UnknownHost => ("shadow", Severity::Medium, "no spec knows this host"),
             FindingKind::DeprecatedInUse => {
@@ -127,6 +128,11 @@ impl Manager {
                 "exposure",
                 Severity::Low,
                 "gives its GraphQL schema to whoever asks",
+            ),
+            FindingKind::WiderExposure => (
+                "exposure",
+                Severity::Medium,
+                "answers callers from a wider zone than before",
             ),
             FindingKind::SunsetPassed => (
                 "deprecated",
@@ -146,7 +152,7 @@ impl Manager {
             vec![f.why.clone()],
             f.at,
             f.since,
-            "API9:2023",
+            f.kind.owasp(),
         )
     }
 

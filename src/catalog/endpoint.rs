@@ -11,6 +11,7 @@ use super::clear::Clear;
 use super::decision::Accepted;
 use super::history::History;
 use super::leaks::Leaking;
+use super::reach::Reach;
 use super::schema::Schemas;
 use super::sessions::Sessions;
 use super::soft::Answers;
@@ -58,7 +59,7 @@ pub(super) struct Endpoint {
     pub(super) sunset: Option<Timestamp>,
     pub(super) history: History,
     /// Findings already told, by bit of their kind.
-    pub(super) told: u8,
+    pub(super) told: u16,
     pub(super) deprecated_since: Option<Timestamp>,
     pub(super) zombie_since: Option<Timestamp>,
     pub(super) zombie_of: Option<String>,
@@ -81,6 +82,8 @@ pub(super) struct Endpoint {
     /// They came in a way that the host's alert may not know of.
     pub(super) clear_news: bool,
     pub(super) schemas: Schemas,
+    /// Who calls it, and from where.
+    pub(super) reach: Reach,
     pub(super) authentication: Authentication,
     pub(super) leaking: Leaking,
 }
@@ -181,6 +184,7 @@ impl Endpoint {
             clear: Clear::default(),
             clear_news: false,
             schemas: Schemas::default(),
+            reach: Reach::default(),
             authentication: Authentication::default(),
             leaking: Leaking::default(),
         }
@@ -298,6 +302,7 @@ impl Endpoint {
         self.clear.merge(&other.clear);
         self.clear_news |= other.clear_news;
         self.schemas.merge(&other.schemas);
+        self.reach.merge(&other.reach);
         self.authentication.merge(&other.authentication);
         self.leaking.merge(&other.leaking);
     }

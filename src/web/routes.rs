@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 
 use super::export::Form;
 use super::{
-    Command, Settings, Views, api, coverage, decide, decisions, export, findings, guard, history,
-    live, openapi, pages,
+    Command, Settings, Views, api, coverage, decide, decisions, edges, export, findings, guard,
+    history, live, openapi, owasp, pages,
 };
 use crate::telemetry;
 
@@ -81,6 +81,7 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
         ("/api/v1/alerts/{id}", "get", get(api::alert)),
         ("/api/v1/alerts/{id}/status", "post", post(api::set_status)),
         ("/api/v1/dark", "get", get(coverage::hosts)),
+        ("/api/v1/edges", "get", get(edges::list)),
         ("/api/v1/findings", "get", get(findings::list)),
         (
             "/api/v1/findings.csv",
@@ -92,6 +93,7 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
             "get",
             form(get(findings::all), Form::Lines),
         ),
+        ("/api/v1/owasp", "get", get(owasp::list)),
         ("/api/v1/sensor", "get", get(api::sensor)),
         ("/api/v1/specs", "get", get(api::specs)),
         ("/api/v1/openapi.json", "get", get(openapi::document)),
@@ -128,6 +130,7 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/alerts/{id}/status", post(pages::set_status))
         .route("/findings", get(findings::page))
         .route("/coverage", get(coverage::page))
+        .route("/owasp", get(owasp::page))
         .route("/sensor", get(pages::sensor))
         .route("/live", get(live::stream))
         .route("/metrics", get(metrics))

@@ -27,7 +27,7 @@ impl Catalog {
             .into_iter()
             .find(|r| r.matches(&e.host, &e.method, &template));
         e.ruled = rule.map(|rule| (rule.since, rule.sunset));
-        let segments = segment::split(&template);
+        let segments = segment::of_template(&template);
         let host = self.state.groups.spec_host(&e.host);
         let before = e.spec.take();
         e.spec = match self.specs.find(host, &e.method, &segments) {
@@ -140,6 +140,7 @@ impl Catalog {
             }
         }
         self.find_clear(id, changes);
+        self.find_callers(id, changes);
         self.find_security(id, changes);
         if unknown_host && is_api && self.state.strangers.insert(host.clone()) {
             let why = format!("no spec knows this host; {requests} requests so far");
@@ -157,13 +158,14 @@ impl Catalog {
 
     /// Credentials in clear are told once a host, with what is known by then.
     fn find_clear(&mut self, id: u32, changes: &mut Vec<Change>) {
-        let label = self.label(EndpointId(id)).unwrap_or_default();
-        let Some(Entry { key, e }) = self.state.endpoints.get_mut(&id) else {
-            return;
-        };
-        if !mem::take(&mut e.clear_news) {
+        let entry = self.state.endpoints.get_mut(&id);
+        if !entry.is_some_and(|entry| mem::take(&mut entry.e.clear_news)) {
             return;
         }
+        let label = self.label(EndpointId(id)).unwrap_or_default();
+        let Some(Entry { key, e }) = self.state.endpoints.get(&id) else {
+            return;
+        };
         let (host, facts) = (e.host.clone(), e.clear.exposures(&e.host, &label, key));
         if self.state.told_clear.len() >= self.settings.max_endpoints {
             // The alerts know what is told again.
@@ -179,7 +181,7 @@ impl Catalog {
     }
 
     /// Findings told of the other operations of a path.
-    fn told_beside(&self, id: u32, node: NodeId, method: &str) -> u8 {
+    fn told_beside(&self, id: u32, node: NodeId, method: &str) -> u16 {
         let beside = self.state.trie.node(node).endpoints.values();
         let entries = beside.filter(|other| **other != id);
         let entries = entries.filter_map(|other| self.state.endpoints.get(other));
@@ -216,6 +218,8 @@ impl Catalog {
                 )
             }
             FindingKind::UnknownHost => "no spec knows this host".into(),
+            FindingKind::NewCaller => "called in a way that its learning time did not know".into(),
+            FindingKind::WiderExposure => "answers callers from a wider zone than before".into(),
             FindingKind::Introspection => format!(
                 "asked for its schema, it answered with {} bytes",
                 e.introspection.unwrap_or(0)
@@ -224,6 +228,6 @@ impl Catalog {
     }
 }
 
-fn bit(kind: FindingKind) -> u8 {
+fn bit(kind: FindingKind) -> u16 {
     1 << kind as u8
 }

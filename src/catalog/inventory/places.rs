@@ -7,7 +7,7 @@ use super::{Catalog, Change, EndpointId, Entry, HASH, key};
 use crate::catalog::endpoint::Endpoint;
 use crate::catalog::pins::{self, Pin, Pinned};
 use crate::catalog::segment::{self, Type};
-use crate::catalog::trie::Folded;
+use crate::catalog::trie::{Folded, Trie};
 use crate::catalog::{NodeId, Object};
 use crate::time::Timestamp;
 
@@ -173,7 +173,11 @@ impl Catalog {
                 let mut at = root;
                 for part in &found.template {
                     at = match part {
-                        Ok(word) => trie.insert_word(at, word, room)?,
+                        Ok(word) => {
+                            let id = trie.insert_word(at, word, room)?;
+                            trie.node_mut(id).named = true;
+                            id
+                        }
                         Err(name) => {
                             let id = trie.param(at, Type::Text, room)?;
                             let node = trie.node_mut(id);
@@ -252,24 +256,25 @@ impl Catalog {
                 .map(|(from, into)| Change::NodeMerged { from, into }),
         );
         // Templates below the merge read otherwise now.
-        self.dirty.extend(self.state.endpoints.keys());
+        self.renamed = true;
     }
+}
 
-    pub(super) fn object(&self, node: NodeId, segments: &[impl AsRef<str>]) -> Option<Object> {
-        let mut at = node;
-        for segment in segments.iter().rev() {
-            let node = self.state.trie.node(at);
-            if node.types != 0 {
-                let text = segment.as_ref();
-                return Some(Object {
-                    hash: HASH.hash_one(text),
-                    number: text.parse().ok(),
-                });
-            }
-            at = node.parent?;
+/// The last parameter of a path.
+pub(super) fn object(trie: &Trie, node: NodeId, segments: &[impl AsRef<str>]) -> Option<Object> {
+    let mut at = node;
+    for segment in segments.iter().rev() {
+        let node = trie.node(at);
+        if node.types != 0 {
+            let text = segment.as_ref();
+            return Some(Object {
+                hash: HASH.hash_one(text),
+                number: text.parse().ok(),
+            });
         }
-        None
+        at = node.parent?;
     }
+    None
 }
 
 /// The key of an endpoint at its node: the method, and behind a space, which no method has, the
