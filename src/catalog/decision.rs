@@ -21,7 +21,7 @@ pub enum Action {
     /// The endpoint is meant to be there, whatever the specs say.
     Accept,
     Unaccept,
-    /// This part of the path is a parameter.
+    /// This word of a path is a value of a parameter.
     PinParameter,
     /// This word is a route of its own.
     PinStatic,
@@ -151,7 +151,7 @@ pub struct Accepted {
 #[derive(Clone, Debug)]
 pub(super) struct Standing {
     pub(super) decision: u64,
-    pub(super) action: Action,
+    action: Action,
     pub(super) accepted: Accepted,
     seen: Timestamp,
 }
@@ -210,6 +210,31 @@ impl Decisions {
         }
     }
 
+    /// Hosts have become parts of others. Returns the pins that are under another name now.
+    pub(super) fn rename(&mut self, name: impl Fn(&str) -> String) -> Vec<(Subject, Action)> {
+        let mut moved = Vec::new();
+        self.hosts.clear();
+        for (mut subject, standing) in std::mem::take(&mut self.standing) {
+            let host = name(&subject.host);
+            let renamed = host != subject.host;
+            subject.host = host;
+            if renamed && subject.pin {
+                moved.push((subject.clone(), standing.action));
+            }
+            let other = self.standing.get(&subject);
+            // Of two that are one now the later holds.
+            if other.is_none_or(|other| other.decision < standing.decision) {
+                self.standing.insert(subject, standing);
+            }
+        }
+        let standing = std::mem::take(&mut self.standing);
+        for (subject, one) in &standing {
+            self.count(subject, one, true);
+        }
+        self.standing = standing;
+        moved
+    }
+
     /// Since when the inventory of a host is an accepted one, in packet time.
     pub(super) fn host(&self, host: &str) -> Option<Timestamp> {
         self.hosts.get(host).map(|(since, _)| *since)
@@ -223,11 +248,6 @@ impl Decisions {
             pattern: pattern(template),
         };
         self.standing.get(&subject).map(|s| &s.accepted)
-    }
-
-    /// Pins of one host: pattern, and whether its last part is a parameter.
-    pub(super) fn pins(&self) -> impl Iterator<Item = (&Subject, &Standing)> {
-        self.standing.iter().filter(|(subject, _)| subject.pin)
     }
 
     /// The places of a decision for which it still holds.

@@ -245,7 +245,7 @@ impl Endpoint {
         }
         self.history.take(x);
         self.days.add(x.ts);
-        if self.deprecated_since.is_some() || self.zombie_since.is_some() {
+        if self.is_deprecated() || self.zombie_since.is_some() {
             self.lately.get_or_insert_default().add(principal, x.ts);
         }
     }
@@ -333,7 +333,8 @@ impl Endpoint {
 
     /// By header, else by rule.
     pub(super) fn sunset_at(&self) -> Option<Timestamp> {
-        self.sunset.or(self.ruled.and_then(|(_, sunset)| sunset))
+        self.sunset
+            .or_else(|| self.ruled.and_then(|(_, sunset)| sunset))
     }
 
     pub(super) fn callers(&self) -> u64 {

@@ -30,6 +30,7 @@ use super::drift::Contracts;
 use super::endpoint::Endpoint;
 use super::groups::Groups;
 use super::hosts::Hosts;
+use super::pins::Pins;
 use super::segment;
 use super::soft::SoftAnswers;
 use super::spec::{SpecSet, host_name};
@@ -62,6 +63,8 @@ struct State {
     /// Hosts with credentials in clear, already told.
     told_clear: BTreeSet<String>,
     tls: TlsHosts,
+    /// What people decided of segments.
+    pins: Pins,
     hosts: Hosts,
     /// Fields of all schemas.
     fields: usize,

@@ -38,6 +38,8 @@ pub(super) struct Node {
     pub(super) hits: u64,
     /// By method, or by method and operation.
     pub(super) endpoints: BTreeMap<String, u32>,
+    /// A person said that it is a route.
+    pub(super) pinned: bool,
     /// Of a parameter that a spec has, which takes anything: types of the values that came.
     pub(super) seen: u8,
     /// Number of words when they were last judged.
@@ -104,6 +106,9 @@ impl Trie {
         let word = node.words.get(fold(first.as_ref()).as_ref());
         if let Some(found) = word.and_then(|id| self.find(*id, rest, accept)) {
             return Some(found);
+        }
+        if word.is_some_and(|id| self.node(*id).pinned) {
+            return None;
         }
         let param = node.param.filter(|id| self.takes(*id, first.as_ref()))?;
         self.find(param, rest, accept)
@@ -179,6 +184,15 @@ impl Trie {
         };
         self.node_mut(id).types |= kind.bit();
         Some(id)
+    }
+
+    /// The node of a place in normal form: `/users/{}`.
+    pub(super) fn place(&self, root: NodeId, place: &str) -> Option<NodeId> {
+        let mut parts = place.split('/').filter(|part| !part.is_empty());
+        parts.try_fold(root, |at, part| match part {
+            "{}" => self.node(at).param,
+            word => self.node(at).words.get(word).copied(),
+        })
     }
 
     /// One more answered request ended at this node.
@@ -366,10 +380,11 @@ impl Trie {
         (!found.is_empty()).then_some(found)
     }
 
-    /// Version segments are routes, and so is what a spec names.
+    /// Version segments are routes, and so is what a spec names, or a person said to be one.
     fn may_be_value(&self, id: NodeId) -> bool {
         let node = self.node(id);
-        !node.by_spec && super::segment::version(&node.word).is_none()
+        let said = node.by_spec || node.pinned;
+        !said && super::segment::version(&node.word).is_none()
     }
 
     /// The children whose sub-paths others have too.

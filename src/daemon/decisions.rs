@@ -81,7 +81,7 @@ impl Decisions {
                 part,
                 word,
             } => {
-                let place = catalog.pin_place(*action, key, *part, word.as_deref())?;
+                let place = catalog.pin_place(key, *part, word.as_deref())?;
                 (*action, vec![place], None)
             }
             Wish::Undo(id) => {

@@ -104,6 +104,11 @@ pub(super) async fn specs(State(app): Shared) -> Response {
     json(&serde_json::json!({ "items": app.views.catalog.load().specs, "next": null }))
 }
 
+/// Hosts with their versions, where they have several.
+pub(super) async fn hosts(State(app): Shared) -> Response {
+    json(&serde_json::json!({ "items": app.views.catalog.load().hosts, "next": null }))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewStatus {

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::api::{json, list as list_page, problem};
 use super::query::{EndpointFilter, cut};
 use super::routes::{App, Shared};
-use super::{Command, Wish, guard};
+use super::{Command, Wish};
 use crate::catalog::{Action, Decision, EndpointView};
 
 /// Places of one decision that are listed.
@@ -114,13 +114,14 @@ fn answer(result: Result<Arc<Decision>, Refused>) -> Response {
 }
 
 /// JSON only: a form on another site cannot send that without our leave (CORS preflight).
-fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Response> {
+fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Refused> {
     let kind = headers.get(header::CONTENT_TYPE);
     let kind = kind.and_then(|v| v.to_str().ok()).unwrap_or_default();
     if !kind.starts_with("application/json") {
-        return Err(guard::not_json());
+        let why = "send application/json";
+        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, why.into()));
     }
-    serde_json::from_slice(body).map_err(|e| problem(StatusCode::BAD_REQUEST, &e.to_string()))
+    serde_json::from_slice(body).map_err(|e| (StatusCode::BAD_REQUEST, e.to_string()))
 }
 
 /// Which endpoints: one of the three.
@@ -164,7 +165,7 @@ impl Chosen {
 pub(super) async fn accept(State(app): Shared, headers: HeaderMap, body: Bytes) -> Response {
     let chosen: Chosen = match read(&headers, &body) {
         Ok(chosen) => chosen,
-        Err(refused) => return refused,
+        Err((code, why)) => return problem(code, &why),
     };
     let keys = match chosen.keys(&app.views.catalog.load().endpoints) {
         Ok(keys) => keys,
@@ -233,7 +234,7 @@ pub(super) async fn mark(
 ) -> Response {
     let about: About = match read(&headers, &body) {
         Ok(about) => about,
-        Err(refused) => return refused,
+        Err((code, why)) => return problem(code, &why),
     };
     let known = app.views.catalog.load();
     if !known.endpoints.iter().any(|e| e.key == key) {
@@ -254,7 +255,7 @@ pub(super) async fn undo(
 ) -> Response {
     let about: About = match read(&headers, &body) {
         Ok(about) => about,
-        Err(refused) => return refused,
+        Err((code, why)) => return problem(code, &why),
     };
     if !known(&app, id) {
         return problem(StatusCode::NOT_FOUND, "there is no such decision");

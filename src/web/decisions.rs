@@ -15,7 +15,7 @@ use super::pages::{Frame, failed, show};
 use super::query::{EndpointFilter, review};
 use super::routes::{App, Shared};
 use super::{Wish, filters, guard};
-use crate::catalog::{Action, Decision, Documentation, EndpointView};
+use crate::catalog::{Action, Decision, Documentation, EndpointView, HostView, VersionView};
 use crate::sensor::doctor::grouped;
 use crate::time::Timestamp;
 
@@ -37,24 +37,45 @@ pub(super) fn parts(f: &EndpointFilter) -> Vec<(&'static str, String)> {
 /// What the page of an endpoint offers.
 pub(super) struct Review {
     pub(super) may_accept: bool,
-    pub(super) why_not: &'static str,
+    /// Parts of the path, and whether each is a parameter; none where a spec has the last word.
+    pub(super) parts: Vec<(String, bool)>,
 }
 
 impl Review {
     pub(super) fn of(e: &EndpointView) -> Self {
+        let open = e.confirmed && e.documentation != Documentation::Documented;
         Self {
             may_accept: waits(e),
-            why_not: if e.documentation == Documentation::Documented {
-                "A spec has it: there is nothing to accept."
+            parts: if open {
+                path_parts(&e.template)
             } else {
-                "Not confirmed yet: it can be accepted once it is."
+                Vec::new()
             },
         }
     }
 }
 
+fn path_parts(template: &str) -> Vec<(String, bool)> {
+    let parts = template.split('/').filter(|part| !part.is_empty());
+    parts.map(|p| (p.to_owned(), p.starts_with('{'))).collect()
+}
+
 fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
+}
+
+/// The versions of the host that a list is about.
+pub(super) fn versions(hosts: &[HostView], host: &str) -> Option<String> {
+    let found = hosts.iter().find(|h| h.host == host)?;
+    let part = |v: &VersionView| {
+        let (share, n) = (percent(v.share), grouped(v.requests));
+        format!(
+            "{} {share} ({n} requests, {} endpoints)",
+            v.version, v.endpoints
+        )
+    };
+    let parts: Vec<String> = found.versions.iter().map(part).collect();
+    (!parts.is_empty()).then(|| parts.join(" · "))
 }
 
 /// How an endpoint that should be gone fares, and the part that is left to an old version.
@@ -76,13 +97,9 @@ pub(super) fn retirement(e: &EndpointView) -> Vec<(&'static str, String)> {
     out.push(("Trend", text));
     let callers = format!("about {} in the last two weeks", grouped(r.callers));
     out.push(("Still called by", callers));
-    if let Some(sunset) = r.sunset {
-        let said = if r.sunset_passed {
-            "has passed"
-        } else {
-            "is to come"
-        };
-        out.push(("Sunset date", format!("{sunset}: {said}")));
+    if r.sunset.is_some() {
+        let said = if r.sunset_passed { "yes" } else { "not yet" };
+        out.push(("Past its sunset", said.to_owned()));
     }
     out
 }
@@ -306,7 +323,7 @@ fn row(decision: &Decision, holds: usize) -> Row {
         action: match decision.action {
             Action::Accept => "accepted",
             Action::Unaccept => "no longer accepted",
-            Action::PinParameter => "is a parameter",
+            Action::PinParameter => "is a value of a parameter",
             Action::PinStatic => "is a route of its own",
             Action::Unpin => "left to evidence again",
         },

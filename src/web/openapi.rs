@@ -163,7 +163,7 @@ fn shape(path: &str) -> Value {
         "/api/v1/endpoints/{key}/history" => history(),
         "/api/v1/endpoints" => list_of(endpoint(), json!({ "total": number() })),
         "/api/v1/endpoints/{key}" => endpoint(),
-        "/api/v1/alerts" | "/api/v1/specs" => json!({
+        "/api/v1/hosts" | "/api/v1/alerts" | "/api/v1/specs" => json!({
             "type": "object", "required": ["items", "next"],
             "properties": { "items": { "type": "array", "items": { "type": "object" } }, "next": { "type": ["string", "null"] } } }),
         "/api/v1/dark" => list_of(

@@ -346,6 +346,8 @@ struct Endpoints {
     selects: Vec<Select>,
     filtered: bool,
     rows: Vec<EndpointRow>,
+    /// Of the host, where one is chosen.
+    versions: Option<String>,
     /// Endpoints shown that wait to be accepted.
     waiting: usize,
     /// The filter, for the form that accepts them.
@@ -462,6 +464,7 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
         selects,
         filtered: f.is_set(),
         rows: found.items.iter().map(|e| row(e)).collect(),
+        versions: decisions::versions(&catalog.hosts, &f.host),
         waiting: f.waiting(&catalog.endpoints).count(),
         parts: decisions::parts(&f),
         next: found.next.map(|c| link("/endpoints", &parts, &c)),
@@ -620,7 +623,10 @@ pub(super) async fn endpoint(
             ("First seen", e.first_seen),
             ("Last seen", e.last_seen),
             ("Sunset", e.sunset),
-        ],
+        ]
+        .into_iter()
+        .filter(|(name, at)| *name != "Sunset" || at.is_some())
+        .collect(),
         classes: names
             .into_iter()
             .zip(e.by_class)

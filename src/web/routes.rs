@@ -66,6 +66,7 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
         ),
         ("/api/v1/decisions", "get", get(decide::list)),
         ("/api/v1/decisions/{id}/undo", "post", post(decide::undo)),
+        ("/api/v1/hosts", "get", get(api::hosts)),
         ("/api/v1/alerts", "get", get(api::alerts)),
         (
             "/api/v1/alerts.csv",

@@ -44,8 +44,12 @@ impl Catalog {
                 hosts.entry(e.host.clone()).or_default().insert(served);
             }
         }
-        for (group, members) in self.state.groups.judge(&hosts) {
-            self.fold_hosts(&group, &members, changes);
+        let found = self.state.groups.judge(&hosts);
+        for (group, members) in &found {
+            self.fold_hosts(group, members, changes);
+        }
+        if !found.is_empty() {
+            self.regroup_decisions(changes);
         }
         self.hosts_judged = self.state.trie.roots().len();
     }

@@ -5,7 +5,8 @@ use std::hash::BuildHasher;
 
 use super::{Catalog, Change, EndpointId, Entry, HASH, key};
 use crate::catalog::endpoint::Endpoint;
-use crate::catalog::segment::Type;
+use crate::catalog::pins::{self, Pin, Pinned};
+use crate::catalog::segment::{self, Type};
 use crate::catalog::spec::Part;
 use crate::catalog::trie::{Folded, Trie};
 use crate::catalog::{NodeId, Object};
@@ -45,6 +46,55 @@ impl Catalog {
                 return;
             }
         }
+    }
+
+    /// A person's decision about a word at a place (the template before it), or with `None` its
+    /// undoing. False: there are too many decisions already.
+    pub fn pin(
+        &mut self,
+        host: &str,
+        place: &str,
+        word: &str,
+        is: Option<Pinned>,
+        changes: &mut Vec<Change>,
+    ) -> bool {
+        if !self.state.pins.set(host, place, word, is) {
+            return false;
+        }
+        let trie = &mut self.state.trie;
+        let at = (trie.root(host)).and_then(|root| trie.place(root, &pins::normal(place)));
+        let Some(at) = at else {
+            return true;
+        };
+        let known = trie
+            .node(at)
+            .words
+            .get(segment::fold(word).as_ref())
+            .copied();
+        match (is, known) {
+            (Some(Pinned::Route), _) => {
+                let folded = segment::fold(word);
+                let made = trie.insert_word(at, &folded, self.settings.max_nodes);
+                if let Some(id) = made {
+                    trie.node_mut(id).pinned = true;
+                }
+            }
+            (Some(Pinned::Value), Some(id)) => {
+                let folded = trie.fold(at, &[id], "a person said that it is a value".into());
+                self.follow(folded, changes);
+            }
+            (None, Some(id)) => {
+                trie.node_mut(id).pinned = false;
+                self.settle(changes);
+            }
+            (_, None) => {}
+        }
+        true
+    }
+
+    /// All decisions of people.
+    pub fn pins(&self) -> Vec<Pin> {
+        self.state.pins.iter().collect()
     }
 
     /// The endpoint of a request, where it is known. Where a spec has the path, by the spec's
@@ -162,6 +212,9 @@ impl Catalog {
         );
         self.look_up(id);
         self.recall(id);
+        if self.recall_pins(host, node, changes) {
+            return self.locate(host, method, operation, segments);
+        }
         Some(id)
     }
 

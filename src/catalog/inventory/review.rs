@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::views::kind;
 use super::{Catalog, Change, Entry, slot};
+use crate::catalog::NodeId;
 use crate::catalog::decision::{self, Action, Decision, Place};
+use crate::catalog::pins::{self, Pinned};
 use crate::catalog::view::{Documentation, Kind};
 use crate::time::Timestamp;
 
@@ -19,10 +21,13 @@ impl Catalog {
 
     /// Applies a decision that is on disk; as often as it is applied, the end is the same.
     pub fn decide(&mut self, decision: &Decision, changes: &mut Vec<Change>) {
+        let decision = &self.grouped(decision);
         self.decisions.take(decision);
         match decision.action {
             Action::Accept | Action::Unaccept => self.mark(decision),
-            Action::PinParameter | Action::PinStatic | Action::Unpin => {}
+            Action::PinParameter | Action::PinStatic | Action::Unpin => {
+                self.set_pins(decision, changes)
+            }
         }
         let hosts: BTreeSet<&str> = decision.places.iter().map(|p| p.host.as_str()).collect();
         let entries = self.state.endpoints.iter();
@@ -38,20 +43,83 @@ impl Catalog {
 
     /// Applies a decision that was applied before, maybe to an inventory that is lost: tells nothing.
     pub fn replay(&mut self, decision: &Decision) {
+        let decision = &self.grouped(decision);
         self.decisions.take(decision);
-        if !decision.action.is_pin() {
+        if decision.action.is_pin() {
+            // Told when it was decided; detectors start from the same checkpoint.
+            self.set_pins(decision, &mut Vec::new());
+        } else {
             self.mark(decision);
         }
     }
 
+    /// The decision with hosts by the names of their groups.
+    fn grouped(&self, decision: &Decision) -> Decision {
+        let mut grouped = decision.clone();
+        for place in &mut grouped.places {
+            place.host = self.group_of(std::mem::take(&mut place.host));
+        }
+        grouped
+    }
+
+    /// Hosts were found to be one group: what was decided of them is decided of it.
+    pub(super) fn regroup_decisions(&mut self, changes: &mut Vec<Change>) {
+        if self.decisions.is_empty() {
+            return;
+        }
+        let mut decisions = std::mem::take(&mut self.decisions);
+        let moved = decisions.rename(|host| self.group_of(host.to_owned()));
+        self.decisions = decisions;
+        for (subject, action) in moved {
+            if let (Some((before, word)), Some(is)) =
+                (subject.pattern.rsplit_once('/'), pinned(action))
+            {
+                self.pin(&subject.host, before, word, Some(is), changes);
+            }
+        }
+    }
+
+    fn set_pins(&mut self, decision: &Decision, changes: &mut Vec<Change>) {
+        let is = pinned(decision.action);
+        for place in &decision.places {
+            if let Some((before, word)) = place.template.rsplit_once('/')
+                && !self.pin(&place.host, before, word, is, changes)
+            {
+                return;
+            }
+        }
+        // Names of templates below are others now.
+        self.dirty.extend(self.state.endpoints.keys());
+    }
+
+    /// Pins of the places on the way to a node that is new to this inventory. Whether there was any:
+    /// what is there may be part of another then.
+    pub(super) fn recall_pins(
+        &mut self,
+        host: &str,
+        node: NodeId,
+        changes: &mut Vec<Change>,
+    ) -> bool {
+        if self.state.pins.is_empty() {
+            return false;
+        }
+        let template = self.state.trie.template(node);
+        let borders = template.match_indices('/').map(|(at, _)| &template[..at]);
+        let mut found = Vec::new();
+        for before in borders {
+            let known = self.state.pins.at(host, &pins::normal(before));
+            for (word, is) in known.into_iter().flatten() {
+                found.push((before.to_owned(), word.clone(), *is));
+            }
+        }
+        for (before, word, is) in &found {
+            self.pin(host, before, word, Some(*is), changes);
+        }
+        !found.is_empty()
+    }
+
     /// What a pin is about: the template of an endpoint up to one of its parts.
-    pub fn pin_place(
-        &self,
-        action: Action,
-        key: &str,
-        part: usize,
-        word: Option<&str>,
-    ) -> Result<Place, String> {
+    pub fn pin_place(&self, key: &str, part: usize, word: Option<&str>) -> Result<Place, String> {
         let place = self.places(&[key.to_owned()]).pop();
         let Place { host, template, .. } = place.ok_or("there is no such endpoint any more")?;
         let mut parts: Vec<&str> = template.split('/').filter(|s| !s.is_empty()).collect();
@@ -60,18 +128,17 @@ impl Catalog {
         }
         parts.truncate(part + 1);
         let is_parameter = parts[part].starts_with('{');
-        match (action, word) {
-            (Action::PinStatic, Some(word)) if is_parameter => {
-                let plain = !word.is_empty() && !word.contains(['/', '{', '}', '?', '#']);
+        match word {
+            Some(word) if is_parameter => {
+                let plain = !word.is_empty() && !word.contains(['/', '{', '}', '?', '#', ';']);
                 if !plain || word.len() > MAX_WORD {
-                    return Err("a route is one word of a path".into());
+                    return Err("a route or value is one word of a path".into());
                 }
                 parts[part] = word;
             }
-            (Action::PinStatic, None) if !is_parameter => {}
-            (Action::PinStatic, _) => return Err("say which word is a route of its own".into()),
-            (Action::PinParameter, None) => {}
-            _ => return Err("a parameter is pinned without a word".into()),
+            None if !is_parameter => {}
+            Some(_) => return Err("this part is a word already: leave `word` out".into()),
+            None => return Err("say which `word` of the parameter it is about".into()),
         }
         Ok(Place {
             key: key.to_owned(),
@@ -142,7 +209,7 @@ impl Catalog {
 
     /// The places for which a decision still holds.
     pub fn held(&self, decision: &Decision) -> Vec<Place> {
-        self.decisions.held(decision)
+        self.decisions.held(&self.grouped(decision))
     }
 
     /// Decisions that hold, with the number of places that they hold for.
@@ -185,5 +252,13 @@ impl Catalog {
         {
             entry.e.said = Some((said, now));
         }
+    }
+}
+
+fn pinned(action: Action) -> Option<Pinned> {
+    match action {
+        Action::PinStatic => Some(Pinned::Route),
+        Action::PinParameter => Some(Pinned::Value),
+        Action::Accept | Action::Unaccept | Action::Unpin => None,
     }
 }

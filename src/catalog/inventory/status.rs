@@ -96,7 +96,9 @@ impl Catalog {
 
     /// By what the header or rule says, else since it is known.
     fn deprecated_since(&self, e: &Endpoint) -> Option<Timestamp> {
-        let named = e.deprecation.or(e.ruled.and_then(|(since, _)| since));
+        let named = e
+            .deprecation
+            .or_else(|| e.ruled.and_then(|(since, _)| since));
         let past = named.filter(|t| *t > Timestamp::default() && *t <= self.state.now);
         past.or(e.deprecated_since)
     }

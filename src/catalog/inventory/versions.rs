@@ -80,7 +80,9 @@ pub(super) fn of_host<'a>(endpoints: impl Iterator<Item = &'a EndpointView>) -> 
             .split('/')
             .find_map(|s| Some((segment::version(s)?, s)));
         if let Some((number, word)) = word {
-            let sums = versions.entry(number).or_insert((word.to_owned(), 0, 0));
+            let sums = versions
+                .entry(number)
+                .or_insert_with(|| (word.to_owned(), 0, 0));
             (sums.1, sums.2) = (sums.1 + 1, sums.2 + e.last_week);
         }
     }

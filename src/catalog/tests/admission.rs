@@ -224,3 +224,31 @@ fn any_host_at_one_server_is_none_until_it_differs() {
     let confirmed = s.confirmed();
     assert_eq!(confirmed, [REAL[0], "GET h7.example /v1/carts"]);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+
+    /// Whatever comes first, the scanner or the users: the same endpoints are there at the end.
+    #[test]
+    fn order_decides_nothing(seed in 1_u64..1_000_000) {
+        let mut order: Vec<u32> = (0..120).collect();
+        let mut random = seed;
+        for at in (1..order.len()).rev() {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            order.swap(at, (random >> 33) as usize % (at + 1));
+        }
+        let mut s = Server::new();
+        for n in order {
+            match n {
+                // Answered with the shell of the application now and then, too.
+                0..20 if n % 4 == 3 => _ = s.page("/api/orders/9", 4_321),
+                0..20 => _ = s.ask("app.example", &format!("/api/orders/{n}"), |x| {
+                    (x.status, x.response_bytes) = (Some(200), Some(100 + u64::from(n)));
+                }),
+                _ => _ = s.page(&probe(n), 4_321),
+            }
+        }
+        proptest::prop_assert_eq!(s.confirmed(), REAL);
+        proptest::prop_assert!(s.known() <= 2);
+    }
+}

@@ -258,3 +258,89 @@ fn every_status_says_why_and_since_when() {
         }
     }
 }
+
+#[test]
+fn a_word_is_split_from_a_parameter_and_stays_when_all_is_learned_anew() {
+    let names = |b: &mut Bench| {
+        for i in 0..40_u8 {
+            b.get(&format!(
+                "/users/name{}{}",
+                char::from(b'a' + i % 26),
+                char::from(b'a' + i / 7)
+            ));
+        }
+        b.twice("/users/export");
+    };
+    let mut b = Bench::new();
+    names(&mut b);
+    assert_eq!(b.labels(), ["GET shop.example /users/{user_name}"]);
+    let key = b.endpoint("/users/{user_name}").key;
+    for (part, word) in [(0, Some("x")), (1, None), (2, None), (1, Some("a/b"))] {
+        assert!(
+            b.catalog.pin_place(&key, part, word).is_err(),
+            "{part} {word:?}"
+        );
+    }
+    let place = b.catalog.pin_place(&key, 1, Some("export")).unwrap();
+    let d = Decision {
+        id: 1,
+        at: Timestamp::from_secs(1_770_000_000),
+        seen: b.catalog.now(),
+        by: "ann".into(),
+        action: Action::PinStatic,
+        places: vec![place],
+        note: None,
+        undoes: None,
+    };
+    let both = [
+        "GET shop.example /users/export",
+        "GET shop.example /users/{user_name}",
+    ];
+    b.catalog.decide(&d, &mut b.changes);
+    b.twice("/users/export");
+    assert_eq!(b.labels(), both);
+    assert_eq!(b.catalog.held(&d).len(), 1);
+    let mut fresh = Bench::new();
+    fresh.catalog.replay(&d);
+    names(&mut fresh);
+    assert_eq!(fresh.labels(), both);
+    // Taken back, the evidence decides again.
+    let undo = Decision {
+        id: 2,
+        action: Action::Unpin,
+        ..d.clone()
+    };
+    fresh.catalog.decide(&undo, &mut fresh.changes);
+    assert_eq!(fresh.labels(), both[1..]);
+    assert!(fresh.catalog.held(&d).is_empty());
+}
+
+#[test]
+fn a_word_is_made_a_value() {
+    let mut b = Bench::new();
+    b.twice("/shops/berlin");
+    b.twice("/shops/paris");
+    let key = b.endpoint("/shops/berlin").key;
+    let place = b.catalog.pin_place(&key, 1, None).unwrap();
+    let d = Decision {
+        id: 1,
+        at: Timestamp::from_secs(1_770_000_000),
+        seen: b.catalog.now(),
+        by: "ann".into(),
+        action: Action::PinParameter,
+        places: vec![place],
+        note: None,
+        undoes: None,
+    };
+    b.catalog.decide(&d, &mut b.changes);
+    let labels = b.labels();
+    assert!(
+        labels.contains(&"GET shop.example /shops/{shop_name}".to_owned()),
+        "{labels:?}"
+    );
+    assert!(!labels.iter().any(|l| l.contains("berlin")), "{labels:?}");
+    let mut fresh = Bench::new();
+    fresh.catalog.replay(&d);
+    fresh.twice("/shops/berlin");
+    assert_eq!(fresh.labels(), ["GET shop.example /shops/{shop_name}"]);
+}

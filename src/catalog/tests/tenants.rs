@@ -89,3 +89,38 @@ fn services_of_one_domain_are_no_tenants() {
     let labels = b.labels();
     assert!(!labels.iter().any(|l| l.contains("{tenant}")), "{labels:?}");
 }
+
+#[test]
+fn what_was_decided_of_a_tenant_is_decided_of_the_group() {
+    let mut b = Bench::new();
+    for n in 0..7 {
+        serve(&mut b, &format!("t{n}.api.example.com"));
+    }
+    let view = b.catalog.view();
+    let keys: Vec<String> = view
+        .endpoints
+        .iter()
+        .take(3)
+        .map(|e| e.key.clone())
+        .collect();
+    let d = Decision {
+        id: 1,
+        at: Timestamp::from_secs(1_770_000_000),
+        seen: b.catalog.now(),
+        by: "ann".into(),
+        action: Action::Accept,
+        places: b.catalog.places(&keys),
+        note: None,
+        undoes: None,
+    };
+    b.catalog.decide(&d, &mut b.changes);
+    serve(&mut b, "t7.api.example.com");
+    assert_eq!(b.labels(), GROUP);
+    let view = b.catalog.view();
+    assert!(view.endpoints.iter().all(|e| e.accepted.is_some()));
+    assert_eq!(b.catalog.held(&d).len(), 3);
+    for _ in 0..2 {
+        b.call("GET", "t1.api.example.com", "/v1/late", 200);
+    }
+    assert_eq!(b.endpoint("/v1/late").documentation, Documentation::Shadow);
+}

@@ -1,0 +1,306 @@
+//! People's decisions: on disk before they hold, across kill -9 and a lost checkpoint; and only from
+//! our own pages.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command as Process, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use apitap::catalog::{Action, Catalog, CatalogView, Decision, Place, Settings};
+use apitap::exchange::Exchange;
+use apitap::store::{Recovered, Store};
+use apitap::time::Timestamp;
+use apitap::web::{self, Command, Views, Wish};
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use tower::ServiceExt;
+
+fn decision(id: u64, action: Action, path: &str) -> Decision {
+    Decision {
+        id,
+        at: Timestamp::from_secs(1_770_000_000 + id as i64),
+        seen: Timestamp::from_secs(1_760_000_000),
+        by: "ann".into(),
+        action,
+        places: vec![Place {
+            key: String::new(),
+            host: "shop.example".into(),
+            method: "GET".into(),
+            template: path.to_owned(),
+        }],
+        note: Some("reviewed".into()),
+        undoes: None,
+    }
+}
+
+fn open(dir: &Path) -> (Store, Recovered) {
+    Store::open(dir, Vec::new(), Box::new(|_| ())).unwrap()
+}
+
+/// Endpoints of a new inventory with these decisions, after some traffic.
+fn relearned(decisions: &[Decision], paths: &[String]) -> Arc<CatalogView> {
+    let mut catalog = Catalog::new(Settings::default());
+    decisions.iter().for_each(|d| catalog.replay(d));
+    for (n, path) in paths.iter().flat_map(|p| [p, p]).enumerate() {
+        let mut x = Exchange::at(Timestamp::from_secs(1_760_000_100 + n as i64 * 60));
+        x.method = Some("GET".into());
+        x.host = Some("shop.example".into());
+        x.path = Some(path.as_str().into());
+        x.status = Some(200);
+        catalog.apply(&x, &mut Vec::new());
+    }
+    catalog.view()
+}
+
+/// The child of the next test: decides, and says what is on disk.
+#[test]
+fn child_that_is_killed() {
+    let Ok(dir) = std::env::var("APITAP_TEST_STORE") else {
+        return;
+    };
+    let (store, _) = open(Path::new(&dir));
+    let (tell, decided) = crossbeam_channel::unbounded();
+    for id in 1..5_000 {
+        let tell = tell.clone();
+        let d = decision(id, Action::Accept, &format!("/v1/word{id}x"));
+        let told = move |d: Decision| {
+            let _ = tell.send(d.id);
+        };
+        store.decide(d, Box::new(told));
+        while let Ok(id) = decided.try_recv() {
+            println!("decided {id}");
+        }
+    }
+    std::thread::sleep(Duration::from_secs(60));
+}
+
+#[test]
+fn kill_9_loses_no_decision_that_was_answered_even_without_the_checkpoint() {
+    for round in 0..3_usize {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = Process::new(std::env::current_exe().unwrap())
+            .args(["child_that_is_killed", "--exact", "--nocapture"])
+            .env("APITAP_TEST_STORE", dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let id = |line: &str| line.split("decided ").nth(1)?.trim().parse::<u64>().ok();
+        let mut said = BTreeSet::new();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        while said.len() < 10 + 30 * round {
+            said.extend(id(&lines.next().expect("the child decides").unwrap()));
+        }
+        // SIGKILL: no handler runs, nothing is flushed.
+        child.kill().unwrap();
+        child.wait().unwrap();
+        said.extend(lines.map_while(Result::ok).filter_map(|line| id(&line)));
+        let _ = std::fs::remove_dir_all(dir.path().join("sled"));
+        let (store, recovered) = open(dir.path());
+        let kept: BTreeSet<u64> = recovered.decisions.iter().map(|d| d.id).collect();
+        assert!(
+            said.is_subset(&kept),
+            "{} said, {} kept",
+            said.len(),
+            kept.len()
+        );
+        assert!(recovered.catalog.is_none());
+        let paths: Vec<String> = said.iter().map(|id| format!("/v1/word{id}x")).collect();
+        let view = relearned(&recovered.decisions, &paths);
+        assert!(view.endpoints.iter().all(|e| e.accepted.is_some()));
+        store.close();
+    }
+}
+
+#[test]
+fn the_journal_keeps_what_holds_and_does_not_grow_without_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    let pad = "x".repeat(2_000);
+    let mut id = 0;
+    let mut decide = |action, path: &str| {
+        id += 1;
+        let mut d = decision(id, action, path);
+        d.note = Some(pad.clone());
+        store.decide(d, Box::new(|_| ()));
+    };
+    decide(Action::Accept, "/v1/kept");
+    for _ in 0..6_000 {
+        decide(Action::Accept, "/v1/moot");
+        decide(Action::Unaccept, "/v1/moot");
+    }
+    store.close();
+    drop(store);
+    // 12,001 lines of two kilobytes were written; the last 5,000 are the audit.
+    let (store, recovered) = open(dir.path());
+    store.close();
+    let size = std::fs::metadata(dir.path().join("journal")).unwrap().len();
+    assert!(size < 13 << 20, "{size}");
+    assert_eq!(recovered.decisions.len(), 5_001);
+    let first = &recovered.decisions[0];
+    assert_eq!(
+        (first.id, first.places[0].template.as_str()),
+        (1, "/v1/kept")
+    );
+    let paths = ["/v1/kept".to_owned(), "/v1/moot".to_owned()];
+    let view = relearned(&recovered.decisions, &paths);
+    let accepted: Vec<bool> = view
+        .endpoints
+        .iter()
+        .map(|e| e.accepted.is_some())
+        .collect();
+    assert_eq!(accepted, [true, false]);
+}
+
+/// The router over a small inventory, with a writer that says what it was asked.
+fn site() -> (axum::Router, Arc<Views>, tokio::sync::mpsc::Receiver<Wish>) {
+    let views = Arc::new(Views::default());
+    let paths: Vec<String> = ["/a", "/b", "/c/list"].map(str::to_owned).into();
+    views.catalog.store(relearned(&[], &paths));
+    let (commands, mut queue) = tokio::sync::mpsc::channel(8);
+    let (asked, wishes) = tokio::sync::mpsc::channel(8);
+    tokio::spawn(async move {
+        while let Some(command) = queue.recv().await {
+            if let Command::Decide { what, reply, .. } = command {
+                asked.send(what).await.unwrap();
+                let _ = reply.send(Ok(Arc::new(decision(7, Action::Accept, "/a"))));
+            }
+        }
+    });
+    let app = web::router(views.clone(), commands, web::Settings::default());
+    (app, views, wishes)
+}
+
+async fn send(
+    app: &axum::Router,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> (StatusCode, String) {
+    let mut request = Request::builder().method(method).uri(path);
+    request = request.header("host", "127.0.0.1:8650");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Body::from(body.to_owned())).unwrap();
+    let response = app.clone().oneshot(request).await.unwrap();
+    let status = response.status();
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await;
+    (status, String::from_utf8(body.unwrap().to_vec()).unwrap())
+}
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+#[tokio::test]
+async fn the_api_accepts_what_was_said_and_nothing_else() {
+    let (app, views, mut wishes) = site();
+    let keys: Vec<String> = views
+        .catalog
+        .load()
+        .endpoints
+        .iter()
+        .map(|e| e.key.clone())
+        .collect();
+    let all = "/api/v1/endpoints/accept";
+    let one = format!("/api/v1/endpoints/{}/accept", keys[0]);
+    for (path, headers, body, status) in [
+        (all, vec![JSON], "{}", 400),
+        (
+            all,
+            vec![JSON],
+            r#"{"filter":{"hots":"shop.example"}}"#,
+            400,
+        ),
+        (all, vec![JSON], r#"{"filter":{"q":""}}"#, 400),
+        (all, vec![JSON], r#"{"filter":{"q":"/nowhere"}}"#, 409),
+        (all, vec![JSON], r#"{"all":true,"keys":["x"]}"#, 400),
+        (all, vec![JSON], r#"{"everything":true}"#, 400),
+        (all, vec![FORM], "all=true", 415),
+        (
+            all,
+            vec![JSON, ("origin", "https://evil.example")],
+            r#"{"all":true}"#,
+            403,
+        ),
+        (one.as_str(), vec![FORM], "", 415),
+        ("/api/v1/endpoints/none/accept", vec![JSON], "{}", 404),
+        ("/api/v1/decisions/3/undo", vec![JSON], "{}", 404),
+    ] {
+        let (got, answer) = send(&app, "POST", path, &headers, body).await;
+        assert_eq!(got.as_u16(), status, "{path} {body} {answer}");
+    }
+    assert!(
+        wishes.try_recv().is_err(),
+        "nothing was asked of the writer"
+    );
+    let mark = |keys: &[String]| Wish::Mark {
+        action: Action::Accept,
+        keys: keys.to_vec(),
+    };
+    for (path, body, wish) in [
+        (all, r#"{"filter":{"q":"/c"}}"#.to_owned(), mark(&keys[2..])),
+        (all, r#"{"all":true,"note":"n"}"#.to_owned(), mark(&keys)),
+        (
+            all,
+            format!(r#"{{"keys":["{}"]}}"#, keys[1]),
+            mark(&keys[1..2]),
+        ),
+        (&one, "{}".to_owned(), mark(&keys[..1])),
+    ] {
+        let (status, answer) = send(&app, "POST", path, &[JSON], &body).await;
+        assert_eq!(status, 200, "{answer}");
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!((&answer["id"], &answer["by"]), (&7.into(), &"ann".into()));
+        assert_eq!(wishes.recv().await.unwrap(), wish, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn many_are_accepted_after_a_confirmation_with_its_token() {
+    let (app, views, mut wishes) = site();
+    let (_, list) = send(&app, "GET", "/endpoints?q=%2Fa", &[], "").await;
+    assert!(list.contains("Accept this one"), "{list}");
+    let (_, list) = send(&app, "GET", "/endpoints", &[], "").await;
+    assert!(list.contains("Accept these 3"), "{list}");
+    let (status, page) = send(&app, "GET", "/endpoints/accept?which=all", &[], "").await;
+    assert!(
+        status == 200 && page.contains("Accept these 3 endpoints?"),
+        "{page}"
+    );
+    assert!(wishes.try_recv().is_err(), "asking changes nothing");
+    let (_, after) = page.split_once("name=\"csrf\" value=\"").unwrap();
+    let token = after.split('"').next().unwrap();
+    let (_, after) = page.split_once("name=\"until\" value=\"").unwrap();
+    let until = after.split('"').next().unwrap();
+    let (status, _) = send(
+        &app,
+        "POST",
+        "/endpoints/accept",
+        &[FORM],
+        "csrf=x&which=all",
+    )
+    .await;
+    assert_eq!(status, 403);
+    // One more has come since the page was shown: it is not among those.
+    let paths: Vec<String> = ["/a", "/b", "/c/list", "/late"].map(str::to_owned).into();
+    let grown = relearned(&[], &paths);
+    let shown: Vec<String> = grown
+        .endpoints
+        .iter()
+        .filter(|e| e.template != "/late")
+        .map(|e| e.key.clone())
+        .collect();
+    views.catalog.store(grown);
+    let form = format!("csrf={token}&until={until}");
+    let (status, _) = send(&app, "POST", "/endpoints/accept", &[FORM], &form).await;
+    assert_eq!(status, 303);
+    let wish = Wish::Mark {
+        action: Action::Accept,
+        keys: shown,
+    };
+    assert_eq!(wishes.recv().await.unwrap(), wish);
+}
