@@ -1,4 +1,5 @@
-//! The commands: arguments in, exit codes out. 0 done, 1 failed or partly read, 2 wrong use.
+//! The commands: arguments in, exit codes out. 0 done, 1 failed or partly read, 2 wrong use, 3 `diff`
+//! found something and was to say so.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 mod analyze;
 pub(crate) mod check;
 mod coverage;
+mod diff;
 pub(crate) mod input;
 mod output;
 mod read;
@@ -44,6 +46,13 @@ enum Command {
         after_help = "Examples:\n  apitap analyze exchanges.jsonl --format alerts\n  zcat x.jsonl.gz | apitap analyze -"
     )]
     Analyze(AnalyzeArgs),
+    /// What is different between two inventories, or an inventory and a spec
+    #[command(
+        after_help = "Examples:\n  apitap diff yesterday.jsonl today.jsonl\n  apitap diff openapi.yaml today.jsonl --only shadow --exit-code\n  \
+        curl -s sensor:8650/api/v1/endpoints.jsonl | apitap diff openapi.yaml - --format json\n\n\
+        Exit codes: 0 compared, 1 a side cannot be read, 2 wrong use, 3 differences were found and --exit-code was given"
+    )]
+    Diff(diff::DiffArgs),
     /// Composed traffic: three days of history, then live attacks; UI on 127.0.0.1:8650
     Demo(DemoArgs),
     /// What would fail, and how to mend it
@@ -176,6 +185,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => crate::daemon::run(args.config.as_deref(), &args.interfaces),
         Command::Read(args) => read::read(&args),
         Command::Analyze(args) => analyze::analyze(&args),
+        Command::Diff(args) => diff::diff(&args),
         Command::Demo(args) if args.once => read::demo_once(args.seed),
         Command::Demo(args) => crate::daemon::demo(args.listen, args.seed),
         Command::Check(args) => check::check(args.config.as_deref()),

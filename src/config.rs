@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::observe::custom;
 use crate::{alert, analysis, capture, catalog, decode, detect, flow, http, sensor, web};
 
 mod places;
@@ -94,6 +95,10 @@ pub struct Catalog {
     pub deprecated: Vec<Deprecated>,
     /// Hosts that serve one API.
     pub host_groups: Vec<HostGroup>,
+    /// Tokens that are good for longer than this are told of.
+    pub jwt_max_life: Span,
+    /// Classes of sensitive data of one's own.
+    pub sensitive: Vec<custom::Rule>,
     pub zones: Zones,
     /// What each reason of a risk weighs.
     pub risk: catalog::Weights,
@@ -196,6 +201,8 @@ impl Default for Catalog {
             expiry_warning: Span(room.expiry_warning),
             deprecated: Vec::new(),
             host_groups: Vec::new(),
+            jwt_max_life: Span(room.jwt_max_life),
+            sensitive: Vec::new(),
             zones: Zones::default(),
             risk: room.risk,
         }
@@ -355,6 +362,8 @@ impl Config {
             .host_groups
             .iter()
             .try_for_each(HostGroup::check)?;
+        custom::Rules::compile(&self.catalog.sensitive)
+            .map_err(|e| ("sensitive", e.to_string()))?;
         for hook in &self.webhook {
             let url =
                 url::Url::parse(&hook.url).map_err(|e| ("url", format!("`{}`: {e}", hook.name)))?;
@@ -400,6 +409,7 @@ impl Config {
                     .iter()
                     .map(HostGroup::rule)
                     .collect(),
+                jwt_max_life: self.catalog.jwt_max_life.0,
                 ..catalog::Settings::default()
             },
             detect: detect::Settings {
@@ -444,6 +454,7 @@ impl Config {
             identity_key,
             trusted: self.trusted(),
             mask: true,
+            rules: self.rules(),
             own: sensor::Own::default(),
             checksums: self.capture.checksums,
             keys: Arc::default(),
@@ -453,6 +464,11 @@ impl Config {
     /// Whose `Forwarded` and PROXY headers are believed.
     pub fn trusted(&self) -> http::Trusted {
         http::Trusted::new(self.sensor.trusted_proxies.iter().map(|p| p.0))
+    }
+
+    /// Classes of sensitive data of one's own; they were checked when they were read.
+    pub fn rules(&self) -> Arc<custom::Rules> {
+        Arc::new(custom::Rules::compile(&self.catalog.sensitive).unwrap_or_default())
     }
 
     pub fn web(&self) -> web::Settings {

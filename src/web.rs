@@ -23,6 +23,7 @@ mod pages;
 mod query;
 mod routes;
 mod schema;
+mod security;
 
 pub use routes::router;
 

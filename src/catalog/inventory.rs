@@ -4,6 +4,7 @@ mod evidence;
 mod facts;
 mod history;
 mod hosts;
+mod listing;
 mod places;
 mod reach;
 mod review;
@@ -36,6 +37,7 @@ use super::view::EndpointView;
 use super::{Access, Admission, Change, EndpointId, RestoreError, Settings, view};
 use crate::exchange::{Exchange, TlsFlow};
 use crate::time::Timestamp;
+use listing::Views;
 use places::{object, slot};
 
 /// Of the saved form.
@@ -78,7 +80,16 @@ pub struct Catalog {
     settings: Settings,
     specs: SpecSet,
     state: State,
-    views: HashMap<u32, Arc<EndpointView>>,
+    views: Views,
+    /// Documented operations that were never called, as they were last looked for.
+    unseen: Vec<Arc<EndpointView>>,
+    /// When silence was last looked at, and whether it must be again whatever the time.
+    looked: Timestamp,
+    look_again: bool,
+    /// Templates may read otherwise than in the views.
+    renamed: bool,
+    /// What was found outside of a tick.
+    late: Vec<Change>,
     completeness: Completeness,
     /// Bytes by which histories may grow before they are looked at.
     history_room: usize,
@@ -107,7 +118,12 @@ impl Catalog {
                 now: Timestamp::MIN,
                 ..State::default()
             },
-            views: HashMap::new(),
+            views: Views::default(),
+            unseen: Vec::new(),
+            looked: Timestamp::MIN,
+            look_again: true,
+            renamed: false,
+            late: Vec::new(),
             completeness: Completeness::default(),
             history_room: 0,
             dirty: BTreeSet::new(),
@@ -183,10 +199,11 @@ impl Catalog {
         let zone = self.settings.zones.of(x.client);
         let answered = admission == Admission::Answered;
         let object = object(&self.state.trie, entry.e.node, &segments);
-        entry.e.reach.take(x, zone, object, answered);
+        let succeeded = answered && super::auth::succeeded(x);
+        entry.e.reach.take(x, zone, object, succeeded);
         let (host_facts, settings) = (&mut self.state.hosts, &self.settings);
         host_facts.take(&host, x, admission, settings.max_endpoints);
-        if answered {
+        if succeeded {
             let max_life = settings.jwt_max_life.as_secs();
             entry.e.authentication.tokens.take(x, max_life);
         }
@@ -197,8 +214,12 @@ impl Catalog {
             self.state.fields = self.state.fields + entry.e.schemas.len() - before;
         }
         let (node, confirmed) = (entry.e.node, entry.e.confirmed());
+        let documented = entry.e.spec.as_ref().is_some_and(|s| s.documented);
         if answered {
             self.state.trie.count(node);
+            if documented {
+                self.state.trie.note(node, &segments);
+            }
         }
         self.confirmed |= confirmed && !before;
         self.history_grew(grown);
@@ -261,6 +282,7 @@ impl Catalog {
         if self.grown > 64.max(self.state.trie.len() / 16) {
             self.fold(true, changes);
         }
+        changes.append(&mut self.late);
         if mem::take(&mut self.confirmed) {
             self.compare_versions(changes);
             self.group_hosts(changes);
@@ -269,12 +291,13 @@ impl Catalog {
 
     /// Whether the tap as a whole is known to lose packets: what it says of it, or `None`.
     pub fn set_tap_loss(&mut self, why: Option<String>) {
-        self.completeness.set_tap(why);
+        self.look_again |= self.completeness.set_tap(why);
     }
 
     /// The specs that own hosts and base paths from now on.
     pub fn set_specs(&mut self, specs: SpecSet, changes: &mut Vec<Change>) {
         self.specs = specs;
+        self.look_again = true;
         let ids: Vec<u32> = self.state.endpoints.keys().copied().collect();
         for id in ids {
             self.look_up(id);
@@ -371,11 +394,12 @@ impl Catalog {
             .iter()
             .map(|(id, n)| (n.e.confirmed(), n.e.last, *id))
             .collect();
-        order.sort_unstable();
-        for (_, _, id) in order
-            .into_iter()
-            .take(self.settings.max_endpoints / 100 + 1)
-        {
+        let room = (self.settings.max_endpoints / 100).min(order.len() - 1);
+        // Only those that go are put in order.
+        let (going, last, _) = order.select_nth_unstable(room);
+        going.sort_unstable();
+        let going: Vec<u32> = going.iter().chain([&*last]).map(|(_, _, id)| *id).collect();
+        for id in going {
             self.remove(id, changes);
             self.state.evicted += 1;
         }
@@ -389,6 +413,7 @@ impl Catalog {
             self.state.trie.remove(e.node, &slot);
             self.views.remove(&id);
             self.dirty.remove(&id);
+            self.look_again = true;
             changes.push(Change::Evicted(EndpointId(id)));
         }
     }

@@ -37,6 +37,10 @@ pub(super) struct Node {
     pub(super) hits: u64,
     /// By method, or by method and operation.
     pub(super) endpoints: BTreeMap<String, u32>,
+    /// A word that a spec has: a route, whatever its siblings are.
+    pub(super) named: bool,
+    /// Of a parameter that a spec has, which takes anything: types of the values that came.
+    pub(super) seen: u8,
     /// Number of words when they were last judged.
     pub(super) judged: u32,
 }
@@ -184,6 +188,24 @@ impl Trie {
         }
     }
 
+    /// An answered request with these segments ended at this node, which a spec has: notes of which
+    /// types its parameters are.
+    pub(super) fn note(&mut self, id: NodeId, segments: &[impl AsRef<str>]) {
+        let mut at = Some(id);
+        for segment in segments.iter().rev() {
+            let Some(node) = at.map(|id| self.node_mut(id)) else {
+                return;
+            };
+            if node.types != 0 {
+                if node.seen == 0 && node.types & Type::Text.bit() == 0 {
+                    node.seen = node.types;
+                }
+                node.seen |= classify(segment.as_ref()).unwrap_or(Type::Text).bit();
+            }
+            at = node.parent;
+        }
+    }
+
     /// The path template of a node, and the segment's own names in it.
     pub(super) fn template(&self, id: NodeId) -> String {
         let mut chain = vec![id];
@@ -226,7 +248,12 @@ impl Trie {
         let (mut out, mut at) = (Vec::new(), Some(id));
         while let Some(node) = at.map(|id| self.node(id)) {
             if node.types != 0 {
-                let seen = Type::ALL.into_iter().filter(|t| node.types & t.bit() != 0);
+                let bits = if node.seen == 0 {
+                    node.types
+                } else {
+                    node.seen
+                };
+                let seen = Type::ALL.into_iter().filter(|t| bits & t.bit() != 0);
                 out.push(seen.map(Type::name).collect());
             }
             at = node.parent;
@@ -331,9 +358,10 @@ impl Trie {
         (!found.is_empty()).then_some(found)
     }
 
-    /// Version segments are routes.
+    /// Version segments are routes, and words of specs.
     fn may_be_value(&self, id: NodeId) -> bool {
-        super::segment::version(&self.node(id).word).is_none()
+        let node = self.node(id);
+        !node.named && super::segment::version(&node.word).is_none()
     }
 
     /// The children whose sub-paths others have too.

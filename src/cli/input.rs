@@ -73,17 +73,22 @@ pub(crate) fn keys(path: &Path, store: &KeyStore) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads documents and folders of them. Each that is refused is told with its reason.
-pub(crate) fn specs(named: &[PathBuf]) -> (SpecSet, Vec<String>) {
-    let (mut read, mut refused) = (Vec::new(), Vec::new());
+/// The documents in a folder.
+pub(super) fn documents(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let is_spec = |name: &str| {
         [".json", ".yaml", ".yml"]
             .iter()
             .any(|end| name.ends_with(end))
     };
+    list(folder, is_spec)
+}
+
+/// Reads documents and folders of them. Each that is refused is told with its reason.
+pub(crate) fn specs(named: &[PathBuf]) -> (SpecSet, Vec<String>) {
+    let (mut read, mut refused) = (Vec::new(), Vec::new());
     for path in named {
         let files = if path.is_dir() {
-            list(path, is_spec)
+            documents(path)
         } else {
             Ok(vec![path.clone()])
         };

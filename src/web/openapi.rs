@@ -40,7 +40,8 @@ fn operation(path: &str, method: &str) -> Value {
         .filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'))
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": text() }))
         .collect();
-    let filters: &[&str] = match path {
+    let (list, form) = list_and_form(path);
+    let filters: &[&str] = match list {
         "/api/v1/endpoints" => &[
             "q",
             "host",
@@ -50,6 +51,7 @@ fn operation(path: &str, method: &str) -> Value {
             "flag",
             "min_risk",
             "exposure",
+            "auth",
             "sort",
             "cursor",
         ],
@@ -65,7 +67,11 @@ fn operation(path: &str, method: &str) -> Value {
             .iter()
             .map(|name| json!({ "name": name, "in": "query", "schema": text() })),
     );
-    if !filters.is_empty() {
+    if path.ends_with("/history") {
+        let steps = json!({ "enum": ["minute", "hour"], "default": "minute" });
+        parameters.push(json!({ "name": "step", "in": "query", "schema": steps }));
+    }
+    if !filters.is_empty() && form.is_none() {
         parameters.push(json!({ "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 1000 } }));
     }
     let error = |what: &str| {
@@ -73,7 +79,21 @@ fn operation(path: &str, method: &str) -> Value {
         json!({ "description": what, "content": { "application/problem+json": { "schema": schema } } })
     };
     let mut responses = Map::new();
-    responses.insert("200".into(), json!({ "description": "the answer", "content": { "application/json": { "schema": shape(path) } } }));
+    let content = match form {
+        Some("csv") => json!({ "text/csv": { "schema": text() } }),
+        Some("jsonl") => json!({ "application/jsonl": { "schema": text() } }),
+        _ if filters.is_empty() || form.is_some() || list == "/api/v1/dark" => {
+            json!({ "application/json": { "schema": shape(path) } })
+        }
+        // By `Accept`.
+        _ => {
+            json!({ "application/json": { "schema": shape(path) }, "text/csv": { "schema": text() }, "application/jsonl": { "schema": text() } })
+        }
+    };
+    responses.insert(
+        "200".into(),
+        json!({ "description": "the answer", "content": content }),
+    );
     responses.insert("403".into(), error("the Host or Origin is not known"));
     if path.contains('{') {
         responses.insert("404".into(), error("there is no such thing"));
@@ -97,6 +117,14 @@ fn operation(path: &str, method: &str) -> Value {
         }
     }
     out
+}
+
+/// `/api/v1/endpoints.csv` is the list `/api/v1/endpoints` in another form.
+fn list_and_form(path: &str) -> (&str, Option<&str>) {
+    match path.split_once('.') {
+        Some((list, form)) => (list, Some(form)),
+        None => (path, None),
+    }
 }
 
 /// What a change is told.
@@ -132,7 +160,10 @@ fn decision() -> Value {
 
 fn shape(path: &str) -> Value {
     match path {
-        "/api/v1/endpoints" | "/api/v1/alerts" | "/api/v1/specs" => json!({
+        "/api/v1/endpoints/{key}/history" => history(),
+        "/api/v1/endpoints" => list_of(endpoint(), json!({ "total": number() })),
+        "/api/v1/endpoints/{key}" => endpoint(),
+        "/api/v1/alerts" | "/api/v1/specs" => json!({
             "type": "object", "required": ["items", "next"],
             "properties": { "items": { "type": "array", "items": { "type": "object" } }, "next": { "type": ["string", "null"] } } }),
         "/api/v1/dark" => list_of(
@@ -171,6 +202,24 @@ fn time() -> Value {
 
 fn texts() -> Value {
     json!({ "type": "array", "items": text() })
+}
+
+/// What is said of its security; it has more members.
+fn endpoint() -> Value {
+    let verdicts = crate::catalog::AuthVerdict::ALL.map(crate::catalog::AuthVerdict::name);
+    let list = |item: Value| json!({ "type": "array", "items": item });
+    let by_name = |item: Value| json!({ "type": "object", "additionalProperties": item });
+    let seen = || json!({ "type": "object", "properties": { "count": number(), "first_seen": time(), "last_seen": time() } });
+    json!({ "type": "object", "properties": {
+        "auth": list(json!({ "type": "object", "properties": { "scheme": text(), "requests": number() } })),
+        "auth_verdict": { "enum": verdicts },
+        "auth_schemes": list(json!({ "type": "object", "properties": { "scheme": text(), "place": text(), "requests": number(),
+            "by_class": { "type": "array", "items": number(), "minItems": 6, "maxItems": 6 }, "first_seen": time(), "last_seen": time() } })),
+        "jwt": { "type": "object", "properties": {
+            "algorithms": by_name(seen()), "flags": by_name(seen()), "classes": by_name(seen()), "longest_life_s": number() } },
+        "leaks": list(json!({ "type": "object", "properties": {
+            "kind": text(), "count": number(), "first_seen": time(), "last_seen": time(), "statuses": by_name(number()) } })),
+        "findings": list(finding()) } })
 }
 
 fn tls_host() -> Value {
@@ -221,6 +270,16 @@ fn category() -> Value {
     json!({ "type": "object", "required": ["id", "title", "coverage", "why", "looks_at", "findings", "open_alerts"], "properties": {
         "id": text(), "title": text(), "coverage": { "enum": ["covered", "partly", "hidden"] }, "why": text(), "looks_at": texts(),
         "findings": { "type": "object", "additionalProperties": number() }, "open_alerts": number() } })
+}
+
+fn history() -> Value {
+    let slot = json!({ "type": "object", "properties": {
+        "ts": time(), "requests": number(), "client_errors": number(), "server_errors": number(),
+        "latency_ms": { "type": ["object", "null"], "properties": { "mean": { "type": "number" }, "max": { "type": "number" } } } } });
+    list_of(
+        slot,
+        json!({ "key": text(), "step": text(), "seconds": number(), "from": time(), "to": time(), "complete": { "type": "boolean" } }),
+    )
 }
 
 fn finding() -> Value {

@@ -11,11 +11,12 @@ use super::history::{self, Charts, Span};
 use super::query::{AlertFilter, EndpointFilter, life, parse_status, review, severity, status};
 use super::routes::{App, Shared, asset_version};
 use super::schema::{self, SchemaPart};
+use super::security::{self, SchemeRow};
 use super::{SensorView, SourceView, api, chart, decisions, export, filters, guard};
 use crate::alert::{Alert, Status};
 use crate::catalog::{
-    Documentation, EndpointView, Exposure, HostView, Kind, Life, Quantiles, SessionKind,
-    SessionsView, TopView, owasp,
+    AuthVerdict, Documentation, EndpointView, Exposure, HostView, Kind, Life, Quantiles,
+    SessionKind, SessionsView, TopView, owasp,
 };
 use crate::detect::Severity;
 use crate::sensor::doctor::{self, Grade, Symptom, grouped};
@@ -374,12 +375,7 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
             .latency
             .map_or_else(|| "–".into(), |q| format!("{:.1}", q.p90)),
         callers: e.callers,
-        auth: e
-            .auth
-            .iter()
-            .map(|a| a.scheme.as_str())
-            .collect::<Vec<_>>()
-            .join(", "),
+        auth: security::column(e),
         last: e
             .last_seen
             .map_or_else(|| "never".into(), |t| t.to_string()),
@@ -407,6 +403,13 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
             &["candidate", "new", "active", "dormant"],
         ),
         Select::new("Flag", "flag", &f.flag, "any", &["deprecated", "zombie"]),
+        Select::new(
+            "Auth",
+            "auth",
+            &f.auth,
+            "any",
+            &AuthVerdict::ALL.map(AuthVerdict::name),
+        ),
         Select::new(
             "Risk, at least",
             "min_risk",
@@ -438,6 +441,7 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
         ("documentation", &f.documentation),
         ("life", &f.life),
         ("flag", &f.flag),
+        ("auth", &f.auth),
         ("sort", &f.sort),
     ];
     show(&Endpoints {
@@ -497,6 +501,9 @@ struct Endpoint<'a> {
     times: Vec<Moment>,
     classes: Vec<(&'static str, u64)>,
     quantiles: Vec<(&'static str, String, String, String)>,
+    /// The verdict on its authentication, and what that rests on.
+    verdict: &'static str,
+    schemes: Vec<SchemeRow>,
     schema: Vec<SchemaPart>,
     alerts: Vec<AlertRow>,
     /// Callers of whose calls at least half are sure.
@@ -585,6 +592,7 @@ pub(super) async fn endpoint(
         ("Unpaired", grouped(e.unpaired)),
     ];
     facts.extend(decisions::retirement(e));
+    facts.extend(security::facts(e));
     facts.extend(operation_facts(e));
     facts.extend(e.sessions.iter().map(sessions));
     let names = ["no response", "1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -616,6 +624,8 @@ pub(super) async fn endpoint(
             line("request body, bytes", e.request_size, 0),
             line("response body, bytes", e.response_size, 0),
         ],
+        verdict: security::verdict(e),
+        schemes: security::schemes(e),
         schema: schema::parts(e),
         top: e
             .top_callers

@@ -23,6 +23,8 @@ pub(super) struct EndpointFilter {
     pub(super) life: String,
     /// `deprecated`, `zombie`.
     pub(super) flag: String,
+    /// `missing`, `mixed`, `consistent`.
+    pub(super) auth: String,
     /// The least risk; what is no number takes none.
     pub(super) min_risk: String,
     /// `internal`, `partner`, `external`: the widest zone that is answered.
@@ -61,6 +63,7 @@ impl EndpointFilter {
             &self.documentation,
             &self.life,
             &self.flag,
+            &self.auth,
             &self.min_risk,
             &self.exposure,
         ]
@@ -90,13 +93,14 @@ impl EndpointFilter {
             && is(&self.method, &e.method)
             && is(&self.documentation, review(e))
             && is(&self.life, life(e.life))
+            && is(&self.auth, e.auth_verdict.map_or("", |v| v.name()))
             && is(&self.exposure, e.exposure.map_or("", Zone::name))
             && (self.min_risk.is_empty()
                 || self.min_risk.parse().is_ok_and(|least: u8| e.risk >= least))
     }
 
     /// The parts that choose, by their names.
-    pub(super) fn parts_mut(&mut self) -> [(&'static str, &mut String); 8] {
+    pub(super) fn parts_mut(&mut self) -> [(&'static str, &mut String); 9] {
         [
             ("q", &mut self.q),
             ("host", &mut self.host),
@@ -106,6 +110,7 @@ impl EndpointFilter {
             ("flag", &mut self.flag),
             ("min_risk", &mut self.min_risk),
             ("exposure", &mut self.exposure),
+            ("auth", &mut self.auth),
         ]
     }
 

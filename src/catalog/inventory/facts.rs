@@ -27,7 +27,7 @@ impl Catalog {
             .into_iter()
             .find(|r| r.matches(&e.host, &e.method, &template));
         e.ruled = rule.map(|rule| (rule.since, rule.sunset));
-        let segments = segment::split(&template);
+        let segments = segment::of_template(&template);
         let host = self.state.groups.spec_host(&e.host);
         let before = e.spec.take();
         e.spec = match self.specs.find(host, &e.method, &segments) {
@@ -158,13 +158,14 @@ impl Catalog {
 
     /// Credentials in clear are told once a host, with what is known by then.
     fn find_clear(&mut self, id: u32, changes: &mut Vec<Change>) {
-        let label = self.label(EndpointId(id)).unwrap_or_default();
-        let Some(Entry { key, e }) = self.state.endpoints.get_mut(&id) else {
-            return;
-        };
-        if !mem::take(&mut e.clear_news) {
+        let entry = self.state.endpoints.get_mut(&id);
+        if !entry.is_some_and(|entry| mem::take(&mut entry.e.clear_news)) {
             return;
         }
+        let label = self.label(EndpointId(id)).unwrap_or_default();
+        let Some(Entry { key, e }) = self.state.endpoints.get(&id) else {
+            return;
+        };
         let (host, facts) = (e.host.clone(), e.clear.exposures(&e.host, &label, key));
         if self.state.told_clear.len() >= self.settings.max_endpoints {
             // The alerts know what is told again.

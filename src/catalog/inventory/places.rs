@@ -123,7 +123,11 @@ impl Catalog {
                 let mut at = root;
                 for part in &found.template {
                     at = match part {
-                        Ok(word) => trie.insert_word(at, word, room)?,
+                        Ok(word) => {
+                            let id = trie.insert_word(at, word, room)?;
+                            trie.node_mut(id).named = true;
+                            id
+                        }
                         Err(name) => {
                             let id = trie.param(at, Type::Text, room)?;
                             let node = trie.node_mut(id);
@@ -199,7 +203,7 @@ impl Catalog {
                 .map(|(from, into)| Change::NodeMerged { from, into }),
         );
         // Templates below the merge read otherwise now.
-        self.dirty.extend(self.state.endpoints.keys());
+        self.renamed = true;
     }
 }
 

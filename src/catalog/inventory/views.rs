@@ -1,10 +1,12 @@
 //! What readers see, made from the state: only what changed is made again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Catalog, EndpointId, Entry, key, versions};
+use super::listing::Covered;
+use super::{Catalog, EndpointId, Entry, key};
 use crate::catalog::endpoint::Endpoint;
 use crate::catalog::schema::PathParameter;
 use crate::catalog::view::{
@@ -13,43 +15,36 @@ use crate::catalog::view::{
 use crate::catalog::{NodeId, risk, spec, trend};
 use crate::time::Timestamp;
 
+/// How often, in packet time, endpoints are looked at that nobody called. What is said of them
+/// takes days to become true.
+const SILENCE: Duration = Duration::from_secs(60);
+
 impl Catalog {
     /// An immutable view; endpoints that have not changed since the last call share their `Arc`.
     pub fn view(&mut self) -> Arc<CatalogView> {
-        let mut changes = Vec::new();
         if mem::take(&mut self.confirmed) {
+            let mut changes = mem::take(&mut self.late);
             self.compare_versions(&mut changes);
+            self.late = changes;
         }
-        self.dirty.extend(self.aged());
-        // Counts by the day change with it.
-        let today = trend::day(self.state.now);
-        if mem::replace(&mut self.day, today) != today {
-            self.dirty.extend(self.state.endpoints.keys());
-        }
-        let groups = self.dirty.iter().filter_map(|id| self.versions.get(id));
-        let versions: BTreeSet<u32> = groups.flat_map(|group| group.iter().copied()).collect();
-        self.dirty.extend(versions);
+        self.note_stale();
         for id in mem::take(&mut self.dirty) {
             if let Some(view) = self.endpoint_view(id) {
-                self.views.insert(id, Arc::new(view));
+                let documents = view.operation_id.clone();
+                let last = self.views.insert(view);
+                self.look_again |= last.is_none_or(|last| last.operation_id != documents);
             }
             if let Some(entry) = self.state.endpoints.get_mut(&id) {
                 entry.e.schemas.viewed();
             }
         }
         let now = self.state.now;
-        let mut endpoints: Vec<Arc<EndpointView>> = self.views.values().cloned().collect();
-        endpoints.extend(self.unseen(now).into_iter().map(Arc::new));
-        endpoints.sort_by(|a, b| {
-            (&a.host, &a.template, &a.method, &a.operation).cmp(&(
-                &b.host,
-                &b.template,
-                &b.method,
-                &b.operation,
-            ))
-        });
-        let hosts = self.host_views(&endpoints);
-        let specs = self.spec_views(&endpoints);
+        if mem::take(&mut self.look_again) {
+            self.unseen = self.unseen(now).into_iter().map(Arc::new).collect();
+        }
+        let endpoints = self.views.with(&self.unseen);
+        let hosts = self.host_views();
+        let specs = self.spec_views();
         let learning_until = self.state.started.map(|t| t + self.settings.learning);
         Arc::new(CatalogView {
             endpoints,
@@ -61,6 +56,41 @@ impl Catalog {
             evicted: self.state.evicted,
             histories_cut: self.state.histories_cut,
         })
+    }
+
+    /// Adds to `dirty` what is stale though nobody called it.
+    fn note_stale(&mut self) {
+        let now = self.state.now;
+        self.look_again |= now.since(self.looked) >= SILENCE;
+        if self.look_again {
+            self.looked = now;
+            self.dirty.extend(self.aged());
+        }
+        if mem::take(&mut self.renamed) {
+            self.dirty.extend(self.renamed());
+        }
+        // Counts by the day change with it.
+        let today = trend::day(now);
+        if mem::replace(&mut self.day, today) != today {
+            self.dirty.extend(self.state.endpoints.keys());
+        }
+        let groups = self.dirty.iter().filter_map(|id| self.versions.get(id));
+        let versions: BTreeSet<u32> = groups.flat_map(|group| group.iter().copied()).collect();
+        self.dirty.extend(versions);
+    }
+
+    /// Endpoints whose path reads otherwise than in their view: a fold has changed some of all.
+    fn renamed(&self) -> Vec<u32> {
+        let renamed = self.views.iter().filter(|view| {
+            let entry = self.state.endpoints.get(&view.id.0);
+            entry.is_some_and(|Entry { e, .. }| {
+                let template = self.state.trie.template(e.node);
+                template != view.template
+                    || self.state.trie.evidence(e.node) != view.evidence
+                    || self.path_parameters(e.node, &template) != view.path_parameters
+            })
+        });
+        renamed.map(|view| view.id.0).collect()
     }
 
     fn endpoint_view(&self, id: u32) -> Option<EndpointView> {
@@ -83,7 +113,7 @@ impl Catalog {
         findings.extend(e.reach.exposures(learnt, &e.host, &label, key));
         let reach = e.reach.view(learnt);
         findings.extend(self.security(entry));
-        let schema = match self.views.get(&id) {
+        let schema = match self.views.get(id) {
             Some(last) if !e.schemas.has_changed() => last.schema.clone(),
             _ => e.schemas.view(),
         };
@@ -181,14 +211,14 @@ impl Catalog {
     /// Endpoints that have become dormant, or cannot be said to be any more: nobody called them, so
     /// nothing else makes their views stale.
     fn aged(&self) -> Vec<u32> {
-        let aged = self.views.iter().filter(|(id, view)| {
+        let aged = self.views.iter().filter(|view| {
             let documented = view.confirmed && view.documentation == Documentation::Documented;
-            self.state.endpoints.get(id).is_some_and(|entry| {
+            self.state.endpoints.get(&view.id.0).is_some_and(|entry| {
                 let (dormant, held_back) = self.dormancy(&entry.e, documented);
                 dormant != (view.life == Life::Dormant) || held_back != view.held_back
             })
         });
-        aged.map(|(id, _)| *id).collect()
+        aged.map(|view| view.id.0).collect()
     }
 
     /// Documented operations without any traffic, once that means something.
@@ -202,7 +232,7 @@ impl Catalog {
         }
         let seen: BTreeSet<(&str, &str)> = self
             .views
-            .values()
+            .iter()
             .filter_map(|v| Some((v.spec.as_deref()?, v.operation_id.as_deref()?)))
             .collect();
         let mut out = Vec::new();
@@ -222,52 +252,26 @@ impl Catalog {
         out
     }
 
-    fn host_views(&self, endpoints: &[Arc<EndpointView>]) -> Vec<HostView> {
-        let mut hosts: BTreeMap<&str, HostView> = BTreeMap::new();
-        for e in endpoints {
-            let host = hosts.entry(&e.host).or_insert_with(|| HostView {
-                host: e.host.clone(),
-                endpoints: 0,
-                requests: 0,
-                spec: None,
-                unpaired: self.completeness.unpaired(&e.host, self.state.now),
-                risk: 0,
-                findings: self.state.hosts.exposures(&e.host),
-                versions: Vec::new(),
-            });
-            host.endpoints += usize::from(e.confirmed);
-            host.requests += e.requests;
-            host.risk = host.risk.max(e.risk);
-            host.spec = host.spec.take().or_else(|| e.spec.clone());
-        }
-        let mut hosts: Vec<HostView> = hosts.into_values().collect();
-        // Both are sorted by host.
-        let mut rest = endpoints;
+    fn host_views(&mut self) -> Vec<HostView> {
+        let mut hosts = self.views.hosts(&self.unseen);
         for host in &mut hosts {
-            let (own, after) = rest.split_at(rest.partition_point(|e| e.host <= host.host));
-            host.versions = versions::of_host(own.iter().map(AsRef::as_ref));
-            rest = after;
+            host.unpaired = self.completeness.unpaired(&host.host, self.state.now);
+            host.findings = self.state.hosts.exposures(&host.host);
         }
         hosts
     }
 
-    fn spec_views(&self, endpoints: &[Arc<EndpointView>]) -> Vec<SpecView> {
+    fn spec_views(&self) -> Vec<SpecView> {
         let one = |spec: &spec::Spec| {
-            let own = || {
-                endpoints
-                    .iter()
-                    .filter(|e| e.spec.as_deref() == Some(&spec.title) && e.confirmed)
-            };
+            let Covered { seen, undocumented } = self.views.covered(&spec.title);
             SpecView {
                 title: spec.title.clone(),
                 version: spec.version.clone(),
                 file: spec.file.clone(),
                 scope: spec.scope(),
                 operations: spec.operations,
-                seen: own().filter(|e| e.operation_id.is_some()).count(),
-                undocumented: own()
-                    .filter(|e| e.documentation == Documentation::Shadow)
-                    .count(),
+                seen,
+                undocumented,
             }
         };
         self.specs.specs().iter().map(one).collect()
