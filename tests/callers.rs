@@ -162,7 +162,7 @@ fn an_endpoint_says_who_calls_it_and_what_that_weighs() {
         .collect();
     assert_eq!(
         (orders.risk, reasons),
-        (4, vec![("mixed-auth", 4), ("external", 3)])
+        (3, vec![("external", 3), ("mixed-auth", 2)])
     );
     let report = endpoint(&view, "/report");
     assert_eq!(
@@ -275,17 +275,17 @@ async fn the_inventory_is_sorted_and_filtered_by_risk() {
     let risks = |items: Vec<Value>| -> Vec<u64> {
         items.iter().map(|e| e["risk"].as_u64().unwrap()).collect()
     };
-    assert_eq!(risks(web.items("/api/v1/endpoints").await), [8, 4, 1]);
+    assert_eq!(risks(web.items("/api/v1/endpoints").await), [8, 3, 1]);
     assert_eq!(
-        risks(web.items("/api/v1/endpoints?min_risk=4").await),
-        [8, 4]
+        risks(web.items("/api/v1/endpoints?min_risk=3").await),
+        [8, 3]
     );
     assert_eq!(
         risks(
             web.items("/api/v1/endpoints?min_risk=&exposure=external")
                 .await
         ),
-        [4]
+        [3]
     );
     let page = web.text("/endpoints?min_risk=5").await;
     assert!(page.contains("/report") && !page.contains("/orders"));

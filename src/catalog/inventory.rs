@@ -209,10 +209,11 @@ impl Catalog {
         let zone = self.settings.zones.of(x.client);
         let answered = admission == Admission::Answered;
         let object = object(&self.state.trie, entry.e.node, &segments);
-        entry.e.reach.take(x, zone, object, answered);
+        let succeeded = answered && super::auth::succeeded(x);
+        entry.e.reach.take(x, zone, object, succeeded);
         let (host_facts, settings) = (&mut self.state.hosts, &self.settings);
         host_facts.take(&host, x, admission, settings.max_endpoints);
-        if answered && super::auth::succeeded(x) {
+        if succeeded {
             let max_life = settings.jwt_max_life.as_secs();
             entry.e.authentication.tokens.take(x, max_life);
         }

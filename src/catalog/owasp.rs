@@ -83,8 +83,9 @@ pub static CATEGORIES: [Category; 10] = [
         why: "Failing logins, credentials in clear and answers without a credential show. Rules for passwords, and how tokens are checked and kept, do not.",
         looks_at: &[
             "alerts: credential (failed logins by caller and by endpoint)",
+            "findings: no or mixed authentication, judged on answered calls",
+            "findings: tokens without signature, without end, of a long life, accepted after their end, with secrets inside",
             "findings: credentials in clear",
-            "risk: no or mixed authentication, judged on answered calls",
         ],
     },
     Category {
@@ -138,6 +139,7 @@ pub static CATEGORIES: [Category; 10] = [
         why: "What stands on the wire is checked: TLS, certificates, what answers tell of the inside. Patch levels, storage and permissions are not on the wire.",
         looks_at: &[
             "findings: obsolete TLS, weak ciphers, no forward secrecy, certificates that end or are self-signed",
+            "findings: stack traces, SQL errors, addresses and paths from inside, server versions in answers",
             "alerts: exposure (TLS of a host; a GraphQL schema for whoever asks)",
         ],
     },

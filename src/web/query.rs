@@ -101,7 +101,7 @@ impl EndpointFilter {
     }
 
     /// The parts that choose, by their names.
-    pub(super) fn parts_mut(&mut self) -> [(&'static str, &mut String); 8] {
+    pub(super) fn parts_mut(&mut self) -> [(&'static str, &mut String); 9] {
         [
             ("q", &mut self.q),
             ("host", &mut self.host),
@@ -111,6 +111,7 @@ impl EndpointFilter {
             ("flag", &mut self.flag),
             ("min_risk", &mut self.min_risk),
             ("exposure", &mut self.exposure),
+            ("auth", &mut self.auth),
         ]
     }
 

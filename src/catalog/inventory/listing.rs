@@ -162,6 +162,7 @@ impl Views {
             risk: own.iter().map(|e| e.risk).max().unwrap_or(0),
             spec: own.iter().find_map(|e| e.spec.clone()),
             unpaired: None,
+            risk: own.iter().map(|e| e.risk).max().unwrap_or(1),
             findings: Vec::new(),
             versions: versions::of_host(own.into_iter()),
         })
@@ -176,6 +177,7 @@ fn nothing_of(host: &str) -> HostView {
         risk: 0,
         spec: None,
         unpaired: None,
+        risk: 1,
         findings: Vec::new(),
         versions: Vec::new(),
     }
