@@ -187,6 +187,7 @@ impl Catalog {
                 self.state.fields += kept.e.schemas.len();
             }
             self.recall(into);
+            self.dirty.insert(into);
             changes.push(Change::Merged {
                 from: EndpointId(from),
                 into: EndpointId(into),
