@@ -37,7 +37,7 @@ proptest! {
                 // Names that fold into one, with what lies below them.
                 0 => format!("/v1/people/person-{}", (b'a' + name % 26) as char),
                 1 => format!("/v1/people/p{}x/orders", (b'a' + name % 26) as char),
-                2 => format!("/v{}/items", 1 + name % 2),
+                2 => "/v1/items".to_owned(),
                 _ => format!("/v1/items/{name}"),
             };
             b.call("GET", &host, &path, 200);
