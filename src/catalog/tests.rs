@@ -519,4 +519,5 @@ fn what_falls_silent_becomes_dormant_without_being_called() {
 mod admission;
 mod decisions;
 mod operations;
+mod publishing;
 mod tenants;

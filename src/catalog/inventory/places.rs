@@ -242,6 +242,7 @@ impl Catalog {
                 self.drifts += kept.e.drift.len();
             }
             self.recall(into);
+            self.dirty.insert(into);
             changes.push(Change::Merged {
                 from: EndpointId(from),
                 into: EndpointId(into),

@@ -79,13 +79,14 @@ impl Catalog {
         self.dirty.extend(versions);
     }
 
-    /// Endpoints whose path reads otherwise than in their view: a fold has changed some of all.
+    /// Endpoints whose place reads otherwise than in their view: a fold has changed some of all.
     fn renamed(&self) -> Vec<u32> {
         let renamed = self.views.iter().filter(|view| {
             let entry = self.state.endpoints.get(&view.id.0);
             entry.is_some_and(|Entry { e, .. }| {
                 let template = self.state.trie.template(e.node);
-                template != view.template
+                e.host != view.host
+                    || template != view.template
                     || self.state.trie.evidence(e.node) != view.evidence
                     || self.path_parameters(e.node, &template) != view.path_parameters
             })
