@@ -13,11 +13,13 @@ use serde::Deserialize;
 
 use crate::{alert, analysis, capture, catalog, decode, detect, flow, http, sensor, web};
 
+mod sinks;
 mod units;
 
 #[cfg(test)]
 mod tests;
 
+pub use sinks::{Egress, Route, Sink, Webhook};
 pub use units::{ByteSize, Prefix, Span};
 
 /// Where the daemon looks when it is told nothing.
@@ -33,6 +35,7 @@ pub struct Config {
     pub detect: Detect,
     pub alert: Alert,
     pub webhook: Vec<Webhook>,
+    pub sink: Vec<Sink>,
     pub web: Web,
     pub store: Store,
     pub log: Log,
@@ -101,17 +104,8 @@ pub struct Detect {
 #[serde(default, deny_unknown_fields)]
 pub struct Alert {
     pub max_alerts: usize,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Webhook {
-    pub name: String,
-    pub url: String,
-    /// File with the signing secret (`whsec_…`).
-    pub secret_file: Option<PathBuf>,
-    /// Environment variable with it.
-    pub secret_env: Option<String>,
+    pub egress: Egress,
+    pub routes: Vec<Route>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -194,6 +188,8 @@ impl Default for Alert {
     fn default() -> Self {
         Self {
             max_alerts: alert::Settings::default().max_alerts,
+            egress: Egress::default(),
+            routes: Vec::new(),
         }
     }
 }
@@ -296,26 +292,7 @@ impl Config {
                 "must be a number above 0, such as 1.0".into(),
             ));
         }
-        for hook in &self.webhook {
-            let url =
-                url::Url::parse(&hook.url).map_err(|e| ("url", format!("`{}`: {e}", hook.name)))?;
-            if !matches!(url.scheme(), "http" | "https") {
-                return Err((
-                    "url",
-                    format!("webhook `{}` must be http:// or https://", hook.name),
-                ));
-            }
-            if hook.secret_file.is_some() == hook.secret_env.is_some() {
-                return Err((
-                    "webhook",
-                    format!(
-                        "`{}` needs secret_file or secret_env, one of them",
-                        hook.name
-                    ),
-                ));
-            }
-        }
-        Ok(())
+        self.check_sinks()
     }
 
     pub fn analysis(&self) -> analysis::Settings {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 mod api;
 mod chart;
 mod coverage;
+mod deliveries;
 mod filters;
 mod findings;
 mod guard;
@@ -23,6 +24,7 @@ pub use routes::router;
 use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, oneshot};
 
+use crate::alert::delivery::DeliveriesView;
 use crate::alert::{Alert, AlertsView, Status};
 use crate::catalog::CatalogView;
 use crate::sensor::doctor::Symptom;
@@ -86,6 +88,7 @@ pub struct Views {
     pub catalog: ArcSwap<CatalogView>,
     pub alerts: ArcSwap<AlertsView>,
     pub sensor: ArcSwap<SensorView>,
+    pub deliveries: ArcSwap<DeliveriesView>,
     pub live: broadcast::Sender<Live>,
     /// True once capture runs and the store is open: `/readyz`.
     pub ready: std::sync::atomic::AtomicBool,
@@ -97,6 +100,7 @@ impl Default for Views {
             catalog: ArcSwap::default(),
             alerts: ArcSwap::default(),
             sensor: ArcSwap::default(),
+            deliveries: ArcSwap::default(),
             live: broadcast::channel(256).0,
             ready: std::sync::atomic::AtomicBool::new(false),
         }
@@ -113,6 +117,31 @@ pub enum Command {
         note: Option<String>,
         reply: oneshot::Sender<Result<Alert, String>>,
     },
+    /// A dead letter goes back into the outbox.
+    Resend {
+        sink: String,
+        message: String,
+        by: String,
+        reply: oneshot::Sender<Result<(), String>>,
+    },
+    /// A test goes to a sink now; the reply is how it went.
+    TestSink {
+        sink: String,
+        reply: oneshot::Sender<Result<(), String>>,
+    },
+}
+
+impl Command {
+    /// Tells whoever waits why it is not done.
+    pub fn refuse(self, why: &str) {
+        // Nobody waiting is fine.
+        match self {
+            Self::SetAlertStatus { reply, .. } => drop(reply.send(Err(why.into()))),
+            Self::Resend { reply, .. } | Self::TestSink { reply, .. } => {
+                drop(reply.send(Err(why.into())));
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -51,7 +51,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("detect", vec!["time", "exchange", "catalog"]),
         // Delivery strikes off what was delivered; the store keeps alerts.
         ("alert", vec!["time", "catalog", "detect", "store"]),
-        ("store", vec!["alert"]),
+        ("store", vec!["time", "alert"]),
         (
             "analysis",
             vec!["time", "exchange", "catalog", "detect", "alert"],

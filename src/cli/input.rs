@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::Common;
 use crate::alert::Alert;
+use crate::alert::route::Router;
 use crate::analysis::Analysis;
 use crate::catalog::spec::{self, SpecSet};
 use crate::config::Config;
@@ -138,7 +139,7 @@ pub(super) fn analysis(common: &Common) -> anyhow::Result<(Analysis, Option<Stor
     let Some(dir) = &common.state else {
         return Ok((Analysis::new(settings), None));
     };
-    let (store, recovered) = Store::open(dir, Vec::new(), Box::new(|_| ()))?;
+    let (store, recovered) = Store::open(dir, Router::default(), Box::new(|_| ()))?;
     for notice in &recovered.notices {
         eprintln!("apitap: {notice}");
     }

@@ -81,7 +81,18 @@ fn operation(path: &str, method: &str) -> Value {
         );
     }
     let mut out = json!({ "operationId": format!("{method} {path}"), "parameters": parameters, "responses": responses });
-    if method == "post" {
+    if method == "post" && !path.ends_with("/status") {
+        out["requestBody"] =
+            json!({ "content": { "application/json": { "schema": { "type": "object" } } } });
+        for (code, what) in [
+            ("409", "it cannot be sent again"),
+            ("415", "not JSON"),
+            ("502", "the sink did not take it, and why"),
+            ("503", "busy"),
+        ] {
+            out["responses"][code] = error(what);
+        }
+    } else if method == "post" {
         out["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": {
             "type": "object", "required": ["status"], "additionalProperties": false,
             "properties": { "status": { "enum": ["open", "acknowledged", "resolved"] }, "note": { "type": ["string", "null"] } } } } } });
@@ -107,6 +118,10 @@ fn shape(path: &str) -> Value {
             json!({ "total": number(), "coverage": coverage(), "summary": { "type": ["string", "null"] } }),
         ),
         "/api/v1/findings" => list_of(finding(), json!({ "total": number() })),
+        "/api/v1/deliveries" => list_of(
+            dead_letter(),
+            json!({ "sinks": { "type": "array", "items": sink() } }),
+        ),
         "/api/v1/sensor" => sensor(),
         _ => json!({ "type": "object" }),
     }
@@ -143,6 +158,17 @@ fn tls_host() -> Value {
         "alpn": texts(), "ja4": texts(), "ech": { "type": "boolean" },
         "certificate": { "type": "object", "properties": { "not_after": time(), "self_signed": { "type": "boolean" } } },
         "first_seen": time(), "last_seen": time(), "findings": { "type": "array", "items": finding() } } })
+}
+
+fn dead_letter() -> Value {
+    json!({ "type": "object", "required": ["sink", "message", "alert", "why", "at"], "properties": {
+        "sink": text(), "message": text(), "alert": { "type": "object" }, "why": text(), "at": time() } })
+}
+
+fn sink() -> Value {
+    json!({ "type": "object", "properties": {
+        "name": text(), "kind": text(), "delivered": number(), "failed": number(), "pending": number(), "dead": number(),
+        "open": { "type": "boolean" }, "last_error": { "type": ["string", "null"] }, "last_delivered": { "type": ["number", "null"] } } })
 }
 
 fn coverage() -> Value {

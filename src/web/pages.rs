@@ -908,7 +908,7 @@ struct ErrorPage<'a> {
     text: &'a str,
 }
 
-fn failed(app: &App, code: StatusCode, title: &str, text: &str) -> Response {
+pub(super) fn failed(app: &App, code: StatusCode, title: &str, text: &str) -> Response {
     (
         code,
         show(&ErrorPage {

@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tokio::sync::mpsc;
 
-use super::{Command, Settings, Views, api, coverage, findings, guard, live, openapi, pages};
+use super::{
+    Command, Settings, Views, api, coverage, deliveries, findings, guard, live, openapi, pages,
+};
 use crate::telemetry;
 
 const CSS: &str = include_str!("../../dashboards/assets/app.css");
@@ -37,6 +39,13 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
         ("/api/v1/alerts", "get", get(api::alerts)),
         ("/api/v1/alerts/{id}", "get", get(api::alert)),
         ("/api/v1/alerts/{id}/status", "post", post(api::set_status)),
+        ("/api/v1/deliveries", "get", get(deliveries::list)),
+        (
+            "/api/v1/deliveries/{sink}/{message}/send",
+            "post",
+            post(deliveries::send_again),
+        ),
+        ("/api/v1/sinks/{name}/test", "post", post(deliveries::test)),
         ("/api/v1/dark", "get", get(coverage::hosts)),
         ("/api/v1/findings", "get", get(findings::list)),
         ("/api/v1/sensor", "get", get(api::sensor)),
@@ -62,6 +71,7 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/alerts/{id}", get(pages::alert))
         .route("/alerts/{id}/status", post(pages::set_status))
         .route("/findings", get(findings::page))
+        .route("/deliveries", get(deliveries::page).post(deliveries::act))
         .route("/coverage", get(coverage::page))
         .route("/sensor", get(pages::sensor))
         .route("/live", get(live::stream))
