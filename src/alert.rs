@@ -90,11 +90,15 @@ impl Alert {
     }
 }
 
+/// Ages of messages are by the wall: they outlast the process. In microseconds, as JSON keeps them.
+pub(crate) fn wall() -> Timestamp {
+    let micros = jiff::Timestamp::now().as_microsecond();
+    Timestamp::from_nanos(micros.saturating_mul(1_000))
+}
+
 /// What a person sends to see whether alerts arrive. Never one of the alerts that are kept.
 fn test_alert() -> Alert {
-    let now = Timestamp::from_nanos(
-        i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or_default(),
-    );
+    let now = wall();
     Alert {
         v: VERSION,
         id: format!("test{}", now.nanos()),

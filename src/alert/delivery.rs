@@ -17,7 +17,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::sink::{Failure, Settings, Transport};
-use super::{Alert, Egress};
+use super::{Alert, Egress, wall};
 use crate::store::{Pending, Store};
 use crate::time::Timestamp;
 
@@ -307,12 +307,6 @@ impl Worker {
     fn publish(&self) {
         self.view.store(Arc::new(self.state.clone()));
     }
-}
-
-/// Ages of messages are by the wall: they outlast the process.
-fn wall() -> Timestamp {
-    let now = jiff::Timestamp::now().as_nanosecond();
-    Timestamp::from_nanos(i64::try_from(now).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

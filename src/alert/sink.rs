@@ -58,6 +58,12 @@ impl Secret {
     pub(super) fn expose(&self) -> &str {
         &self.0
     }
+
+    /// Of a URL that is a secret, what stands behind the host: receivers say that back, too.
+    fn path(&self) -> &str {
+        let host = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        host.find('/').map_or("", |at| &host[at + 1..])
+    }
 }
 
 impl fmt::Debug for Secret {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{StoreError, io_error};
 use crate::alert::delivery::{DeadLetter, MAX_AGE};
 use crate::alert::route::Router;
-use crate::alert::{Alert, Status};
+use crate::alert::{Alert, Status, wall};
 use crate::time::Timestamp;
 
 /// Past this, and twice what is worth keeping, the journal is written anew.
@@ -478,11 +478,6 @@ impl Journal {
         (self.file, self.len, self.kept) = (file, text.len() as u64, text.len() as u64);
         Ok(())
     }
-}
-
-fn wall() -> Timestamp {
-    let now = jiff::Timestamp::now().as_nanosecond();
-    Timestamp::from_nanos(i64::try_from(now).unwrap_or(i64::MAX))
 }
 
 fn write_line(out: &mut Vec<u8>, line: &Line) {

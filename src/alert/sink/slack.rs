@@ -26,7 +26,7 @@ impl Format for Slack {
     }
 
     fn secrets(&self) -> Vec<&str> {
-        vec![self.url.expose()]
+        vec![self.url.expose(), self.url.path()]
     }
 }
 

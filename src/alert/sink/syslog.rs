@@ -210,16 +210,24 @@ fn param(value: &str) -> String {
     out
 }
 
-/// The alert as one line; where that is too long, without its chart, its samples, its reasons.
+/// The alert as one line; where that is too long, without its chart, its samples, its reasons, and at
+/// last with its texts cut.
 fn json(alert: &Alert, room: usize) -> String {
-    let line = |alert: &Alert| serde_json::to_string(alert).unwrap_or_default();
+    let line = |alert: &Alert| escaped(&serde_json::to_string(alert).unwrap_or_default());
     let mut text = line(alert);
     let mut small = alert.clone();
     let shorten: [fn(&mut Alert); 4] = [
         |a| a.series.clear(),
         |a| a.samples.clear(),
         |a| a.why.clear(),
-        |a| a.summary = text::clean(&a.summary, 500),
+        |a| {
+            let who = a.principal.as_mut().and_then(|p| p.identity.as_mut());
+            let all = [a.endpoint.as_mut(), a.host.as_mut(), a.note.as_mut(), who];
+            let summary = std::iter::once(&mut a.summary);
+            for long in summary.chain(all.into_iter().flatten()) {
+                *long = text::clean(long, 200);
+            }
+        },
     ];
     for step in shorten {
         if text.len() <= room {
@@ -229,6 +237,22 @@ fn json(alert: &Alert, room: usize) -> String {
         text = line(&small);
     }
     text
+}
+
+/// JSON lets the control characters of its upper half stand; a log does not want them.
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if text::is_hidden(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 fn cut(text: &str, room: usize) -> &str {

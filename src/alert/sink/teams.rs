@@ -24,7 +24,7 @@ impl Format for Teams {
     }
 
     fn secrets(&self) -> Vec<&str> {
-        vec![self.url.expose()]
+        vec![self.url.expose(), self.url.path()]
     }
 }
 

@@ -6,17 +6,19 @@ use crate::alert::{Alert, Status};
 /// Lines of reasons and samples that a person is shown.
 const LINES: usize = 10;
 
-/// No control character and none that reorders or hides text; `max` characters at most.
+/// Controls, and what reorders or hides text.
+pub(super) fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Nothing hidden; `max` characters at most.
 pub(super) fn clean(text: &str, max: usize) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-    };
     let mut out: String = text
         .chars()
         .take(max)
-        .map(|c| if hidden(c) { '\u{fffd}' } else { c })
+        .map(|c| if is_hidden(c) { '\u{fffd}' } else { c })
         .collect();
     if text.chars().nth(max).is_some() {
         out.pop();
