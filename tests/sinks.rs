@@ -18,6 +18,8 @@ use base64::engine::general_purpose::STANDARD;
 mod peers;
 #[path = "support/receivers.rs"]
 mod receivers;
+#[path = "sinks/whole.rs"]
+mod whole;
 
 use receivers::{
     Call, FAST, Receiver, Reply, alerts, certificates, local, missing, running, settings, store,

@@ -233,7 +233,7 @@ impl Worker {
             }
             self.state.pending = receiver.len();
             self.publish();
-            if receiver.is_empty() && self.behind.swap(false, Ordering::AcqRel) {
+            while receiver.is_empty() && self.behind.swap(false, Ordering::AcqRel) {
                 done = self.catch_up().await;
             }
         }

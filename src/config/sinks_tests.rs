@@ -75,19 +75,19 @@ fn what_is_wrong_with_a_sink_is_said() {
     let sink = |text: &str| wrong(&format!("[[sink]]\n{text}\n"));
     insta::assert_snapshot!(sink("type = \"slack\"\nname = \"a\""), @"a.toml:1:3: sink: `a` needs url_file or url_env, one of them");
     insta::assert_snapshot!(sink("type = \"file\"\nname = \"a b\"\npath = \"x\""), @"a.toml:1:3: sink: `a b`: a name is 1 to 64 letters, digits, `-`, `_` and `.`");
-    insta::assert_snapshot!(sink("type = \"pager\"\nname = \"a\""), @"");
-    insta::assert_snapshot!(sink("type = \"file\"\nname = \"a\"\npath = \"x\"\nmode = 1"), @"");
-    insta::assert_snapshot!(sink("type = \"splunk\"\nname = \"a\"\nurl = \"ftp://h\"\ntoken_env = \"T\""), @"");
-    insta::assert_snapshot!(sink("type = \"splunk\"\nname = \"a\"\nurl = \"https://u:p@h\"\ntoken_env = \"T\""), @"");
+    insta::assert_snapshot!(sink("type = \"pager\"\nname = \"a\""), @"a.toml:2:8: unknown variant `pager`, expected one of `webhook`, `slack`, `teams`, `pagerduty`, `splunk`, `elastic`, `ocsf`, `syslog`, `email`, `file`");
+    insta::assert_snapshot!(sink("type = \"file\"\nname = \"a\"\npath = \"x\"\nmode = 1"), @"a.toml:1:1: unknown field `mode`, expected `name` or `path`");
+    insta::assert_snapshot!(sink("type = \"splunk\"\nname = \"a\"\nurl = \"ftp://h\"\ntoken_env = \"T\""), @"a.toml:1:3: sink: `a` url must be http:// or https://");
+    insta::assert_snapshot!(sink("type = \"splunk\"\nname = \"a\"\nurl = \"https://u:p@h\"\ntoken_env = \"T\""), @"a.toml:1:3: sink: `a` url must not hold a password: a config is no place for secrets");
     let route = |text: &str| {
         wrong(&format!(
             "[[alert.routes]]\n{text}\n[[sink]]\ntype = \"file\"\nname = \"f\"\npath = \"x\"\n"
         ))
     };
-    insta::assert_snapshot!(route("sinks = [\"g\"]"), @"");
-    insta::assert_snapshot!(route("sinks = [\"f\"]\nhours = \"8-18\""), @"");
-    insta::assert_snapshot!(route("sinks = [\"f\"]\ndays = [\"monday\"]"), @"");
-    insta::assert_snapshot!(route("sinks = [\"f\"]\ntimezone = \"Mars/Olympus\""), @"");
+    insta::assert_snapshot!(route("sinks = [\"g\"]"), @"a.toml:1:9: routes: there is no sink `g`");
+    insta::assert_snapshot!(route("sinks = [\"f\"]\nhours = \"8-18\""), @"a.toml:1:9: routes: `8-18` are no hours: write them like 08:00-18:00");
+    insta::assert_snapshot!(route("sinks = [\"f\"]\ndays = [\"monday\"]"), @"a.toml:1:9: routes: `monday` is no day: write mon, tue, wed, thu, fri, sat or sun");
+    insta::assert_snapshot!(route("sinks = [\"f\"]\ntimezone = \"Mars/Olympus\""), @"a.toml:1:9: routes: failed to find time zone `Mars/Olympus` in time zone database");
     let twice = ALL.replace("name = \"chat\"", "name = \"mail\"");
     assert!(wrong(&twice).contains("two are named `mail`"));
 }
