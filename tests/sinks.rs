@@ -238,7 +238,7 @@ async fn what_is_refused_becomes_a_dead_letter_and_is_sent_again() {
     store.close();
     drop(store);
     // It outlasts a restart, and is sent when a person says so.
-    let (store, recovered, _) = store(dir.path());
+    let (store, recovered, _) = receivers::store(dir.path());
     assert!(recovered.outbox.is_empty());
     assert_eq!(*store.dead_letters(), [letter.clone()]);
     let sink = Arc::new(Sink::start(&it, &local(), FAST, store.clone()).unwrap());
@@ -495,7 +495,7 @@ async fn a_full_disk_is_waited_for() {
     sink.stop(Duration::from_secs(1)).await;
     store.close();
     drop(store);
-    let (store, recovered, _) = store(dir.path());
+    let (store, recovered, _) = receivers::store(dir.path());
     assert_eq!(recovered.alerts.len(), all.len());
     assert_eq!(recovered.outbox.len(), early, "what was not handed over");
     store.close();
