@@ -431,7 +431,7 @@ async fn what_the_queue_has_no_room_for_comes_from_the_disk() {
     let (store, _, recorded) = store(dir.path());
     let path = dir.path().join("alerts.jsonl");
     let it = settings(Kind::File(path.clone()));
-    let n = 12_000; // the queue has room for 10,000
+    let n = 3_500; // the queue has room for 1,000
     for alert in alerts(n) {
         store.record(alert);
     }
@@ -441,7 +441,7 @@ async fn what_the_queue_has_no_room_for_comes_from_the_disk() {
         sink.send(pending);
     }
     let lines = || std::fs::read_to_string(&path).unwrap_or_default();
-    until("all of them", 200, || lines().lines().count() >= n).await;
+    until("all of them", 120, || lines().lines().count() >= n).await;
     let ids: std::collections::BTreeSet<String> = lines()
         .lines()
         .map(|l| serde_json::from_str::<Alert>(l).unwrap().id)

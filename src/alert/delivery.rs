@@ -28,7 +28,7 @@ pub const REFUSALS: u32 = 5;
 /// Failures in a row after which a sink is only probed.
 pub const TRIP: u32 = 5;
 /// Messages of one sink that wait in memory; more wait on disk until these are done.
-const WAITING: usize = 10_000;
+const WAITING: usize = 1_000;
 
 /// Back-off: the n-th retry waits a random part of `base * 2^n`, `cap` at most.
 #[derive(Clone, Copy, Debug)]

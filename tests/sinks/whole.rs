@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 use serde_json::Value;
 
@@ -150,8 +150,16 @@ async fn a_person_sees_what_was_given_up_and_sends_it_again() {
     drop(earlier);
     let refusals = (0..5).map(|_| Reply::Status(422, Vec::new())).collect();
     let receiver = Receiver::start(200, refusals).await;
-    let key = dir.path().join("key");
-    write(&key, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n");
+    write(
+        &dir.path().join("key"),
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n",
+    );
+    let chat = Receiver::start(200, Vec::new()).await;
+    write(
+        &dir.path().join("url"),
+        &chat.url("/services/hunter2hunter2"),
+    );
+    write(&dir.path().join("token"), "hunter2hunter2");
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -176,14 +184,27 @@ type = "webhook"
 name = "it"
 url = "{}"
 secret_file = "{at}/key"
+[[sink]]
+type = "slack"
+name = "chat"
+url_file = "{at}/url"
+[[sink]]
+type = "splunk"
+name = "splunk"
+url = "{}"
+token_file = "{at}/token"
+[log]
+level = "trace"
 "#,
-            receiver.url("/hook")
+            receiver.url("/hook"),
+            chat.url("/services/collector/event")
         ),
     );
+    let log = dir.path().join("log");
     let child = Command::new(APITAP)
         .args(["run", "--config"])
         .arg(&config)
-        .stderr(Stdio::piped())
+        .stderr(std::fs::File::create(&log).unwrap())
         .spawn()
         .unwrap();
     let mut daemon = Daemon { child, port };
@@ -194,14 +215,7 @@ secret_file = "{at}/key"
     })
     .await;
     if daemon.child.try_wait().unwrap().is_some() {
-        let mut why = String::new();
-        daemon
-            .child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut why)
-            .unwrap();
+        let why = std::fs::read_to_string(&log).unwrap();
         missing(&format!("capture on lo (no root?): {why}"));
         return;
     }
@@ -276,6 +290,14 @@ secret_file = "{at}/key"
         daemon.http("POST", "/api/v1/sinks/none/test", JSON, "{}").0,
         404
     );
+    // Nobody asked for its secrets, at whatever level it tells what it does.
+    until("alerts in the chat", 10, || chat.calls().len() >= 2).await;
+    let log = std::fs::read_to_string(&log).unwrap();
+    assert!(log.contains("422"), "{log}");
+    for secret in ["hunter2", "MfKQ9r8G"] {
+        let told: Vec<&str> = log.lines().filter(|l| l.contains(secret)).collect();
+        assert_eq!(told, Vec::<&str>::new());
+    }
     let journal = std::fs::read_to_string(state.join("journal")).unwrap();
     assert!(
         journal.contains(r#""by":"web""#),

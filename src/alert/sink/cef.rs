@@ -120,4 +120,19 @@ mod tests {
             }
         }
     }
+
+    proptest::proptest! {
+        /// What the format's own reader makes of it is what was cleaned.
+        #[test]
+        fn values_read_back(value in "\\PC{0,40}|[|=\\\\\r\n a-c]{0,40}") {
+            let written = extension(&clean(&value, 100));
+            let mut read = String::new();
+            let mut chars = written.chars();
+            while let Some(c) = chars.next() {
+                proptest::prop_assert!(c != '=' && !c.is_control());
+                read.push(if c == '\\' { chars.next().unwrap() } else { c });
+            }
+            proptest::prop_assert_eq!(read, clean(&value, 100));
+        }
+    }
 }

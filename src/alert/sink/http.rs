@@ -157,10 +157,10 @@ impl Http {
     }
 }
 
-/// The request was understood, and its content is not wanted. What else may be amiss (a token, a
-/// path, a limit) is mended at one end or the other, and then the message is taken.
+/// The request was understood, and its content is not wanted, or nothing any more (410). What else may
+/// be amiss (a token, a path, a limit) is mended at one end or the other, and then the message is taken.
 fn is_refusal(status: StatusCode) -> bool {
-    [400, 413, 415, 422].contains(&status.as_u16())
+    [400, 410, 413, 415, 422].contains(&status.as_u16())
 }
 
 /// Seconds, or a date (RFC 9110, 10.2.3); bounded.

@@ -331,4 +331,22 @@ mod tests {
         let short: Alert = serde_json::from_str(&text[text.find("] {").unwrap() + 2..]).unwrap();
         assert_eq!((short.id, short.why.len()), (a.id, 0));
     }
+
+    proptest::proptest! {
+        /// RFC 5424's own reader gets the cleaned value back, and JSON the very text.
+        #[test]
+        fn values_read_back(value in "\\PC{0,40}|[]\"\\\\\r\n\u{85}\u{2028} a-c]{0,40}") {
+            let written = param(&value);
+            let mut read = String::new();
+            let mut chars = written.chars();
+            while let Some(c) = chars.next() {
+                proptest::prop_assert!(!matches!(c, '"' | ']') && !c.is_control());
+                read.push(if c == '\\' { chars.next().unwrap() } else { c });
+            }
+            proptest::prop_assert_eq!(read, text::clean(&value, 300));
+            let json = escaped(&serde_json::to_string(&value).unwrap());
+            proptest::prop_assert!(!json.contains(text::is_hidden));
+            proptest::prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), value);
+        }
+    }
 }
