@@ -97,6 +97,12 @@ impl Analysis {
         self.take_changes(out);
     }
 
+    /// Applies what a person decided; it is on disk.
+    pub fn decide(&mut self, decision: &catalog::Decision, out: &mut Vec<Alert>) {
+        self.catalog.decide(decision, &mut self.changes);
+        self.take_changes(out);
+    }
+
     /// The input is over: what waits for more evidence is judged by what there is.
     pub fn finish(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
         self.next_tick = Timestamp::MIN;

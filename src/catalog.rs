@@ -4,17 +4,28 @@
 //! [`Access`] that the detectors read, and what changed in the inventory; readers elsewhere get
 //! immutable views (`Arc` per endpoint).
 
+mod auth;
 mod clear;
 mod completeness;
+mod decision;
 mod endpoint;
 mod exposure;
+mod groups;
+mod history;
+mod hosts;
 mod inventory;
-mod openapi;
+mod jwt;
+mod leaks;
+pub mod openapi;
+mod rules;
 mod schema;
+mod seen;
 mod segment;
 mod sessions;
+mod soft;
 pub mod spec;
 mod tls;
+mod trend;
 mod trie;
 mod view;
 
@@ -22,16 +33,22 @@ mod view;
 mod tests;
 
 pub use crate::exchange::SessionKind;
+pub use auth::{AuthScheme, AuthVerdict};
 pub use clear::ADVICE as CLEAR_ADVICE;
+pub use decision::{Accepted, Action, Decision, Later, MAX_PLACES, Place, remains};
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
+pub use groups::HostGroup;
+pub use history::{History, SLOTS as HISTORY_SLOTS, Slot, Step};
 pub use inventory::Catalog;
-pub use openapi::openapi;
+pub use jwt::{JwtCount, JwtView};
+pub use leaks::LeakView;
+pub use rules::DeprecationRule;
 pub use schema::{EnumView, FieldView, PartView, PathParameter, SchemaView, SensitiveView};
 pub use tls::{CertificateView, Coverage, Inspection, Suite, TlsHostView, TlsView, percent};
 
 pub use view::{
     Auth, CatalogView, Documentation, EndpointView, Finding, FindingKind, HostView, Kind, Life,
-    Quantiles, Reason, SessionsView, SpecView,
+    Quantiles, Reason, Retirement, SessionsView, SpecView, VersionView,
 };
 
 use std::time::Duration;
@@ -105,10 +122,18 @@ pub struct Settings {
     pub max_endpoints: usize,
     /// Fields of all schemas at most, some 200 bytes each; past it no new ones are learned.
     pub max_fields: usize,
+    /// Bytes that all histories may use; past it the minutes of the least used go first.
+    pub max_history: usize,
     /// Nodes of the path tries at most.
     pub max_nodes: usize,
     /// Certificates that end sooner than this, in packet time, are told of.
     pub expiry_warning: Duration,
+    /// Tokens that are good for longer than this are told of.
+    pub jwt_max_life: Duration,
+    /// What is deprecated, whatever specs and headers say.
+    pub deprecated: Vec<DeprecationRule>,
+    /// Hosts that serve one API.
+    pub host_groups: Vec<HostGroup>,
 }
 
 impl Default for Settings {
@@ -119,8 +144,12 @@ impl Default for Settings {
             dormant_after: 30 * day,
             max_endpoints: 100_000,
             max_fields: 500_000,
+            max_history: 256 << 20,
             max_nodes: 1_000_000,
             expiry_warning: 30 * day,
+            jwt_max_life: day,
+            deprecated: Vec::new(),
+            host_groups: Vec::new(),
         }
     }
 }

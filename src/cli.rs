@@ -70,7 +70,9 @@ pub enum Format {
     Alerts,
     /// For each input line, the endpoint that it belongs to
     Assignments,
-    /// The observed API as OpenAPI 3.1
+    /// The endpoints for a spreadsheet, without formulas
+    Csv,
+    /// The observed APIs as OpenAPI 3.1, a document for each host group
     Openapi,
     /// Every counter by stage and reason
     Ledger,
@@ -84,6 +86,9 @@ pub struct Common {
     specs: Vec<PathBuf>,
     #[arg(long, value_enum, default_value = "summary")]
     format: Format,
+    /// Only this host group, in inventory, csv and openapi
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
     /// Write here instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,

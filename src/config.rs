@@ -13,14 +13,16 @@ use serde::Deserialize;
 
 use crate::{alert, analysis, capture, catalog, decode, detect, flow, http, sensor, web};
 
+mod places;
 mod sinks;
 mod units;
 
 #[cfg(test)]
 mod tests;
 
+pub use places::{Deprecated, HostGroup};
 pub use sinks::{Egress, Route, Sink, Webhook};
-pub use units::{ByteSize, Prefix, Span};
+pub use units::{ByteSize, Date, Prefix, Span};
 
 /// Where the daemon looks when it is told nothing.
 pub const DEFAULT_PATH: &str = "/etc/apitap/apitap.toml";
@@ -88,8 +90,13 @@ pub struct Catalog {
     pub dormant_after: Span,
     pub max_endpoints: usize,
     pub max_fields: usize,
+    pub max_history: ByteSize,
     /// Certificates that end sooner than this are told of.
     pub expiry_warning: Span,
+    /// What is deprecated, whatever specs and headers say.
+    pub deprecated: Vec<Deprecated>,
+    /// Hosts that serve one API.
+    pub host_groups: Vec<HostGroup>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -168,7 +175,10 @@ impl Default for Catalog {
             dormant_after: Span(room.dormant_after),
             max_endpoints: room.max_endpoints,
             max_fields: room.max_fields,
+            max_history: ByteSize(room.max_history as u64),
             expiry_warning: Span(room.expiry_warning),
+            deprecated: Vec::new(),
+            host_groups: Vec::new(),
         }
     }
 }
@@ -292,6 +302,14 @@ impl Config {
                 "must be a number above 0, such as 1.0".into(),
             ));
         }
+        self.catalog
+            .deprecated
+            .iter()
+            .try_for_each(Deprecated::check)?;
+        self.catalog
+            .host_groups
+            .iter()
+            .try_for_each(HostGroup::check)?;
         self.check_sinks()
     }
 
@@ -302,7 +320,20 @@ impl Config {
                 dormant_after: self.catalog.dormant_after.0,
                 max_endpoints: self.catalog.max_endpoints,
                 max_fields: self.catalog.max_fields,
+                max_history: usize::try_from(self.catalog.max_history.0).unwrap_or(usize::MAX),
                 expiry_warning: self.catalog.expiry_warning.0,
+                deprecated: self
+                    .catalog
+                    .deprecated
+                    .iter()
+                    .map(Deprecated::rule)
+                    .collect(),
+                host_groups: self
+                    .catalog
+                    .host_groups
+                    .iter()
+                    .map(HostGroup::rule)
+                    .collect(),
                 ..catalog::Settings::default()
             },
             detect: detect::Settings {

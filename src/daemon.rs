@@ -32,6 +32,7 @@ use crate::time::Timestamp;
 use crate::web::{self, Command, SensorView, Views};
 
 mod analyst;
+mod decisions;
 mod keys;
 mod traffic;
 mod watch;
@@ -153,9 +154,8 @@ pub(crate) fn serve(
     runtime()?.block_on(async {
         let (commands, mut refused) = tokio::sync::mpsc::channel::<Command>(16);
         tokio::spawn(async move {
-            let why = "a file that was read has no store: nothing can be changed here";
             while let Some(command) = refused.recv().await {
-                command.refuse(why);
+                command.refuse("a file that was read has no store: nothing can be changed here");
             }
         });
         let app = web::router(views, commands, config.web());
@@ -222,12 +222,13 @@ impl Daemon {
             tracing::error!("{notice}");
         }
         let notices = std::mem::take(&mut recovered.notices);
+        let decisions = recovered.decisions.clone();
         let analysis = restore(setup.analysis, recovered);
         let views = Arc::new(Views::default());
         let pool = Pool::start(setup.sources, &setup.sensor);
         let (done, ended) = tokio::sync::oneshot::channel();
         let mut analyst = Analyst::new(
-            analysis,
+            (analysis, decisions),
             pool,
             store.clone(),
             views.clone(),
@@ -374,13 +375,16 @@ pub(crate) fn restore(settings: analysis::Settings, recovered: Recovered) -> Ana
         alert,
     } = settings;
     let clean = |e: &dyn std::fmt::Display| tracing::error!("{e}; it starts clean");
-    let catalog = match recovered.catalog {
+    let mut catalog = match recovered.catalog {
         Some(saved) => Catalog::restore(catalog.clone(), &saved).unwrap_or_else(|e| {
             clean(&e);
             Catalog::new(catalog)
         }),
         None => Catalog::new(catalog),
     };
+    for decision in &recovered.decisions {
+        catalog.replay(decision);
+    }
     let detect = match recovered.detect {
         Some(saved) => Detect::restore(detect.clone(), &saved).unwrap_or_else(|e| {
             clean(&e);

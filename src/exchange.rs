@@ -16,6 +16,7 @@ mod anomaly;
 mod classes;
 mod json;
 mod operation;
+mod security;
 mod session;
 mod shape;
 mod tls;
@@ -24,6 +25,7 @@ pub use anomaly::{Anomalies, Anomaly};
 pub use classes::Classes;
 pub use json::{ParseError, parse_line, write_line};
 pub use operation::{MAX_LISTED, MAX_LISTED_NAME, MAX_NAME, Operation, OperationKind, Part};
+pub use security::{Jwt, JwtFlags, Leaks, MAX_CREDENTIALS, MAX_PLACE, MAX_SOFTWARE, Presented};
 pub use session::{Session, SessionKind, Traffic};
 pub use shape::{
     Field, Format, MAX_FIELDS, MAX_HEADER_NAME, MAX_HEADERS, MAX_POINTER, MAX_POINTERS, MAX_WORDS,
@@ -65,6 +67,9 @@ pub struct Exchange {
     /// Body bytes on the wire, content coding included, framing excluded.
     pub request_bytes: Option<u64>,
     pub response_bytes: Option<u64>,
+    /// Of a redirection: keyed hash of where it leads, query cut off. `=` stands for the path asked
+    /// for, so that every `http:` to `https:` of one host is the same.
+    pub location: Option<CompactString>,
     /// Media type of the response, without parameters, lower case.
     pub content_type: Option<CompactString>,
     pub request_content_type: Option<CompactString>,
@@ -72,6 +77,11 @@ pub struct Exchange {
     pub identity: Option<Arc<str>>,
     /// Which scheme carried the credential: `bearer`, `jwt`, `basic`, `apikey`, `cookie`.
     pub auth: Option<CompactString>,
+    /// Every credential that came with the request, whether or not it says who is calling; sorted
+    /// by place. Records of one connection share it.
+    pub auth_in: Option<Arc<[Presented]>>,
+    /// What its JSON web token says of itself.
+    pub jwt: Option<Arc<Jwt>>,
     /// Keyed hash of the user name on a login call.
     pub login: Option<CompactString>,
     pub country: Option<CompactString>,
@@ -81,6 +91,10 @@ pub struct Exchange {
     pub deprecation: Option<Timestamp>,
     /// `Sunset` of RFC 8594.
     pub sunset: Option<Timestamp>,
+    /// What the answer gives away of the server.
+    pub leaks: Leaks,
+    /// What the server says that it runs, with its version: `nginx/1.18.0`.
+    pub software: Option<Arc<str>>,
     /// Which protocol of remote calls it speaks; the path is then `/package.Service/Method`.
     pub rpc: Option<Rpc>,
     /// How the call ended: the code of gRPC, 0 for success.
@@ -207,15 +221,20 @@ impl Exchange {
             latency_ms: None,
             request_bytes: None,
             response_bytes: None,
+            location: None,
             content_type: None,
             request_content_type: None,
             identity: None,
             auth: None,
+            auth_in: None,
+            jwt: None,
             login: None,
             country: None,
             user_agent: None,
             deprecation: None,
             sunset: None,
+            leaks: Leaks::default(),
+            software: None,
             rpc: None,
             grpc_status: None,
             request_messages: None,
@@ -230,6 +249,16 @@ impl Exchange {
             anomalies: Anomalies::default(),
             session: None,
         }
+    }
+
+    /// The credentials that came with it; none where they were not told one by one.
+    pub fn presented(&self) -> &[Presented] {
+        self.auth_in.as_deref().unwrap_or_default()
+    }
+
+    /// Whether any credential came with it.
+    pub fn has_credential(&self) -> bool {
+        self.auth.is_some() || self.auth_in.is_some()
     }
 
     /// Who the server was connected with: the proxy, where there is one.

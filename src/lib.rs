@@ -15,6 +15,7 @@ pub mod daemon;
 pub mod decode;
 pub mod detect;
 pub mod exchange;
+pub mod export;
 pub mod flow;
 #[doc(hidden)]
 pub mod fuzzing;

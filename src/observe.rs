@@ -10,15 +10,22 @@ use compact_str::CompactString;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::exchange::Presented;
+
 mod identity;
 mod json;
+mod jwt;
+pub mod leaks;
 mod login;
 mod mask;
 pub mod operation;
+mod schemes;
 pub mod sensitive;
 pub mod shape;
 
 pub use identity::Credential;
+pub use jwt::Token;
+pub use schemes::{Credentials, with_certificate};
 
 /// Holds the identity key; one per worker.
 #[derive(Clone)]
@@ -48,9 +55,18 @@ impl Observer {
         hex(&mac.finalize().into_bytes()[..8])
     }
 
-    /// `kind:hash` of a credential, and the kind alone.
-    pub fn identity(&self, credential: &Credential<'_>) -> Option<(Arc<str>, CompactString)> {
-        identity::identity(self, credential)
+    /// What the header fields say of who calls, and with what; `now` in seconds of the epoch.
+    pub fn credentials(&self, c: &Credential<'_>, now: i64) -> Credentials {
+        schemes::credentials(self, c, now)
+    }
+
+    /// `known`, and the credentials that stand in the query, masked or not.
+    pub fn with_query(
+        &self,
+        known: Option<&Arc<[Presented]>>,
+        query: Option<&str>,
+    ) -> Option<Arc<[Presented]>> {
+        schemes::with_query(known, query)
     }
 
     /// Keyed hash of the user name on a login call: a body with a password-like field.
@@ -65,6 +81,19 @@ impl Observer {
             mask::path(self, path)
         } else {
             path.into()
+        }
+    }
+
+    /// Keyed hash of where a redirection leads, without query and fragment. The path that was asked
+    /// for counts as `=`: whoever sends all of a host elsewhere under the same path, sends it to one
+    /// place.
+    pub fn location(&self, target: &[u8], asked: &str) -> CompactString {
+        let end = target.iter().position(|b| matches!(b, b'?' | b'#'));
+        let bare = &target[..end.unwrap_or(target.len())];
+        match bare.strip_suffix(asked.as_bytes()) {
+            // `/` ends most targets.
+            Some(site) if asked != "/" => self.pseudonym("location", &[site, b"="]),
+            _ => self.pseudonym("location", &[bare]),
         }
     }
 

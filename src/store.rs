@@ -1,4 +1,4 @@
-//! What stays: alerts, what is still to be delivered, and checkpoints of the analysis.
+//! What stays: alerts, what is still to be delivered, what people decided, and checkpoints of the analysis.
 //!
 //! Two things on disk, owned by one thread. The *journal* is append-only JSON Lines, each line with
 //! its CRC-32, fsynced before anything is shown or sent: nothing acknowledged is lost. *sled* holds
@@ -7,7 +7,7 @@
 //!
 //! | file | what | a crash costs |
 //! | --- | --- | --- |
-//! | `journal` | alerts, outbox, dead letters, what was sent again and by whom | what was not yet acknowledged |
+//! | `journal` | alerts, outbox, dead letters, decisions | what was not yet acknowledged |
 //! | `sled/` `checkpoint` | `catalog`, `detect`: version, CRC, postcard | what came after the last checkpoint |
 //! | `sled/` `alerts` | id → latest revision, JSON | nothing: rebuilt from the journal |
 //! | `identity.key` | 32 random bytes | – |
@@ -26,6 +26,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::alert::Alert;
 use crate::alert::delivery::DeadLetter;
 use crate::alert::route::Router;
+use crate::catalog::Decision;
 
 mod checkpoint;
 mod journal;
@@ -67,6 +68,8 @@ pub struct Recovered {
     pub alerts: Vec<Alert>,
     /// What is not delivered to each sink yet, oldest first.
     pub outbox: Vec<Pending>,
+    /// What people decided, oldest first.
+    pub decisions: Vec<Decision>,
     pub catalog: Option<Vec<u8>>,
     pub detect: Option<Vec<u8>>,
     /// What a person should know, loudly.
@@ -108,6 +111,7 @@ impl Store {
         let recovered = Recovered {
             alerts: journal.alerts().cloned().collect(),
             outbox: journal.pending(),
+            decisions: journal.decisions().cloned().collect(),
             catalog: found.0,
             detect: found.1,
             notices,
@@ -180,6 +184,11 @@ impl Store {
     /// What was given up, oldest first.
     pub fn dead_letters(&self) -> Arc<Vec<DeadLetter>> {
         self.dead.load_full()
+    }
+
+    /// Puts a decision on disk; `decided` is called on the store's thread once it is there.
+    pub fn decide(&self, decision: Decision, decided: Box<dyn FnOnce(Decision) + Send>) {
+        let _ = self.ops.send(Op::Decide(decision, decided));
     }
 
     /// Replaces the checkpoint.

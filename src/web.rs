@@ -8,10 +8,14 @@ use std::sync::Arc;
 mod api;
 mod chart;
 mod coverage;
+mod decide;
+mod decisions;
 mod deliveries;
+mod export;
 mod filters;
 mod findings;
 mod guard;
+mod history;
 mod live;
 mod openapi;
 mod pages;
@@ -26,7 +30,7 @@ use tokio::sync::{broadcast, oneshot};
 
 use crate::alert::delivery::DeliveriesView;
 use crate::alert::{Alert, AlertsView, Status};
-use crate::catalog::CatalogView;
+use crate::catalog::{Action, CatalogView, Decision};
 use crate::sensor::doctor::Symptom;
 use crate::sensor::{Ledger, Readings};
 use crate::time::Timestamp;
@@ -89,6 +93,7 @@ pub struct Views {
     pub alerts: ArcSwap<AlertsView>,
     pub sensor: ArcSwap<SensorView>,
     pub deliveries: ArcSwap<DeliveriesView>,
+    pub decisions: ArcSwap<DecisionsView>,
     pub live: broadcast::Sender<Live>,
     /// True once capture runs and the store is open: `/readyz`.
     pub ready: std::sync::atomic::AtomicBool,
@@ -101,6 +106,7 @@ impl Default for Views {
             alerts: ArcSwap::default(),
             sensor: ArcSwap::default(),
             deliveries: ArcSwap::default(),
+            decisions: ArcSwap::default(),
             live: broadcast::channel(256).0,
             ready: std::sync::atomic::AtomicBool::new(false),
         }
@@ -129,19 +135,48 @@ pub enum Command {
         sink: String,
         reply: oneshot::Sender<Result<(), String>>,
     },
+    Decide {
+        what: Wish,
+        by: String,
+        note: Option<String>,
+        reply: oneshot::Sender<Result<Arc<Decision>, String>>,
+    },
 }
 
 impl Command {
-    /// Tells whoever waits why it is not done.
+    /// Answers without doing anything.
     pub fn refuse(self, why: &str) {
-        // Nobody waiting is fine.
         match self {
-            Self::SetAlertStatus { reply, .. } => drop(reply.send(Err(why.into()))),
+            Self::SetAlertStatus { reply, .. } => drop(reply.send(Err(why.to_owned()))),
+            Self::Decide { reply, .. } => drop(reply.send(Err(why.to_owned()))),
             Self::Resend { reply, .. } | Self::TestSink { reply, .. } => {
-                drop(reply.send(Err(why.into())));
+                drop(reply.send(Err(why.to_owned())));
             }
         }
     }
+}
+
+/// What somebody wants to be decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Accept or unaccept, by keys of endpoints.
+    Mark { action: Action, keys: Vec<String> },
+    /// Pin or unpin, by the endpoint's key, the place of the part in its template (0: the first),
+    /// and for a route of its own the word.
+    Pin {
+        action: Action,
+        key: String,
+        part: usize,
+        word: Option<String>,
+    },
+    /// Take back a decision.
+    Undo(u64),
+}
+
+/// The audit: decisions, newest first, with the number of places that each still holds for.
+#[derive(Clone, Debug, Default)]
+pub struct DecisionsView {
+    pub items: Vec<(Arc<Decision>, usize)>,
 }
 
 #[derive(Clone, Debug)]

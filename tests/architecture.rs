@@ -23,6 +23,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         "detect",
         "alert",
         "analysis",
+        "export",
         "store",
         "web",
         "telemetry",
@@ -51,14 +52,24 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("detect", vec!["time", "exchange", "catalog"]),
         // Delivery strikes off what was delivered; the store keeps alerts.
         ("alert", vec!["time", "catalog", "detect", "store"]),
-        ("store", vec!["time", "alert"]),
+        // It keeps alerts and people's decisions.
+        ("store", vec!["time", "alert", "catalog"]),
         (
             "analysis",
             vec!["time", "exchange", "catalog", "detect", "alert"],
         ),
+        ("export", vec!["time", "catalog", "alert"]),
         (
             "web",
-            vec!["time", "catalog", "detect", "alert", "sensor", "telemetry"],
+            vec![
+                "time",
+                "catalog",
+                "detect",
+                "alert",
+                "export",
+                "sensor",
+                "telemetry",
+            ],
         ),
         ("telemetry", vec!["alert", "catalog", "sensor", "web"]),
         (

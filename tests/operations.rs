@@ -132,6 +132,6 @@ fn hundreds_of_operations_are_hundreds_of_entries() {
         "{assignments}"
     );
     let openapi: serde_json::Value = serde_json::from_str(&read("openapi", "1")).unwrap();
-    let listed = &openapi["paths"]["/graphql"]["post"]["x-operations"];
+    let listed = &openapi["paths"]["/graphql"]["post"]["x-apitap-operations"];
     assert_eq!(listed.as_array().unwrap().len(), 121);
 }

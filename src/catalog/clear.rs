@@ -1,6 +1,8 @@
 //! Credentials that were seen in clear, by endpoint and scheme. That is a fact of the wire that is
 //! watched: behind a proxy that ends TLS it is the hop behind the proxy, and says so.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::exposure::{Exposure, ExposureKind, Severity};
@@ -8,13 +10,14 @@ use crate::exchange::Exchange;
 use crate::time::Timestamp;
 
 /// As exchanges name them, and in words.
-const SCHEMES: [(&str, &str); 6] = [
+const SCHEMES: [(&str, &str); 7] = [
     ("basic", "a user name with its password"),
     ("bearer", "bearer tokens"),
     ("jwt", "JSON web tokens"),
     ("apikey", "API keys"),
     ("cookie", "session cookies"),
     ("login", "passwords of logins"),
+    ("query", "keys in its query, which logs keep,"),
 ];
 
 /// Said with the alert, and on the page.
@@ -41,12 +44,19 @@ impl Clear {
             return false;
         }
         let proxied = x.via.is_some() && x.scheme == "https";
-        let sent = [x.auth.as_deref(), x.login.as_ref().map(|_| "login")];
+        let by_place = x.presented().iter().map(|p| {
+            let key = matches!(p.scheme.as_str(), "apikey" | "bearer" | "jwt");
+            let query = key && p.place.starts_with("query:");
+            if query { "query" } else { p.scheme.as_str() }
+        });
+        let login = x.login.as_ref().map(|_| "login");
+        let sent: BTreeSet<usize> = (x.auth.as_deref().into_iter())
+            .chain(by_place)
+            .chain(login)
+            .filter_map(|scheme| SCHEMES.iter().position(|(name, _)| *name == scheme))
+            .collect();
         let mut news = false;
-        for scheme in sent.into_iter().flatten() {
-            let Some(at) = SCHEMES.iter().position(|(name, _)| *name == scheme) else {
-                continue;
-            };
+        for at in sent {
             let calls = self.0[at].get_or_insert(Calls {
                 calls: 0,
                 proxied: 0,

@@ -6,16 +6,19 @@ use cardinality_estimator::CardinalityEstimator;
 use serde::{Deserialize, Serialize};
 use sketches_ddsketch::{Config, DDSketch};
 
+use super::auth::Authentication;
 use super::clear::Clear;
+use super::decision::Accepted;
+use super::history::History;
+use super::leaks::Leaking;
 use super::schema::Schemas;
 use super::sessions::Sessions;
-use super::view::Quantiles;
+use super::soft::Answers;
+use super::trend::{Days, Lately};
+use super::view::{Documentation, Quantiles};
 use super::{Admission, NodeId};
 use crate::exchange::{Exchange, OperationKind};
 use crate::time::Timestamp;
-
-const HOURS: usize = 24;
-const HOUR: i64 = 3_600_000_000_000;
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Endpoint {
@@ -38,6 +41,8 @@ pub(super) struct Endpoint {
     pub(super) answered: u64,
     pub(super) first_answer: Option<Timestamp>,
     pub(super) last_answer: Option<Timestamp>,
+    /// What is evidence for it.
+    pub(super) answers: Answers,
     pub(super) assets: u64,
     pub(super) unpaired: u64,
     latency: Sketch,
@@ -51,9 +56,7 @@ pub(super) struct Endpoint {
     pub(super) statuses: BTreeMap<u16, u64>,
     pub(super) deprecation: Option<Timestamp>,
     pub(super) sunset: Option<Timestamp>,
-    hours: [u64; HOURS],
-    /// The hour of the epoch that `hours` ends with.
-    hour: i64,
+    pub(super) history: History,
     /// Findings already told, by bit of their kind.
     pub(super) told: u8,
     pub(super) deprecated_since: Option<Timestamp>,
@@ -61,12 +64,25 @@ pub(super) struct Endpoint {
     pub(super) zombie_of: Option<String>,
     pub(super) spec: Option<SpecRef>,
     pub(super) shadow: bool,
+    /// A rule of the config deprecates it: since when, and its sunset.
+    pub(super) ruled: Option<(Option<Timestamp>, Option<Timestamp>)>,
+    /// What its spec had it as before a newer one dropped it.
+    pub(super) dropped: Option<String>,
+    pub(super) confirmed_at: Option<Timestamp>,
+    /// What is said of its documentation, and since when.
+    pub(super) said: Option<(Documentation, Timestamp)>,
+    pub(super) accepted: Option<Accepted>,
+    pub(super) days: Days,
+    /// Of deprecated ones: who still calls.
+    pub(super) lately: Option<Box<Lately>>,
     pub(super) sessions: Sessions,
     /// Credentials that it was sent in clear.
     pub(super) clear: Clear,
     /// They came in a way that the host's alert may not know of.
     pub(super) clear_news: bool,
     pub(super) schemas: Schemas,
+    pub(super) authentication: Authentication,
+    pub(super) leaking: Leaking,
 }
 
 /// The operation that documents an endpoint, or the spec that owns its place.
@@ -135,6 +151,7 @@ impl Endpoint {
             answered: 0,
             first_answer: None,
             last_answer: None,
+            answers: Answers::default(),
             assets: 0,
             unpaired: 0,
             latency: Sketch::default(),
@@ -146,18 +163,26 @@ impl Endpoint {
             statuses: BTreeMap::new(),
             deprecation: None,
             sunset: None,
-            hours: [0; HOURS],
-            hour: ts.nanos().div_euclid(HOUR),
+            history: History::default(),
             told: 0,
             deprecated_since: None,
             zombie_since: None,
             zombie_of: None,
             spec: None,
             shadow: false,
+            ruled: None,
+            dropped: None,
+            confirmed_at: None,
+            said: None,
+            accepted: None,
+            days: Days::default(),
+            lately: None,
             sessions: Sessions::default(),
             clear: Clear::default(),
             clear_news: false,
             schemas: Schemas::default(),
+            authentication: Authentication::default(),
+            leaking: Leaking::default(),
         }
     }
 
@@ -193,13 +218,16 @@ impl Endpoint {
             }
         }
         self.clear_news |= self.clear.take(x);
+        self.authentication.take(x, admission);
+        self.leaking.take(x);
         self.deprecation = x.deprecation.or(self.deprecation);
         self.sunset = x.sunset.or(self.sunset);
         if admission == Admission::Answered {
             self.answered += 1;
             self.first_answer = Some(self.first_answer.map_or(x.ts, |t| t.min(x.ts)));
             self.last_answer = Some(self.last_answer.map_or(x.ts, |t| t.max(x.ts)));
-            let scheme = x.auth.as_deref().unwrap_or("none");
+            let first = || x.presented().first().map(|p| p.scheme.as_str());
+            let scheme = x.auth.as_deref().or_else(first).unwrap_or("none");
             match self.auth.get_mut(scheme) {
                 Some(n) => *n += 1,
                 None => {
@@ -208,37 +236,11 @@ impl Endpoint {
             }
             self.html += u64::from(x.content_type.as_deref() == Some("text/html"));
         }
-        self.count_hour(x.ts);
-    }
-
-    fn count_hour(&mut self, ts: Timestamp) {
-        let hour = ts.nanos().div_euclid(HOUR);
-        self.turn(hour);
-        let back = self.hour - hour;
-        if (0..HOURS as i64).contains(&back) {
-            self.hours[HOURS - 1 - back as usize] += 1;
+        self.history.take(x);
+        self.days.add(x.ts);
+        if self.deprecated_since.is_some() || self.zombie_since.is_some() {
+            self.lately.get_or_insert_default().add(principal, x.ts);
         }
-    }
-
-    /// Moves the window of hours on.
-    fn turn(&mut self, hour: i64) {
-        let ahead = hour - self.hour;
-        if ahead > 0 {
-            let shift = usize::try_from(ahead).unwrap_or(HOURS).min(HOURS);
-            self.hours.rotate_left(shift % HOURS);
-            self.hours[HOURS - shift..].fill(0);
-            self.hour = hour;
-        }
-    }
-
-    pub(super) fn hourly(&self, now: Timestamp) -> Vec<u64> {
-        let mut turned = Self {
-            hours: self.hours,
-            hour: self.hour,
-            ..Self::new(self.node, "", "", self.first)
-        };
-        turned.turn(now.nanos().div_euclid(HOUR));
-        turned.hours.to_vec()
     }
 
     /// Two endpoints were found to be one.
@@ -255,6 +257,7 @@ impl Endpoint {
             .chain(other.first_answer)
             .min();
         self.last_answer = self.last_answer.max(other.last_answer);
+        self.answers.merge(&other.answers);
         self.assets += other.assets;
         self.unpaired += other.unpaired;
         self.latency.merge(&other.latency);
@@ -274,27 +277,34 @@ impl Endpoint {
         self.introspection = self.introspection.max(other.introspection);
         self.deprecation = self.deprecation.or(other.deprecation);
         self.sunset = self.sunset.or(other.sunset);
-        let latest = self.hour.max(other.hour);
-        self.turn(latest);
-        let mut theirs = other.clone();
-        theirs.turn(latest);
-        for (mine, n) in self.hours.iter_mut().zip(theirs.hours) {
-            *mine += n;
+        self.history.merge(&other.history);
+        self.days.merge(&other.days);
+        match (&mut self.lately, &other.lately) {
+            (Some(mine), Some(theirs)) => mine.merge(theirs),
+            (mine @ None, theirs) => mine.clone_from(theirs),
+            (Some(_), None) => {}
+        }
+        self.confirmed_at = self
+            .confirmed_at
+            .into_iter()
+            .chain(other.confirmed_at)
+            .min();
+        // Whoever accepted a part of it accepted it.
+        if self.accepted.is_none() {
+            self.accepted.clone_from(&other.accepted);
         }
         self.told |= other.told;
         self.sessions.merge(&other.sessions);
         self.clear.merge(&other.clear);
         self.clear_news |= other.clear_news;
         self.schemas.merge(&other.schemas);
+        self.authentication.merge(&other.authentication);
+        self.leaking.merge(&other.leaking);
     }
 
     /// More than one answer, spread in time.
     pub(super) fn confirmed(&self) -> bool {
-        let spread = self
-            .first_answer
-            .zip(self.last_answer)
-            .is_some_and(|(a, b)| b > a);
-        self.answered >= 2 && spread
+        self.answers.confirm()
     }
 
     pub(super) fn is_static(&self) -> bool {
@@ -304,6 +314,17 @@ impl Endpoint {
 
     pub(super) fn quantiles(&self) -> [Option<Quantiles>; 3] {
         [&self.latency, &self.request_size, &self.response_size].map(Sketch::quantiles)
+    }
+
+    /// Deprecated by header, spec or rule.
+    pub(super) fn is_deprecated(&self) -> bool {
+        let by_spec = self.spec.as_ref().is_some_and(|s| s.deprecated);
+        self.deprecation.is_some() || by_spec || self.ruled.is_some()
+    }
+
+    /// By header, else by rule.
+    pub(super) fn sunset_at(&self) -> Option<Timestamp> {
+        self.sunset.or(self.ruled.and_then(|(_, sunset)| sunset))
     }
 
     pub(super) fn callers(&self) -> u64 {

@@ -47,10 +47,24 @@ pub enum ExposureKind {
     CertificateExpiring,
     SelfSigned,
     CredentialsInClear,
+    NoAuthentication,
+    MixedAuthentication,
+    JwtNone,
+    JwtNoExpiry,
+    JwtLongLife,
+    JwtExpiredAccepted,
+    JwtSecretClaim,
+    JwtMixedAlgorithms,
+    JwtKeyUrl,
+    StackTrace,
+    SqlError,
+    InternalAddress,
+    FilePath,
+    ServerVersion,
 }
 
 impl ExposureKind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 21] = [
         Self::ObsoleteTls,
         Self::WeakCipher,
         Self::NoForwardSecrecy,
@@ -58,6 +72,20 @@ impl ExposureKind {
         Self::CertificateExpiring,
         Self::SelfSigned,
         Self::CredentialsInClear,
+        Self::NoAuthentication,
+        Self::MixedAuthentication,
+        Self::JwtNone,
+        Self::JwtNoExpiry,
+        Self::JwtLongLife,
+        Self::JwtExpiredAccepted,
+        Self::JwtSecretClaim,
+        Self::JwtMixedAlgorithms,
+        Self::JwtKeyUrl,
+        Self::StackTrace,
+        Self::SqlError,
+        Self::InternalAddress,
+        Self::FilePath,
+        Self::ServerVersion,
     ];
 
     pub fn name(self) -> &'static str {
@@ -69,20 +97,46 @@ impl ExposureKind {
             Self::CertificateExpiring => "certificate-expiring",
             Self::SelfSigned => "self-signed",
             Self::CredentialsInClear => "credentials-in-clear",
+            Self::NoAuthentication => "no-authentication",
+            Self::MixedAuthentication => "mixed-authentication",
+            Self::JwtNone => "jwt-none",
+            Self::JwtNoExpiry => "jwt-no-expiry",
+            Self::JwtLongLife => "jwt-long-life",
+            Self::JwtExpiredAccepted => "jwt-expired-accepted",
+            Self::JwtSecretClaim => "jwt-secret-claim",
+            Self::JwtMixedAlgorithms => "jwt-mixed-algorithms",
+            Self::JwtKeyUrl => "jwt-key-url",
+            Self::StackTrace => "stack-trace",
+            Self::SqlError => "sql-error",
+            Self::InternalAddress => "internal-address",
+            Self::FilePath => "file-path",
+            Self::ServerVersion => "server-version",
         }
     }
 
     /// Of the OWASP API Security Top 10.
     pub fn owasp(self) -> &'static str {
         match self {
-            Self::CredentialsInClear => "API2:2023",
+            Self::CredentialsInClear
+            | Self::NoAuthentication
+            | Self::MixedAuthentication
+            | Self::JwtNone
+            | Self::JwtNoExpiry
+            | Self::JwtLongLife
+            | Self::JwtExpiredAccepted
+            | Self::JwtSecretClaim
+            | Self::JwtMixedAlgorithms
+            | Self::JwtKeyUrl => "API2:2023",
             _ => "API8:2023",
         }
     }
 
     /// Whether it is told by an alert. What private networks are full of by choice is listed alone.
     pub(super) fn rings(self) -> bool {
-        !matches!(self, Self::SelfSigned | Self::NoForwardSecrecy)
+        !matches!(
+            self,
+            Self::SelfSigned | Self::NoForwardSecrecy | Self::InternalAddress | Self::FilePath
+        )
     }
 }
 
@@ -120,7 +174,7 @@ pub struct Exposure {
     pub cipher: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<Timestamp>,
-    /// `basic`, `bearer`, `jwt`, `apikey`, `cookie`, `login`.
+    /// `basic`, `bearer`, `jwt`, `apikey`, `cookie`, `login`, `query`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheme: Option<String>,
 }

@@ -1,7 +1,14 @@
 //! The catalogue itself: exchanges in, endpoints, accesses and changes out.
 
+mod evidence;
 mod facts;
+mod history;
+mod hosts;
 mod places;
+mod review;
+mod security;
+mod status;
+mod versions;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,8 +22,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::completeness::Completeness;
+use super::decision::Decisions;
 use super::endpoint::Endpoint;
+use super::groups::Groups;
+use super::hosts::Hosts;
 use super::segment;
+use super::soft::SoftAnswers;
 use super::spec::{SpecSet, host_name};
 use super::tls::TlsHosts;
 use super::trie::Trie;
@@ -46,8 +57,13 @@ struct State {
     /// Hosts with credentials in clear, already told.
     told_clear: BTreeSet<String>,
     tls: TlsHosts,
+    hosts: Hosts,
     /// Fields of all schemas.
     fields: usize,
+    /// Series that the budget of histories put out.
+    histories_cut: u64,
+    soft: SoftAnswers,
+    groups: Groups,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -63,12 +79,22 @@ pub struct Catalog {
     state: State,
     views: HashMap<u32, Arc<EndpointView>>,
     completeness: Completeness,
+    /// Bytes by which histories may grow before they are looked at.
+    history_room: usize,
     /// Endpoints whose view is stale.
     dirty: BTreeSet<u32>,
     /// Answered paths that were new since siblings were last judged.
     grown: usize,
     /// An endpoint was confirmed since versions were last compared.
     confirmed: bool,
+    /// What people decided; the journal brings it back.
+    decisions: Decisions,
+    /// Endpoints that are versions of each other, by each of them; oldest first.
+    versions: HashMap<u32, Arc<[u32]>>,
+    /// The day of the views.
+    day: i64,
+    /// Hosts when tenants were last looked for.
+    hosts_judged: usize,
 }
 
 impl Catalog {
@@ -82,9 +108,14 @@ impl Catalog {
             },
             views: HashMap::new(),
             completeness: Completeness::default(),
+            history_room: 0,
             dirty: BTreeSet::new(),
             grown: 0,
             confirmed: false,
+            decisions: Decisions::default(),
+            versions: HashMap::new(),
+            day: 0,
+            hosts_judged: 0,
         }
     }
 
@@ -110,30 +141,27 @@ impl Catalog {
         let (Some(method), Some(path)) = (x.method.as_deref(), x.path.as_deref()) else {
             return nowhere;
         };
-        let own_name = || CompactHost::of(x.server, x.server_port);
-        let host = x
-            .host
-            .as_deref()
-            .map_or_else(own_name, |h| CompactHost(host_name(h)));
+        let host = self.host_of(x);
         let segments = segment::split(path);
         // HEAD asks what GET would answer; it is no endpoint of its own.
         let method = if method == "HEAD" { "GET" } else { method };
-        let admission = Admission::of(x);
+        let evidence = self.weigh(x, &host);
+        let admission = evidence.admission;
         let operation = x.operation.as_ref().and_then(|o| o.name.as_deref());
-        let id = match self.locate(&host.0, method, operation, &segments) {
+        let id = match self.locate(&host, method, operation, &segments) {
             Some(id) => Some(id),
-            None if matches!(admission, Admission::Answered | Admission::Unseen)
-                && x.method.as_deref() == Some(method)
-                && method != "OPTIONS" =>
-            {
-                self.admit(&host.0, method, operation, &segments, x.ts, changes)
+            None if self.is_admitted(&evidence, x, &host, &segments) => {
+                self.admit(&host, method, operation, &segments, x.ts, changes)
             }
-            None => operation.and_then(|_| self.locate(&host.0, method, None, &segments)),
+            None => operation.and_then(|_| self.locate(&host, method, None, &segments)),
         };
-        if id.is_some() || self.state.trie.root(&host.0).is_some() {
-            self.completeness.take(&host.0, x, self.state.now);
+        if id.is_some() || self.state.trie.root(&host).is_some() {
+            self.completeness.take(&host, x, self.state.now);
         }
-        let complete = self.completeness.lossy(&host.0, self.state.now).is_none();
+        let known = id.and_then(|id| self.state.endpoints.get(&id));
+        let before = known.is_some_and(|entry| entry.e.confirmed());
+        self.learn(&evidence, id, x, &host, &segments, changes);
+        let complete = self.completeness.lossy(&host, self.state.now).is_none();
         let nowhere = Access {
             complete,
             ..nowhere
@@ -141,16 +169,23 @@ impl Catalog {
         let grow = self.state.fields < self.settings.max_fields;
         let Some(entry) = id.and_then(|id| self.state.endpoints.get_mut(&id)) else {
             // An operation that nothing has answered, at a path where others were.
-            let node = self.known_path(&host.0, method, &segments);
+            let node = self.known_path(&host, method, &segments);
             return Access {
                 node,
                 confirmed: node.is_some_and(|id| self.state.trie.node(id).hits > 0),
                 ..nowhere
             };
         };
-        let before = entry.e.confirmed();
         let asset = segments.last().is_some_and(|s| segment::is_asset(s));
+        let history = entry.e.history.bytes();
         entry.e.take(x, admission, asset, principal(x));
+        let (host_facts, settings) = (&mut self.state.hosts, &self.settings);
+        host_facts.take(&host, x, admission, settings.max_endpoints);
+        if admission == Admission::Answered {
+            let max_life = settings.jwt_max_life.as_secs();
+            entry.e.authentication.tokens.take(x, max_life);
+        }
+        let grown = entry.e.history.bytes().saturating_sub(history);
         if x.shapes.is_some() {
             let before = entry.e.schemas.len();
             entry.e.schemas.take(x, principal(x), grow);
@@ -161,6 +196,7 @@ impl Catalog {
             self.state.trie.count(node);
         }
         self.confirmed |= confirmed && !before;
+        self.history_grew(grown);
         let id = id.unwrap_or_default();
         self.dirty.insert(id);
         if confirmed {
@@ -195,11 +231,8 @@ impl Catalog {
         let (Some(method), Some(path)) = (x.method.as_deref(), x.path.as_deref()) else {
             return;
         };
-        let host = x.host.as_deref().map_or_else(
-            || CompactHost::of(x.server, x.server_port),
-            |h| CompactHost(host_name(h)),
-        );
-        let Some(id) = self.locate(&host.0, method, None, &segment::split(path)) else {
+        let host = self.host_of(x);
+        let Some(id) = self.locate(&host, method, None, &segment::split(path)) else {
             return;
         };
         let grow = self.state.fields < self.settings.max_fields;
@@ -222,6 +255,7 @@ impl Catalog {
         }
         if mem::take(&mut self.confirmed) {
             self.compare_versions(changes);
+            self.group_hosts(changes);
         }
     }
 
@@ -265,7 +299,7 @@ impl Catalog {
         operation: Option<&str>,
     ) -> Option<String> {
         let method = if method == "HEAD" { "GET" } else { method };
-        let (host, segments) = (host_name(host), segment::split(path));
+        let (host, segments) = (self.group_of(host_name(host)), segment::split(path));
         let own = || self.locate(&host, method, None, &segments);
         let Some(id) = self
             .locate(&host, method, operation, &segments)
@@ -334,28 +368,21 @@ impl Catalog {
             .into_iter()
             .take(self.settings.max_endpoints / 100 + 1)
         {
-            if let Some(entry) = self.state.endpoints.remove(&id) {
-                let e = &entry.e;
-                self.state.fields -= e.schemas.len();
-                let slot = slot(&e.method, e.operation.as_deref());
-                self.state.trie.remove(e.node, &slot);
-                self.views.remove(&id);
-                self.dirty.remove(&id);
-                self.state.evicted += 1;
-                changes.push(Change::Evicted(EndpointId(id)));
-            }
+            self.remove(id, changes);
+            self.state.evicted += 1;
         }
     }
-}
 
-/// The name of a host without one.
-struct CompactHost(String);
-
-impl CompactHost {
-    fn of(server: IpAddr, port: u16) -> Self {
-        Self(host_name(
-            &std::net::SocketAddr::new(server, port).to_string(),
-        ))
+    fn remove(&mut self, id: u32, changes: &mut Vec<Change>) {
+        if let Some(entry) = self.state.endpoints.remove(&id) {
+            let e = &entry.e;
+            self.state.fields -= e.schemas.len();
+            let slot = slot(&e.method, e.operation.as_deref());
+            self.state.trie.remove(e.node, &slot);
+            self.views.remove(&id);
+            self.dirty.remove(&id);
+            changes.push(Change::Evicted(EndpointId(id)));
+        }
     }
 }
 

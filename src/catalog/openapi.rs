@@ -1,102 +1,168 @@
-//! The observed API as an OpenAPI 3.1 document: confirmed endpoints, their parameters, the
-//! status classes that were seen, and what the messages were made of.
+//! The observed APIs as OpenAPI 3.1, one document a host group: confirmed endpoints with their
+//! parameters, bodies, answers by status and credentials.
+//!
+//! Loaded as a spec, a document documents what it was made from, with the same templates and names;
+//! made anew it is the same. Whatever the path was, the document is legal: literal text is
+//! percent-encoded, paths that differ by the names of parameters alone are one, ids are unique.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::view::{CatalogView, EndpointView, Kind};
+use super::view::{EndpointView, Kind};
 
+mod merge;
+mod path;
 mod schema;
+mod security;
 
 /// Methods that OpenAPI 3.1 has a place for.
 const METHODS: [&str; 8] = [
     "GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE",
 ];
 
-pub fn openapi(view: &CatalogView) -> Value {
-    let wanted = |e: &&EndpointView| {
-        e.confirmed && e.kind == Kind::Api && METHODS.contains(&e.method.as_str())
-    };
-    let endpoints: Vec<&EndpointView> = view
-        .endpoints
-        .iter()
-        .map(AsRef::as_ref)
-        .filter(wanted)
-        .collect();
-    let mut hosts: Vec<&str> = endpoints.iter().map(|e| e.host.as_str()).collect();
-    hosts.dedup();
-    // Hosts and operations share an entry; what was seen of it is what was seen of all.
-    let mut seen: BTreeMap<(&str, &str), [u64; 6]> = BTreeMap::new();
-    for e in &endpoints {
-        let sum = seen.entry((&e.template, &e.method)).or_default();
-        sum.iter_mut()
-            .zip(e.by_class)
-            .for_each(|(sum, n)| *sum += n);
-    }
-    let mut paths = Map::new();
-    for e in &endpoints {
-        let item = paths
-            .entry(e.template.clone())
-            .or_insert_with(|| json!({}))
-            .as_object_mut();
-        if let Some(item) = item {
-            // Two hosts may have the same path: one entry, both tags.
-            let operation = item
-                .entry(e.method.to_lowercase())
-                .or_insert_with(|| operation(e, seen[&(&*e.template, &*e.method)]));
-            if let Some(tags) = operation.get_mut("tags").and_then(Value::as_array_mut)
-                && !tags.contains(&json!(e.host))
-            {
-                tags.push(json!(e.host));
-            }
-            // One path and method has one operation in OpenAPI; these have no place of their own.
-            if let (Some(name), Some(kind)) = (&e.operation, e.operation_kind) {
-                let one =
-                    json!({ "name": name, "kind": kind, "host": e.host, "requests": e.requests });
-                match operation
-                    .get_mut("x-operations")
-                    .and_then(Value::as_array_mut)
-                {
-                    Some(list) => list.push(one),
-                    None => operation["x-operations"] = json!([one]),
-                }
-            }
+/// A document for each host group among these, by name.
+pub fn documents(endpoints: &[&EndpointView]) -> Vec<Value> {
+    let mut hosts: BTreeMap<&str, Vec<&EndpointView>> = BTreeMap::new();
+    for e in endpoints {
+        if e.confirmed && e.kind == Kind::Api {
+            hosts.entry(&e.host).or_default().push(e);
         }
     }
-    json!({
-        "openapi": "3.1.0",
-        "info": { "title": "Observed API", "version": view.at.to_string(),
-            "description": "What apitap saw answer. No schema is claimed beyond what is listed." },
-        "servers": hosts.iter().map(|h| json!({ "url": format!("http://{h}") })).collect::<Vec<_>>(),
-        "tags": hosts.iter().map(|h| json!({ "name": h })).collect::<Vec<_>>(),
-        "paths": paths,
-    })
+    let hosts = hosts.into_iter();
+    hosts
+        .map(|(host, endpoints)| document(host, endpoints))
+        .collect()
 }
 
-fn operation(e: &EndpointView, by_class: [u64; 6]) -> Value {
-    let parameters = schema::parameters(e);
-    let learned = e.schema.as_deref();
-    let mut responses = Map::new();
-    for (class, n) in by_class.iter().enumerate().skip(1).filter(|(_, n)| **n > 0) {
-        let mut response = json!({ "description": format!("{n} seen") });
-        if let Some(learned) = learned {
-            schema::response(learned, &format!("{class}xx"), &mut response);
+/// What stands where there is nothing to describe.
+pub fn empty_document() -> Value {
+    json!({ "openapi": "3.1.0", "info": { "title": "Observed API", "version": "0" }, "paths": {} })
+}
+
+fn document(host: &str, mut endpoints: Vec<&EndpointView>) -> Value {
+    endpoints.sort_by_key(|e| (&e.template, &e.method, &e.operation));
+    let last = endpoints.iter().filter_map(|e| e.last_seen).max();
+    let mut items: BTreeMap<String, Item<'_>> = BTreeMap::new();
+    let mut left_out = BTreeSet::new();
+    for e in &endpoints {
+        if !METHODS.contains(&e.method.as_str()) {
+            left_out.insert(format!("{} {}", e.method, e.template));
+            continue;
         }
-        responses.insert(format!("{class}XX"), response);
+        let path = path::of(e);
+        let item = items.entry(path.shape).or_insert_with(|| Item {
+            path: path.path,
+            names: path.names,
+            methods: BTreeMap::new(),
+        });
+        item.methods.entry(&e.method).or_default().push(e);
     }
-    if responses.is_empty() {
-        responses.insert(
-            "default".into(),
-            json!({ "description": "no response was seen" }),
-        );
+    let (mut paths, mut ids, mut schemes) = (Map::new(), BTreeSet::new(), Map::new());
+    for item in items.values() {
+        let mut methods = Map::new();
+        for (method, endpoints) in &item.methods {
+            let mut operation = operation(item, endpoints, &mut schemes);
+            operation["operationId"] = id(method, item, endpoints, &mut ids).into();
+            methods.insert(method.to_lowercase(), operation);
+        }
+        paths.insert(item.path.clone(), methods.into());
     }
-    let mut out = json!({ "tags": [e.host], "parameters": parameters, "responses": responses });
-    if let Some(body) = learned.and_then(schema::request_body) {
-        out["requestBody"] = body;
+    let mut out = json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": format!("{host}, as seen by apitap"),
+            "version": last.map_or_else(|| "0".to_owned(), |t| t.to_string()),
+            "description": "Learned by apitap from traffic: what answered, and what it was made of. Nothing is claimed beyond what was seen.",
+        },
+        "servers": [{ "url": format!("http://{}", path::host(host)) }],
+        "paths": paths,
+    });
+    if !schemes.is_empty() {
+        out["components"] = json!({ "securitySchemes": schemes });
     }
-    if e.deprecated {
-        out["deprecated"] = json!(true);
+    if !left_out.is_empty() {
+        // Methods that OpenAPI has no place for.
+        out["x-apitap-left-out"] = left_out.into_iter().collect();
     }
     out
+}
+
+/// A path with its operations.
+struct Item<'a> {
+    path: String,
+    /// Of its parameters, in order.
+    names: Vec<String>,
+    methods: BTreeMap<&'a str, Vec<&'a EndpointView>>,
+}
+
+/// What one path and method has; endpoints that are told apart by what stands in the request
+/// (GraphQL, JSON-RPC, SOAP) share it.
+fn operation(
+    item: &Item<'_>,
+    endpoints: &[&EndpointView],
+    schemes: &mut Map<String, Value>,
+) -> Value {
+    let requests: u64 = endpoints.iter().map(|e| e.requests).sum();
+    let first = endpoints.iter().filter_map(|e| e.first_seen).min();
+    let last = endpoints.iter().filter_map(|e| e.last_seen).max();
+    let when = first
+        .zip(last)
+        .map_or_else(String::new, |(a, b)| format!(", from {a} to {b}"));
+    let mut out = json!({
+        "description": format!("Learned by apitap from traffic: {requests} requests{when}."),
+        "parameters": merge::parameters(&item.names, endpoints),
+        "responses": merge::responses(endpoints),
+    });
+    if let Some(body) = merge::request_body(endpoints) {
+        out["requestBody"] = body;
+    }
+    security::add(endpoints, &mut out, schemes);
+    if endpoints.iter().any(|e| e.deprecated) {
+        out["deprecated"] = true.into();
+    }
+    let classes: BTreeSet<&str> = endpoints
+        .iter()
+        .flat_map(|e| &e.sensitive)
+        .map(|s| s.class.as_str())
+        .collect();
+    if !classes.is_empty() {
+        out["x-apitap-sensitive"] = classes.into_iter().collect();
+    }
+    let operations: Vec<Value> = endpoints
+        .iter()
+        .filter_map(|e| {
+            let (name, kind) = (e.operation.as_ref()?, e.operation_kind?);
+            Some(json!({ "name": name, "kind": kind, "requests": e.requests }))
+        })
+        .collect();
+    if !operations.is_empty() {
+        out["x-apitap-operations"] = operations.into();
+    }
+    out
+}
+
+/// The spec's own id where there is one that is legal; else `get_users_user_id`. Unique.
+fn id(
+    method: &str,
+    item: &Item<'_>,
+    endpoints: &[&EndpointView],
+    taken: &mut BTreeSet<String>,
+) -> String {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let own = endpoints[0].operation_id.clone();
+    let own = own.filter(|id| !id.is_empty() && id.chars().all(legal));
+    let base = own.unwrap_or_else(|| {
+        let words = item.path.split(|c: char| !c.is_ascii_alphanumeric());
+        let words = words.filter(|w| !w.is_empty()).map(str::to_lowercase);
+        let method = std::iter::once(method.to_lowercase());
+        method.chain(words).collect::<Vec<_>>().join("_")
+    });
+    let mut id = base.clone();
+    let mut n = 1;
+    while !taken.insert(id.clone()) {
+        n += 1;
+        id = format!("{base}_{n}");
+    }
+    id
 }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 /// Segments past this depth are one remainder: no API is deeper, scanners are.
 pub(super) const MAX_DEPTH: usize = 24;
@@ -31,6 +31,38 @@ pub(super) fn split(path: &str) -> Vec<Cow<'_, str>> {
         }
     }
     out
+}
+
+/// What a template would be read otherwise for, were it not encoded.
+const SHOWN: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'#')
+    .add(b'%')
+    .add(b'/')
+    .add(b';')
+    .add(b'?')
+    .add(b'{')
+    .add(b'}');
+
+/// A static word as it stands in a template: [`split`] gives it back. Letters of all languages stay.
+pub(super) fn show(word: &str) -> Cow<'_, str> {
+    if !word
+        .bytes()
+        .any(|b| b.is_ascii_control() || b" #%/;?{}".contains(&b))
+    {
+        return word.into();
+    }
+    let mut out = String::with_capacity(word.len() + 8);
+    for c in word.chars() {
+        let mut bytes = [0; 4];
+        let text = c.encode_utf8(&mut bytes);
+        if c.is_ascii() {
+            out.extend(utf8_percent_encode(text, SHOWN));
+        } else {
+            out.push(c);
+        }
+    }
+    out.into()
 }
 
 /// How a static word is compared.
@@ -274,6 +306,15 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn templates_are_read_as_they_were_meant(path: String) {
+            let segments = split(&path);
+            let shown: String = segments.iter().map(|s| format!("/{}", show(s))).collect();
+            let free = !shown.contains(['{', '}', ' ']);
+            proptest::prop_assert!(free, "{}", shown);
+            proptest::prop_assert_eq!(split(&shown), segments);
+        }
+
         #[test]
         fn any_path_has_segments(path: String) {
             for s in split(&path) {

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::segment::{fold, split};
@@ -232,7 +233,10 @@ impl Spec {
                     let name = inner.split('}').next().unwrap_or("id").to_owned();
                     &mut node.param.get_or_insert_with(|| (name, Box::default())).1
                 }
-                None => node.words.entry(fold(segment).into_owned()).or_default(),
+                None => {
+                    let word = percent_decode_str(segment).decode_utf8_lossy();
+                    node.words.entry(fold(&word).into_owned()).or_default()
+                }
             };
         }
         for method in METHODS {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::NodeId;
-use super::segment::{Type, classify, fold};
+use super::segment::{Type, classify, fold, show};
 
 /// Interior siblings that must share their sub-paths before they are one parameter.
 const ALIKE: usize = 6;
@@ -197,7 +197,7 @@ impl Trie {
             let node = self.node(*id);
             out.push('/');
             if node.types == 0 {
-                out.push_str(&node.word);
+                out.push_str(&show(&node.word));
                 before = &node.word;
                 continue;
             }
@@ -456,6 +456,17 @@ impl Trie {
         all.into_iter().map(|(_, id)| *id).collect()
     }
 
+    /// Makes all below one host part of another.
+    pub(super) fn merge_roots(&mut self, from: &str, into: &str) -> Folded {
+        let mut folded = Folded::default();
+        if let Some(root) = self.roots.remove(from) {
+            let into = self.root_or_new(into);
+            self.absorb(into, root, &mut folded);
+            self.node_mut(into).judged = 0;
+        }
+        folded
+    }
+
     /// Takes an endpoint out, and the nodes that only it needed.
     pub(super) fn remove(&mut self, mut at: NodeId, method: &str) {
         self.node_mut(at).endpoints.remove(method);
@@ -463,7 +474,13 @@ impl Trie {
             let node = self.node(at);
             let needed =
                 !node.endpoints.is_empty() || !node.words.is_empty() || node.param.is_some();
-            let Some(parent) = node.parent.filter(|_| !needed) else {
+            if needed {
+                return;
+            }
+            let Some(parent) = node.parent else {
+                self.roots.retain(|_, root| *root != at);
+                *self.node_mut(at) = Node::default();
+                self.free.push(at);
                 return;
             };
             let above = self.node_mut(parent);

@@ -7,7 +7,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::EndpointId;
+use super::auth::{AuthScheme, AuthVerdict};
+use super::decision::Accepted;
 use super::exposure::Exposure;
+use super::history::History;
+use super::jwt::JwtView;
+use super::leaks::LeakView;
 use super::schema::{PathParameter, SchemaView, SensitiveView};
 use super::tls::TlsView;
 use crate::exchange::{OperationKind, SessionKind, Traffic};
@@ -100,6 +105,9 @@ pub struct EndpointView {
     pub requests: u64,
     /// Responses by class: no response, 1xx, 2xx, 3xx, 4xx, 5xx.
     pub by_class: [u64; 6],
+    /// The first 32 statuses are told apart.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub statuses: BTreeMap<u16, u64>,
     /// Milliseconds.
     pub latency: Option<Quantiles>,
     /// Body bytes per exchange.
@@ -108,9 +116,33 @@ pub struct EndpointView {
     /// Distinct principals, by sketch.
     pub callers: u64,
     pub auth: Vec<Auth>,
+    /// Absent while no call was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_verdict: Option<AuthVerdict>,
+    /// Of all calls, each credential by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub auth_schemes: Vec<AuthScheme>,
+    /// The JSON web tokens that it answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<JwtView>,
+    /// What its answers give away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaks: Vec<LeakView>,
     /// Share of exchanges whose other half could not be told.
     pub unpaired: u64,
     pub sunset: Option<Timestamp>,
+    /// Requests of the last seven days of packet time, and of the seven before.
+    pub last_week: u64,
+    pub week_before: u64,
+    /// A person has said that it is meant to be there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Accepted>,
+    /// Of a deprecated or zombie endpoint: how it fares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retirement: Option<Retirement>,
+    /// Of an old version beside newer ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_share: Option<f64>,
     /// Title of the spec that owns the place, and the operation's id where it is documented.
     pub spec: Option<String>,
     pub operation_id: Option<String>,
@@ -129,6 +161,9 @@ pub struct EndpointView {
     pub evidence: Vec<String>,
     /// Requests an hour for the last 24 hours of packet time, oldest first.
     pub hourly: Vec<u64>,
+    /// By the minute for a day, by the hour for 60 days; by itself at `…/history`.
+    #[serde(skip)]
+    pub history: History,
     /// Long-lived connections that its requests opened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<SessionsView>,
@@ -147,6 +182,29 @@ pub struct EndpointView {
         serialize_with = "super::schema::compact"
     )]
     pub schema: Option<Arc<SchemaView>>,
+}
+
+/// Whether what should be gone is going.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Retirement {
+    pub sunset: Option<Timestamp>,
+    pub sunset_passed: bool,
+    /// Distinct callers of the last one to two weeks, by sketch.
+    pub callers: u64,
+    /// Change of the last seven days against the seven before, -1 to …; `None` without a whole
+    /// earlier week.
+    pub trend: Option<f64>,
+}
+
+/// One version of a host's API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VersionView {
+    pub version: String,
+    pub endpoints: usize,
+    /// Of the last seven days.
+    pub requests: u64,
+    /// Of all versions' requests of these days.
+    pub share: f64,
 }
 
 /// WebSockets or event streams of one endpoint.
@@ -199,6 +257,11 @@ pub struct HostView {
     pub spec: Option<String>,
     /// Share of its exchanges of the last minutes of which a half was lost; none were seen: `None`.
     pub unpaired: Option<f64>,
+    /// What lies open of the host itself; of its TLS see there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Exposure>,
+    /// Where it has several.
+    pub versions: Vec<VersionView>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -255,6 +318,8 @@ pub struct CatalogView {
     pub learning_until: Option<Timestamp>,
     /// Entries put out by the budget so far.
     pub evicted: u64,
+    /// Histories by the minute or the hour that the budget has put out so far.
+    pub histories_cut: u64,
 }
 
 impl CatalogView {
@@ -262,6 +327,7 @@ impl CatalogView {
     pub fn exposures(&self) -> impl Iterator<Item = &Exposure> {
         let endpoints = self.endpoints.iter().filter(|e| e.confirmed);
         let hosts = self.tls.hosts.iter().flat_map(|host| &host.findings);
+        let hosts = hosts.chain(self.hosts.iter().flat_map(|host| &host.findings));
         hosts.chain(endpoints.flat_map(|e| &e.findings))
     }
 }

@@ -51,7 +51,8 @@ pub(super) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     reading.alerts.append(&mut end);
     let broken = stage.malformed.values().sum::<u64>();
     *reading.ledger.stage("exchange") = stage;
-    summary::write(args.common.format, &mut analysis, &reading, &mut out)?;
+    let host = args.common.host.as_deref();
+    summary::write(args.common.format, host, &mut analysis, &reading, &mut out)?;
     out.flush()?;
     input::keep(store, &analysis, &reading.alerts);
     if late > 0 {

@@ -78,7 +78,8 @@ pub(super) fn read(args: &ReadArgs) -> anyhow::Result<ExitCode> {
         mut out,
         ..
     } = job;
-    summary::write(format, &mut analysis, &reading, &mut out)?;
+    let host = args.common.host.as_deref();
+    summary::write(format, host, &mut analysis, &reading, &mut out)?;
     out.flush()?;
     input::keep(store, &analysis, &reading.alerts);
     for failure in &failures {
@@ -116,7 +117,7 @@ pub(super) fn demo_once(seed: u64) -> anyhow::Result<ExitCode> {
         failures: Vec::new(),
     };
     job.run(source, &sensor::Settings::default())?;
-    summary::write(format, &mut job.analysis, &job.reading, &mut job.out)?;
+    summary::write(format, None, &mut job.analysis, &job.reading, &mut job.out)?;
     job.out.flush()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -10,6 +10,7 @@ use super::{Format, coverage};
 use crate::alert::Alert;
 use crate::analysis::Analysis;
 use crate::catalog::{CatalogView, Documentation, EndpointView, Life, openapi};
+use crate::export;
 use crate::sensor::{Ledger, Readings, doctor};
 
 /// Rows of a table in the summary; `--format inventory` has all of them.
@@ -17,16 +18,19 @@ pub(super) const ROWS: usize = 25;
 
 pub(super) fn write(
     format: Format,
+    host: Option<&str>,
     analysis: &mut Analysis,
     reading: &Reading,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     let view = analysis.view();
+    let of_host = |e: &&EndpointView| host.is_none_or(|h| e.host == h);
+    let endpoints = view.endpoints.iter().map(AsRef::as_ref).filter(of_host);
     match format {
         Format::Exchanges => {}
         Format::Inventory => {
-            for endpoint in &view.endpoints {
-                serde_json::to_writer(&mut *out, endpoint.as_ref())?;
+            for endpoint in endpoints {
+                serde_json::to_writer(&mut *out, endpoint)?;
                 out.write_all(b"\n")?;
             }
         }
@@ -53,8 +57,20 @@ pub(super) fn write(
             }
         }
         Format::Openapi => {
-            serde_json::to_writer_pretty(&mut *out, &openapi(&view))?;
-            out.write_all(b"\n")?;
+            let mut documents = openapi::documents(&endpoints.collect::<Vec<_>>());
+            if documents.is_empty() {
+                documents.push(openapi::empty_document());
+            }
+            for document in documents {
+                serde_json::to_writer_pretty(&mut *out, &document)?;
+                out.write_all(b"\n")?;
+            }
+        }
+        Format::Csv => {
+            out.write_all(&export::header::<EndpointView>())?;
+            for endpoint in endpoints {
+                out.write_all(&export::row(endpoint))?;
+            }
         }
         Format::Ledger => {
             serde_json::to_writer(&mut *out, &reading.ledger.to_json())?;

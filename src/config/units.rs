@@ -7,6 +7,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
 
+use crate::time::Timestamp;
+
 /// A duration. jiff's "friendly" format has calendar units too; those of fixed length suffice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub Duration);
@@ -27,6 +29,30 @@ fn parse_span(text: &str) -> Option<Duration> {
     let relative = jiff::SpanRelativeTo::days_are_24_hours();
     let duration = span.to_duration(relative).ok()?;
     Duration::try_from(duration).ok()
+}
+
+/// A day (`2026-12-31`, its beginning in UTC) or a moment (RFC 3339).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Date(pub Timestamp);
+
+impl<'de> Deserialize<'de> for Date {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        parse_date(&text).map(Self).ok_or_else(|| {
+            de::Error::custom(format!(
+                "`{text}` is no date: write it like \"2026-12-31\" or \"2026-12-31T08:00:00Z\""
+            ))
+        })
+    }
+}
+
+fn parse_date(text: &str) -> Option<Timestamp> {
+    let moment = text.trim().parse::<jiff::Timestamp>().ok().or_else(|| {
+        let date: jiff::civil::Date = text.trim().parse().ok()?;
+        let midnight = date.at(0, 0, 0, 0);
+        jiff::tz::Offset::UTC.to_timestamp(midnight).ok()
+    })?;
+    Some(Timestamp::from_secs(moment.as_second()))
 }
 
 /// A number of bytes.

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, select};
 
+use super::decisions::Decisions;
 use super::traffic::Traffic;
 use super::watch::{Trouble, Watch};
 use crate::alert::Alert;
 use crate::alert::delivery::{DeliveriesView, Sink};
 use crate::analysis::Analysis;
+use crate::catalog::Decision;
 use crate::catalog::spec::SpecSet;
 use crate::detect::Severity;
 use crate::exchange::write_line;
@@ -45,6 +47,7 @@ pub(super) struct Analyst {
     store: Store,
     views: Arc<Views>,
     sinks: Arc<Vec<Sink>>,
+    decisions: Decisions,
     merger: Merger,
     flows: Merger<TlsRecord>,
     traffic: Traffic,
@@ -72,7 +75,7 @@ pub(super) struct Analyst {
 
 impl Analyst {
     pub(super) fn new(
-        analysis: Analysis,
+        (analysis, decisions): (Analysis, Vec<Decision>),
         pool: Pool,
         store: Store,
         views: Arc<Views>,
@@ -87,6 +90,7 @@ impl Analyst {
             store,
             views,
             sinks,
+            decisions: Decisions::new(decisions),
             merger: Merger::new(workers),
             flows: Merger::new(workers),
             traffic: Traffic::new(workers),
@@ -135,10 +139,12 @@ impl Analyst {
         }
         self.record(&mut raised);
         self.publish();
+        self.publish_decisions();
         self.views
             .ready
             .store(true, std::sync::atomic::Ordering::Relaxed);
         let reports = self.pool.reports.clone();
+        let decided = self.decisions.on_disk.clone();
         let mut stopping: Option<Instant> = None;
         loop {
             select! {
@@ -148,6 +154,9 @@ impl Analyst {
                 },
                 recv(on_disk) -> pending => if let Ok(pending) = pending {
                     self.recorded(pending);
+                },
+                recv(decided) -> decision => if let Ok(decision) = decision {
+                    self.decided(decision, &mut raised);
                 },
                 recv(inbox) -> message => match message {
                     Ok(Message::Stop) | Err(_) => {
@@ -299,9 +308,35 @@ impl Analyst {
                     None => drop(reply.send(Err(format!("there is no sink `{sink}`")))),
                 }
             }
+            Message::Command(Command::Decide {
+                what,
+                by,
+                note,
+                reply,
+            }) => {
+                let at = (&self.analysis.catalog, &self.store);
+                self.decisions.ask(at, &what, (by, note), reply);
+            }
             Message::Specs(specs) => self.analysis.set_specs(specs, raised),
             Message::Ping | Message::Stop => {}
         }
+    }
+
+    /// A decision is on disk: it holds, and whoever asked may be told.
+    fn decided(&mut self, decision: Decision, raised: &mut Vec<Alert>) {
+        let (decision, reply) = self.decisions.apply(decision);
+        self.analysis.decide(&decision, raised);
+        self.record(raised);
+        self.views.catalog.store(self.analysis.view());
+        self.publish_decisions();
+        if let Some(reply) = reply {
+            let _ = reply.send(Ok(decision));
+        }
+    }
+
+    fn publish_decisions(&self) {
+        let view = self.decisions.view(&self.analysis);
+        self.views.decisions.store(view);
     }
 
     fn record(&mut self, raised: &mut Vec<Alert>) {
@@ -482,7 +517,7 @@ fn source_view(s: &SourceStatus) -> SourceView {
     }
 }
 
-fn wall() -> Timestamp {
+pub(super) fn wall() -> Timestamp {
     let since = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();

@@ -1,6 +1,7 @@
 //! One exchange, one line of JSON. Written by hand because it is the hottest output there is and
 //! because `ts` must keep its digits; read with serde because input is rare and may be anything.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,8 +10,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Anomalies, Exchange, Operation, OperationKind, Part, Partial, Rpc, Shape, Shapes, Streaming,
-    VERSION, session, shape,
+    Anomalies, Exchange, Leaks, Operation, OperationKind, Part, Partial, Rpc, Shape, Shapes,
+    Streaming, VERSION, security, session, shape,
 };
 use crate::time::{Timestamp, push_u64};
 
@@ -40,6 +41,7 @@ pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
     millis(out, b",\"latency_ms\":", x.latency_ms);
     number(out, b",\"request_bytes\":", x.request_bytes);
     number(out, b",\"response_bytes\":", x.response_bytes);
+    text(out, b",\"location\":", x.location.as_deref());
     text(out, b",\"content_type\":", x.content_type.as_deref());
     text(
         out,
@@ -48,6 +50,7 @@ pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
     );
     text(out, b",\"identity\":", x.identity.as_deref());
     text(out, b",\"auth\":", x.auth.as_deref());
+    security::write_credentials(x.presented(), x.jwt.as_deref(), out);
     text(out, b",\"login\":", x.login.as_deref());
     text(out, b",\"country\":", x.country.as_deref());
     text(out, b",\"user_agent\":", x.user_agent.as_deref());
@@ -59,6 +62,8 @@ pub fn write_line(x: &Exchange, out: &mut Vec<u8>) {
         out.extend_from_slice(b",\"sunset\":");
         t.write_decimal(out);
     }
+    security::write_names(out, b",\"leaks\":[", x.leaks.names());
+    text(out, b",\"software\":", x.software.as_deref());
     text(out, b",\"rpc\":", x.rpc.map(Rpc::as_str));
     text(
         out,
@@ -300,15 +305,22 @@ struct Line<'a> {
     latency_ms: Option<f64>,
     request_bytes: Option<u64>,
     response_bytes: Option<u64>,
+    location: Option<CompactString>,
     content_type: Option<CompactString>,
     request_content_type: Option<CompactString>,
     identity: Option<Arc<str>>,
     auth: Option<CompactString>,
+    #[serde(default)]
+    auth_in: BTreeMap<CompactString, CompactString>,
+    jwt: Option<security::JwtLine>,
     login: Option<CompactString>,
     country: Option<CompactString>,
     user_agent: Option<Arc<str>>,
     deprecation: Option<Timestamp>,
     sunset: Option<Timestamp>,
+    #[serde(default)]
+    leaks: Vec<CompactString>,
+    software: Option<CompactString>,
     rpc: Option<Rpc>,
     grpc_status: Option<u16>,
     request_messages: Option<u64>,
@@ -390,15 +402,20 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
     x.latency_ms = l.latency_ms.filter(|ms| ms.is_finite());
     x.request_bytes = l.request_bytes;
     x.response_bytes = l.response_bytes;
+    x.location = l.location;
     x.content_type = l.content_type;
     x.request_content_type = l.request_content_type;
     x.identity = l.identity;
     x.auth = l.auth;
+    x.auth_in = security::presented(l.auth_in);
+    x.jwt = l.jwt.and_then(security::JwtLine::read);
     x.login = l.login;
     x.country = l.country;
     x.user_agent = l.user_agent;
     x.deprecation = l.deprecation;
     x.sunset = l.sunset;
+    x.leaks = Leaks::named(l.leaks.iter().map(|n| n.as_str()));
+    x.software = l.software.and_then(security::software);
     x.rpc = l.rpc;
     x.grpc_status = l.grpc_status;
     x.request_messages = l.request_messages;
@@ -447,6 +464,7 @@ pub fn parse_line(line: &[u8]) -> Result<Exchange, ParseError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::{Classes, Jwt, JwtFlags, Presented};
 
     fn line(x: &Exchange) -> String {
         let mut out = Vec::new();
@@ -474,6 +492,25 @@ mod tests {
         x.content_type = Some("application/json".into());
         x.identity = Some("bearer:5f0c".into());
         x.auth = Some("bearer".into());
+        x.auth_in = Some(Arc::from([
+            Presented {
+                place: "cookie:sid".into(),
+                scheme: "cookie".into(),
+            },
+            Presented {
+                place: "header:authorization".into(),
+                scheme: "bearer".into(),
+            },
+        ]));
+        x.jwt = Some(Arc::new(Jwt {
+            alg: "HS256".into(),
+            life_s: Some(3_600),
+            issuer: Some("9ab1".into()),
+            flags: JwtFlags::NO_EXP,
+            classes: Classes::EMAIL,
+        }));
+        x.leaks = Leaks::SQL_ERROR;
+        x.software = Some("nginx/1.18.0".into());
         x.user_agent = Some("okhttp/4.9".into());
         x.rpc = Some(Rpc::GrpcWeb);
         x.grpc_status = Some(5);
@@ -507,7 +544,7 @@ mod tests {
     fn a_line_comes_back_as_it_was() {
         let x = full();
         assert_eq!(parse_line(line(&x).as_bytes()).unwrap(), x);
-        insta::assert_snapshot!(line(&x).trim_end(), @r#"{"v":1,"ts":1732420000.123456,"client":"10.0.0.5","client_port":51234,"via":"10.0.0.9","via_port":40000,"server":"2001:db8::1","server_port":8080,"protocol":"http/1.1","scheme":"http","method":"GET","host":"api.example.com","path":"/v1/users/42","query":"a=1","status":200,"latency_ms":12.4,"request_bytes":0,"response_bytes":1834,"content_type":"application/json","identity":"bearer:5f0c","auth":"bearer","user_agent":"okhttp/4.9","rpc":"grpc-web","streaming":"unary","grpc_status":5,"request_messages":1,"response_messages":0,"request_message_bytes":12,"response_message_bytes":0,"operation":"query GetUser","operation_kind":"graphql","operations":2,"graphql_depth":3,"graphql_aliases":0,"graphql_fields":["user","items"],"introspection":true,"parts":[{"name":"avatar","file":true,"type":"image/png"}],"query_shape":{"":"object","/a":"integer"},"response_shape":{"":"object","/mail":"null|string email optional"},"request_headers":["x-tenant","x-trace"],"end":1732420000.135856,"duration_ms":12.4,"partial":["truncated"],"anomalies":["length_and_chunked","obs_fold"]}"#);
+        insta::assert_snapshot!(line(&x).trim_end(), @r#"{"v":1,"ts":1732420000.123456,"client":"10.0.0.5","client_port":51234,"via":"10.0.0.9","via_port":40000,"server":"2001:db8::1","server_port":8080,"protocol":"http/1.1","scheme":"http","method":"GET","host":"api.example.com","path":"/v1/users/42","query":"a=1","status":200,"latency_ms":12.4,"request_bytes":0,"response_bytes":1834,"content_type":"application/json","identity":"bearer:5f0c","auth":"bearer","auth_in":{"cookie:sid":"cookie","header:authorization":"bearer"},"jwt":{"alg":"HS256","life_s":3600,"issuer":"9ab1","flags":["no-exp"],"classes":["pii:email"]},"user_agent":"okhttp/4.9","leaks":["sql-error"],"software":"nginx/1.18.0","rpc":"grpc-web","streaming":"unary","grpc_status":5,"request_messages":1,"response_messages":0,"request_message_bytes":12,"response_message_bytes":0,"operation":"query GetUser","operation_kind":"graphql","operations":2,"graphql_depth":3,"graphql_aliases":0,"graphql_fields":["user","items"],"introspection":true,"parts":[{"name":"avatar","file":true,"type":"image/png"}],"query_shape":{"":"object","/a":"integer"},"response_shape":{"":"object","/mail":"null|string email optional"},"request_headers":["x-tenant","x-trace"],"end":1732420000.135856,"duration_ms":12.4,"partial":["truncated"],"anomalies":["length_and_chunked","obs_fold"]}"#);
     }
 
     #[test]

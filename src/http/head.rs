@@ -31,8 +31,11 @@ pub(super) struct Fields<'a> {
     pub(super) codings: Codings,
     pub(super) user_agent: Option<&'a [u8]>,
     pub(super) credential: Credential<'a>,
+    /// `Server`, `X-Powered-By`, `X-AspNet-Version`.
+    pub(super) software: [Option<&'a [u8]>; 3],
     pub(super) deprecation: Option<&'a [u8]>,
     pub(super) sunset: Option<&'a [u8]>,
+    pub(super) location: Option<&'a [u8]>,
     /// `Upgrade: h2c` (RFC 7540, section 3.2).
     pub(super) h2c: bool,
     /// `Upgrade: websocket` (RFC 6455, section 4.1), and what was agreed on beside it.
@@ -230,8 +233,7 @@ impl<'a> Fields<'a> {
                 self.h2c |= names(value, b"h2c");
                 self.websocket |= names(value, b"websocket");
             }
-            (7, Some(b'a')) if is(b"api-key") => set(&mut self.credential.api_key, value),
-            (9, Some(b'x')) if is(b"x-api-key") => set(&mut self.credential.api_key, value),
+            (8, Some(b'l')) if is(b"location") => set(&mut self.location, value),
             (11, Some(b'g')) if is(b"grpc-status") => set(&mut self.grpc_status, value),
             (10, Some(b's')) if is(b"soapaction") => set(&mut self.soap_action, value),
             (13, Some(b'o')) if is(b"odata-version") => self.odata = true,
@@ -243,7 +245,9 @@ impl<'a> Fields<'a> {
             (10, Some(b'u')) if is(b"user-agent") => set(&mut self.user_agent, value),
             (11, Some(b'd')) if is(b"deprecation") => set(&mut self.deprecation, value),
             (12, Some(b'c')) if is(b"content-type") => set(&mut self.content_type, value),
-            (12, Some(b'x')) if is(b"x-auth-token") => set(&mut self.credential.api_key, value),
+            (6, Some(b's')) if is(b"server") => set(&mut self.software[0], value),
+            (12, Some(b'x')) if is(b"x-powered-by") => set(&mut self.software[1], value),
+            (16, Some(b'x')) if is(b"x-aspnet-version") => set(&mut self.software[2], value),
             (13, Some(b'a')) if is(b"authorization") => {
                 set(&mut self.credential.authorization, value)
             }
@@ -254,8 +258,8 @@ impl<'a> Fields<'a> {
                 self.transfer_encoding = true;
                 self.chunked = is_chunked(value).unwrap_or(self.chunked);
             }
-            (9 | 15..=17, Some(b'f' | b'x')) => return self.forwarding.take(name, value),
-            _ => return false,
+            (9 | 15..=17, Some(b'f' | b'x')) if self.forwarding.take(name, value) => {}
+            _ => return self.credential.take(name, value),
         }
         true
     }

@@ -9,9 +9,9 @@ use super::head::{self, Fields};
 use super::rpc;
 use super::sample::Sample;
 use super::sampler::{self, Place};
-use crate::exchange::{Exchange, MAX_HEADERS, Shapes};
+use crate::exchange::{Exchange, Leaks, MAX_HEADERS, Shapes};
 use crate::flow::{FlowInfo, Side};
-use crate::observe::{operation, shape};
+use crate::observe::{Credential, Credentials, leaks, operation, shape};
 use crate::time::Timestamp;
 
 /// Content kept to look for a login; longer ones are no login.
@@ -25,12 +25,16 @@ const MAX_OPERATION_BODY: usize = 16 << 10;
 /// says what they are lists of.
 const MAX_SHAPE_BODY: usize = 16 << 10;
 
+/// Bytes of what a server says that it runs which are compared with what it said before.
+const MAX_BANNER: usize = 256;
+
 /// What repeats from request to request on one connection is made once.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     user_agent: Option<Arc<str>>,
     credential: Vec<u8>,
-    identity: Option<(Arc<str>, CompactString)>,
+    credentials: Credentials,
+    software: Option<(Vec<u8>, Arc<str>)>,
 }
 
 /// An empty record between the two ends.
@@ -91,9 +95,11 @@ pub(super) fn request_fields(x: &mut Exchange, fields: &Fields<'_>, cache: &mut 
     x.request_content_type = fields.content_type.and_then(head::media_type);
     fields.forwarding.apply(x, &out.trusted);
     x.user_agent = fields.user_agent.map(|agent| cache.user_agent(agent));
-    if let Some((identity, kind)) = cache.identity(fields, out) {
-        (x.identity, x.auth) = (Some(identity), Some(kind));
-    }
+    let credential = match x.via {
+        Some(_) => fields.credential,
+        None => fields.credential.without_certificate(),
+    };
+    cache.credentials(&credential, x, out);
     let head = operation::Head {
         method: x.method.as_deref().unwrap_or_default(),
         path: x.path.as_deref().unwrap_or_default(),
@@ -164,11 +170,17 @@ pub(super) fn answer_sample<'a>(
     (place, ts): (Place, Timestamp),
     out: &mut Out,
 ) -> Option<Sample> {
-    let shaped = x.content_type.as_deref().is_some_and(shape::is_shaped);
-    if !shaped || x.path.is_none() || !out.sampler.is_due(place, x.status_class(), ts) {
+    let media_type = x.content_type.as_deref();
+    let shaped = media_type.is_some_and(shape::is_shaped);
+    // An error may say too much in any text.
+    let told = x.status.is_some_and(|s| s >= 400) && media_type.is_none_or(leaks::is_text);
+    let wanted = (shaped || told) && x.path.is_some();
+    if !wanted || !out.sampler.is_due(place, x.status_class(), ts) {
         return None;
     }
-    x.shapes.get_or_insert_default().response_headers = headers(names);
+    if shaped {
+        x.shapes.get_or_insert_default().response_headers = headers(names);
+    }
     Some(Sample::prefix(fields.codings, MAX_SHAPE_BODY))
 }
 
@@ -177,9 +189,19 @@ pub(super) fn look_at_answer(x: &mut Exchange, sample: Option<Sample>, cut: bool
     let Some((content, whole)) = sample.and_then(|s| s.content(&mut out.counters)) else {
         return;
     };
-    if let Some(media_type) = x.content_type.as_deref() {
+    let media_type = x.content_type.as_deref().unwrap_or_default();
+    if shape::is_shaped(media_type) {
         let shape = out.observer.shape(media_type, &content, whole && !cut);
         x.shapes.get_or_insert_default().response = shape;
+    }
+    if leaks::is_text(media_type) {
+        let answer = leaks::Answer {
+            status: x.status.unwrap_or(0),
+            media_type,
+            host: x.host.as_deref().unwrap_or_default(),
+            path: x.path.as_deref().unwrap_or_default(),
+        };
+        x.leaks |= leaks::in_body(answer, &content);
     }
 }
 
@@ -211,12 +233,25 @@ pub(super) fn look_at_body(x: &mut Exchange, sample: Option<Sample>, cut: bool, 
     }
 }
 
-pub(super) fn response_fields(x: &mut Exchange, status: Option<u16>, fields: &Fields<'_>) {
+pub(super) fn response_fields(
+    x: &mut Exchange,
+    status: Option<u16>,
+    fields: &Fields<'_>,
+    cache: &mut Cache,
+    out: &Out,
+) {
     x.status = status;
+    x.software = cache.software(fields);
+    if x.software.is_some() {
+        x.leaks |= Leaks::SERVER_VERSION;
+    }
     x.anomalies |= fields.anomalies;
     x.content_type = fields.content_type.and_then(head::media_type);
     x.deprecation = fields.deprecation.and_then(head::deprecation);
     x.sunset = fields.sunset.and_then(head::http_date);
+    if let (Some(300..=399), Some(path)) = (status, x.path.as_deref()) {
+        x.location = fields.location.map(|to| out.observer.location(to, path));
+    }
 }
 
 /// A request whose response was not seen, or cannot be told.
@@ -251,23 +286,50 @@ impl Cache {
 
     /// Bytes that what the peer sent takes here.
     pub(super) fn held(&self) -> usize {
-        self.credential.len()
+        self.credential.len() + self.software.as_ref().map_or(0, |(raw, _)| raw.len())
     }
 
-    fn identity(&mut self, fields: &Fields<'_>, out: &Out) -> Option<(Arc<str>, CompactString)> {
-        let c = &fields.credential;
+    /// What the credentials say, in the record.
+    fn credentials(&mut self, c: &Credential<'_>, x: &mut Exchange, out: &Out) {
         let parts = [c.authorization, c.api_key, c.cookie];
-        if parts.iter().all(Option::is_none) {
-            return None;
+        let fields = c.fields.to_le_bytes();
+        if parts.iter().all(Option::is_none) && c.fields == 0 {
+            x.auth_in = out.observer.with_query(None, x.query.as_deref());
+            return;
         }
         let raw = parts
             .iter()
-            .flat_map(|p| p.unwrap_or_default().iter().chain(b"\n"));
+            .flat_map(|p| p.unwrap_or_default().iter().chain(b"\n"))
+            .chain(&fields);
         if !raw.clone().eq(&self.credential) {
-            self.identity = out.observer.identity(c);
+            self.credentials = out.observer.credentials(c, x.ts.secs());
             self.credential.clear();
             self.credential.extend(raw);
         }
-        self.identity.clone()
+        let known = &self.credentials;
+        if let Some((identity, kind)) = known.identity.clone() {
+            (x.identity, x.auth) = (Some(identity), Some(kind));
+        }
+        x.jwt = known.token.as_ref().map(|token| token.at(x.ts.secs()));
+        x.auth_in = out
+            .observer
+            .with_query(known.presented.as_ref(), x.query.as_deref());
+    }
+
+    /// What the server says that it runs; it says the same with each answer.
+    fn software(&mut self, fields: &Fields<'_>) -> Option<Arc<str>> {
+        if fields.software.iter().all(Option::is_none) {
+            return None;
+        }
+        let said = fields.software.iter();
+        let raw = said.flat_map(|s| s.unwrap_or_default().iter().take(MAX_BANNER).chain(b"\n"));
+        match &self.software {
+            Some((known, text)) if raw.clone().eq(known) => Some(text.clone()),
+            _ => {
+                let text: Arc<str> = leaks::software(fields.software)?.into();
+                self.software = Some((raw.copied().collect(), text.clone()));
+                Some(text)
+            }
+        }
     }
 }

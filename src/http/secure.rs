@@ -16,8 +16,9 @@ use compact_str::CompactString;
 use super::carry::Carry;
 use super::protocol;
 use super::{Out, Switch};
-use crate::exchange::{ServerCertificate, TlsFlow, TlsVersion};
+use crate::exchange::{Exchange, ServerCertificate, TlsFlow, TlsVersion};
 use crate::flow::{Chunk, End, FlowInfo, MAX_CARRY, Side, Stream};
+use crate::observe::with_certificate;
 use crate::time::Timestamp;
 use crate::tls::{Event, Facts, MAX_WAIT, Session, Shared, Sink};
 
@@ -63,6 +64,8 @@ struct Inner {
     left: [Carry; 2],
     /// Of no use to the reader.
     opaque: bool,
+    /// The client showed a certificate.
+    mutual: bool,
 }
 
 impl Connection {
@@ -87,6 +90,7 @@ impl Connection {
             reader: protocol::Connection::new(&inside),
             left: Default::default(),
             opaque: false,
+            mutual: false,
         };
         self.tls = Some(Box::new(Tls {
             session: Session::default(),
@@ -223,6 +227,7 @@ impl Tls {
         let Some(mut shared) = out.tls.take() else {
             return T::default();
         };
+        let before = out.exchanges.len();
         let inner = &mut self.inner;
         let done = act(&mut self.session, &mut shared, &mut |event| match event {
             Event::Data(side, chunk) => inner.on_data(side, chunk, out),
@@ -234,7 +239,19 @@ impl Tls {
             } => inner.on_gap(side, ts, offset, len, out),
         });
         out.tls = Some(shared);
+        // Records that waited for keys come all at once, the handshake's among them.
+        if self.session.facts().client_certificate && !self.inner.mutual {
+            self.inner.mutual = true;
+            vouch(&mut out.exchanges[before..]);
+        }
         done
+    }
+}
+
+/// Clients that showed a certificate.
+fn vouch(exchanges: &mut [Box<Exchange>]) {
+    for x in exchanges {
+        x.auth_in = with_certificate(x.auth_in.as_ref());
     }
 }
 
@@ -313,6 +330,9 @@ impl Inner {
         for exchange in &mut out.exchanges[before..] {
             exchange.scheme = CompactString::const_new("https");
             exchange.clear = false;
+        }
+        if self.mutual {
+            vouch(&mut out.exchanges[before..]);
         }
         done
     }

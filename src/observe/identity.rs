@@ -14,10 +14,12 @@ use super::Observer;
 pub struct Credential<'a> {
     /// Value of `Authorization`.
     pub authorization: Option<&'a [u8]>,
-    /// Value of an API-key header.
+    /// Value of the first header field with an API key.
     pub api_key: Option<&'a [u8]>,
     /// Value of `Cookie`.
     pub cookie: Option<&'a [u8]>,
+    /// Which other fields carry a credential: bits of a table in `schemes`.
+    pub fields: u32,
 }
 
 pub(super) fn identity(o: &Observer, c: &Credential<'_>) -> Option<(Arc<str>, CompactString)> {
@@ -71,18 +73,22 @@ fn jwt_subject(token: &[u8]) -> Option<(String, String)> {
 }
 
 /// The session among the cookies: by the names that frameworks give it.
-fn session(o: &Observer, cookies: &[u8]) -> Option<(&'static str, CompactString)> {
-    let pairs = cookies.split(|b| *b == b';').filter_map(|pair| {
-        let at = pair.iter().position(|b| *b == b'=')?;
-        Some((pair[..at].trim_ascii(), pair[at + 1..].trim_ascii()))
-    });
-    let (_, value) = pairs
+fn session(o: &Observer, value: &[u8]) -> Option<(&'static str, CompactString)> {
+    let (_, value) = cookies(value)
         .filter(|(_, value)| value.len() >= 8)
         .find(|(name, _)| is_session(name))?;
     Some(("cookie", o.pseudonym("cookie", &[value])))
 }
 
-fn is_session(name: &[u8]) -> bool {
+/// Names and values of `Cookie` (RFC 6265, section 4.2.1).
+pub(super) fn cookies(value: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    value.split(|b| *b == b';').filter_map(|pair| {
+        let at = pair.iter().position(|b| *b == b'=')?;
+        Some((pair[..at].trim_ascii(), pair[at + 1..].trim_ascii()))
+    })
+}
+
+pub(super) fn is_session(name: &[u8]) -> bool {
     const WHOLE: [&[u8]; 6] = [
         b"sid",
         b"connect.sid",
@@ -180,7 +186,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_header_is_survived(a: Vec<u8>, c: Vec<u8>) {
-            let _ = named(&Credential { authorization: Some(&a), api_key: None, cookie: Some(&c) });
+            let _ = named(&Credential { authorization: Some(&a), cookie: Some(&c), ..Credential::default() });
         }
     }
 }

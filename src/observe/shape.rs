@@ -25,6 +25,11 @@ use value::Scalar;
 
 pub use name::header as header_name;
 
+/// A name as it may be kept, or `*` where it looks like data.
+pub(super) fn field_name(name: &str) -> Cow<'_, str> {
+    name::of_field(name.into())
+}
+
 /// How content of a type is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {

@@ -13,6 +13,7 @@ use super::{StoreError, io_error};
 use crate::alert::delivery::{DeadLetter, MAX_AGE};
 use crate::alert::route::Router;
 use crate::alert::{Alert, Status, wall};
+use crate::catalog::{Decision, Later, remains};
 use crate::time::Timestamp;
 
 /// Past this, and twice what is worth keeping, the journal is written anew.
@@ -26,6 +27,9 @@ const OUTBOX: usize = 50_000;
 
 /// Dead letters kept at most; past it the oldest go.
 const DEAD: usize = 1_000;
+
+/// Decisions kept as they were taken; older ones as far as they still hold.
+const AUDIT: usize = 5_000;
 
 /// An alert that some sinks have not taken yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,6 +80,8 @@ enum Line {
         by: String,
         at: Timestamp,
     },
+    /// What a person decided about the inventory.
+    Decision(Decision),
 }
 
 #[derive(Debug)]
@@ -96,6 +102,8 @@ pub struct Journal {
     outbox: BTreeMap<(String, u64), Pending>,
     /// Oldest first.
     dead: VecDeque<DeadLetter>,
+    /// By id, which counts up.
+    decisions: BTreeMap<u64, Decision>,
 }
 
 impl Journal {
@@ -119,6 +127,7 @@ impl Journal {
             alerts: BTreeMap::new(),
             outbox: BTreeMap::new(),
             dead: VecDeque::new(),
+            decisions: BTreeMap::new(),
         };
         let notices = journal.replay()?;
         journal.compact()?;
@@ -127,6 +136,11 @@ impl Journal {
 
     pub fn alerts(&self) -> impl Iterator<Item = &Alert> {
         self.alerts.values().map(|kept| &kept.alert)
+    }
+
+    /// Oldest first.
+    pub fn decisions(&self) -> impl Iterator<Item = &Decision> {
+        self.decisions.values()
     }
 
     /// Oldest first.
@@ -140,6 +154,17 @@ impl Journal {
 
     pub fn dead(&self) -> impl Iterator<Item = &DeadLetter> {
         self.dead.iter()
+    }
+
+    /// Appends a decision; it is on disk when this returns without error.
+    pub fn decide(&mut self, decision: &Decision) -> std::io::Result<()> {
+        let mut text = Vec::new();
+        let line = Line::Decision(decision.clone());
+        write_line(&mut text, &line);
+        self.append(&text)?;
+        self.take(line);
+        self.compact_if_large();
+        Ok(())
     }
 
     /// Appends alerts, each with the sinks that it is for; they are on disk when this returns
@@ -288,6 +313,9 @@ impl Journal {
                     self.bury(sink, alert, why, at);
                 }
             }
+            Line::Decision(decision) => {
+                self.decisions.insert(decision.id, decision);
+            }
             Line::Dead(letter) => self.dead.push_back(*letter),
             Line::Again {
                 sink, message, at, ..
@@ -387,12 +415,15 @@ impl Journal {
                 .with_extension(format!("damaged-{}", jiff::Timestamp::now().as_second()));
             let _ = fs::copy(&self.path, &aside);
             notices.push(format!(
-                "{damaged} damaged lines in the alert journal were passed over; it is kept as {}",
+                "{damaged} damaged lines in the journal were passed over; it is kept as {}",
                 aside.display()
             ));
         }
         if at < text.len() {
-            notices.push("the last line of the alert journal was torn (a crash while writing) and was cut off".into());
+            notices.push(
+                "the last line of the journal was torn (a crash while writing) and was cut off"
+                    .into(),
+            );
         }
         self.len = at as u64;
         Ok(notices)
@@ -402,7 +433,7 @@ impl Journal {
         if self.len > COMPACT && self.len > 2 * self.kept {
             // The old journal is whole; a failure costs space, nothing else.
             if let Err(e) = self.compact() {
-                tracing::warn!(error = %e, "the alert journal could not be compacted");
+                tracing::warn!(error = %e, "the journal could not be compacted");
                 self.kept = self.len;
             }
         }
@@ -436,11 +467,31 @@ impl Journal {
         });
     }
 
+    /// Of decisions past the audit only what nothing later speaks of is kept.
+    fn trim_decisions(&mut self) {
+        let mut later = Later::default();
+        let mut kept = BTreeMap::new();
+        for (n, (id, decision)) in std::mem::take(&mut self.decisions)
+            .into_iter()
+            .rev()
+            .enumerate()
+        {
+            let rest = remains(&decision, &mut later);
+            let rest = if n < AUDIT { Some(decision) } else { rest };
+            kept.extend(rest.map(|decision| (id, decision)));
+        }
+        self.decisions = kept;
+    }
+
     /// Writes what is worth keeping to a new file, and puts it in the old one's place.
     fn compact(&mut self) -> Result<(), StoreError> {
         self.trim();
         self.forget_strangers();
+        self.trim_decisions();
         let mut text = Vec::new();
+        for decision in self.decisions.values() {
+            write_line(&mut text, &Line::Decision(decision.clone()));
+        }
         for Kept { alert, told } in self.alerts.values() {
             let (alert, told) = (Box::new(alert.clone()), told.clone());
             write_line(&mut text, &Line::Kept { alert, told });

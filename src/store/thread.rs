@@ -11,6 +11,7 @@ use super::checkpoint::Checkpoints;
 use super::journal::{Journal, Pending};
 use crate::alert::Alert;
 use crate::alert::delivery::DeadLetter;
+use crate::catalog::Decision;
 
 /// Alerts that share one fsync.
 const GROUP: usize = 256;
@@ -20,6 +21,9 @@ const RETRY: Duration = Duration::from_millis(500);
 /// Called on the store's thread; must not wait.
 pub type Done<T> = Box<dyn FnOnce(Result<T, String>) + Send>;
 pub type Found = Box<dyn FnOnce(Vec<Pending>) + Send>;
+
+/// Told once a decision is on disk.
+pub(super) type Decided = Box<dyn FnOnce(Decision) + Send>;
 
 pub(super) enum Op {
     Record(Box<Alert>),
@@ -40,6 +44,7 @@ pub(super) enum Op {
         limit: usize,
         found: Found,
     },
+    Decide(Decision, Decided),
     Checkpoint {
         catalog: Vec<u8>,
         detect: Vec<u8>,
@@ -91,6 +96,10 @@ impl Thread {
                         waiting.retain(|p| p.sinks.contains(&sink));
                         waiting.truncate(limit);
                         found(waiting);
+                    }
+                    Op::Decide(decision, decided) => {
+                        self.decide(&decision);
+                        decided(decision);
                     }
                     Op::Checkpoint { catalog, detect } => {
                         let written = self.checkpoints.write(&catalog, &detect);
@@ -147,6 +156,16 @@ impl Thread {
     fn show_dead(&self) {
         self.dead
             .store(Arc::new(self.journal.dead().cloned().collect()));
+    }
+
+    /// On disk, however long that takes.
+    fn decide(&mut self, decision: &Decision) {
+        while let Err(e) = self.journal.decide(decision) {
+            tracing::error!(error = %e, "a decision cannot be written; trying again");
+            self.say(Some(format!("a decision cannot be written: {e}")));
+            std::thread::sleep(RETRY);
+        }
+        self.say(None);
     }
 
     fn say(&self, trouble: Option<String>) {

@@ -33,12 +33,12 @@ impl Certificate {
     /// Reads the first certificate of a Certificate message's body (RFC 5246, section 7.4.2; RFC
     /// 8446, section 4.4.2). `None` where there is none, or none that can be read.
     pub fn read(body: &[u8], version: Version) -> Option<Self> {
-        let mut c = Cursor(body);
-        if version >= Version::TLS13 {
-            let _context = c.vec8()?;
-        }
-        let first = Cursor(c.vec24()?).vec24()?;
-        Self::from_der(first)
+        Self::from_der(first(body, version)?)
+    }
+
+    /// Whether the message has a certificate, whatever it is.
+    pub fn is_any(body: &[u8], version: Version) -> bool {
+        first(body, version).is_some_and(|der| !der.is_empty())
     }
 
     /// The profile `Raw` takes serial numbers longer than the 20 bytes of RFC 5280: private
@@ -66,6 +66,15 @@ impl Certificate {
             self_signed: tbs.issuer() == tbs.subject(),
         })
     }
+}
+
+/// The first certificate of the message's list.
+fn first(body: &[u8], version: Version) -> Option<&[u8]> {
+    let mut c = Cursor(body);
+    if version >= Version::TLS13 {
+        let _context = c.vec8()?;
+    }
+    Cursor(c.vec24()?).vec24()
 }
 
 fn text(name: &str) -> CompactString {
@@ -110,6 +119,9 @@ mod tests {
         for end in 0..der.len() {
             assert_eq!(Certificate::from_der(&der[..end]), None, "cut at {end}");
         }
+        assert!(Certificate::is_any(&message(&der), Version::TLS12));
+        assert!(!Certificate::is_any(&[0, 0, 0], Version::TLS12));
+        assert!(!Certificate::is_any(&[0, 0, 0, 0], Version::TLS13));
         assert_eq!(Certificate::read(&[0, 0, 0], Version::TLS12), None);
     }
 

@@ -21,6 +21,8 @@ pub struct Facts {
     /// The client offers Encrypted Client Hello, or pretends to.
     pub ech: bool,
     pub certificate: Option<Box<Certificate>>,
+    /// The client showed a certificate: in clear before TLS 1.3, since then only to who has keys.
+    pub client_certificate: bool,
     /// An earlier session goes on.
     pub resumed: bool,
     /// Records of it were opened.

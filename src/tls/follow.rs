@@ -61,6 +61,12 @@ impl Session {
                     self.facts.certificate = Certificate::read(body, version).map(Box::new);
                 }
             }
+            (kind::CERTIFICATE, _) => {
+                // A client that has none sends an empty list (RFC 5246, section 7.4.6).
+                if let Some(version) = self.negotiation.version {
+                    self.facts.client_certificate |= Certificate::is_any(body, version);
+                }
+            }
             (kind::SERVER_HELLO_DONE | kind::SERVER_KEY_EXCHANGE, _) if !from_client => {
                 self.negotiation.full = true;
             }

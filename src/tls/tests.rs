@@ -205,6 +205,51 @@ impl ServerCertVerifier for Anyone {
     }
 }
 
+/// Whether a client's certificate is asked for; any is good.
+#[derive(Debug)]
+struct AnyClient(bool);
+
+impl rustls::server::danger::ClientCertVerifier for AnyClient {
+    fn offer_client_auth(&self) -> bool {
+        self.0
+    }
+
+    fn root_hint_subjects(&self) -> &[rustls::DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<rustls::server::danger::ClientCertVerified, rustls::Error> {
+        Ok(rustls::server::danger::ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        m: &[u8],
+        c: &CertificateDer<'_>,
+        d: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Anyone.verify_tls12_signature(m, c, d)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        m: &[u8],
+        c: &CertificateDer<'_>,
+        d: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Anyone.verify_tls13_signature(m, c, d)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        Anyone.supported_verify_schemes()
+    }
+}
+
 /// A client and a server that may meet several times.
 pub(crate) struct Peers {
     client: Arc<ClientConfig>,
@@ -215,6 +260,19 @@ pub(crate) struct Peers {
 impl Peers {
     pub(crate) fn new(
         suite: SupportedCipherSuite,
+        adjust: impl FnOnce(&mut ClientConfig, &mut ServerConfig),
+    ) -> Self {
+        Self::made(suite, false, adjust)
+    }
+
+    /// The server asks for the client's certificate.
+    pub(crate) fn mutual(suite: SupportedCipherSuite) -> Self {
+        Self::made(suite, true, |_, _| {})
+    }
+
+    fn made(
+        suite: SupportedCipherSuite,
+        mutual: bool,
         adjust: impl FnOnce(&mut ClientConfig, &mut ServerConfig),
     ) -> Self {
         let version = suite.version();
@@ -229,11 +287,15 @@ impl Peers {
             .unwrap()
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Anyone))
-            .with_no_client_auth();
+            .with_client_auth_cert(
+                vec![certificate.clone()],
+                PrivateKeyDer::Pkcs8(key.clone_key()),
+            )
+            .unwrap();
         let mut server = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[version])
             .unwrap()
-            .with_no_client_auth()
+            .with_client_cert_verifier(Arc::new(AnyClient(mutual)))
             .with_single_cert(vec![certificate], PrivateKeyDer::Pkcs8(key))
             .unwrap();
         client.key_log = log.clone();

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::query::{AlertFilter, EndpointFilter, Page, parse_status};
 use super::routes::{App, Shared};
-use super::{Command, guard, schema};
+use super::{Command, export, guard, schema};
 use crate::alert::{Alert, Status};
 use crate::sensor::TapReading;
 
@@ -43,9 +43,18 @@ pub(super) fn list<T: Serialize>(page: &Page<T>) -> Response {
 
 pub(super) async fn endpoints(
     State(app): Shared,
+    headers: HeaderMap,
     Query(filter): Query<EndpointFilter>,
 ) -> Response {
-    list(&filter.page(&app.views.catalog.load().endpoints))
+    let catalog = app.views.catalog.load();
+    match export::wanted(&headers) {
+        Some(form) => export::send(
+            form,
+            "endpoints",
+            export::owned(filter.found(&catalog.endpoints)),
+        ),
+        None => list(&filter.page(&catalog.endpoints)),
+    }
 }
 
 pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Response {
@@ -62,8 +71,16 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
     }
 }
 
-pub(super) async fn alerts(State(app): Shared, Query(filter): Query<AlertFilter>) -> Response {
-    list(&filter.page(&app.views.alerts.load().alerts))
+pub(super) async fn alerts(
+    State(app): Shared,
+    headers: HeaderMap,
+    Query(filter): Query<AlertFilter>,
+) -> Response {
+    let alerts = app.views.alerts.load();
+    match export::wanted(&headers) {
+        Some(form) => export::send(form, "alerts", export::owned(filter.found(&alerts.alerts))),
+        None => list(&filter.page(&alerts.alerts)),
+    }
 }
 
 pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Response {

@@ -15,10 +15,8 @@ pub(super) fn hours(requests: &[u64]) -> String {
     let most = requests.iter().copied().max().unwrap_or(0);
     let all = grouped(requests.iter().sum());
     let words = format!("{all} in all, at most {} an hour", grouped(most));
-    format!(
-        "<figure>{}<figcaption><span>24 h ago</span><span>{words}</span><span>now</span></figcaption></figure>",
-        draw(&points, &format!("Requests by the hour: {words}"))
-    )
+    let svg = draw(&points, &format!("Requests by the hour: {words}"));
+    figure(svg, "24 h ago", &words)
 }
 
 /// Bars of what was seen, and the line of what was expected.
@@ -30,6 +28,112 @@ pub(super) fn band(series: &[Point], label: &str) -> String {
     draw(&points, label)
 }
 
+/// What one bar of a history stands for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Bar {
+    pub(super) fine: u64,
+    pub(super) refused: u64,
+    pub(super) failed: u64,
+    /// Milliseconds; none where no latency is known.
+    pub(super) mean: Option<f64>,
+    pub(super) slowest: f64,
+}
+
+impl Bar {
+    fn all(&self) -> u64 {
+        self.fine + self.refused + self.failed
+    }
+}
+
+/// Requests over time, those that failed on top.
+pub(super) fn stacked(bars: &[Bar], ago: &str, words: &str) -> String {
+    let most = bars.iter().map(Bar::all).max().unwrap_or(0).max(1) as f64;
+    let step = WIDTH / bars.len().max(1) as f64;
+    let mut svg = open(&format!("Requests over time: {words}"));
+    for (i, bar) in bars.iter().enumerate() {
+        let mut bottom = HEIGHT - 2.0;
+        for (class, n) in [
+            ("seen", bar.fine),
+            ("refused", bar.refused),
+            ("failed", bar.failed),
+        ] {
+            if n > 0 {
+                let height = n as f64 / most * (HEIGHT - 8.0);
+                bottom -= height;
+                // Writing to a String cannot fail.
+                let _ = write!(
+                    svg,
+                    r#"<rect class="{class}" x="{:.1}" y="{bottom:.1}" width="{:.1}" height="{height:.1}"/>"#,
+                    i as f64 * step,
+                    (step - 0.3).max(0.5)
+                );
+            }
+        }
+    }
+    figure(close(svg), ago, words)
+}
+
+/// Mean and longest latency over time; a line ends where nothing is known.
+pub(super) fn latency(bars: &[Bar], ago: &str, words: &str) -> String {
+    let most = bars.iter().map(|b| b.slowest).fold(1e-3, f64::max);
+    let step = WIDTH / bars.len().max(1) as f64;
+    let mut svg = open(&format!("Latency over time: {words}"));
+    let values: [(&str, fn(&Bar) -> f64); 2] = [
+        ("slowest", |b| b.slowest),
+        ("mean", |b| b.mean.unwrap_or(0.0)),
+    ];
+    for (class, value) in values {
+        for run in bars
+            .iter()
+            .enumerate()
+            .collect::<Vec<_>>()
+            .split(|(_, b)| b.mean.is_none())
+        {
+            let y = |b: &Bar| HEIGHT - 2.0 - value(b) / most * (HEIGHT - 8.0);
+            let mut points: Vec<String> = Vec::with_capacity(run.len() + 1);
+            // Beginning and end of the run: one bar alone is a line, too.
+            let edges = run.first().into_iter().map(|(i, b)| (*i as f64, *b));
+            let middles = run.iter().map(|(i, b)| (*i as f64 + 0.5, *b));
+            let last = run.last().into_iter().map(|(i, b)| (*i as f64 + 1.0, *b));
+            for (x, bar) in edges.chain(middles).chain(last) {
+                points.push(format!("{:.1},{:.1}", x * step, y(bar)));
+            }
+            if !points.is_empty() {
+                let _ = write!(
+                    svg,
+                    r#"<polyline class="{class}" points="{}"/>"#,
+                    points.join(" ")
+                );
+            }
+        }
+    }
+    figure(close(svg), ago, words)
+}
+
+fn figure(svg: String, ago: &str, words: &str) -> String {
+    format!(
+        "<figure>{svg}<figcaption><span>{ago}</span><span>{words}</span><span>now</span></figcaption></figure>"
+    )
+}
+
+fn open(label: &str) -> String {
+    let label = askama::filters::escape(label, askama::filters::Html)
+        .map(|s| s.to_string())
+        .unwrap_or_default();
+    format!(
+        r#"<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{label}">"#
+    )
+}
+
+fn close(mut svg: String) -> String {
+    let _ = write!(
+        svg,
+        r#"<line class="axis" x1="0" x2="{WIDTH}" y1="{0}" y2="{0}"/></svg>"#,
+        HEIGHT - 1.0
+    );
+    svg
+}
+
 fn draw(points: &[(f64, Option<f64>)], label: &str) -> String {
     let finite = |v: f64| if v.is_finite() { v.max(0.0) } else { 0.0 };
     let top = points
@@ -38,12 +142,7 @@ fn draw(points: &[(f64, Option<f64>)], label: &str) -> String {
         .fold(1.0, f64::max);
     let step = WIDTH / points.len().max(1) as f64;
     let y = |v: f64| HEIGHT - 2.0 - finite(v) / top * (HEIGHT - 8.0);
-    let mut svg = format!(
-        r#"<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{}">"#,
-        askama::filters::escape(label, askama::filters::Html)
-            .map(|s| s.to_string())
-            .unwrap_or_default()
-    );
+    let mut svg = open(label);
     // Writing to a String cannot fail.
     for (i, (observed, _)) in points.iter().enumerate() {
         let (x, top) = (i as f64 * step, y(*observed));
@@ -66,12 +165,7 @@ fn draw(points: &[(f64, Option<f64>)], label: &str) -> String {
             line.join(" ")
         );
     }
-    let _ = write!(
-        svg,
-        r#"<line class="axis" x1="0" x2="{WIDTH}" y1="{0}" y2="{0}"/></svg>"#,
-        HEIGHT - 1.0
-    );
-    svg
+    close(svg)
 }
 
 /// Each stage a bar: analysed, ignored and pending, malformed and shed, in their shares.

@@ -4,11 +4,13 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::{Extension, Query, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::pages::{Frame, Select, link, show};
+use super::export::{self, Form};
+use super::pages::{Frame, Link, Select, link, show};
 use super::query::{Page, cut};
 use super::routes::Shared;
 use super::{api, filters};
@@ -35,6 +37,13 @@ impl Filter {
     }
 
     fn page(&self, catalog: &CatalogView) -> Page<Exposure> {
+        let found = self.found(catalog);
+        let found: Vec<&Arc<Exposure>> = found.iter().collect();
+        cut(&found, &self.cursor, self.limit, |e| &e.id)
+    }
+
+    /// All that match, in the order that was asked for.
+    pub(super) fn found(&self, catalog: &CatalogView) -> Vec<Arc<Exposure>> {
         let needle = self.q.trim().to_lowercase();
         let is = |filter: &str, value: &str| filter.is_empty() || filter == value;
         let wanted = |e: &&Exposure| {
@@ -44,8 +53,7 @@ impl Filter {
                 && text.iter().any(|t| t.to_lowercase().contains(&needle))
         };
         let found = catalog.exposures().filter(wanted);
-        let found: Vec<Arc<Exposure>> = found.map(|e| Arc::new(e.clone())).collect();
-        let mut found: Vec<&Arc<Exposure>> = found.iter().collect();
+        let mut found: Vec<Arc<Exposure>> = found.map(|e| Arc::new(e.clone())).collect();
         // The id last, so that pages do not overlap.
         found.sort_by(|a, b| (&a.subject, &a.what, &a.id).cmp(&(&b.subject, &b.what, &b.id)));
         match self.sort.as_str() {
@@ -54,13 +62,30 @@ impl Filter {
             "last" => found.sort_by_key(|e| Reverse(e.last_seen)),
             _ => found.sort_by_key(|e| Reverse(e.severity)),
         }
-        cut(&found, &self.cursor, self.limit, |e| &e.id)
+        found
     }
 }
 
 /// `/api/v1/findings`.
-pub(super) async fn list(State(app): Shared, Query(filter): Query<Filter>) -> Response {
-    api::list(&filter.page(&app.views.catalog.load()))
+pub(super) async fn list(
+    State(app): Shared,
+    headers: HeaderMap,
+    Query(filter): Query<Filter>,
+) -> Response {
+    let catalog = app.views.catalog.load();
+    match export::wanted(&headers) {
+        Some(form) => export::send(form, "findings", filter.found(&catalog)),
+        None => api::list(&filter.page(&catalog)),
+    }
+}
+
+/// `/api/v1/findings.csv`, `/api/v1/findings.jsonl`.
+pub(super) async fn all(
+    State(app): Shared,
+    Extension(form): Extension<Form>,
+    Query(filter): Query<Filter>,
+) -> Response {
+    export::send(form, "findings", filter.found(&app.views.catalog.load()))
 }
 
 #[derive(Template)]
@@ -75,6 +100,7 @@ struct Findings {
     advice: Option<&'static str>,
     rows: Vec<Arc<Exposure>>,
     next: Option<String>,
+    exports: Vec<Link>,
 }
 
 /// `/findings`.
@@ -112,6 +138,7 @@ pub(super) async fn page(State(app): Shared, Query(f): Query<Filter>) -> Respons
         advice: found.items.iter().any(clear).then_some(CLEAR_ADVICE),
         rows: found.items,
         next: found.next.map(|c| link("/findings", &parts, &c)),
+        exports: export::links("findings", &parts),
         f: f.clone(),
         page: Frame::new(&app, "findings"),
     })

@@ -53,6 +53,7 @@ fn operation(path: &str, method: &str) -> Value {
         ],
         "/api/v1/alerts" => &["status", "kind", "severity", "cursor"],
         "/api/v1/dark" => &["q", "inspection", "transport", "sort", "cursor"],
+        "/api/v1/decisions" => &["cursor"],
         "/api/v1/findings" => &["q", "kind", "severity", "sort", "cursor"],
         _ => &[],
     };
@@ -81,31 +82,55 @@ fn operation(path: &str, method: &str) -> Value {
         );
     }
     let mut out = json!({ "operationId": format!("{method} {path}"), "parameters": parameters, "responses": responses });
-    if method == "post" && !path.ends_with("/status") {
-        out["requestBody"] =
-            json!({ "content": { "application/json": { "schema": { "type": "object" } } } });
-        for (code, what) in [
-            ("409", "it cannot be sent again"),
-            ("415", "not JSON"),
-            ("502", "the sink did not take it, and why"),
-            ("503", "busy"),
-        ] {
-            out["responses"][code] = error(what);
-        }
-    } else if method == "post" {
-        out["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": {
-            "type": "object", "required": ["status"], "additionalProperties": false,
-            "properties": { "status": { "enum": ["open", "acknowledged", "resolved"] }, "note": { "type": ["string", "null"] } } } } } });
+    if method == "post" {
+        out["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": body(path) } } });
         for (code, what) in [
             ("400", "the body cannot be read"),
-            ("409", "it has that status already"),
+            ("409", "it is so already, or can no longer be"),
             ("415", "not JSON"),
             ("503", "busy"),
         ] {
             out["responses"][code] = error(what);
         }
     }
+    if path == "/api/v1/sinks/{name}/test" {
+        out["responses"]["502"] = error("the sink did not take it, and why");
+    }
     out
+}
+
+/// What a change is told.
+fn body(path: &str) -> Value {
+    let note = json!({ "type": ["string", "null"], "maxLength": 500 });
+    let names = ["q", "host", "method", "documentation", "life", "flag"];
+    let filter: Map<String, Value> = names.iter().map(|n| ((*n).to_owned(), text())).collect();
+    let (required, properties) = match path {
+        "/api/v1/alerts/{id}/status" => (
+            json!(["status"]),
+            json!({ "status": { "enum": ["open", "acknowledged", "resolved"] }, "note": note }),
+        ),
+        "/api/v1/endpoints/accept" => (
+            json!([]),
+            json!({ "keys": texts(), "all": { "type": "boolean" }, "note": note,
+                "filter": { "type": "object", "minProperties": 1, "additionalProperties": false, "properties": filter } }),
+        ),
+        "/api/v1/endpoints/{key}/{action}" => (
+            json!([]),
+            json!({ "note": note, "part": number(), "word": text() }),
+        ),
+        "/api/v1/deliveries/{sink}/{message}/send" | "/api/v1/sinks/{name}/test" => {
+            (json!([]), json!({}))
+        }
+        _ => (json!([]), json!({ "note": note })),
+    };
+    json!({ "type": "object", "required": required, "additionalProperties": false, "properties": properties })
+}
+
+fn decision() -> Value {
+    let place = json!({ "type": "object", "properties": { "key": text(), "host": text(), "method": text(), "template": text() } });
+    json!({ "type": "object", "required": ["id", "at", "seen", "by", "action", "places", "count"], "properties": {
+        "id": number(), "at": time(), "seen": time(), "by": text(), "note": text(), "undoes": number(), "holds": number(), "count": number(),
+        "action": { "enum": ["accept", "unaccept", "pin-parameter", "pin-static", "unpin"] }, "places": { "type": "array", "items": place } } })
 }
 
 fn shape(path: &str) -> Value {
@@ -117,6 +142,10 @@ fn shape(path: &str) -> Value {
             tls_host(),
             json!({ "total": number(), "coverage": coverage(), "summary": { "type": ["string", "null"] } }),
         ),
+        "/api/v1/decisions" => list_of(decision(), json!({ "total": number() })),
+        "/api/v1/endpoints/accept"
+        | "/api/v1/endpoints/{key}/{action}"
+        | "/api/v1/decisions/{id}/undo" => decision(),
         "/api/v1/findings" => list_of(finding(), json!({ "total": number() })),
         "/api/v1/deliveries" => list_of(
             dead_letter(),

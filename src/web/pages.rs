@@ -7,12 +7,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::query::{
-    AlertFilter, EndpointFilter, documentation, life, parse_status, severity, status,
-};
+use super::history::{self, Charts, Span};
+use super::query::{AlertFilter, EndpointFilter, life, parse_status, review, severity, status};
 use super::routes::{App, Shared, asset_version};
 use super::schema::{self, SchemaPart};
-use super::{SensorView, SourceView, api, chart, filters, guard};
+use super::{SensorView, SourceView, api, chart, decisions, export, filters, guard};
 use crate::alert::{Alert, Status};
 use crate::catalog::{
     Documentation, EndpointView, Exposure, HostView, Kind, Life, Quantiles, SessionKind,
@@ -296,6 +295,8 @@ struct EndpointRow {
     operation: Option<String>,
     host: String,
     badges: Vec<&'static str>,
+    /// It may be accepted.
+    waits: bool,
     requests: u64,
     errors: u64,
     p90: String,
@@ -305,7 +306,7 @@ struct EndpointRow {
 }
 
 fn badges(e: &EndpointView) -> Vec<&'static str> {
-    let mut out = vec![documentation(e.documentation)];
+    let mut out = vec![review(e)];
     out.extend(e.deprecated.then_some("deprecated"));
     out.extend(e.zombie.then_some("zombie"));
     out.extend((e.life != Life::Active).then_some(life(e.life)));
@@ -322,7 +323,12 @@ struct Endpoints {
     selects: Vec<Select>,
     filtered: bool,
     rows: Vec<EndpointRow>,
+    /// Endpoints shown that wait to be accepted.
+    waiting: usize,
+    /// The filter, for the form that accepts them.
+    parts: Vec<(&'static str, String)>,
     next: Option<String>,
+    exports: Vec<Link>,
 }
 
 pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter>) -> Response {
@@ -335,6 +341,7 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
         operation: e.operation.clone(),
         host: e.host.clone(),
         badges: badges(e),
+        waits: decisions::waits(e),
         requests: e.requests,
         errors: e.by_class[4] + e.by_class[5],
         p90: e
@@ -364,7 +371,7 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
             "documentation",
             &f.documentation,
             "any",
-            &["documented", "shadow", "unreviewed"],
+            &["documented", "shadow", "unreviewed", "accepted"],
         ),
         Select::new(
             "Life",
@@ -402,7 +409,10 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
         selects,
         filtered: f.is_set(),
         rows: found.items.iter().map(|e| row(e)).collect(),
+        waiting: f.waiting(&catalog.endpoints).count(),
+        parts: decisions::parts(&f),
         next: found.next.map(|c| link("/endpoints", &parts, &c)),
+        exports: export::links("endpoints", &parts),
         f: f.clone(),
         page: Frame::new(&app, "endpoints"),
     })
@@ -410,13 +420,26 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
 
 /// The same list from the next item on.
 pub(super) fn link(path: &str, parts: &[(&str, &String)], cursor: &str) -> String {
+    let cursor = cursor.to_owned();
+    let mut parts = parts.to_vec();
+    parts.push(("cursor", &cursor));
+    query_link(path, &parts)
+}
+
+/// A path with those of the parts that are set.
+pub(super) fn query_link(path: &str, parts: &[(&str, &String)]) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in parts.iter().filter(|(_, v)| !v.is_empty()) {
         query.append_pair(name, value);
     }
-    query.append_pair("cursor", cursor);
-    format!("{path}?{}", query.finish())
+    match query.finish() {
+        query if query.is_empty() => path.to_owned(),
+        query => format!("{path}?{query}"),
+    }
 }
+
+/// A link's name and target.
+pub(super) type Link = (&'static str, String);
 
 /// A name, and when; `None`: never, or not known.
 type Moment = (&'static str, Option<Timestamp>);
@@ -427,13 +450,14 @@ struct Endpoint<'a> {
     page: Frame,
     e: &'a EndpointView,
     badges: Vec<&'static str>,
-    chart: String,
+    history: Charts,
     facts: Vec<(&'static str, String)>,
     times: Vec<Moment>,
     classes: Vec<(&'static str, u64)>,
     quantiles: Vec<(&'static str, String, String, String)>,
     schema: Vec<SchemaPart>,
     alerts: Vec<AlertRow>,
+    review: decisions::Review,
 }
 
 /// What requests say beneath the path.
@@ -480,7 +504,11 @@ fn sessions(s: &SessionsView) -> (&'static str, String) {
     (name, text)
 }
 
-pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Response {
+pub(super) async fn endpoint(
+    State(app): Shared,
+    Path(key): Path<String>,
+    Query(span): Query<Span>,
+) -> Response {
     let catalog = app.views.catalog.load();
     let Some(e) = catalog.endpoints.iter().find(|e| e.key == key) else {
         return missing(&app, "There is no such endpoint");
@@ -512,6 +540,7 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
         ),
         ("Unpaired", grouped(e.unpaired)),
     ];
+    facts.extend(decisions::retirement(e));
     facts.extend(operation_facts(e));
     facts.extend(e.sessions.iter().map(sessions));
     let names = ["no response", "1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -526,7 +555,7 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
     };
     show(&Endpoint {
         badges: badges(e),
-        chart: chart::hours(&e.hourly),
+        history: history::charts(e, &span, catalog.at),
         facts,
         times: vec![
             ("First seen", e.first_seen),
@@ -544,6 +573,7 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
             line("response body, bytes", e.response_size, 0),
         ],
         schema: schema::parts(e),
+        review: decisions::Review::of(e),
         alerts: app
             .views
             .alerts
@@ -568,6 +598,7 @@ struct Alerts {
     filtered: bool,
     rows: Vec<AlertRow>,
     next: Option<String>,
+    exports: Vec<Link>,
 }
 
 pub(super) async fn alerts(State(app): Shared, Query(f): Query<AlertFilter>) -> Response {
@@ -614,6 +645,7 @@ pub(super) async fn alerts(State(app): Shared, Query(f): Query<AlertFilter>) -> 
         filtered: f.is_set(),
         rows: found.items.iter().map(|a| AlertRow::of(a)).collect(),
         next: found.next.map(|c| link("/alerts", &parts, &c)),
+        exports: export::links("alerts", &parts),
         page: Frame::new(&app, "alerts"),
     })
 }
@@ -920,7 +952,7 @@ pub(super) fn failed(app: &App, code: StatusCode, title: &str, text: &str) -> Re
         .into_response()
 }
 
-fn missing(app: &App, title: &str) -> Response {
+pub(super) fn missing(app: &App, title: &str) -> Response {
     failed(
         app,
         StatusCode::NOT_FOUND,

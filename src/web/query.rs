@@ -17,7 +17,7 @@ pub(super) struct EndpointFilter {
     pub(super) q: String,
     pub(super) host: String,
     pub(super) method: String,
-    /// `documented`, `shadow`, `unreviewed`.
+    /// `documented`, `shadow`, `unreviewed`, `accepted`.
     pub(super) documentation: String,
     /// `candidate`, `new`, `active`, `dormant`.
     pub(super) life: String,
@@ -80,11 +80,38 @@ impl EndpointFilter {
             && flag
             && is(&self.host, &e.host)
             && is(&self.method, &e.method)
-            && is(&self.documentation, documentation(e.documentation))
+            && is(&self.documentation, review(e))
             && is(&self.life, life(e.life))
     }
 
+    /// The parts that choose, by their names.
+    pub(super) fn parts_mut(&mut self) -> [(&'static str, &mut String); 6] {
+        [
+            ("q", &mut self.q),
+            ("host", &mut self.host),
+            ("method", &mut self.method),
+            ("documentation", &mut self.documentation),
+            ("life", &mut self.life),
+            ("flag", &mut self.flag),
+        ]
+    }
+
+    /// What the filter shows of the endpoints that wait for somebody to accept them.
+    pub(super) fn waiting<'a>(
+        &self,
+        all: &'a [Arc<EndpointView>],
+    ) -> impl Iterator<Item = &'a Arc<EndpointView>> {
+        let needle = self.q.trim().to_lowercase();
+        all.iter()
+            .filter(move |e| super::decisions::waits(e) && self.matches(e, &needle))
+    }
+
     pub(super) fn page(&self, all: &[Arc<EndpointView>]) -> Page<EndpointView> {
+        cut(&self.found(all), &self.cursor, self.limit, |e| &e.key)
+    }
+
+    /// All that match, in the order that was asked for.
+    pub(super) fn found<'a>(&self, all: &'a [Arc<EndpointView>]) -> Vec<&'a Arc<EndpointView>> {
         let needle = self.q.trim().to_lowercase();
         let mut found: Vec<&Arc<EndpointView>> =
             all.iter().filter(|e| self.matches(e, &needle)).collect();
@@ -95,7 +122,7 @@ impl EndpointFilter {
             "last" => found.sort_by_key(|e| std::cmp::Reverse(e.last_seen)),
             _ => found.sort_by_key(|e| std::cmp::Reverse(e.requests)),
         }
-        cut(&found, &self.cursor, self.limit, |e| &e.key)
+        found
     }
 }
 
@@ -107,6 +134,11 @@ impl AlertFilter {
     }
 
     pub(super) fn page(&self, all: &[Arc<Alert>]) -> Page<Alert> {
+        cut(&self.found(all), &self.cursor, self.limit, |a| &a.id)
+    }
+
+    /// All that match.
+    pub(super) fn found<'a>(&self, all: &'a [Arc<Alert>]) -> Vec<&'a Arc<Alert>> {
         let is =
             |filter: &str, value: &str| filter.is_empty() || filter.eq_ignore_ascii_case(value);
         let wanted = |a: &&Arc<Alert>| {
@@ -114,9 +146,13 @@ impl AlertFilter {
                 && is(&self.kind, &a.kind)
                 && is(&self.severity, &severity(a))
         };
-        let found: Vec<&Arc<Alert>> = all.iter().filter(wanted).collect();
-        cut(&found, &self.cursor, self.limit, |a| &a.id)
+        all.iter().filter(wanted).collect()
     }
+}
+
+/// The endpoint that a URL names.
+pub(super) fn by_key<'a>(all: &'a [Arc<EndpointView>], key: &str) -> Option<&'a EndpointView> {
+    all.iter().find(|e| e.key == key).map(AsRef::as_ref)
 }
 
 /// The page behind the item that the cursor names; from the start where it is gone.
@@ -149,11 +185,19 @@ pub(super) fn cut<T>(
     }
 }
 
-pub(super) fn documentation(d: Documentation) -> &'static str {
+fn documentation(d: Documentation) -> &'static str {
     match d {
         Documentation::Documented => "documented",
         Documentation::Shadow => "shadow",
         Documentation::Unreviewed => "unreviewed",
+    }
+}
+
+/// What is said of its documentation, or that a person has accepted it.
+pub(super) fn review(e: &EndpointView) -> &'static str {
+    match e.documentation {
+        Documentation::Unreviewed if e.accepted.is_some() => "accepted",
+        other => documentation(other),
     }
 }
 

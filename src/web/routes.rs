@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tokio::sync::mpsc;
 
+use super::export::Form;
 use super::{
-    Command, Settings, Views, api, coverage, deliveries, findings, guard, live, openapi, pages,
+    Command, Settings, Views, api, coverage, decide, decisions, deliveries, export, findings,
+    guard, history, live, openapi, pages,
 };
 use crate::telemetry;
 
@@ -35,8 +37,46 @@ pub(super) type Shared = State<Arc<App>>;
 pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<App>>)> {
     vec![
         ("/api/v1/endpoints", "get", get(api::endpoints)),
+        (
+            "/api/v1/endpoints.csv",
+            "get",
+            form(get(export::endpoints), Form::Csv),
+        ),
+        (
+            "/api/v1/endpoints.jsonl",
+            "get",
+            form(get(export::endpoints), Form::Lines),
+        ),
+        (
+            "/api/v1/endpoints.openapi.json",
+            "get",
+            get(export::openapi),
+        ),
         ("/api/v1/endpoints/{key}", "get", get(api::endpoint)),
+        (
+            "/api/v1/endpoints/{key}/history",
+            "get",
+            get(history::series),
+        ),
+        ("/api/v1/endpoints/accept", "post", post(decide::accept)),
+        (
+            "/api/v1/endpoints/{key}/{action}",
+            "post",
+            post(decide::mark),
+        ),
+        ("/api/v1/decisions", "get", get(decide::list)),
+        ("/api/v1/decisions/{id}/undo", "post", post(decide::undo)),
         ("/api/v1/alerts", "get", get(api::alerts)),
+        (
+            "/api/v1/alerts.csv",
+            "get",
+            form(get(export::alerts), Form::Csv),
+        ),
+        (
+            "/api/v1/alerts.jsonl",
+            "get",
+            form(get(export::alerts), Form::Lines),
+        ),
         ("/api/v1/alerts/{id}", "get", get(api::alert)),
         ("/api/v1/alerts/{id}/status", "post", post(api::set_status)),
         ("/api/v1/deliveries", "get", get(deliveries::list)),
@@ -48,10 +88,25 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
         ("/api/v1/sinks/{name}/test", "post", post(deliveries::test)),
         ("/api/v1/dark", "get", get(coverage::hosts)),
         ("/api/v1/findings", "get", get(findings::list)),
+        (
+            "/api/v1/findings.csv",
+            "get",
+            form(get(findings::all), Form::Csv),
+        ),
+        (
+            "/api/v1/findings.jsonl",
+            "get",
+            form(get(findings::all), Form::Lines),
+        ),
         ("/api/v1/sensor", "get", get(api::sensor)),
         ("/api/v1/specs", "get", get(api::specs)),
         ("/api/v1/openapi.json", "get", get(openapi::document)),
     ]
+}
+
+/// One handler serves a list in several forms.
+fn form(handler: MethodRouter<Arc<App>>, form: Form) -> MethodRouter<Arc<App>> {
+    handler.layer(Extension(form))
 }
 
 /// Pages, API, live stream, metrics.
@@ -67,6 +122,13 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/", get(pages::overview))
         .route("/endpoints", get(pages::endpoints))
         .route("/endpoints/{key}", get(pages::endpoint))
+        .route(
+            "/endpoints/accept",
+            get(decisions::confirm).post(decisions::accept),
+        )
+        .route("/endpoints/{key}/{action}", post(decisions::mark))
+        .route("/decisions", get(decisions::page))
+        .route("/decisions/{id}/undo", post(decisions::undo))
         .route("/alerts", get(pages::alerts))
         .route("/alerts/{id}", get(pages::alert))
         .route("/alerts/{id}/status", post(pages::set_status))

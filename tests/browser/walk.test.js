@@ -74,7 +74,11 @@ test("the main walk", { timeout: 400_000 }, async () => {
   const sorted = await page.locator("tbody tr .path a").allTextContents();
   assert.deepEqual(sorted, [...sorted].sort());
   await page.click("tbody tr .path a >> nth=0");
-  assert.equal(await page.locator("svg.chart").count(), 1);
+  assert.equal(await page.locator("#history svg.chart").count(), 2);
+  const day = await page.locator("#history svg.chart rect").count();
+  await page.click("#history >> text=60 days");
+  assert.equal(await page.locator("#history a[aria-current]").innerText(), "60 days");
+  assert.ok((await page.locator("#history svg.chart rect").count()) > 0 && day > 0);
   const body = page.locator("details.part:has-text('Response body, 2xx')");
   assert.match(await body.innerText(), /\/\*\/status\s+string\s+one of open, paid, sent/);
   await body.locator("summary").click();

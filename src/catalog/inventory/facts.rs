@@ -1,14 +1,13 @@
 //! Lasting facts: what the specs, the headers and newer versions say of an endpoint.
 
-use std::collections::BTreeMap;
 use std::mem;
 
 use super::views::kind;
-use super::{Catalog, Change, EndpointId, Entry, slot};
+use super::{Catalog, Change, EndpointId, Entry};
 use crate::catalog::clear::ADVICE;
 use crate::catalog::endpoint::SpecRef;
 use crate::catalog::exposure::Exposed;
-use crate::catalog::view::{Finding, FindingKind, Kind};
+use crate::catalog::view::{Documentation, Finding, FindingKind, Kind};
 use crate::catalog::{NodeId, segment};
 
 /// An answer to introspection as large as this holds a schema: a refusal is some hundred bytes, the
@@ -23,8 +22,15 @@ impl Catalog {
         };
         let e = &mut entry.e;
         let template = self.state.trie.template(e.node);
-        let segments: Vec<&str> = template.split('/').filter(|s| !s.is_empty()).collect();
-        e.spec = match self.specs.find(&e.host, &e.method, &segments) {
+        let rules = self.settings.deprecated.iter();
+        let rule = rules
+            .into_iter()
+            .find(|r| r.matches(&e.host, &e.method, &template));
+        e.ruled = rule.map(|rule| (rule.since, rule.sunset));
+        let segments = segment::split(&template);
+        let host = self.state.groups.spec_host(&e.host);
+        let before = e.spec.take();
+        e.spec = match self.specs.find(host, &e.method, &segments) {
             Some(Ok(found)) => Some(SpecRef {
                 title: found.spec.title.clone(),
                 operation: found.operation.map(|o| o.id.clone()),
@@ -39,34 +45,61 @@ impl Catalog {
             }),
             None => None,
         };
+        // A newer version of a document that had it does not.
+        let has_it = e.spec.as_ref().is_some_and(|s| s.documented);
+        let had = before.filter(|s| s.documented && !has_it);
+        let newer = had.and_then(|had| {
+            let mut specs = self.specs.specs().iter();
+            let spec = specs.find(|s| s.title == had.title)?;
+            let operation = had.operation.unwrap_or_default();
+            Some(format!(
+                "`{}` {} has dropped `{operation}`",
+                spec.title, spec.version
+            ))
+        });
+        if newer.is_some() {
+            e.zombie_since = e.zombie_since.or(Some(self.state.now));
+            e.dropped = newer;
+        } else if has_it && e.dropped.take().is_some() && e.zombie_of.is_none() {
+            e.zombie_since = None;
+        }
         e.shadow = !self.specs.is_empty() && e.spec.as_ref().is_none_or(|s| !s.documented);
     }
 
     /// Lasting facts that are newly true of a confirmed endpoint.
     pub(super) fn find_facts(&mut self, id: u32, changes: &mut Vec<Change>) {
+        self.date(id);
         let now = self.state.now;
-        let learnt = self
+        let learnt = self.learnt().unwrap_or(now);
+        let came_after = self
             .state
-            .started
-            .map_or(now, |t| t + self.settings.learning);
+            .endpoints
+            .get(&id)
+            .and_then(|entry| self.came_after(&entry.e));
         let Some(entry) = self.state.endpoints.get_mut(&id) else {
             return;
         };
         let e = &mut entry.e;
-        let deprecated = e.deprecation.is_some() || e.spec.as_ref().is_some_and(|s| s.deprecated);
+        let deprecated = e.is_deprecated();
         if deprecated {
             e.deprecated_since.get_or_insert(now);
+        } else {
+            e.deprecated_since = None;
         }
-        let unknown_host = e.shadow && e.spec.is_none();
+        let shadow = e
+            .said
+            .is_some_and(|(said, _)| said == Documentation::Shadow);
+        // Where a person has accepted the host's inventory, its strangers are told one by one.
+        let unknown_host = shadow && e.spec.is_none() && came_after.is_none();
         let is_api = kind(e, "") != Kind::Static;
         let facts = [
             (FindingKind::New, e.first > learnt),
-            (FindingKind::Shadow, e.shadow && !unknown_host && is_api),
+            (FindingKind::Shadow, shadow && !unknown_host && is_api),
             (FindingKind::DeprecatedInUse, deprecated),
             (FindingKind::Zombie, e.zombie_since.is_some()),
             (
                 FindingKind::SunsetPassed,
-                e.sunset.is_some_and(|t| e.last > t),
+                e.sunset_at().is_some_and(|t| e.last > t),
             ),
             (
                 FindingKind::Introspection,
@@ -107,6 +140,7 @@ impl Catalog {
             }
         }
         self.find_clear(id, changes);
+        self.find_security(id, changes);
         if unknown_host && is_api && self.state.strangers.insert(host.clone()) {
             let why = format!("no spec knows this host; {requests} requests so far");
             let finding = Finding {
@@ -160,23 +194,25 @@ impl Catalog {
         let title = e.spec.as_ref().map_or("", |s| s.title.as_str());
         match kind {
             FindingKind::New => "first seen after the learning time".into(),
-            FindingKind::Shadow => {
-                format!("`{title}` owns this place and does not have this operation")
-            }
+            FindingKind::Shadow => self.shadow(e),
             FindingKind::DeprecatedInUse => match (&e.deprecation, &e.spec) {
                 (_, Some(s)) if s.deprecated => {
                     format!("`{title}` marks it deprecated, and it is still called")
                 }
+                (None, _) => "a rule of the config deprecates it, and it is still called".into(),
                 _ => "its answers carry the Deprecation header, and it is still called".into(),
             },
-            FindingKind::Zombie => format!(
-                "still called beside {}",
-                e.zombie_of.as_deref().unwrap_or("a newer version")
-            ),
+            FindingKind::Zombie => match &e.dropped {
+                Some(dropped) => format!("{dropped}, and it is still called"),
+                None => format!(
+                    "still called beside {}",
+                    e.zombie_of.as_deref().unwrap_or("a newer version")
+                ),
+            },
             FindingKind::SunsetPassed => {
                 format!(
                     "its Sunset was {}, and it is still called",
-                    e.sunset.map(|t| t.to_string()).unwrap_or_default()
+                    e.sunset_at().map(|t| t.to_string()).unwrap_or_default()
                 )
             }
             FindingKind::UnknownHost => "no spec knows this host".into(),
@@ -184,50 +220,6 @@ impl Catalog {
                 "asked for its schema, it answered with {} bytes",
                 e.introspection.unwrap_or(0)
             ),
-        }
-    }
-
-    /// An old version still called beside a newer one is a zombie.
-    pub(super) fn compare_versions(&mut self, changes: &mut Vec<Change>) {
-        let mut groups: BTreeMap<(String, String, String), Vec<(u32, u32)>> = BTreeMap::new();
-        for (id, entry) in self.state.endpoints.iter().filter(|(_, n)| n.e.confirmed()) {
-            let template = self.state.trie.template(entry.e.node);
-            let number = template.split('/').find_map(segment::version);
-            if let Some(number) = number {
-                let words = template.split('/').map(|s| {
-                    if segment::version(s).is_some() {
-                        "v*"
-                    } else {
-                        s
-                    }
-                });
-                let masked = words.collect::<Vec<_>>().join("/");
-                let slot = slot(&entry.e.method, entry.e.operation.as_deref());
-                groups
-                    .entry((entry.e.host.clone(), slot.into_owned(), masked))
-                    .or_default()
-                    .push((number, *id));
-            }
-        }
-        let now = self.state.now;
-        for mut versions in groups.into_values().filter(|v| v.len() > 1) {
-            versions.sort_unstable();
-            let Some((newest, newer)) = versions.pop() else {
-                continue;
-            };
-            let born = self.state.endpoints[&newer].e.first_answer;
-            let name = self.label(EndpointId(newer));
-            for (_, id) in versions.into_iter().filter(|(n, _)| *n < newest) {
-                let Some(entry) = self.state.endpoints.get_mut(&id) else {
-                    continue;
-                };
-                if entry.e.zombie_since.is_none() && born.is_some_and(|b| entry.e.last > b) {
-                    entry.e.zombie_since = Some(now);
-                    entry.e.zombie_of = name.clone();
-                    self.dirty.insert(id);
-                    self.find_facts(id, changes);
-                }
-            }
         }
     }
 }

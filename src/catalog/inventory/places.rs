@@ -20,6 +20,8 @@ impl Catalog {
     pub fn settle(&mut self, changes: &mut Vec<Change>) {
         self.state.trie.forget_judgements();
         self.fold(false, changes);
+        self.hosts_judged = 0;
+        self.group_hosts(changes);
     }
 
     pub(super) fn fold(&mut self, early: bool, changes: &mut Vec<Change>) {
@@ -56,7 +58,11 @@ impl Catalog {
         let slot = slot(method, operation);
         let trie = &self.state.trie;
         let root = trie.root(host)?;
-        let documented = self.specs.find(host, method, segments).and_then(Result::ok);
+        let asked = self.state.groups.spec_host(host);
+        let documented = self
+            .specs
+            .find(asked, method, segments)
+            .and_then(Result::ok);
         let node = match documented {
             Some(found) => found
                 .template
@@ -102,8 +108,15 @@ impl Catalog {
         self.make_room(changes);
         let room = self.settings.max_nodes;
         let trie = &mut self.state.trie;
+        if trie.root(host).is_none() && trie.len() >= room {
+            return None;
+        }
         let root = trie.root_or_new(host);
-        let documented = self.specs.find(host, method, segments).and_then(Result::ok);
+        let asked = self.state.groups.spec_host(host);
+        let documented = self
+            .specs
+            .find(asked, method, segments)
+            .and_then(Result::ok);
         let node = match documented {
             // A spec's own template wins over whatever would be learnt.
             Some(found) => {
@@ -149,6 +162,7 @@ impl Catalog {
             },
         );
         self.look_up(id);
+        self.recall(id);
         Some(id)
     }
 
@@ -158,6 +172,7 @@ impl Catalog {
             if let Some(entry) = self.state.endpoints.get_mut(&endpoint) {
                 entry.e.node = node;
             }
+            self.recall(endpoint);
         }
         for (from, into) in folded.endpoints {
             let Some(gone) = self.state.endpoints.remove(&from) else {
@@ -171,6 +186,7 @@ impl Catalog {
                 kept.e.merge(&gone.e);
                 self.state.fields += kept.e.schemas.len();
             }
+            self.recall(into);
             changes.push(Change::Merged {
                 from: EndpointId(from),
                 into: EndpointId(into),

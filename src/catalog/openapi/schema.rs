@@ -4,12 +4,22 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::catalog::schema::{FieldView, PartView, PathParameter, SchemaView};
+use crate::catalog::schema::{FieldView, PartView};
 use crate::catalog::view::EndpointView;
 
-/// Parameters in path, query and headers.
-pub(super) fn parameters(e: &EndpointView) -> Vec<Value> {
-    let mut out: Vec<Value> = e.path_parameters.iter().map(path_parameter).collect();
+/// Header parameters of these names mean nothing in a document, which has other places for them.
+const OTHERWISE: [&str; 3] = ["accept", "content-type", "authorization"];
+
+pub(super) struct Parameter {
+    pub(super) place: &'static str,
+    pub(super) name: String,
+    pub(super) required: bool,
+    pub(super) schema: Value,
+}
+
+/// Parameters in query and headers.
+pub(super) fn parameters(e: &EndpointView) -> Vec<Parameter> {
+    let mut out = Vec::new();
     let Some(schema) = e.schema.as_deref() else {
         return out;
     };
@@ -18,26 +28,32 @@ pub(super) fn parameters(e: &EndpointView) -> Vec<Value> {
         ("header", &schema.request_headers),
     ] {
         for field in part.iter().flat_map(|p| &p.fields) {
-            if let Some(name) = top_level(field) {
-                let schema = Tree::default().schema(field);
-                let required = field.required;
-                out.push(
-                    json!({ "name": name, "in": place, "required": required, "schema": schema }),
-                );
-            }
+            let name = top_level(field);
+            let here = |n: &String| place == "query" || !OTHERWISE.contains(&n.as_str());
+            out.extend(name.filter(here).map(|name| Parameter {
+                place,
+                name,
+                required: field.required,
+                schema: Tree::default().schema(field),
+            }));
         }
     }
     out
 }
 
-fn path_parameter(p: &PathParameter) -> Value {
-    let types: Vec<&str> = p.types.iter().map(String::as_str).collect();
-    let schema = match types[..] {
-        ["integer"] => json!({ "type": "integer" }),
-        [format @ ("uuid" | "date" | "email")] => json!({ "type": "string", "format": format }),
-        _ => json!({ "type": "string" }),
+/// Parameters in the path, under these names.
+pub(super) fn path_parameters(names: &[String], e: &EndpointView) -> Vec<Value> {
+    let types = |i: usize| e.path_parameters.get(i).map_or(&[][..], |p| &p.types);
+    let parameter = |(i, name): (usize, &String)| {
+        let types: Vec<&str> = types(i).iter().map(String::as_str).collect();
+        let schema = match types[..] {
+            ["integer"] => json!({ "type": "integer" }),
+            [format @ ("uuid" | "date" | "email")] => json!({ "type": "string", "format": format }),
+            _ => json!({ "type": "string" }),
+        };
+        json!({ "name": name, "in": "path", "required": true, "schema": schema })
     };
-    json!({ "name": p.name, "in": "path", "required": true, "schema": schema })
+    names.iter().enumerate().map(parameter).collect()
 }
 
 /// The name of a parameter; data that stands in a name's place has none.
@@ -51,27 +67,15 @@ fn unescape(name: &str) -> String {
     name.replace("~1", "/").replace("~0", "~")
 }
 
-pub(super) fn request_body(schema: &SchemaView) -> Option<Value> {
-    let part = schema.request.as_ref()?;
-    Some(json!({ "content": content(part) }))
+/// The headers of a response.
+pub(super) fn headers(part: &PartView) -> impl Iterator<Item = (String, Value)> {
+    let named = part.fields.iter().filter_map(top_level);
+    let named = named.filter(|name| name != "content-type");
+    named.map(|name| (name, json!({ "schema": { "type": "string" } })))
 }
 
-/// What is added to the response of that class: `content` and `headers`.
-pub(super) fn response(schema: &SchemaView, class: &str, out: &mut Value) {
-    if let Some(part) = schema.responses.get(class) {
-        out["content"] = content(part);
-    }
-    let headers = schema.response_headers.get(class);
-    let named = headers.iter().flat_map(|p| &p.fields);
-    let named =
-        named.filter_map(|f| Some((top_level(f)?, json!({ "schema": { "type": "string" } }))));
-    let headers: Map<String, Value> = named.collect();
-    if !headers.is_empty() {
-        out["headers"] = headers.into();
-    }
-}
-
-fn content(part: &PartView) -> Value {
+/// Its media types, each with the schema.
+pub(super) fn content(part: &PartView) -> Value {
     let wire = ["varint", "i64", "len", "group", "i32"];
     let mut types = part.fields.iter().flat_map(|f| &f.types);
     let media = if types.any(|t| wire.contains(t)) {
@@ -86,7 +90,11 @@ fn content(part: &PartView) -> Value {
         let root = part.fields.iter().find(|f| f.pointer.is_empty());
         json!({ "schema": root.map_or_else(|| json!({}), |root| tree.schema(root)) })
     };
-    let types = part.media_types.iter().map(|m| (m.clone(), media.clone()));
+    let mut types: Vec<String> = part.media_types.clone();
+    if types.is_empty() {
+        types.push("*/*".into());
+    }
+    let types = types.into_iter().map(|m| (m, media.clone()));
     types.collect::<Map<_, _>>().into()
 }
 
@@ -130,7 +138,7 @@ impl<'a> Tree<'a> {
             .into();
         }
         if !field.sensitive.is_empty() {
-            out["x-sensitive"] = field.sensitive.keys().copied().collect();
+            out["x-apitap-sensitive"] = field.sensitive.keys().copied().collect();
         }
         let values = field.members.iter().flat_map(|m| &m.values);
         let mut values: Vec<Value> = values.map(|v| v.as_str().into()).collect();

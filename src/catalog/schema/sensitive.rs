@@ -1,10 +1,10 @@
 //! The sensitive data of one endpoint: of which class, where, which way, and how often; no value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{PartView, SchemaView};
+use super::{PartView, SchemaView, Schemas};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SensitiveView {
@@ -18,6 +18,20 @@ pub struct SensitiveView {
     pub pointer: String,
     /// Messages with a value of the class there.
     pub count: u64,
+}
+
+impl Schemas {
+    /// Classes of what answers with success hold, sorted.
+    pub(in crate::catalog) fn given_out(&self) -> Vec<String> {
+        let fields = self
+            .responses
+            .get(&2)
+            .into_iter()
+            .flat_map(|p| p.fields.values());
+        let classes = fields.flat_map(|f| f.classes.iter().flat_map(|(class, _)| class.names()));
+        let classes: BTreeSet<_> = classes.collect();
+        classes.into_iter().map(str::to_owned).collect()
+    }
 }
 
 impl SchemaView {

@@ -151,7 +151,7 @@ impl Connection {
                 (x, false)
             }
         };
-        record::response_fields(&mut x, r.status, &r.fields);
+        record::response_fields(&mut x, r.status, &r.fields, &mut self.cache, out);
         let messages = rpc::response(&mut x, &r.fields);
         let events = Events::of(&x, &r.fields, ts);
         let names = head::field_names(r.head);

@@ -29,7 +29,7 @@ impl Connection {
         match self.streams.get_mut(&id) {
             _ if block.promised.is_some() => self.promise(client, block, head, out),
             Some(stream) if from_client => stream.request_trailers(),
-            Some(stream) => stream.response(block, head, out),
+            Some(stream) => stream.response(block, head, &mut self.cache, out),
             None if from_client => return self.request(client, block, head, out),
             None => return self.response_alone(client, block, head, out),
         }
@@ -90,7 +90,7 @@ impl Connection {
             // There was a request, or for an even stream a promise of one, that we have missed.
             let missed = self.seen_from.is_none() || block.stream.is_multiple_of(2);
             let mut stream = Stream::unrequested(&self.info, client, block.first, missed);
-            stream.response(block, head, out);
+            stream.response(block, head, &mut self.cache, out);
             self.streams.insert(block.stream, stream);
             if block.end_stream {
                 self.end_stream(client.other(), block.stream, block.last, out);

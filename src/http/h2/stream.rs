@@ -201,7 +201,13 @@ impl Stream {
     pub(super) fn request_trailers(&mut self) {}
 
     /// A header block of the server's: interim, final, or trailers.
-    pub(super) fn response(&mut self, block: &Block<'_>, head: &Head<'_>, out: &mut Out) {
+    pub(super) fn response(
+        &mut self,
+        block: &Block<'_>,
+        head: &Head<'_>,
+        cache: &mut Cache,
+        out: &mut Out,
+    ) {
         let asked = std::mem::replace(&mut self.last, block.last);
         if self.answered && !head.is_response {
             return rpc::trailers(&mut self.x, &head.fields);
@@ -211,7 +217,7 @@ impl Stream {
             out.counters.interim += 1;
             // What was taken for the response, its status unknown, was an interim one.
             if self.answered && !head.is_interim() && self.x.status.is_none() {
-                self.respond(block, head, out);
+                self.respond(block, head, cache, out);
             }
             return;
         }
@@ -227,11 +233,11 @@ impl Stream {
         };
         let wait = |done| block.first.since(done).as_nanos() as f64 / 1e6;
         self.x.latency_ms = done.map(wait);
-        self.respond(block, head, out);
+        self.respond(block, head, cache, out);
     }
 
-    fn respond(&mut self, block: &Block<'_>, head: &Head<'_>, out: &mut Out) {
-        record::response_fields(&mut self.x, head.code(), &head.fields);
+    fn respond(&mut self, block: &Block<'_>, head: &Head<'_>, cache: &mut Cache, out: &mut Out) {
+        record::response_fields(&mut self.x, head.code(), &head.fields, cache, out);
         self.response.messages = rpc::response(&mut self.x, &head.fields);
         let granted = matches!(self.x.status, Some(200..=299)) && !block.end_stream;
         if granted && matches!(self.web_socket, WebSocket::Asked) {

@@ -183,7 +183,11 @@ fn a_record_says_what_it_is() {
     };
     assert_eq!(
         x.identity,
-        t.out.observer.identity(&whole).map(|(id, _)| id)
+        t.out
+            .observer
+            .credentials(&whole, 0)
+            .identity
+            .map(|(id, _)| id)
     );
     assert!(x.identity.is_some());
 }

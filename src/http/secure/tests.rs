@@ -210,3 +210,36 @@ fn without_keys_it_is_a_dark_flow_that_holds_nothing() {
     assert_eq!((flow.server, flow.server_port), ENDS.resp);
     assert_eq!(flow.server_name, None);
 }
+
+#[test]
+fn a_clients_certificate_is_a_credential_of_every_call_behind_it() {
+    for suite in [
+        cipher_suite::TLS13_AES_256_GCM_SHA384,
+        cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    ] {
+        for (peers, mutual) in [
+            (Peers::mutual(suite), true),
+            (Peers::new(suite, |_, _| {}), false),
+        ] {
+            let talk = conversation(&peers);
+            let late = Arc::new(KeyStore::growing());
+            for (keys, size) in [
+                (peers.keys(), 333),
+                (peers.keys(), 100_000),
+                (late, 100_000),
+            ] {
+                let mut flow = Flow::new(keys.clone(), &ENDS);
+                flow.talk(&talk, size);
+                // Where they were there from the first, that changes nothing.
+                keys.load(&peers.log());
+                let out = flow.end();
+                assert_eq!(lines(&out.exchanges), EXPECTED);
+                let shown = |x: &Exchange| x.presented().iter().any(|p| p.scheme == "mtls");
+                assert!(
+                    out.exchanges.iter().all(|x| shown(x) == mutual),
+                    "{mutual}, {size}"
+                );
+            }
+        }
+    }
+}

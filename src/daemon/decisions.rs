@@ -1,0 +1,121 @@
+//! People's decisions on their way: drawn up, put on disk, applied, answered. Nothing is applied or
+//! answered before it is on disk.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use tokio::sync::oneshot;
+
+use super::analyst::wall;
+use crate::analysis::Analysis;
+use crate::catalog::{Action, Catalog, Decision, MAX_PLACES, Place};
+use crate::store::Store;
+use crate::web::{DecisionsView, Wish};
+
+type Reply = oneshot::Sender<Result<Arc<Decision>, String>>;
+
+pub(super) struct Decisions {
+    /// Oldest first.
+    taken: Vec<Arc<Decision>>,
+    next: u64,
+    waiting: BTreeMap<u64, Reply>,
+    done: Sender<Decision>,
+    /// Those that are on disk now. Without a bound, so that the store never waits for the analysis;
+    /// what lies in it are people's clicks.
+    pub(super) on_disk: Receiver<Decision>,
+}
+
+impl Decisions {
+    pub(super) fn new(recovered: Vec<Decision>) -> Self {
+        let (done, on_disk) = unbounded();
+        Self {
+            next: recovered.last().map_or(1, |last| last.id + 1),
+            taken: recovered.into_iter().map(Arc::new).collect(),
+            waiting: BTreeMap::new(),
+            done,
+            on_disk,
+        }
+    }
+
+    /// Hands a wish to the store, or refuses it.
+    pub(super) fn ask(
+        &mut self,
+        (catalog, store): (&Catalog, &Store),
+        wish: &Wish,
+        (by, note): (String, Option<String>),
+        reply: Reply,
+    ) {
+        let (action, places, undoes) = match self.resolve(catalog, wish) {
+            Ok(resolved) => resolved,
+            Err(why) => return drop(reply.send(Err(why))),
+        };
+        let id = self.next;
+        self.next += 1;
+        self.waiting.insert(id, reply);
+        let decision = Decision {
+            id,
+            at: wall(),
+            seen: catalog.now(),
+            by,
+            action,
+            places,
+            note,
+            undoes,
+        };
+        let done = self.done.clone();
+        // The analysis thread may have ended already; the decision is safe.
+        store.decide(decision, Box::new(move |d| drop(done.send(d))));
+    }
+
+    fn resolve(
+        &self,
+        catalog: &Catalog,
+        wish: &Wish,
+    ) -> Result<(Action, Vec<Place>, Option<u64>), String> {
+        let (action, places, undoes) = match wish {
+            Wish::Mark { action, keys } => (*action, catalog.places(keys), None),
+            Wish::Pin {
+                action,
+                key,
+                part,
+                word,
+            } => {
+                let place = catalog.pin_place(*action, key, *part, word.as_deref())?;
+                (*action, vec![place], None)
+            }
+            Wish::Undo(id) => {
+                let found = self.taken.iter().find(|d| d.id == *id);
+                let decision = found.ok_or("there is no such decision")?;
+                let inverse = decision.action.inverse();
+                let action = inverse.ok_or("this took something back: decide anew instead")?;
+                (action, catalog.held(decision), Some(*id))
+            }
+        };
+        match places.len() {
+            0 if undoes.is_some() => Err("it holds no longer: later decisions replaced it".into()),
+            0 => Err("there is no such endpoint any more".into()),
+            n if n > MAX_PLACES => Err(format!(
+                "{n} endpoints at once are too many: decide about at most {MAX_PLACES}"
+            )),
+            _ => Ok((action, places, undoes)),
+        }
+    }
+
+    /// Applies a decision that is on disk; its answer is to be sent once readers can see it.
+    pub(super) fn apply(&mut self, decision: Decision) -> (Arc<Decision>, Option<Reply>) {
+        let decision = Arc::new(decision);
+        self.taken.push(decision.clone());
+        let reply = self.waiting.remove(&decision.id);
+        (decision, reply)
+    }
+
+    pub(super) fn view(&self, analysis: &Analysis) -> Arc<DecisionsView> {
+        let tally = analysis.catalog.tally();
+        let newest = self.taken.iter().rev();
+        let item = |d: &Arc<Decision>| (d.clone(), tally.get(&d.id).copied().unwrap_or(0));
+        Arc::new(DecisionsView {
+            items: newest.map(item).collect(),
+        })
+    }
+}

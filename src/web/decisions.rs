@@ -1,0 +1,344 @@
+//! Decisions on pages: what waits to be accepted, a confirmation before many are, and the audit.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Form;
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::decide::{decide, wish};
+use super::pages::{Frame, failed, show};
+use super::query::{EndpointFilter, review};
+use super::routes::{App, Shared};
+use super::{Wish, filters, guard};
+use crate::catalog::{Action, Decision, Documentation, EndpointView};
+use crate::sensor::doctor::grouped;
+use crate::time::Timestamp;
+
+/// Endpoints that a confirmation lists, and decisions that the audit shows.
+const SHOWN: usize = 100;
+
+/// Whether an endpoint waits for somebody to accept it.
+pub(super) fn waits(e: &EndpointView) -> bool {
+    e.confirmed && e.accepted.is_none() && e.documentation != Documentation::Documented
+}
+
+/// The parts of a filter that are set.
+pub(super) fn parts(f: &EndpointFilter) -> Vec<(&'static str, String)> {
+    let mut f = f.clone();
+    let parts = f.parts_mut().map(|(name, value)| (name, value.clone()));
+    parts.into_iter().filter(|(_, v)| !v.is_empty()).collect()
+}
+
+/// What the page of an endpoint offers.
+pub(super) struct Review {
+    pub(super) may_accept: bool,
+    pub(super) why_not: &'static str,
+}
+
+impl Review {
+    pub(super) fn of(e: &EndpointView) -> Self {
+        Self {
+            may_accept: waits(e),
+            why_not: if e.documentation == Documentation::Documented {
+                "A spec has it: there is nothing to accept."
+            } else {
+                "Not confirmed yet: it can be accepted once it is."
+            },
+        }
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+/// How an endpoint that should be gone fares, and the part that is left to an old version.
+pub(super) fn retirement(e: &EndpointView) -> Vec<(&'static str, String)> {
+    let mut out = Vec::new();
+    if let Some(share) = e.version_share {
+        let text = format!("{} of the last seven days' requests", percent(share));
+        out.push(("Left to this version", text));
+    }
+    let Some(r) = &e.retirement else {
+        return out;
+    };
+    let trend = match r.trend {
+        Some(t) => format!(" ({:+.0} %)", t * 100.0),
+        None => " (no whole week before to compare with)".into(),
+    };
+    let (last, before) = (grouped(e.last_week), grouped(e.week_before));
+    let text = format!("{last} requests in seven days, {before} in the seven before{trend}");
+    out.push(("Trend", text));
+    let callers = format!("about {} in the last two weeks", grouped(r.callers));
+    out.push(("Still called by", callers));
+    if let Some(sunset) = r.sunset {
+        let said = if r.sunset_passed {
+            "has passed"
+        } else {
+            "is to come"
+        };
+        out.push(("Sunset date", format!("{sunset}: {said}")));
+    }
+    out
+}
+
+/// What a form or link chose.
+#[derive(Default)]
+struct Choice {
+    filter: EndpointFilter,
+    keys: Vec<String>,
+    by_key: bool,
+    /// Only what was there when it was shown, in nanoseconds of packet time.
+    until: Option<i64>,
+    csrf: String,
+    note: String,
+}
+
+impl Choice {
+    fn read(text: &[u8]) -> Self {
+        let mut choice = Self::default();
+        for (name, value) in url::form_urlencoded::parse(text) {
+            match name.as_ref() {
+                "key" => choice.keys.push(value.into_owned()),
+                "which" => choice.by_key = value == "chosen",
+                "until" => choice.until = value.parse().ok(),
+                "csrf" => choice.csrf = value.into_owned(),
+                "note" => choice.note = value.into_owned(),
+                name => {
+                    let mut parts = choice.filter.parts_mut().into_iter();
+                    if let Some((_, part)) = parts.find(|(known, _)| *known == name) {
+                        *part = value.into_owned();
+                    }
+                }
+            }
+        }
+        choice
+    }
+
+    fn endpoints(&self, all: &[Arc<EndpointView>]) -> Vec<Arc<EndpointView>> {
+        let until = self.until.map_or(Timestamp::MAX, Timestamp::from_nanos);
+        let in_time = |e: &&Arc<EndpointView>| e.first_seen.is_none_or(|t| t <= until);
+        if self.by_key {
+            let keys: std::collections::BTreeSet<&String> = self.keys.iter().collect();
+            let chosen = all.iter().filter(|e| keys.contains(&e.key) && waits(e));
+            return chosen.cloned().collect();
+        }
+        self.filter.waiting(all).filter(in_time).cloned().collect()
+    }
+}
+
+struct Line {
+    key: String,
+    method: String,
+    template: String,
+    operation: Option<String>,
+    host: String,
+    badge: &'static str,
+    requests: u64,
+}
+
+#[derive(Template)]
+#[template(path = "accept.html")]
+struct Confirm {
+    page: Frame,
+    total: usize,
+    lines: Vec<Line>,
+    hosts: usize,
+    parts: Vec<(&'static str, String)>,
+    keys: Vec<String>,
+    by_key: bool,
+    until: i64,
+}
+
+/// `/endpoints/accept`: what would be accepted, before it is.
+pub(super) async fn confirm(State(app): Shared, RawQuery(query): RawQuery) -> Response {
+    let choice = Choice::read(query.unwrap_or_default().as_bytes());
+    let catalog = app.views.catalog.load();
+    let chosen = choice.endpoints(&catalog.endpoints);
+    if chosen.is_empty() {
+        return failed(
+            &app,
+            StatusCode::NOT_FOUND,
+            "Nothing was chosen that waits to be accepted",
+            "Tick some endpoints, or change the filter.",
+        );
+    }
+    let line = |e: &Arc<EndpointView>| Line {
+        key: e.key.clone(),
+        method: e.method.clone(),
+        template: e.template.clone(),
+        operation: e.operation.clone(),
+        host: e.host.clone(),
+        badge: review(e),
+        requests: e.requests,
+    };
+    let hosts: std::collections::BTreeSet<&str> = chosen.iter().map(|e| e.host.as_str()).collect();
+    show(&Confirm {
+        total: chosen.len(),
+        lines: chosen.iter().take(SHOWN).map(line).collect(),
+        hosts: hosts.len(),
+        parts: parts(&choice.filter),
+        keys: if choice.by_key {
+            chosen.iter().map(|e| e.key.clone()).collect()
+        } else {
+            Vec::new()
+        },
+        by_key: choice.by_key,
+        until: catalog.at.nanos(),
+        page: Frame::new(&app, "endpoints"),
+    })
+}
+
+fn stale(app: &App) -> Response {
+    failed(
+        app,
+        StatusCode::FORBIDDEN,
+        "This form is from before a restart",
+        "Load the page again and send it once more.",
+    )
+}
+
+/// `POST /endpoints/accept`.
+pub(super) async fn accept(State(app): Shared, body: Bytes) -> Response {
+    let choice = Choice::read(&body);
+    if !guard::same_token(&app, &choice.csrf) {
+        return stale(&app);
+    }
+    let chosen = choice.endpoints(&app.views.catalog.load().endpoints);
+    let keys = chosen.iter().map(|e| e.key.clone()).collect();
+    let action = Action::Accept;
+    let wish = Wish::Mark { action, keys };
+    match decide(&app, wish, "web", Some(choice.note)).await {
+        Ok(_) => Redirect::to("/decisions").into_response(),
+        Err((code, why)) => failed(&app, code, "Nothing was accepted", &why),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct MarkForm {
+    csrf: String,
+    #[serde(default)]
+    note: String,
+    part: Option<usize>,
+    word: Option<String>,
+}
+
+/// `POST /endpoints/{key}/{action}`.
+pub(super) async fn mark(
+    State(app): Shared,
+    Path((key, action)): Path<(String, String)>,
+    Form(form): Form<MarkForm>,
+) -> Response {
+    if !guard::same_token(&app, &form.csrf) {
+        return stale(&app);
+    }
+    let done = match wish(&action, key.clone(), form.part, form.word) {
+        Ok(wish) => decide(&app, wish, "web", Some(form.note)).await,
+        Err(refused) => Err(refused),
+    };
+    let there = |app: &App| {
+        let catalog = app.views.catalog.load();
+        catalog.endpoints.iter().any(|e| e.key == key)
+    };
+    match done {
+        // A pin may have made it part of another.
+        Ok(_) if there(&app) => Redirect::to(&format!("/endpoints/{key}")).into_response(),
+        Ok(_) => Redirect::to("/decisions").into_response(),
+        Err((code, why)) => failed(&app, code, "Nothing was decided", &why),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct UndoForm {
+    csrf: String,
+}
+
+/// `POST /decisions/{id}/undo`.
+pub(super) async fn undo(
+    State(app): Shared,
+    Path(id): Path<u64>,
+    Form(form): Form<UndoForm>,
+) -> Response {
+    if !guard::same_token(&app, &form.csrf) {
+        return stale(&app);
+    }
+    match decide(&app, Wish::Undo(id), "web", None).await {
+        Ok(_) => Redirect::to("/decisions").into_response(),
+        Err((code, why)) => failed(&app, code, "Nothing was taken back", &why),
+    }
+}
+
+struct Row {
+    id: u64,
+    at: String,
+    by: String,
+    action: &'static str,
+    /// The first places, with the page of those that are endpoints.
+    places: Vec<(String, String)>,
+    more: usize,
+    note: Option<String>,
+    undoes: Option<u64>,
+    state: String,
+    may_undo: bool,
+}
+
+#[derive(Template)]
+#[template(path = "decisions.html")]
+struct Audit {
+    page: Frame,
+    total: usize,
+    rows: Vec<Row>,
+}
+
+fn row(decision: &Decision, holds: usize) -> Row {
+    let count = decision.places.len();
+    let first = decision.places.iter().take(3);
+    let takes_back = decision.action.inverse().is_none();
+    Row {
+        id: decision.id,
+        at: decision.at.to_string(),
+        by: decision.by.clone(),
+        action: match decision.action {
+            Action::Accept => "accepted",
+            Action::Unaccept => "no longer accepted",
+            Action::PinParameter => "is a parameter",
+            Action::PinStatic => "is a route of its own",
+            Action::Unpin => "left to evidence again",
+        },
+        places: first.map(|p| (p.label(), p.key.clone())).collect(),
+        more: count.saturating_sub(3),
+        note: decision.note.clone(),
+        undoes: decision.undoes,
+        state: match holds {
+            _ if takes_back => String::new(),
+            0 => "taken back or replaced".into(),
+            n if n == count => "holds".into(),
+            n => format!(
+                "holds for {} of {}",
+                grouped(n as u64),
+                grouped(count as u64)
+            ),
+        },
+        may_undo: holds > 0,
+    }
+}
+
+/// `/decisions`.
+pub(super) async fn page(State(app): Shared) -> Response {
+    let view = app.views.decisions.load();
+    show(&Audit {
+        total: view.items.len(),
+        rows: view
+            .items
+            .iter()
+            .take(SHOWN)
+            .map(|(decision, holds)| row(decision, *holds))
+            .collect(),
+        page: Frame::new(&app, "decisions"),
+    })
+}
