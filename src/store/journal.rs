@@ -540,7 +540,7 @@ fn write_line(out: &mut Vec<u8>, line: &Line) {
 }
 
 fn read_line(line: &[u8]) -> Option<Line> {
-    let (crc, json) = (line.get(..8)?, line.get(9..)?);
+    let (crc, json) = (line.get(..8)?, line.get(8..)?.strip_prefix(b" ")?);
     let crc = u32::from_str_radix(std::str::from_utf8(crc).ok()?, 16).ok()?;
     (crc == crc32fast::hash(json)).then(|| serde_json::from_slice(json).ok())?
 }
