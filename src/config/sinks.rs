@@ -454,9 +454,7 @@ impl Route {
         }
         let days: Result<Vec<Weekday>, String> = self.days.iter().map(|d| weekday(d)).collect();
         let hours = self.hours.as_deref().map(|text| {
-            hours(text).ok_or(format!(
-                "`{text}` are no hours: write them like 08:00-18:00"
-            ))
+            hours(text).ok_or_else(|| format!("`{text}` are no hours: write them like 08:00-18:00"))
         });
         let zone = match &self.timezone {
             Some(name) => TimeZone::get(name).map_err(|e| e.to_string())?,
@@ -501,7 +499,7 @@ impl super::Config {
     pub fn router(&self) -> Result<Router, String> {
         let names: Vec<String> = self.sinks().iter().map(|s| s.name().to_owned()).collect();
         let routes: Result<Vec<_>, _> = self.alert.routes.iter().map(|r| r.ready(&names)).collect();
-        Ok(Router::new(names.clone(), routes?))
+        Ok(Router::new(names, routes?))
     }
 
     pub fn egress(&self) -> ReadyEgress {

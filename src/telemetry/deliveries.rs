@@ -6,6 +6,10 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::Scrape;
+use crate::alert::delivery::SinkView;
+
+/// What a gauge shows of a sink.
+type Value = fn(&SinkView) -> i64;
 
 impl Scrape {
     pub(super) fn deliveries(
@@ -26,7 +30,7 @@ impl Scrape {
                 ConstCounter::new(n).encode(family.encode_family(&labels)?)?;
             }
         }
-        let gauges: [(&str, &str, fn(&crate::alert::delivery::SinkView) -> i64); 2] = [
+        let gauges: [(&str, &str, Value); 2] = [
             ("deliveries_waiting", "Messages that wait for a sink", |s| {
                 s.pending as i64
             }),

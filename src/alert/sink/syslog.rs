@@ -256,7 +256,8 @@ fn escaped(json: &str) -> String {
 }
 
 fn cut(text: &str, room: usize) -> &str {
-    &text[..text.floor_char_boundary(room)]
+    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+    &text[..ends.take_while(|end| *end <= room).last().unwrap_or(0)]
 }
 
 #[cfg(test)]
