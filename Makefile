@@ -27,12 +27,12 @@ browser: deps-test        ## the demo in real Chromium
 deps:
 	@dpkg -s libpcap-dev gcc >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq libpcap-dev gcc; }
 
-TEST_PACKAGES := libpcap-dev gcc nginx-light curl iproute2 openssl nghttp2-client python3-venv chromium
+TEST_PACKAGES := libpcap-dev gcc nginx-light curl iproute2 openssl nghttp2-client python3-venv chromium rsyslog rsyslog-openssl
 deps-test:
 	@dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $(TEST_PACKAGES); }
 	@command -v npm >/dev/null || $(SUDO) apt-get install -y -qq nodejs npm
 
-# The peers that come from PyPI, for tests/peers.rs.
+# The peers that come from PyPI, for tests/peers.rs and tests/sinks.rs.
 PEERS := target/peers
 peers-deps: $(PEERS)/installed
 $(PEERS)/installed: tests/peers/requirements.txt | deps-test

@@ -6,11 +6,13 @@
 use std::sync::Arc;
 
 pub mod delivery;
+mod egress;
 mod manager;
-mod webhook;
+pub mod route;
+pub mod sink;
 
+pub use egress::Egress;
 pub use manager::{Counts, Manager};
-pub use webhook::{Secret, WebhookSettings};
 
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +50,9 @@ pub struct Alert {
     /// `GET api.example.com /v1/users/{user_id}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
+    /// The endpoint's host, or the one that the alert is about.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub host: Option<String>,
     pub since: Timestamp,
     pub until: Timestamp,
     pub expected: f64,
@@ -76,6 +81,54 @@ pub struct Alert {
     pub changed_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
+}
+
+impl Alert {
+    /// Names this revision, to receivers that drop what they have seen, and in the outbox.
+    pub fn message_id(&self) -> String {
+        format!("{}-{}", self.id, self.revision)
+    }
+}
+
+/// Ages of messages are by the wall: they outlast the process. In microseconds, as JSON keeps them.
+pub(crate) fn wall() -> Timestamp {
+    let micros = jiff::Timestamp::now().as_microsecond();
+    Timestamp::from_nanos(micros.saturating_mul(1_000))
+}
+
+/// What a person sends to see whether alerts arrive. Never one of the alerts that are kept.
+fn test_alert() -> Alert {
+    let now = wall();
+    Alert {
+        v: VERSION,
+        id: format!("test{}", now.nanos()),
+        ts: now,
+        kind: "sensor".into(),
+        severity: Severity::Info,
+        score: 0.0,
+        detector: "test".into(),
+        principal: None,
+        endpoint: None,
+        host: None,
+        since: now,
+        until: now,
+        expected: 0.0,
+        observed: 0.0,
+        p_value: 1.0,
+        log10_p: 0.0,
+        summary: "a test of apitap's alert delivery".into(),
+        why: vec!["somebody asked for it; nothing has happened".into()],
+        samples: Vec::new(),
+        series: Vec::new(),
+        owasp: String::new(),
+        status: Status::Open,
+        fingerprint: "test".into(),
+        occurrences: 1,
+        last_seen: now,
+        revision: 1,
+        changed_by: None,
+        note: None,
+    }
 }
 
 #[derive(Clone, Debug)]

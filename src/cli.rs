@@ -179,6 +179,9 @@ pub struct DemoArgs {
 pub struct CheckArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Send a test alert to every sink
+    #[arg(long)]
+    send_test: bool,
 }
 
 /// Parses the arguments, does the work, and says what the shell should know.
@@ -190,7 +193,7 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => diff::diff(&args),
         Command::Demo(args) if args.once => read::demo_once(args.seed),
         Command::Demo(args) => crate::daemon::demo(args.listen, args.seed),
-        Command::Check(args) => check::check(args.config.as_deref()),
+        Command::Check(args) => check::check(args.config.as_deref(), args.send_test),
         Command::Interfaces => check::interfaces(),
         Command::Generate { what } => generate(&what),
     };

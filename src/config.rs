@@ -15,12 +15,14 @@ use crate::observe::custom;
 use crate::{alert, analysis, capture, catalog, decode, detect, flow, http, sensor, web};
 
 mod places;
+mod sinks;
 mod units;
 
 #[cfg(test)]
 mod tests;
 
 pub use places::{Deprecated, HostGroup};
+pub use sinks::{Egress, Route, Sink, Webhook};
 pub use units::{ByteSize, Date, Prefix, Span};
 
 /// Where the daemon looks when it is told nothing.
@@ -36,6 +38,7 @@ pub struct Config {
     pub detect: Detect,
     pub alert: Alert,
     pub webhook: Vec<Webhook>,
+    pub sink: Vec<Sink>,
     pub web: Web,
     pub store: Store,
     pub log: Log,
@@ -157,17 +160,8 @@ pub struct Detect {
 #[serde(default, deny_unknown_fields)]
 pub struct Alert {
     pub max_alerts: usize,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Webhook {
-    pub name: String,
-    pub url: String,
-    /// File with the signing secret (`whsec_…`).
-    pub secret_file: Option<PathBuf>,
-    /// Environment variable with it.
-    pub secret_env: Option<String>,
+    pub egress: Egress,
+    pub routes: Vec<Route>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -269,6 +263,8 @@ impl Default for Alert {
     fn default() -> Self {
         Self {
             max_alerts: alert::Settings::default().max_alerts,
+            egress: Egress::default(),
+            routes: Vec::new(),
         }
     }
 }
@@ -397,26 +393,7 @@ impl Config {
             .try_for_each(HostGroup::check)?;
         custom::Rules::compile(&self.catalog.sensitive)
             .map_err(|e| ("sensitive", e.to_string()))?;
-        for hook in &self.webhook {
-            let url =
-                url::Url::parse(&hook.url).map_err(|e| ("url", format!("`{}`: {e}", hook.name)))?;
-            if !matches!(url.scheme(), "http" | "https") {
-                return Err((
-                    "url",
-                    format!("webhook `{}` must be http:// or https://", hook.name),
-                ));
-            }
-            if hook.secret_file.is_some() == hook.secret_env.is_some() {
-                return Err((
-                    "webhook",
-                    format!(
-                        "`{}` needs secret_file or secret_env, one of them",
-                        hook.name
-                    ),
-                ));
-            }
-        }
-        Ok(())
+        self.check_sinks()
     }
 
     pub fn analysis(&self) -> analysis::Settings {

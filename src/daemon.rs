@@ -16,18 +16,18 @@ use anyhow::{Context, bail};
 use crossbeam_channel::{Sender, bounded, unbounded};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::alert::Alert;
-use crate::alert::delivery::{AGENT, Backoff, Sink};
-use crate::alert::{self, Secret, WebhookSettings};
+use crate::alert;
+use crate::alert::delivery::{Backoff, Sink};
+use crate::alert::sink::AGENT;
 use crate::analysis::{self, Analysis};
 use crate::capture::{LiveSource, Source, addresses};
 use crate::catalog::{Catalog, spec::SpecSet};
 use crate::cli::check;
 use crate::compose::demo;
-use crate::config::{Config, Webhook};
+use crate::config::Config;
 use crate::detect::Detect;
 use crate::sensor::{self, Ledger, Own, Pool, Readings, doctor};
-use crate::store::{self, Recovered, Store};
+use crate::store::{self, Pending, Recovered, Store};
 use crate::time::Timestamp;
 use crate::web::{self, Command, SensorView, Views};
 
@@ -171,21 +171,6 @@ pub(crate) fn serve(
     })
 }
 
-/// The secret of a webhook, from its file or environment variable.
-pub(crate) fn secret(hook: &Webhook) -> anyhow::Result<Secret> {
-    let text = match (&hook.secret_file, &hook.secret_env) {
-        (Some(path), _) => std::fs::read_to_string(path)
-            .with_context(|| format!("webhook `{}`: {}", hook.name, path.display()))?,
-        (None, Some(name)) => std::env::var(name)
-            .with_context(|| format!("webhook `{}`: environment variable {name}", hook.name))?,
-        (None, None) => bail!(
-            "webhook `{}` has neither secret_file nor secret_env",
-            hook.name
-        ),
-    };
-    Secret::parse(&text).map_err(|why| anyhow::anyhow!("webhook `{}`: {why}", hook.name))
-}
-
 /// What differs between a port and the demo.
 struct Setup {
     analysis: analysis::Settings,
@@ -208,38 +193,31 @@ struct Daemon {
 impl Daemon {
     fn start(config: Config, setup: Setup) -> anyhow::Result<Self> {
         let listener = bind(config.web.listen)?;
-        let hooks = config
-            .webhook
-            .iter()
-            .map(|h| Ok((h, secret(h)?)))
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        let settings: Result<Vec<_>, _> = config.sinks().iter().map(|s| s.settings()).collect();
+        let settings = settings.map_err(anyhow::Error::msg)?;
+        let router = config.router().map_err(anyhow::Error::msg)?;
         let (messages, inbox) = bounded(MESSAGES);
         // Without a bound, so that the store never waits for the analysis, which waits for the
         // store: what lies in it are alerts that were handed over and are now on disk.
         let (recorded, on_disk) = unbounded();
-        let tell = Box::new(move |alert: Alert| {
+        let tell = Box::new(move |pending: Pending| {
             // The analysis thread may have ended already; the alert is safe.
-            let _ = recorded.send(Arc::new(alert));
+            let _ = recorded.send(Arc::new(pending));
         });
-        let names = hooks.iter().map(|(h, _)| h.name.clone()).collect();
-        let (store, mut recovered) = Store::open(&config.store.path, names, tell)?;
+        let (store, mut recovered) = Store::open(&config.store.path, router, tell)?;
         let runtime = runtime()?;
         let guard = runtime.enter();
+        let egress = Arc::new(config.egress());
+        let outbox: Vec<Arc<Pending>> = std::mem::take(&mut recovered.outbox)
+            .into_iter()
+            .map(Arc::new)
+            .collect();
         let mut sinks = Vec::new();
-        for (hook, secret) in hooks {
-            let settings = WebhookSettings {
-                name: hook.name.clone(),
-                url: hook.url.clone(),
-                secret,
-            };
-            let sink = Sink::start(settings, Backoff::default(), store.clone())
+        for settings in &settings {
+            let sink = Sink::start(settings, &egress, Backoff::default(), store.clone())
                 .map_err(anyhow::Error::msg)?;
-            for pending in recovered
-                .outbox
-                .iter()
-                .filter(|p| p.sinks.contains(&hook.name))
-            {
-                sink.send(Arc::new(pending.alert.clone()));
+            for pending in outbox.iter().filter(|p| p.sinks.contains(sink.name())) {
+                sink.send(pending.clone());
             }
             sinks.push(sink);
         }

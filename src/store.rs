@@ -7,7 +7,7 @@
 //!
 //! | file | what | a crash costs |
 //! | --- | --- | --- |
-//! | `journal` | alerts, deliveries, decisions | what was not yet acknowledged |
+//! | `journal` | alerts, outbox, dead letters, decisions | what was not yet acknowledged |
 //! | `sled/` `checkpoint` | `catalog`, `detect`: version, CRC, postcard | what came after the last checkpoint |
 //! | `sled/` `alerts` | id → latest revision, JSON | nothing: rebuilt from the journal |
 //! | `identity.key` | 32 random bytes | – |
@@ -20,9 +20,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::alert::Alert;
+use crate::alert::delivery::DeadLetter;
+use crate::alert::route::Router;
 use crate::catalog::Decision;
 
 mod checkpoint;
@@ -30,6 +33,7 @@ mod journal;
 mod thread;
 
 pub use journal::{Journal, Pending};
+pub use thread::{Done, Found};
 use thread::{Op, Thread};
 
 /// Operations that wait for the disk.
@@ -84,17 +88,18 @@ pub fn checkpoint(dir: &Path) -> Result<Option<Vec<u8>>, StoreError> {
 pub struct Store {
     ops: Sender<Op>,
     trouble: Arc<Mutex<Option<String>>>,
+    dead: Arc<ArcSwap<Vec<DeadLetter>>>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl Store {
-    /// Opens the directory, made where it is not there. `sinks` are those configured now: messages
-    /// for others are dropped. `recorded` is called on the store's thread with each alert once it
-    /// is on disk.
+    /// Opens the directory, made where it is not there. The router knows the sinks configured now;
+    /// messages for others wait as long as a message may, should they come back. `recorded` is called on the store's thread with each alert
+    /// once it is on disk, and with the sinks that it is for.
     pub fn open(
         dir: &Path,
-        sinks: Vec<String>,
-        recorded: Box<dyn Fn(Alert) + Send>,
+        router: Router,
+        recorded: Box<dyn Fn(Pending) + Send>,
     ) -> Result<(Self, Recovered), StoreError> {
         DirBuilder::new()
             .recursive(true)
@@ -102,7 +107,7 @@ impl Store {
             .create(dir)
             .map_err(io_error(dir))?;
         let lock = lock(&dir.join("lock"))?;
-        let (journal, mut notices) = Journal::open(dir, sinks)?;
+        let (journal, mut notices) = Journal::open(dir, router)?;
         let (checkpoints, found) = checkpoint::Checkpoints::open(dir, &mut notices)?;
         checkpoints
             .rebuild(journal.alerts())
@@ -118,6 +123,8 @@ impl Store {
             detect: found.1,
             notices,
         };
+        let dead: Arc<ArcSwap<Vec<DeadLetter>>> =
+            Arc::new(ArcSwap::from_pointee(journal.dead().cloned().collect()));
         let (ops, queue): (Sender<Op>, Receiver<Op>) = bounded(QUEUE);
         let trouble: Arc<Mutex<Option<String>>> = Arc::default();
         let thread = Thread {
@@ -125,6 +132,7 @@ impl Store {
             checkpoints,
             recorded,
             trouble: trouble.clone(),
+            dead: dead.clone(),
             _lock: lock,
         };
         let handle = std::thread::spawn(move || thread.run(&queue));
@@ -132,6 +140,7 @@ impl Store {
             Self {
                 ops,
                 trouble,
+                dead,
                 thread: Arc::new(Mutex::new(Some(handle))),
             },
             recovered,
@@ -146,20 +155,42 @@ impl Store {
 
     /// A sink has taken a message.
     pub fn delivered(&self, sink: &str, message: &str) {
+        self.settle(sink, message, None);
+    }
+
+    /// A message was given up.
+    pub fn dead(&self, sink: &str, message: &str, why: &str) {
+        self.settle(sink, message, Some(why.to_owned()));
+    }
+
+    fn settle(&self, sink: &str, message: &str, given_up: Option<String>) {
         let _ = self.ops.send(Op::Settled {
             sink: sink.to_owned(),
             message: message.to_owned(),
-            dead: false,
+            given_up,
         });
     }
 
-    /// A sink will never take a message.
-    pub fn dead(&self, sink: &str, message: &str) {
-        let _ = self.ops.send(Op::Settled {
-            sink: sink.to_owned(),
-            message: message.to_owned(),
-            dead: true,
+    /// Puts a dead letter back into the outbox; `done` is called on the store's thread once that is
+    /// on disk, with what is to be sent.
+    pub fn again(&self, sink: String, message: String, by: String, done: Done<Pending>) {
+        let _ = self.ops.send(Op::Again {
+            sink,
+            message,
+            by,
+            done,
         });
+    }
+
+    /// What is still to be delivered to a sink, oldest first, `limit` at most.
+    pub fn waiting(&self, sink: &str, limit: usize, found: Found) {
+        let sink = sink.to_owned();
+        let _ = self.ops.send(Op::Waiting { sink, limit, found });
+    }
+
+    /// What was given up, oldest first.
+    pub fn dead_letters(&self) -> Arc<Vec<DeadLetter>> {
+        self.dead.load_full()
     }
 
     /// Puts a decision on disk; `decided` is called on the store's thread once it is there.

@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 mod coverage;
+mod deliveries;
 
 use crate::alert::Status;
 use crate::sensor::{TapReading, doctor};
@@ -24,6 +25,7 @@ struct Scrape {
     sensor: std::sync::Arc<crate::web::SensorView>,
     catalog: std::sync::Arc<crate::catalog::CatalogView>,
     alerts: std::sync::Arc<crate::alert::AlertsView>,
+    deliveries: std::sync::Arc<crate::alert::delivery::DeliveriesView>,
 }
 
 /// All metrics as text.
@@ -32,6 +34,7 @@ pub fn render(views: &Views) -> Result<String, std::fmt::Error> {
         sensor: views.sensor.load_full(),
         catalog: views.catalog.load_full(),
         alerts: views.alerts.load_full(),
+        deliveries: views.deliveries.load_full(),
     };
     let mut registry = Registry::with_prefix("apitap");
     registry.register_collector(Box::new(scrape));
@@ -49,6 +52,7 @@ impl Collector for Scrape {
         self.hosts(&mut encoder)?;
         self.coverage(&mut encoder)?;
         self.findings(&mut encoder)?;
+        self.deliveries(&mut encoder)?;
         let s = &self.sensor;
         gauge(
             &mut encoder,

@@ -10,6 +10,7 @@ mod chart;
 mod coverage;
 mod decide;
 mod decisions;
+mod deliveries;
 mod edges;
 mod export;
 mod filters;
@@ -30,6 +31,7 @@ pub use routes::router;
 use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, oneshot};
 
+use crate::alert::delivery::DeliveriesView;
 use crate::alert::{Alert, AlertsView, Status};
 use crate::catalog::{Action, CatalogView, Decision};
 use crate::sensor::doctor::Symptom;
@@ -93,6 +95,7 @@ pub struct Views {
     pub catalog: ArcSwap<CatalogView>,
     pub alerts: ArcSwap<AlertsView>,
     pub sensor: ArcSwap<SensorView>,
+    pub deliveries: ArcSwap<DeliveriesView>,
     pub decisions: ArcSwap<DecisionsView>,
     pub live: broadcast::Sender<Live>,
     /// True once capture runs and the store is open: `/readyz`.
@@ -105,6 +108,7 @@ impl Default for Views {
             catalog: ArcSwap::default(),
             alerts: ArcSwap::default(),
             sensor: ArcSwap::default(),
+            deliveries: ArcSwap::default(),
             decisions: ArcSwap::default(),
             live: broadcast::channel(256).0,
             ready: std::sync::atomic::AtomicBool::new(false),
@@ -122,6 +126,18 @@ pub enum Command {
         note: Option<String>,
         reply: oneshot::Sender<Result<Alert, String>>,
     },
+    /// A dead letter goes back into the outbox.
+    Resend {
+        sink: String,
+        message: String,
+        by: String,
+        reply: oneshot::Sender<Result<(), String>>,
+    },
+    /// A test goes to a sink now; the reply is how it went.
+    TestSink {
+        sink: String,
+        reply: oneshot::Sender<Result<(), String>>,
+    },
     Decide {
         what: Wish,
         by: String,
@@ -136,6 +152,9 @@ impl Command {
         match self {
             Self::SetAlertStatus { reply, .. } => drop(reply.send(Err(why.to_owned()))),
             Self::Decide { reply, .. } => drop(reply.send(Err(why.to_owned()))),
+            Self::Resend { reply, .. } | Self::TestSink { reply, .. } => {
+                drop(reply.send(Err(why.to_owned())));
+            }
         }
     }
 }

@@ -53,7 +53,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         // Delivery strikes off what was delivered; the store keeps alerts.
         ("alert", vec!["time", "catalog", "detect", "store"]),
         // It keeps alerts and people's decisions.
-        ("store", vec!["alert", "catalog"]),
+        ("store", vec!["time", "alert", "catalog"]),
         (
             "analysis",
             vec!["time", "exchange", "catalog", "detect", "alert"],

@@ -9,6 +9,7 @@ use std::process::{Command as Process, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use apitap::alert::route::Router;
 use apitap::catalog::{Action, Catalog, CatalogView, Decision, Place, Settings};
 use apitap::exchange::Exchange;
 use apitap::store::{Recovered, Store};
@@ -37,7 +38,7 @@ fn decision(id: u64, action: Action, path: &str) -> Decision {
 }
 
 fn open(dir: &Path) -> (Store, Recovered) {
-    Store::open(dir, Vec::new(), Box::new(|_| ())).unwrap()
+    Store::open(dir, Router::default(), Box::new(|_| ())).unwrap()
 }
 
 /// Endpoints of a new inventory with these decisions, after some traffic.

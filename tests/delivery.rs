@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use apitap::alert::delivery::{Backoff, Sink};
-use apitap::alert::{self, Alert, Secret, WebhookSettings};
+use apitap::alert::route::Router;
+use apitap::alert::sink::{Kind, Settings, SigningKey, Webhook};
+use apitap::alert::{self, Alert, Egress};
 use apitap::catalog::{Finding, FindingKind};
-use apitap::store::Store;
+use apitap::store::{Pending, Store};
 use apitap::time::Timestamp;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
@@ -42,13 +44,23 @@ fn alerts(n: usize) -> Vec<Alert> {
         .collect()
 }
 
-fn hook(port: u16) -> WebhookSettings {
-    let secret = Secret::parse(&format!("whsec_{KEY}")).unwrap();
-    WebhookSettings {
+/// The sink, on its way to this machine.
+fn start(port: u16, store: &Store) -> Sink {
+    let key = SigningKey::parse(&format!("whsec_{KEY}")).unwrap();
+    let settings = Settings {
         name: "soc".into(),
-        url: format!("http://127.0.0.1:{port}/hook"),
-        secret,
-    }
+        kind: Kind::Webhook(Webhook {
+            url: format!("http://127.0.0.1:{port}/hook"),
+            keys: vec![key],
+        }),
+        ca_file: None,
+    };
+    let egress = Egress::new(vec!["127.0.0.1/32".parse().unwrap()], Vec::new());
+    Sink::start(&settings, &Arc::new(egress), FAST, store.clone()).unwrap()
+}
+
+fn router() -> Router {
+    Router::new(vec!["soc".into()], Vec::new())
 }
 
 /// What a receiver has taken, signatures checked with code of its own.
@@ -140,11 +152,11 @@ fn open(
 ) -> (
     Store,
     apitap::store::Recovered,
-    crossbeam_channel::Receiver<Alert>,
+    crossbeam_channel::Receiver<Pending>,
 ) {
     let (tell, recorded) = crossbeam_channel::unbounded();
-    let tell = Box::new(move |alert| drop(tell.send(alert)));
-    let (store, recovered) = Store::open(dir, vec!["soc".into()], tell).unwrap();
+    let tell = Box::new(move |pending| drop(tell.send(pending)));
+    let (store, recovered) = Store::open(dir, router(), tell).unwrap();
     (store, recovered, recorded)
 }
 
@@ -158,7 +170,7 @@ async fn a_receiver_that_fails_and_restarts_gets_everything() {
         (n % 3 == 0).then(|| [500, 429, 503, 404][n / 3 % 4])
     })
     .await;
-    let sink = Sink::start(hook(port), FAST, store.clone()).unwrap();
+    let sink = start(port, &store);
     let all = alerts(40);
     for alert in &all {
         store.record(alert.clone());
@@ -175,16 +187,13 @@ async fn a_receiver_that_fails_and_restarts_gets_everything() {
     for _ in 0..20 {
         sink.send(Arc::new(recorded.recv().unwrap()));
     }
-    until("a failure is seen", 10, || {
-        sink.view.load().last_error.is_some()
-    })
-    .await;
+    until("a failure is seen", 10, || sink.view().last_error.is_some()).await;
     let (_, _task) = receiver(port, taken.clone(), |_| None).await;
     until("all", 30, || taken.ids.lock().unwrap().len() == 40).await;
     assert_eq!(taken.forged.load(Ordering::SeqCst), 0);
     let wanted: BTreeSet<String> = all.iter().map(|a| a.id.clone()).collect();
     assert_eq!(*taken.ids.lock().unwrap(), wanted);
-    until("the view", 5, || sink.view.load().delivered == 40).await;
+    until("the view", 5, || sink.view().delivered == 40).await;
     sink.stop(Duration::from_secs(1)).await;
     store.close();
     drop(store);
@@ -203,7 +212,7 @@ async fn a_receiver_that_hangs_is_tried_again() {
     let (store, _, recorded) = open(dir.path());
     let taken = Arc::new(Taken::default());
     let (port, _task) = receiver(0, taken.clone(), |n| (n == 0).then_some(0)).await;
-    let sink = Sink::start(hook(port), FAST, store.clone()).unwrap();
+    let sink = start(port, &store);
     store.record(alerts(1).remove(0));
     sink.send(Arc::new(recorded.recv().unwrap()));
     until("the second attempt", 25, || {
@@ -223,7 +232,7 @@ fn child_that_is_killed() {
     for alert in alerts(5_000) {
         store.record(alert);
         while let Ok(done) = recorded.try_recv() {
-            println!("recorded {}", done.id);
+            println!("recorded {}", done.alert.id);
         }
     }
     std::thread::sleep(Duration::from_secs(60));
@@ -264,9 +273,9 @@ async fn kill_9_between_raise_and_delivery_loses_nothing() {
         );
         let taken = Arc::new(Taken::default());
         let (port, _task) = receiver(0, taken.clone(), |n| (n % 10 == 9).then_some(500)).await;
-        let sink = Sink::start(hook(port), FAST, store.clone()).unwrap();
+        let sink = start(port, &store);
         for pending in recovered.outbox {
-            sink.send(Arc::new(pending.alert));
+            sink.send(Arc::new(pending));
         }
         until("all that was said", 60, || {
             said.is_subset(&taken.ids.lock().unwrap())
@@ -296,8 +305,7 @@ fn the_journal_cut_or_damaged_anywhere_keeps_the_rest() {
     for end in (0..=whole.len()).step_by(37).chain(ends.iter().copied()) {
         let other = tempfile::tempdir().unwrap();
         std::fs::write(other.path().join("journal"), &whole[..end]).unwrap();
-        let (journal, notices) =
-            apitap::store::Journal::open(other.path(), vec!["soc".into()]).unwrap();
+        let (journal, notices) = apitap::store::Journal::open(other.path(), router()).unwrap();
         let lines = ends.iter().filter(|e| **e <= end).count();
         assert_eq!(journal.alerts().count(), lines.min(6), "cut at {end}");
         assert_eq!(
@@ -311,8 +319,7 @@ fn the_journal_cut_or_damaged_anywhere_keeps_the_rest() {
         let mut damaged = whole.clone();
         damaged[at] ^= 0x10;
         std::fs::write(other.path().join("journal"), &damaged).unwrap();
-        let (journal, notices) =
-            apitap::store::Journal::open(other.path(), vec!["soc".into()]).unwrap();
+        let (journal, notices) = apitap::store::Journal::open(other.path(), router()).unwrap();
         assert!(!notices.is_empty(), "a flipped bit at {at} was not seen");
         assert!(journal.alerts().count() >= 4, "{at}");
     }
@@ -365,7 +372,7 @@ fn a_damaged_checkpoint_store_is_moved_aside_and_alerts_stay() {
 #[test]
 fn the_journal_does_not_grow_without_end() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = Store::open(dir.path(), Vec::new(), Box::new(|_| ())).unwrap();
+    let (store, _) = Store::open(dir.path(), Router::default(), Box::new(|_| ())).unwrap();
     let mut all = alerts(300);
     for round in 0..60 {
         for alert in &mut all {
@@ -379,7 +386,7 @@ fn the_journal_does_not_grow_without_end() {
     // Some 18,000 lines of a kilobyte each were written; 300 alerts are worth keeping.
     let size = std::fs::metadata(dir.path().join("journal")).unwrap().len();
     assert!(size < 12 << 20, "{size}");
-    let (store, again) = Store::open(dir.path(), Vec::new(), Box::new(|_| ())).unwrap();
+    let (store, again) = Store::open(dir.path(), Router::default(), Box::new(|_| ())).unwrap();
     assert!(again.alerts.len() == 300 && again.alerts.iter().all(|a| a.revision == 60));
     assert!(std::fs::metadata(dir.path().join("journal")).unwrap().len() < 1 << 20);
     store.close();
@@ -389,7 +396,7 @@ fn the_journal_does_not_grow_without_end() {
 fn two_cannot_share_a_directory() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _, _) = open(dir.path());
-    let error = Store::open(dir.path(), Vec::new(), Box::new(|_| ()))
+    let error = Store::open(dir.path(), Router::default(), Box::new(|_| ()))
         .err()
         .unwrap()
         .to_string();

@@ -1,30 +1,34 @@
-//! Delivery: every recorded alert to every sink, at least once, across restarts.
+//! Delivery: every recorded alert to every sink that it is routed to, at least once, across restarts.
 //!
 //! What is to be sent is on disk before it comes here, and is struck off there only after the sink
-//! has taken it. A sink that fails is tried again with full-jitter back-off; after [`MAX_AGE`] a
-//! message is dead, kept, and shown.
+//! has taken it. A sink that fails is tried again with full-jitter back-off, which belongs to the
+//! sink and not to the message; past [`TRIP`] failures its circuit is open, and it is only probed.
+//! What it refuses [`REFUSALS`] times, or does not take within [`MAX_AGE`], is a dead letter: kept,
+//! shown, and sent again when a person says so.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use serde::Serialize;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
 
-use super::webhook::Message;
-use super::{Alert, WebhookSettings};
-use crate::store::Store;
+use super::sink::{Failure, Settings, Transport};
+use super::{Alert, Egress, wall};
+use crate::store::{Pending, Store};
+use crate::time::Timestamp;
 
 /// A message that could not be delivered for so long is dead.
 pub const MAX_AGE: Duration = Duration::from_secs(3 * 86_400);
-const CONNECT: Duration = Duration::from_secs(5);
-const TOTAL: Duration = Duration::from_secs(10);
-/// Messages of one sink that wait in memory; more wait on disk for the next start.
-const WAITING: usize = 10_000;
-
-/// How deliveries name themselves, so that apitap knows its own where it watches them go by.
-pub const AGENT: &str = concat!("apitap/", env!("CARGO_PKG_VERSION"));
+/// So is one that the receiver, being well, has refused so often.
+pub const REFUSALS: u32 = 5;
+/// Failures in a row after which a sink is only probed.
+pub const TRIP: u32 = 5;
+/// Messages of one sink that wait in memory; more wait on disk until these are done.
+const WAITING: usize = 1_000;
 
 /// Back-off: the n-th retry waits a random part of `base * 2^n`, `cap` at most.
 #[derive(Clone, Copy, Debug)]
@@ -42,54 +46,158 @@ impl Default for Backoff {
     }
 }
 
+impl Backoff {
+    /// After so many failures in a row. Behind an open circuit half of the wait is certain.
+    fn pause(&self, failures: u32) -> Duration {
+        let doubled = 1_u32.checked_shl(failures.saturating_sub(1).min(20));
+        let ceiling = self
+            .base
+            .saturating_mul(doubled.unwrap_or(u32::MAX))
+            .min(self.cap);
+        let mut random = [0; 4];
+        // Without randomness the whole pause is waited; nothing else depends on it.
+        let part = getrandom::fill(&mut random).map_or(1.0, |()| {
+            f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX)
+        });
+        if failures >= TRIP {
+            ceiling.mul_f64(0.5 + part / 2.0)
+        } else {
+            ceiling.mul_f64(part)
+        }
+    }
+}
+
 /// One sink at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SinkView {
     pub name: String,
+    pub kind: &'static str,
     pub delivered: u64,
     /// Attempts that failed.
     pub failed: u64,
     pub pending: usize,
     pub dead: u64,
+    /// The circuit is open: the sink has failed so often that it is only probed.
+    pub open: bool,
+    /// Why the last attempt failed; none once one succeeds.
     pub last_error: Option<String>,
+    /// When a message was last taken, wall time.
+    pub last_delivered: Option<Timestamp>,
+}
+
+/// A message that was given up. It stays until a person sends it again, or newer ones push it out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    pub sink: String,
+    /// Alert and revision.
+    pub message: String,
+    pub alert: Alert,
+    pub why: String,
+    /// When it was given up, wall time.
+    pub at: Timestamp,
+}
+
+/// All of it at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveriesView {
+    pub sinks: Vec<SinkView>,
+    /// Oldest first.
+    pub dead: Arc<Vec<DeadLetter>>,
 }
 
 /// A running sink.
 pub struct Sink {
-    sender: mpsc::Sender<Arc<Alert>>,
-    pub view: Arc<ArcSwap<SinkView>>,
+    name: String,
+    sender: mpsc::Sender<Arc<Pending>>,
+    transport: Arc<Transport>,
+    /// Messages wait on disk that had no room here.
+    behind: Arc<AtomicBool>,
+    wake: Arc<Notify>,
+    tests: Arc<Semaphore>,
+    runtime: tokio::runtime::Handle,
+    view: Arc<ArcSwap<SinkView>>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Sink {
-    /// Starts delivery to one webhook.
+    /// Starts delivery to one sink, on the runtime that this is called in.
     pub fn start(
-        settings: WebhookSettings,
+        settings: &Settings,
+        egress: &Arc<Egress>,
         backoff: Backoff,
         store: Store,
     ) -> Result<Self, String> {
-        let client = client()?;
+        let transport = Transport::new(settings, egress);
+        let transport = Arc::new(transport.map_err(|e| format!("sink `{}`: {e}", settings.name))?);
         let (sender, receiver) = mpsc::channel(WAITING);
-        let view = Arc::new(ArcSwap::from_pointee(SinkView {
+        let state = SinkView {
             name: settings.name.clone(),
+            kind: settings.kind.name(),
             ..SinkView::default()
-        }));
+        };
+        let view = Arc::new(ArcSwap::from_pointee(state.clone()));
+        let (behind, wake): (Arc<AtomicBool>, Arc<Notify>) = Default::default();
         let worker = Worker {
-            settings,
             backoff,
             store,
-            client,
+            transport: transport.clone(),
+            behind: behind.clone(),
+            wake: wake.clone(),
             view: view.clone(),
-            state: SinkView::default(),
+            state,
+            failures: 0,
         };
         let task = tokio::spawn(worker.run(receiver));
-        Ok(Self { sender, view, task })
+        Ok(Self {
+            name: settings.name.clone(),
+            sender,
+            transport,
+            behind,
+            wake,
+            tests: Arc::new(Semaphore::new(1)),
+            runtime: tokio::runtime::Handle::current(),
+            view,
+            task,
+        })
     }
 
-    /// Hands over a recorded alert. False where the sink is so far behind that the alert waits on
-    /// disk for the next start.
-    pub fn send(&self, alert: Arc<Alert>) -> bool {
-        self.sender.try_send(alert).is_ok()
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn view(&self) -> Arc<SinkView> {
+        self.view.load_full()
+    }
+
+    /// Hands over a recorded alert that is for this sink. One for which there is no room waits on
+    /// disk until there is.
+    pub fn send(&self, pending: Arc<Pending>) {
+        if self.sender.try_send(pending).is_err() {
+            self.behind.store(true, Ordering::Release);
+        }
+    }
+
+    /// Sends a test past the queue, and says how it went. One at a time; where it works, what waits
+    /// is tried at once.
+    pub fn test(&self, reply: oneshot::Sender<Result<(), String>>) {
+        let Ok(permit) = self.tests.clone().try_acquire_owned() else {
+            let _ = reply.send(Err("a test is under way already".into()));
+            return;
+        };
+        let (transport, wake) = (self.transport.clone(), self.wake.clone());
+        self.runtime.spawn(async move {
+            let done = transport.test().await.map_err(|failure| failure.why);
+            if done.is_ok() {
+                wake.notify_one();
+            }
+            let _ = reply.send(done);
+            drop(permit);
+        });
+    }
+
+    /// What waits is tried at once: a person asked.
+    pub fn wake(&self) {
+        self.wake.notify_one();
     }
 
     /// Ends; what is not delivered stays in the outbox.
@@ -102,118 +210,98 @@ impl Sink {
     }
 }
 
-/// No redirects (a receiver must not choose where alerts go), no proxy from the environment.
-fn client() -> Result<reqwest::Client, String> {
-    // Installed once; a second time it says so, which is fine.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .connect_timeout(CONNECT)
-        .timeout(TOTAL)
-        .user_agent(AGENT)
-        .build()
-        .map_err(|e| format!("no HTTP client: {e}"))
-}
-
 struct Worker {
-    settings: WebhookSettings,
     backoff: Backoff,
     store: Store,
-    client: reqwest::Client,
+    transport: Arc<Transport>,
+    behind: Arc<AtomicBool>,
+    wake: Arc<Notify>,
     view: Arc<ArcSwap<SinkView>>,
     state: SinkView,
-}
-
-enum Attempt {
-    Delivered,
-    /// What went wrong, and how long the receiver asked us to wait.
-    Failed(String, Option<Duration>),
+    /// In a row.
+    failures: u32,
 }
 
 impl Worker {
-    async fn run(mut self, mut receiver: mpsc::Receiver<Arc<Alert>>) {
-        self.state.name = self.settings.name.clone();
-        while let Some(alert) = receiver.recv().await {
+    async fn run(mut self, mut receiver: mpsc::Receiver<Arc<Pending>>) {
+        // What came from the disk and may come again over the channel.
+        let mut done = BTreeSet::new();
+        while let Some(pending) = receiver.recv().await {
             self.state.pending = receiver.len() + 1;
-            self.publish();
-            self.deliver(&alert).await;
+            if !done.remove(&pending.alert.message_id()) {
+                self.deliver(&pending).await;
+            }
             self.state.pending = receiver.len();
             self.publish();
+            while receiver.is_empty() && self.behind.swap(false, Ordering::AcqRel) {
+                done = self.catch_up().await;
+            }
         }
+    }
+
+    /// What had no room in the channel, from the disk.
+    async fn catch_up(&mut self) -> BTreeSet<String> {
+        let (tell, found) = oneshot::channel();
+        self.store.waiting(
+            &self.state.name,
+            WAITING,
+            Box::new(move |found| drop(tell.send(found))),
+        );
+        let found: Vec<Pending> = found.await.unwrap_or_default();
+        if found.len() == WAITING {
+            self.behind.store(true, Ordering::Release);
+        }
+        let mut done = BTreeSet::new();
+        for (i, pending) in found.iter().enumerate() {
+            self.state.pending = found.len() - i;
+            self.deliver(pending).await;
+            done.insert(pending.alert.message_id());
+        }
+        done
     }
 
     /// Until it is delivered or dead. One at a time: a sink sees revisions in order.
-    async fn deliver(&mut self, alert: &Alert) {
-        let message = Message::of(alert);
-        let begun = Instant::now();
-        for attempt in 0_u32.. {
-            match self.attempt(&message).await {
-                Attempt::Delivered => {
-                    self.state.delivered += 1;
-                    self.state.last_error = None;
-                    self.store.delivered(&self.settings.name, &message.id);
-                    return;
-                }
-                Attempt::Failed(error, wait) => {
-                    tracing::warn!(sink = %self.settings.name, %error, attempt, "alert not delivered");
-                    self.state.failed += 1;
-                    self.state.last_error = Some(error);
-                    self.publish();
-                    if begun.elapsed() >= MAX_AGE {
-                        self.state.dead += 1;
-                        self.store.dead(&self.settings.name, &message.id);
-                        return;
-                    }
-                    sleep_until(Instant::now() + self.pause(attempt).max(wait.unwrap_or_default()))
-                        .await;
-                }
+    async fn deliver(&mut self, pending: &Pending) {
+        self.publish();
+        let message = pending.alert.message_id();
+        let mut refusals = 0;
+        loop {
+            let Err(failure) = self.transport.send(&pending.alert).await else {
+                self.failures = 0;
+                self.state.delivered += 1;
+                self.state.open = false;
+                self.state.last_error = None;
+                self.state.last_delivered = Some(wall());
+                self.store.delivered(&self.state.name, &message);
+                return;
+            };
+            self.failed(&failure);
+            refusals += u32::from(failure.is_refusal);
+            if refusals >= REFUSALS || wall().since(pending.since) >= MAX_AGE {
+                tracing::error!(sink = %self.state.name, alert = %pending.alert.id, "alert given up: it is a dead letter");
+                self.state.dead += 1;
+                self.store.dead(&self.state.name, &message, &failure.why);
+                return;
             }
+            self.publish();
+            let pause = self.backoff.pause(self.failures.max(refusals));
+            let pause = pause.max(failure.wait.unwrap_or_default());
+            // Either end is fine.
+            let _ = timeout(pause, self.wake.notified()).await;
         }
     }
 
-    async fn attempt(&self, message: &Message) -> Attempt {
-        let now = jiff::Timestamp::now().as_second();
-        let request = self
-            .client
-            .post(&self.settings.url)
-            .header("content-type", "application/json")
-            .header("webhook-id", &message.id)
-            .header("webhook-timestamp", now)
-            .header(
-                "webhook-signature",
-                message.signature(&self.settings.secret, now),
-            )
-            .body(message.body.clone());
-        match request.send().await {
-            Ok(response) if response.status().is_success() => Attempt::Delivered,
-            Ok(response) => {
-                let header = response
-                    .headers()
-                    .get("retry-after")
-                    .and_then(|v| v.to_str().ok()?.parse().ok());
-                let wait = header
-                    .map(Duration::from_secs)
-                    .map(|w| w.min(self.backoff.cap));
-                Attempt::Failed(format!("the receiver answered {}", response.status()), wait)
-            }
-            // Without the URL: its path may be a secret.
-            Err(e) => Attempt::Failed(causes(&e.without_url()), None),
-        }
-    }
-
-    fn pause(&self, attempt: u32) -> Duration {
-        let ceiling = self
-            .backoff
-            .base
-            .saturating_mul(1_u32.checked_shl(attempt.min(20)).unwrap_or(u32::MAX))
-            .min(self.backoff.cap);
-        let mut random = [0; 4];
-        // Without randomness the whole pause is waited; nothing else depends on it.
-        let part = getrandom::fill(&mut random).map_or(1.0, |()| {
-            f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX)
-        });
-        ceiling.mul_f64(part)
+    fn failed(&mut self, failure: &Failure) {
+        tracing::warn!(sink = %self.state.name, error = %failure.why, failures = self.failures, "alert not delivered");
+        self.state.failed += 1;
+        self.state.last_error = Some(failure.why.clone());
+        // A receiver that refuses a message is well.
+        self.failures = if failure.is_refusal {
+            0
+        } else {
+            self.failures.saturating_add(1)
+        };
+        self.state.open = self.failures >= TRIP;
     }
 
     fn publish(&self) {
@@ -221,13 +309,26 @@ impl Worker {
     }
 }
 
-fn causes(e: &dyn std::error::Error) -> String {
-    let mut text = e.to_string();
-    let mut source = e.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_jitter_and_a_floor_behind_an_open_circuit() {
+        let backoff = Backoff {
+            base: Duration::from_secs(1),
+            cap: Duration::from_secs(100),
+        };
+        for failures in 1..TRIP {
+            let ceiling = Duration::from_secs(1 << (failures - 1));
+            let pauses: Vec<Duration> = (0..50).map(|_| backoff.pause(failures)).collect();
+            assert!(pauses.iter().all(|p| *p <= ceiling));
+            assert!(pauses.iter().any(|p| *p < ceiling / 2), "jitter is full");
+        }
+        for failures in [TRIP, 20, u32::MAX] {
+            let ceiling = Duration::from_secs(1 << (failures - 1).min(20)).min(backoff.cap);
+            let pause = backoff.pause(failures);
+            assert!(pause >= ceiling / 2 && pause <= ceiling, "{pause:?}");
+        }
     }
-    text
 }

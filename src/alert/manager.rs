@@ -87,6 +87,7 @@ impl Manager {
             score: v.score,
             detector: v.detector.clone(),
             principal: v.principal.clone(),
+            host: endpoint.as_deref().and_then(host_of),
             endpoint,
             since: v.since,
             until: v.until,
@@ -226,6 +227,11 @@ impl Manager {
             detector: detector.to_owned(),
             principal: None,
             endpoint: is_endpoint.then(|| subject.to_owned()),
+            host: match (is_endpoint, kind) {
+                (true, _) => host_of(subject),
+                (false, "sensor") => None,
+                (false, _) => Some(subject.to_owned()),
+            },
             since,
             until: at,
             expected: 0.0,
@@ -361,6 +367,11 @@ impl Manager {
             }
         }
     }
+}
+
+/// `api.example.com` of `GET api.example.com /v1/users/{user_id}`.
+fn host_of(endpoint: &str) -> Option<String> {
+    endpoint.split(' ').nth(1).map(str::to_owned)
 }
 
 fn kind_name(kind: VerdictKind) -> &'static str {

@@ -3,10 +3,12 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::specs::{self, Loaded};
 use super::summary::plain;
+use crate::alert::sink::Transport;
 use crate::capture::{LiveSource, interfaces as list};
 use crate::config::Config;
 use crate::sensor::Inline;
@@ -19,7 +21,7 @@ const LOOK: Duration = Duration::from_secs(2);
 const LINK_HEADERS: u32 = 22;
 
 /// Tries everything that `run` needs; each line says what is wrong and how to mend it.
-pub(super) fn check(named: Option<&Path>) -> anyhow::Result<ExitCode> {
+pub(super) fn check(named: Option<&Path>, send_test: bool) -> anyhow::Result<ExitCode> {
     let config = match Config::find(named) {
         Ok(config) => config,
         Err(e) => {
@@ -33,7 +35,7 @@ pub(super) fn check(named: Option<&Path>) -> anyhow::Result<ExitCode> {
     report.interfaces(&config);
     report.listen(&config);
     report.state(&config);
-    report.webhooks(&config);
+    report.sinks(&config, send_test)?;
     Ok(if report.failed {
         ExitCode::FAILURE
     } else {
@@ -117,12 +119,29 @@ impl Report {
         self.line("state", found);
     }
 
-    fn webhooks(&mut self, config: &Config) {
-        for hook in &config.webhook {
-            let found =
-                crate::daemon::secret(hook).map(|_| format!("`{}` has its secret", hook.name));
-            self.line("webhook", found.map_err(|e| format!("{e:#}")));
+    /// Without a test: that it has its secrets, and that it could be reached by its settings.
+    fn sinks(&mut self, config: &Config, send_test: bool) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let egress = Arc::new(config.egress());
+        for sink in config.sinks() {
+            let made = sink.settings().and_then(|settings| {
+                let _guard = runtime.enter();
+                Transport::new(&settings, &egress)
+                    .map_err(|why| format!("sink `{}`: {why}", sink.name()))
+            });
+            let found = match made {
+                Ok(transport) if send_test => match runtime.block_on(transport.test()) {
+                    Ok(()) => Ok(format!("`{}` took a test alert", sink.name())),
+                    Err(failure) => Err(format!("`{}`: {}", sink.name(), failure.why)),
+                },
+                Ok(_) => Ok(format!("`{}` is ready", sink.name())),
+                Err(why) => Err(why),
+            };
+            self.line("sink", found);
         }
+        Ok(())
     }
 }
 

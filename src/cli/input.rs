@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::Common;
 use super::specs::{self, Loaded};
 use crate::alert::Alert;
+use crate::alert::route::Router;
 use crate::analysis::Analysis;
 use crate::catalog::spec::SpecSet;
 use crate::config::{Config, SpecSource};
@@ -107,7 +108,7 @@ pub(super) fn analysis(common: &Common) -> anyhow::Result<(Analysis, Option<Stor
     let Some(dir) = &common.state else {
         return Ok((Analysis::new(settings), None));
     };
-    let (store, recovered) = Store::open(dir, Vec::new(), Box::new(|_| ()))?;
+    let (store, recovered) = Store::open(dir, Router::default(), Box::new(|_| ()))?;
     for notice in &recovered.notices {
         eprintln!("apitap: {notice}");
     }

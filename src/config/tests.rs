@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use super::*;
 
 const SAMPLE: &str = include_str!("../../systemd/apitap.toml");
@@ -8,7 +10,7 @@ fn the_sample_shows_every_key_at_its_default() {
     // A commented key is `#key = value`; prose has a space behind the hash.
     let uncommented: String = SAMPLE
         .lines()
-        .take_while(|line| !line.starts_with("#[[webhook]]"))
+        .take_while(|line| !line.starts_with("#[["))
         .map(|line| match line.strip_prefix('#') {
             Some(key) if !key.starts_with(' ') => format!("{key}\n"),
             _ => format!("{line}\n"),
@@ -23,23 +25,23 @@ fn the_sample_shows_every_key_at_its_default() {
         .filter(|l| l.contains(" = ") && !l.starts_with('#'))
         .count();
     let fields = format!("{:?}", Config::default()).matches(": ").count();
-    // Beside the keys, Debug shows the names of the ten sections, and of two within one.
-    assert_eq!(keys, fields - 12, "a key is missing in the sample");
+    // Beside the keys, Debug shows the names of ten sections, of `egress`, `routes` and `sink`, and
+    // of two within one.
+    assert_eq!(keys, fields - 15, "a key is missing in the sample");
 }
 
 #[test]
-fn the_webhook_of_the_sample_is_one() {
-    let at = SAMPLE.find("#[[webhook]]").unwrap();
-    let hook: String = SAMPLE[at..]
+fn the_sinks_and_routes_of_the_sample_are_some() {
+    let at = SAMPLE.find("#[[").unwrap();
+    let text: String = SAMPLE[at..]
         .lines()
-        .map_while(|l| l.strip_prefix('#').filter(|k| !k.starts_with(' ')))
+        .filter_map(|l| l.strip_prefix('#').filter(|k| !k.starts_with(' ')))
         .map(|l| format!("{l}\n"))
         .collect();
-    assert_eq!(
-        Config::parse(&hook, "sample").unwrap().webhook.len(),
-        1,
-        "{hook}"
-    );
+    let config = Config::parse(&text, "sample").unwrap();
+    let kinds: HashSet<_> = config.sink.iter().map(std::mem::discriminant).collect();
+    assert_eq!(kinds.len(), 10, "one of each type: {text}");
+    assert_eq!(config.alert.routes.len(), 2, "{text}");
 }
 
 #[test]

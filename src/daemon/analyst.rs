@@ -1,6 +1,7 @@
 //! The analysis thread: the single writer of inventory, baselines and alerts. Takes the workers'
 //! reports in one total order, and everybody else's wishes between them.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use super::decisions::Decisions;
 use super::traffic::Traffic;
 use super::watch::{Trouble, Watch};
 use crate::alert::Alert;
-use crate::alert::delivery::Sink;
+use crate::alert::delivery::{DeliveriesView, Sink};
 use crate::analysis::Analysis;
 use crate::catalog::Decision;
 use crate::catalog::spec::SpecSet;
@@ -23,7 +24,7 @@ use crate::sensor::{
     self, Counts, Either, Merger, Pool, Readings, Record, Report, Sights, SourceStatus, Stage,
     Status, TlsRecord, interleave,
 };
-use crate::store::Store;
+use crate::store::{Pending, Store};
 use crate::time::Timestamp;
 use crate::web::{Command, Live, SensorView, SourceView, Views};
 
@@ -65,6 +66,8 @@ pub(super) struct Analyst {
     settled: Timestamp,
     last_count: u64,
     known_panics: u64,
+    /// Dead letters by sink, as they were told of.
+    known_dead: BTreeMap<String, u64>,
     trouble: bool,
     /// Every exchange as a line, where the config asks for it.
     lines: Option<BufWriter<File>>,
@@ -105,6 +108,7 @@ impl Analyst {
             settled: Timestamp::MIN,
             last_count: 0,
             known_panics: 0,
+            known_dead: BTreeMap::new(),
             trouble: false,
             lines: None,
         }
@@ -121,7 +125,7 @@ impl Analyst {
         specs: SpecSet,
         notices: Vec<String>,
         inbox: &Receiver<Message>,
-        on_disk: &Receiver<Arc<Alert>>,
+        on_disk: &Receiver<Arc<Pending>>,
     ) {
         let mut raised = Vec::new();
         self.analysis.set_specs(specs, &mut raised);
@@ -148,8 +152,8 @@ impl Analyst {
                     Ok(report) => self.take(report, &mut raised),
                     Err(_) => break,
                 },
-                recv(on_disk) -> alert => if let Ok(alert) = alert {
-                    self.recorded(alert);
+                recv(on_disk) -> pending => if let Ok(pending) = pending {
+                    self.recorded(pending);
                 },
                 recv(decided) -> decision => if let Ok(decision) = decision {
                     self.decided(decision, &mut raised);
@@ -181,7 +185,7 @@ impl Analyst {
     }
 
     /// What is left in the merger, the last alerts, the last checkpoint.
-    fn end(&mut self, on_disk: &Receiver<Arc<Alert>>, raised: &mut Vec<Alert>) {
+    fn end(&mut self, on_disk: &Receiver<Arc<Pending>>, raised: &mut Vec<Alert>) {
         let rest = self.merger.finish();
         let flows = self.flows.finish();
         self.apply(rest, flows, raised);
@@ -189,7 +193,7 @@ impl Analyst {
         let deadline = Instant::now() + Duration::from_secs(1);
         while self.in_flight > 0 {
             match on_disk.recv_deadline(deadline) {
-                Ok(alert) => self.recorded(alert),
+                Ok(pending) => self.recorded(pending),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
             }
         }
@@ -248,17 +252,18 @@ impl Analyst {
     }
 
     /// An alert is on disk: it may be shown and sent.
-    fn recorded(&mut self, alert: Arc<Alert>) {
+    fn recorded(&mut self, pending: Arc<Pending>) {
         self.in_flight = self.in_flight.saturating_sub(1);
         if self.in_flight == 0 {
             self.views.alerts.store(self.analysis.alerts.view());
         }
         for sink in self.sinks.iter() {
-            if !sink.send(alert.clone()) {
-                tracing::warn!(alert = %alert.id, "a sink is far behind; the alert waits on disk for the next start");
+            if pending.sinks.contains(sink.name()) {
+                sink.send(pending.clone());
             }
         }
         // Nobody listening is fine.
+        let alert = Arc::new(pending.alert.clone());
         let _ = self.views.live.send(Live::Alert(alert));
     }
 
@@ -277,6 +282,31 @@ impl Analyst {
                     .set_status(&id, status, &by, note, wall());
                 raised.extend(changed.as_ref().ok().cloned());
                 let _ = reply.send(changed);
+            }
+            Message::Command(Command::Resend {
+                sink,
+                message,
+                by,
+                reply,
+            }) => {
+                let sinks = self.sinks.clone();
+                let done = Box::new(move |again: Result<Pending, String>| {
+                    let done = again.map(|pending| {
+                        let pending = Arc::new(pending);
+                        for sink in sinks.iter().filter(|s| pending.sinks.contains(s.name())) {
+                            sink.send(pending.clone());
+                            sink.wake();
+                        }
+                    });
+                    let _ = reply.send(done);
+                });
+                self.store.again(sink, message, by, done);
+            }
+            Message::Command(Command::TestSink { sink, reply }) => {
+                match self.sinks.iter().find(|s| s.name() == sink) {
+                    Some(sink) => sink.test(reply),
+                    None => drop(reply.send(Err(format!("there is no sink `{sink}`")))),
+                }
             }
             Message::Command(Command::Decide {
                 what,
@@ -363,6 +393,19 @@ impl Analyst {
                 Severity::High,
             );
         }
+        // Told to the other sinks, and shown: a silent pager is no quiet network.
+        for sink in self.sinks.iter() {
+            let view = sink.view();
+            let given_up = format!("alerts for the sink `{}` were given up", view.name);
+            if view.dead > self.known_dead.get(&view.name).copied().unwrap_or_default() {
+                let why = view
+                    .last_error
+                    .as_deref()
+                    .unwrap_or("see the page of deliveries");
+                say(given_up, why, Severity::High);
+                self.known_dead.insert(view.name.clone(), view.dead);
+            }
+        }
         let trouble = self.store.trouble();
         if let Some(why) = trouble.as_deref().filter(|_| !self.trouble) {
             say("the store cannot write".into(), why, Severity::Critical);
@@ -436,11 +479,23 @@ impl Analyst {
         self.last_count = exchanges;
         self.views.sensor.store(Arc::new(view));
         self.views.catalog.store(self.analysis.view());
+        self.views.deliveries.store(Arc::new(self.deliveries()));
         if self.in_flight == 0 {
             self.views.alerts.store(self.analysis.alerts.view());
         }
         let _ = self.views.live.send(Live::Sensor);
         let _ = self.views.live.send(Live::Inventory);
+    }
+
+    fn deliveries(&self) -> DeliveriesView {
+        DeliveriesView {
+            sinks: self
+                .sinks
+                .iter()
+                .map(|sink| sink.view().as_ref().clone())
+                .collect(),
+            dead: self.store.dead_letters(),
+        }
     }
 
     fn checkpoint(&mut self) {

@@ -4,17 +4,23 @@ use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::checkpoint::Checkpoints;
-use super::journal::Journal;
+use super::journal::{Journal, Pending};
 use crate::alert::Alert;
+use crate::alert::delivery::DeadLetter;
 use crate::catalog::Decision;
 
 /// Alerts that share one fsync.
 const GROUP: usize = 256;
 /// Pause before a write that failed is tried again.
 const RETRY: Duration = Duration::from_millis(500);
+
+/// Called on the store's thread; must not wait.
+pub type Done<T> = Box<dyn FnOnce(Result<T, String>) + Send>;
+pub type Found = Box<dyn FnOnce(Vec<Pending>) + Send>;
 
 /// Told once a decision is on disk.
 pub(super) type Decided = Box<dyn FnOnce(Decision) + Send>;
@@ -24,7 +30,19 @@ pub(super) enum Op {
     Settled {
         sink: String,
         message: String,
-        dead: bool,
+        /// The reason, where it was not delivered.
+        given_up: Option<String>,
+    },
+    Again {
+        sink: String,
+        message: String,
+        by: String,
+        done: Done<Pending>,
+    },
+    Waiting {
+        sink: String,
+        limit: usize,
+        found: Found,
     },
     Decide(Decision, Decided),
     Checkpoint {
@@ -37,8 +55,9 @@ pub(super) enum Op {
 pub(super) struct Thread {
     pub(super) journal: Journal,
     pub(super) checkpoints: Checkpoints,
-    pub(super) recorded: Box<dyn Fn(Alert) + Send>,
+    pub(super) recorded: Box<dyn Fn(Pending) + Send>,
     pub(super) trouble: Arc<Mutex<Option<String>>>,
+    pub(super) dead: Arc<ArcSwap<Vec<DeadLetter>>>,
     /// Held as long as the thread runs.
     pub(super) _lock: File,
 }
@@ -56,13 +75,27 @@ impl Thread {
                     Op::Settled {
                         sink,
                         message,
-                        dead,
+                        given_up,
                     } => {
                         self.record(&mut alerts);
-                        if let Err(e) = self.journal.settle(&sink, &message, dead) {
-                            // Forgotten at worst: the message is sent once more.
-                            self.say(Some(e.to_string()));
-                        }
+                        self.settle(&sink, &message, given_up.as_deref());
+                    }
+                    Op::Again {
+                        sink,
+                        message,
+                        by,
+                        done,
+                    } => {
+                        let again = self.journal.again(&sink, &message, &by);
+                        done(again.unwrap_or_else(|e| Err(e.to_string())));
+                        self.show_dead();
+                    }
+                    Op::Waiting { sink, limit, found } => {
+                        self.record(&mut alerts);
+                        let mut waiting = self.journal.pending();
+                        waiting.retain(|p| p.sinks.contains(&sink));
+                        waiting.truncate(limit);
+                        found(waiting);
                     }
                     Op::Decide(decision, decided) => {
                         self.decide(&decision);
@@ -90,18 +123,39 @@ impl Thread {
         if alerts.is_empty() {
             return;
         }
-        while let Err(e) = self.journal.record(alerts) {
-            tracing::error!(error = %e, "alerts cannot be written; trying again");
-            self.say(Some(format!("alerts cannot be written: {e}")));
-            std::thread::sleep(RETRY);
-        }
+        let recorded = loop {
+            match self.journal.record(alerts) {
+                Ok(recorded) => break recorded,
+                Err(e) => {
+                    tracing::error!(error = %e, "alerts cannot be written; trying again");
+                    self.say(Some(format!("alerts cannot be written: {e}")));
+                    std::thread::sleep(RETRY);
+                }
+            }
+        };
         self.say(None);
-        for alert in alerts.drain(..) {
-            if let Err(e) = self.checkpoints.index(&alert) {
+        alerts.clear();
+        for pending in recorded {
+            if let Err(e) = self.checkpoints.index(&pending.alert) {
                 tracing::warn!(error = %e, "the alert index was not updated");
             }
-            (self.recorded)(alert);
+            (self.recorded)(pending);
         }
+    }
+
+    fn settle(&mut self, sink: &str, message: &str, given_up: Option<&str>) {
+        if let Err(e) = self.journal.settle(sink, message, given_up) {
+            // Forgotten at worst: the message is sent once more.
+            self.say(Some(e.to_string()));
+        }
+        if given_up.is_some() {
+            self.show_dead();
+        }
+    }
+
+    fn show_dead(&self) {
+        self.dead
+            .store(Arc::new(self.journal.dead().cloned().collect()));
     }
 
     /// On disk, however long that takes.

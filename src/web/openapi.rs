@@ -116,6 +116,9 @@ fn operation(path: &str, method: &str) -> Value {
             out["responses"][code] = error(what);
         }
     }
+    if path == "/api/v1/sinks/{name}/test" {
+        out["responses"]["502"] = error("the sink did not take it, and why");
+    }
     out
 }
 
@@ -146,6 +149,9 @@ fn body(path: &str) -> Value {
             json!([]),
             json!({ "note": note, "part": number(), "word": text() }),
         ),
+        "/api/v1/deliveries/{sink}/{message}/send" | "/api/v1/sinks/{name}/test" => {
+            (json!([]), json!({}))
+        }
         _ => (json!([]), json!({ "note": note })),
     };
     json!({ "type": "object", "required": required, "additionalProperties": false, "properties": properties })
@@ -177,6 +183,10 @@ fn shape(path: &str) -> Value {
         | "/api/v1/endpoints/{key}/{action}"
         | "/api/v1/decisions/{id}/undo" => decision(),
         "/api/v1/findings" => list_of(finding(), json!({ "total": number() })),
+        "/api/v1/deliveries" => list_of(
+            dead_letter(),
+            json!({ "sinks": { "type": "array", "items": sink() } }),
+        ),
         "/api/v1/sensor" => sensor(),
         _ => json!({ "type": "object" }),
     }
@@ -233,6 +243,17 @@ fn tls_host() -> Value {
         "alpn": texts(), "ja4": texts(), "ech": { "type": "boolean" },
         "certificate": { "type": "object", "properties": { "not_after": time(), "self_signed": { "type": "boolean" } } },
         "first_seen": time(), "last_seen": time(), "findings": { "type": "array", "items": finding() } } })
+}
+
+fn dead_letter() -> Value {
+    json!({ "type": "object", "required": ["sink", "message", "alert", "why", "at"], "properties": {
+        "sink": text(), "message": text(), "alert": { "type": "object" }, "why": text(), "at": time() } })
+}
+
+fn sink() -> Value {
+    json!({ "type": "object", "properties": {
+        "name": text(), "kind": text(), "delivered": number(), "failed": number(), "pending": number(), "dead": number(),
+        "open": { "type": "boolean" }, "last_error": { "type": ["string", "null"] }, "last_delivered": { "type": ["number", "null"] } } })
 }
 
 fn coverage() -> Value {

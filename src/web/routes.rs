@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 
 use super::export::Form;
 use super::{
-    Command, Settings, Views, api, coverage, decide, decisions, edges, export, findings, guard,
-    history, live, openapi, owasp, pages,
+    Command, Settings, Views, api, coverage, decide, decisions, deliveries, edges, export,
+    findings, guard, history, live, openapi, owasp, pages,
 };
 use crate::telemetry;
 
@@ -80,6 +80,13 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
         ),
         ("/api/v1/alerts/{id}", "get", get(api::alert)),
         ("/api/v1/alerts/{id}/status", "post", post(api::set_status)),
+        ("/api/v1/deliveries", "get", get(deliveries::list)),
+        (
+            "/api/v1/deliveries/{sink}/{message}/send",
+            "post",
+            post(deliveries::send_again),
+        ),
+        ("/api/v1/sinks/{name}/test", "post", post(deliveries::test)),
         ("/api/v1/dark", "get", get(coverage::hosts)),
         ("/api/v1/edges", "get", get(edges::list)),
         ("/api/v1/findings", "get", get(findings::list)),
@@ -129,6 +136,7 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/alerts/{id}", get(pages::alert))
         .route("/alerts/{id}/status", post(pages::set_status))
         .route("/findings", get(findings::page))
+        .route("/deliveries", get(deliveries::page).post(deliveries::act))
         .route("/coverage", get(coverage::page))
         .route("/owasp", get(owasp::page))
         .route("/sensor", get(pages::sensor))
