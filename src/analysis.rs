@@ -126,6 +126,7 @@ impl Analysis {
             match &change {
                 Change::Found(finding) => out.extend(self.alerts.raise_finding(finding)),
                 Change::Exposed(exposed) => out.extend(self.alerts.raise_exposed(exposed)),
+                Change::Drifted(drifted) => out.extend(self.alerts.raise_drift(drifted)),
                 Change::Merged { .. } | Change::NodeMerged { .. } | Change::Evicted(_) => {}
             }
         }

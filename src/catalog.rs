@@ -9,6 +9,7 @@ mod callers;
 mod clear;
 mod completeness;
 mod decision;
+mod drift;
 mod edges;
 mod endpoint;
 mod exposure;
@@ -45,6 +46,7 @@ pub use auth::{AuthScheme, AuthVerdict};
 pub use callers::TopView;
 pub use clear::ADVICE as CLEAR_ADVICE;
 pub use decision::{Accepted, Action, Decision, Later, MAX_PLACES, Place, remains};
+pub use drift::{DriftKind, DriftView, Drifted};
 pub use edges::{Credential, EdgeView};
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
 pub use groups::HostGroup;
@@ -124,6 +126,8 @@ pub enum Change {
     Found(Finding),
     /// Something newly lies open at a host.
     Exposed(Exposed),
+    /// An endpoint does what its document does not say.
+    Drifted(Drifted),
 }
 
 /// What the catalogue is told; every default of the config stands in `config`.

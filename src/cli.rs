@@ -13,6 +13,7 @@ mod diff;
 pub(crate) mod input;
 mod output;
 mod read;
+pub(crate) mod specs;
 mod summary;
 
 /// A passive API monitor: packets from a mirror port in, API inventory and alerts out.
@@ -92,9 +93,10 @@ pub enum Format {
 /// What `read` and `analyze` share.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Common {
-    /// OpenAPI documents, or folders of them
-    #[arg(long = "spec", value_name = "PATH")]
-    specs: Vec<PathBuf>,
+    /// OpenAPI document, or a folder of them; with the hosts that it is about where its servers do
+    /// not say
+    #[arg(long = "spec", value_name = "[HOST,…=]PATH")]
+    specs: Vec<String>,
     #[arg(long, value_enum, default_value = "summary")]
     format: Format,
     /// Only this host group, in inventory, csv and openapi

@@ -83,7 +83,7 @@ pub struct Tls {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Catalog {
-    pub specs: Vec<PathBuf>,
+    pub specs: Vec<SpecSource>,
     pub learning: Span,
     pub dormant_after: Span,
     pub max_endpoints: usize,
@@ -110,6 +110,39 @@ pub struct Catalog {
 pub struct Zones {
     pub internal: Vec<Prefix>,
     pub partner: Vec<Prefix>,
+}
+
+/// A document or a folder of them; with the hosts that it is about, where its servers do not say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SpecSource {
+    pub path: PathBuf,
+    /// `*` stands for one label; none: what the document's servers say.
+    pub hosts: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for SpecSource {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a path, or { path, hosts }")]
+        enum Form {
+            Path(PathBuf),
+            Bound(Bound),
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Bound {
+            path: PathBuf,
+            #[serde(default)]
+            hosts: Vec<String>,
+        }
+        Ok(match Form::deserialize(deserializer)? {
+            Form::Path(path) => Self {
+                path,
+                hosts: Vec::new(),
+            },
+            Form::Bound(Bound { path, hosts }) => Self { path, hosts },
+        })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -298,7 +298,7 @@ impl Detect {
                     state.endpoints.evicted(*endpoint);
                     state.crowds.iter_mut().for_each(|c| c.evicted(*endpoint));
                 }
-                Change::Found(_) | Change::Exposed(_) => {}
+                Change::Found(_) | Change::Exposed(_) | Change::Drifted(_) => {}
             }
         }
         if endpoints.is_empty() && nodes.is_empty() {

@@ -81,7 +81,7 @@ fn lines(text: &str) -> Vec<Value> {
 fn kinds(text: &str) -> Vec<(String, String)> {
     let subject = |d: &Value| {
         d.get("endpoint")
-            .or(d.get("host"))
+            .or_else(|| d.get("host"))
             .unwrap()
             .as_str()
             .unwrap()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::{Alert, AlertsView, Settings, Status, VERSION};
-use crate::catalog::{Exposed, Finding, FindingKind};
+use crate::catalog::{DriftKind, Drifted, Exposed, Finding, FindingKind};
 use crate::detect::{Severity, Verdict, VerdictKind};
 use crate::time::Timestamp;
 
@@ -162,6 +162,29 @@ impl Manager {
         self.plain(
             "exposure", e.severity, e.detector, &e.subject, false, summary, why, e.at, e.since,
             e.owasp,
+        )
+    }
+
+    /// An endpoint does what its document does not say: once for each kind of difference.
+    pub fn raise_drift(&mut self, d: &Drifted) -> Option<Alert> {
+        let severity = match d.kind {
+            DriftKind::UndocumentedAuth => Severity::Medium,
+            _ => Severity::Low,
+        };
+        let detector = format!("catalog-{}", d.kind.name());
+        let what = d.kind.name().replace('-', " ");
+        let summary = format!("{}: drifts from its document, {what}", d.subject);
+        self.plain(
+            "drift",
+            severity,
+            &detector,
+            &d.subject,
+            true,
+            summary,
+            d.why.clone(),
+            d.at,
+            d.since,
+            d.kind.owasp(),
         )
     }
 

@@ -9,6 +9,7 @@ use sketches_ddsketch::{Config, DDSketch};
 use super::auth::Authentication;
 use super::clear::Clear;
 use super::decision::Accepted;
+use super::drift::Drift;
 use super::history::History;
 use super::leaks::Leaking;
 use super::reach::Reach;
@@ -86,6 +87,7 @@ pub(super) struct Endpoint {
     pub(super) reach: Reach,
     pub(super) authentication: Authentication,
     pub(super) leaking: Leaking,
+    pub(super) drift: Drift,
 }
 
 /// The operation that documents an endpoint, or the spec that owns its place.
@@ -187,6 +189,7 @@ impl Endpoint {
             reach: Reach::default(),
             authentication: Authentication::default(),
             leaking: Leaking::default(),
+            drift: Drift::default(),
         }
     }
 
@@ -305,6 +308,7 @@ impl Endpoint {
         self.reach.merge(&other.reach);
         self.authentication.merge(&other.authentication);
         self.leaking.merge(&other.leaking);
+        self.drift.merge(&other.drift);
     }
 
     /// More than one answer, spread in time.

@@ -7,6 +7,7 @@ mod hosts;
 mod listing;
 mod places;
 mod reach;
+mod refold;
 mod review;
 mod security;
 mod status;
@@ -25,6 +26,7 @@ use sha2::{Digest, Sha256};
 
 use super::completeness::Completeness;
 use super::decision::Decisions;
+use super::drift::Contracts;
 use super::endpoint::Endpoint;
 use super::groups::Groups;
 use super::hosts::Hosts;
@@ -96,6 +98,9 @@ pub struct Catalog {
     completeness: Completeness,
     /// Bytes by which histories may grow before they are looked at.
     history_room: usize,
+    contracts: Contracts,
+    /// Deviations of all endpoints.
+    drifts: usize,
     /// Endpoints whose view is stale.
     dirty: BTreeSet<u32>,
     /// Answered paths that were new since siblings were last judged.
@@ -129,6 +134,8 @@ impl Catalog {
             late: Vec::new(),
             completeness: Completeness::default(),
             history_room: 0,
+            contracts: Contracts::default(),
+            drifts: 0,
             dirty: BTreeSet::new(),
             grown: 0,
             confirmed: false,
@@ -223,6 +230,7 @@ impl Catalog {
                 self.state.trie.note(node, &segments);
             }
         }
+        self.take_drift(id.unwrap_or_default(), x);
         self.confirmed |= confirmed && !before;
         self.history_grew(grown);
         let id = id.unwrap_or_default();
@@ -300,6 +308,8 @@ impl Catalog {
     pub fn set_specs(&mut self, specs: SpecSet, changes: &mut Vec<Change>) {
         self.specs = specs;
         self.look_again = true;
+        self.contracts = Contracts::default();
+        self.refold(changes);
         let ids: Vec<u32> = self.state.endpoints.keys().copied().collect();
         for id in ids {
             self.look_up(id);
@@ -376,9 +386,11 @@ impl Catalog {
         };
         state.tls.refresh();
         let dirty = state.endpoints.keys().copied().collect();
+        let drifts = state.endpoints.values().map(|n| n.e.drift.len()).sum();
         Ok(Self {
             state,
             dirty,
+            drifts,
             confirmed: true,
             ..Self::new(settings)
         })
@@ -411,6 +423,7 @@ impl Catalog {
         if let Some(entry) = self.state.endpoints.remove(&id) {
             let e = &entry.e;
             self.state.fields -= e.schemas.len();
+            self.drifts -= e.drift.len();
             let slot = slot(&e.method, e.operation.as_deref());
             self.state.trie.remove(e.node, &slot);
             self.views.remove(&id);

@@ -69,7 +69,7 @@ pub(super) fn show(word: &str) -> Cow<'_, str> {
 pub(super) fn of_template(template: &str) -> Vec<Cow<'_, str>> {
     let segments = template.split('/').filter(|s| !s.is_empty());
     let segment = |s| match s {
-        s if str::starts_with(s, "{") => "".into(),
+        s if str::starts_with(s, "{") && s.find('}') == Some(s.len() - 1) => "".into(),
         s => percent_decode_str(s).decode_utf8_lossy(),
     };
     segments.map(segment).collect()

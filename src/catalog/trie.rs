@@ -4,6 +4,7 @@
 //! to the parameter child at once. Words stay static until the siblings show that they are
 //! interchangeable: [`Trie::to_fold`].
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
@@ -39,12 +40,14 @@ pub(super) struct Node {
     pub(super) endpoints: BTreeMap<String, u32>,
     /// A person said that it is a route.
     pub(super) pinned: bool,
-    /// A word that a spec has: a route, whatever its siblings are.
-    pub(super) named: bool,
     /// Of a parameter that a spec has, which takes anything: types of the values that came.
     pub(super) seen: u8,
     /// Number of words when they were last judged.
     pub(super) judged: u32,
+    /// A spec has this word: it is a route, whatever its siblings are.
+    pub(super) by_spec: bool,
+    /// The word is a pattern of a spec: `{id}.json`.
+    pub(super) pattern: bool,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -233,7 +236,12 @@ impl Trie {
             let node = self.node(*id);
             out.push('/');
             if node.types == 0 {
-                out.push_str(&show(&node.word));
+                let shown = if node.pattern {
+                    Cow::Borrowed(node.word.as_str())
+                } else {
+                    show(&node.word)
+                };
+                out.push_str(&shown);
                 before = &node.word;
                 continue;
             }
@@ -372,10 +380,10 @@ impl Trie {
         (!found.is_empty()).then_some(found)
     }
 
-    /// Version segments are routes, and words of specs, and what a person said to be one.
+    /// Version segments are routes, and so is what a spec or a person names.
     fn may_be_value(&self, id: NodeId) -> bool {
         let node = self.node(id);
-        let said = node.named || node.pinned;
+        let said = node.by_spec || node.pinned;
         !said && super::segment::version(&node.word).is_none()
     }
 
@@ -422,6 +430,22 @@ impl Trie {
         for id in values {
             self.node_mut(at).words.retain(|_, child| child != id);
             self.absorb(param, *id, &mut folded);
+        }
+        folded
+    }
+
+    /// The static child of that word.
+    pub(super) fn word(&self, at: NodeId, word: &str) -> Option<NodeId> {
+        self.node(at).words.get(fold(word).as_ref()).copied()
+    }
+
+    /// Makes a static child one of another word, which may be there already.
+    pub(super) fn rename(&mut self, at: NodeId, child: NodeId, word: &str, room: usize) -> Folded {
+        let mut folded = Folded::default();
+        let into = self.insert_word(at, word, room);
+        if let Some(into) = into.filter(|into| *into != child) {
+            self.node_mut(at).words.retain(|_, node| *node != child);
+            self.absorb(into, child, &mut folded);
         }
         folded
     }

@@ -10,6 +10,7 @@ use super::EndpointId;
 use super::auth::{AuthScheme, AuthVerdict};
 use super::callers::TopView;
 use super::decision::Accepted;
+use super::drift::DriftView;
 use super::edges::EdgeView;
 use super::exposure::Exposure;
 use super::history::History;
@@ -95,6 +96,9 @@ pub struct EndpointView {
     pub method: String,
     /// The host group's name.
     pub host: String,
+    /// A member of the group, where the group has another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_example: Option<String>,
     pub template: String,
     pub kind: Kind,
     pub confirmed: bool,
@@ -192,6 +196,8 @@ pub struct EndpointView {
     pub programs: Vec<TopView>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edges: Vec<EdgeView>,
+    /// What it does, and its document does not say, or says otherwise.
+    pub drift: Vec<DriftView>,
     /// Sensitive data in its messages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sensitive: Vec<SensitiveView>,

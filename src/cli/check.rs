@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use super::input;
+use super::specs::{self, Loaded};
 use super::summary::plain;
 use crate::capture::{LiveSource, interfaces as list};
 use crate::config::Config;
@@ -58,7 +58,7 @@ impl Report {
     }
 
     fn specs(&mut self, config: &Config) {
-        let (_, refused) = input::specs(&config.catalog.specs);
+        let Loaded { refused, notes, .. } = specs::load(&config.catalog.specs);
         if config.catalog.specs.is_empty() {
             self.line(
                 "specs",
@@ -69,6 +69,9 @@ impl Report {
         }
         for why in refused {
             self.line("specs", Err(why));
+        }
+        for note in notes {
+            println!("specs       note  {note}");
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) struct Reading {
 }
 
 pub(super) fn read(args: &ReadArgs) -> anyhow::Result<ExitCode> {
-    let specs = input::specs_or_fail(&args.common.specs)?;
+    let specs = input::specs_or_fail(&args.common)?;
     let (mut analysis, store) = input::analysis(&args.common)?;
     let config = input::config(&args.common)?;
     let settings = sensor::Settings {

@@ -208,13 +208,15 @@ fn texts() -> Value {
     json!({ "type": "array", "items": text() })
 }
 
-/// What is said of its security; it has more members.
+/// What it is, and what is said of its security; it has more members.
 fn endpoint() -> Value {
     let verdicts = crate::catalog::AuthVerdict::ALL.map(crate::catalog::AuthVerdict::name);
     let list = |item: Value| json!({ "type": "array", "items": item });
     let by_name = |item: Value| json!({ "type": "object", "additionalProperties": item });
     let seen = || json!({ "type": "object", "properties": { "count": number(), "first_seen": time(), "last_seen": time() } });
-    json!({ "type": "object", "properties": {
+    json!({ "type": "object", "required": ["key", "method", "host", "template"], "properties": {
+        "key": text(), "method": text(), "host": text(), "template": text(),
+        "drift": list(drift()),
         "auth": list(json!({ "type": "object", "properties": { "scheme": text(), "requests": number() } })),
         "auth_verdict": { "enum": verdicts },
         "auth_schemes": list(json!({ "type": "object", "properties": { "scheme": text(), "place": text(), "requests": number(),
@@ -284,6 +286,13 @@ fn category() -> Value {
     json!({ "type": "object", "required": ["id", "title", "coverage", "why", "looks_at", "findings", "open_alerts"], "properties": {
         "id": text(), "title": text(), "coverage": { "enum": ["covered", "partly", "hidden"] }, "why": text(), "looks_at": texts(),
         "findings": { "type": "object", "additionalProperties": number() }, "open_alerts": number() } })
+}
+
+fn drift() -> Value {
+    let kinds = crate::catalog::DriftKind::ALL.map(crate::catalog::DriftKind::name);
+    json!({ "type": "object", "required": ["kind", "direction", "name", "owasp", "count", "first_seen", "last_seen"], "properties": {
+        "kind": { "enum": kinds }, "direction": { "enum": ["request", "response"] }, "status": number(), "name": text(), "detail": text(),
+        "owasp": text(), "count": number(), "first_seen": time(), "last_seen": time() } })
 }
 
 fn finding() -> Value {

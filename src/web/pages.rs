@@ -331,6 +331,7 @@ fn badges(e: &EndpointView) -> Vec<&'static str> {
     let mut out = vec![review(e)];
     out.extend(e.deprecated.then_some("deprecated"));
     out.extend(e.zombie.then_some("zombie"));
+    out.extend((!e.drift.is_empty()).then_some("drift"));
     out.extend((e.life != Life::Active).then_some(life(e.life)));
     out
 }
@@ -404,7 +405,13 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
             "any",
             &["candidate", "new", "active", "dormant"],
         ),
-        Select::new("Flag", "flag", &f.flag, "any", &["deprecated", "zombie"]),
+        Select::new(
+            "Flag",
+            "flag",
+            &f.flag,
+            "any",
+            &["deprecated", "zombie", "drift"],
+        ),
         Select::new(
             "Auth",
             "auth",

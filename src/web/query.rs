@@ -21,7 +21,7 @@ pub(super) struct EndpointFilter {
     pub(super) documentation: String,
     /// `candidate`, `new`, `active`, `dormant`.
     pub(super) life: String,
-    /// `deprecated`, `zombie`.
+    /// `deprecated`, `zombie`, `drift`.
     pub(super) flag: String,
     /// `missing`, `mixed`, `consistent`.
     pub(super) auth: String,
@@ -84,6 +84,7 @@ impl EndpointFilter {
         let flag = match self.flag.as_str() {
             "deprecated" => e.deprecated,
             "zombie" => e.zombie,
+            "drift" => !e.drift.is_empty(),
             _ => true,
         };
         shown

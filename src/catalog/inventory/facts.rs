@@ -5,10 +5,12 @@ use std::mem;
 use super::views::kind;
 use super::{Catalog, Change, EndpointId, Entry};
 use crate::catalog::clear::ADVICE;
+use crate::catalog::drift::{self, Drifted};
 use crate::catalog::endpoint::SpecRef;
 use crate::catalog::exposure::Exposed;
 use crate::catalog::view::{Documentation, Finding, FindingKind, Kind};
 use crate::catalog::{NodeId, segment};
+use crate::exchange::Exchange;
 
 /// An answer to introspection as large as this holds a schema: a refusal is some hundred bytes, the
 /// smallest schema takes more than this even when it is compressed.
@@ -30,13 +32,17 @@ impl Catalog {
         let segments = segment::of_template(&template);
         let host = self.state.groups.spec_host(&e.host);
         let before = e.spec.take();
+        let mut judge = None;
         e.spec = match self.specs.find(host, &e.method, &segments) {
-            Some(Ok(found)) => Some(SpecRef {
-                title: found.spec.title.clone(),
-                operation: found.operation.map(|o| o.id.clone()),
-                documented: found.operation.is_some(),
-                deprecated: found.operation.is_some_and(|o| o.deprecated),
-            }),
+            Some(Ok(found)) => {
+                judge = found.operation.map(|(id, o)| (id, found.spec.digest_of(o)));
+                Some(SpecRef {
+                    title: found.spec.title.clone(),
+                    operation: found.operation.map(|(_, o)| o.id.clone()),
+                    documented: found.operation.is_some(),
+                    deprecated: found.operation.is_some_and(|(_, o)| o.deprecated),
+                })
+            }
             Some(Err(owner)) => Some(SpecRef {
                 title: owner.title.clone(),
                 operation: None,
@@ -63,7 +69,44 @@ impl Catalog {
         } else if has_it && e.dropped.take().is_some() && e.zombie_of.is_none() {
             e.zombie_since = None;
         }
+        self.drifts -= e.drift.len();
+        e.drift.set(judge);
+        self.drifts += e.drift.len();
         e.shadow = !self.specs.is_empty() && e.spec.as_ref().is_none_or(|s| !s.documented);
+    }
+
+    /// Holds an exchange against what documents its endpoint.
+    pub(super) fn take_drift(&mut self, id: u32, x: &Exchange) {
+        let room = self.drifts < drift::MAX_ALL;
+        if let Some(entry) = self.state.endpoints.get_mut(&id) {
+            let drift = &mut entry.e.drift;
+            self.drifts -= drift.len();
+            drift.take(x, &self.specs, &mut self.contracts, room);
+            self.drifts += drift.len();
+        }
+    }
+
+    fn find_drift(&mut self, id: u32, changes: &mut Vec<Change>) {
+        let now = self.state.now;
+        let Some(entry) = self.state.endpoints.get_mut(&id) else {
+            return;
+        };
+        let news = entry.e.drift.news();
+        if news.is_empty() {
+            return;
+        }
+        let endpoint = EndpointId(id);
+        let subject = self.label(endpoint).unwrap_or_default();
+        changes.extend(news.into_iter().map(|(kind, since, why)| {
+            Change::Drifted(Drifted {
+                endpoint,
+                subject: subject.clone(),
+                kind,
+                at: now,
+                since,
+                why,
+            })
+        }));
     }
 
     /// Lasting facts that are newly true of a confirmed endpoint.
@@ -142,6 +185,7 @@ impl Catalog {
         self.find_clear(id, changes);
         self.find_callers(id, changes);
         self.find_security(id, changes);
+        self.find_drift(id, changes);
         if unknown_host && is_api && self.state.strangers.insert(host.clone()) {
             let why = format!("no spec knows this host; {requests} requests so far");
             let finding = Finding {

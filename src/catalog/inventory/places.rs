@@ -7,6 +7,7 @@ use super::{Catalog, Change, EndpointId, Entry, HASH, key};
 use crate::catalog::endpoint::Endpoint;
 use crate::catalog::pins::{self, Pin, Pinned};
 use crate::catalog::segment::{self, Type};
+use crate::catalog::spec::Part;
 use crate::catalog::trie::{Folded, Trie};
 use crate::catalog::{NodeId, Object};
 use crate::time::Timestamp;
@@ -114,17 +115,10 @@ impl Catalog {
             .find(asked, method, segments)
             .and_then(Result::ok);
         let node = match documented {
-            Some(found) => found
-                .template
-                .iter()
-                .try_fold(root, |at, part| match part {
-                    Ok(word) => trie
-                        .node(at)
-                        .words
-                        .get(segment::fold(word).as_ref())
-                        .copied(),
-                    Err(_) => trie.node(at).param,
-                })?,
+            Some(found) => found.template().try_fold(root, |at, part| match part {
+                Part::Word(word) => trie.node(at).words.get(&*word.folded).copied(),
+                Part::Param(_) => trie.node(at).param,
+            })?,
             None => trie.find(root, segments, &|node| node.endpoints.contains_key(&*slot))?,
         };
         trie.node(node).endpoints.get(&*slot).copied()
@@ -171,17 +165,18 @@ impl Catalog {
             // A spec's own template wins over whatever would be learnt.
             Some(found) => {
                 let mut at = root;
-                for part in &found.template {
+                for part in found.template() {
                     at = match part {
-                        Ok(word) => {
-                            let id = trie.insert_word(at, word, room)?;
-                            trie.node_mut(id).named = true;
+                        Part::Word(word) => {
+                            let id = trie.insert_word(at, &word.spelt, room)?;
+                            let node = trie.node_mut(id);
+                            (node.by_spec, node.pattern) = (true, word.pattern);
                             id
                         }
-                        Err(name) => {
+                        Part::Param(name) => {
                             let id = trie.param(at, Type::Text, room)?;
                             let node = trie.node_mut(id);
-                            node.name = Some(name.clone());
+                            node.name = Some(name.to_owned());
                             node.why = format!("the spec `{}` has it so", found.spec.title);
                             id
                         }
@@ -238,10 +233,13 @@ impl Catalog {
             self.views.remove(&from);
             self.dirty.remove(&from);
             self.state.fields -= gone.e.schemas.len();
+            self.drifts -= gone.e.drift.len();
             if let Some(kept) = self.state.endpoints.get_mut(&into) {
                 self.state.fields -= kept.e.schemas.len();
+                self.drifts -= kept.e.drift.len();
                 kept.e.merge(&gone.e);
                 self.state.fields += kept.e.schemas.len();
+                self.drifts += kept.e.drift.len();
             }
             self.recall(into);
             changes.push(Change::Merged {
@@ -265,11 +263,15 @@ pub(super) fn object(trie: &Trie, node: NodeId, segments: &[impl AsRef<str>]) ->
     let mut at = node;
     for segment in segments.iter().rev() {
         let node = trie.node(at);
-        if node.types != 0 {
+        // `{id}.json` of a spec is one word to the trie, and holds an id.
+        let pattern = node.pattern;
+        if node.types != 0 || pattern {
             let text = segment.as_ref();
+            let is_digit = |c: char| c.is_ascii_digit();
+            let digits = text.trim_matches(|c| pattern && !is_digit(c));
             return Some(Object {
                 hash: HASH.hash_one(text),
-                number: text.parse().ok(),
+                number: digits.parse().ok(),
             });
         }
         at = node.parent?;

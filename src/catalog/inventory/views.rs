@@ -123,6 +123,9 @@ impl Catalog {
             key: key.clone(),
             method: e.method.clone(),
             host: e.host.clone(),
+            host_example: Some(self.state.groups.spec_host(&e.host))
+                .filter(|example| **example != e.host)
+                .map(str::to_owned),
             evidence: self.state.trie.evidence(e.node),
             template,
             kind,
@@ -179,6 +182,7 @@ impl Catalog {
             top_callers: reach.callers,
             programs: reach.programs,
             edges: reach.edges,
+            drift: e.drift.view(),
             sensitive: schema.as_ref().map_or_else(Vec::new, |s| s.sensitive()),
             path_parameters,
             schema,
@@ -190,6 +194,8 @@ impl Catalog {
     fn path_parameters(&self, node: NodeId, template: &str) -> Vec<PathParameter> {
         let names = template.split('/');
         let names = names.filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'));
+        // `{base}...{head}` of a spec is one word.
+        let names = names.filter(|name| !name.contains('{'));
         let types = self.state.trie.parameters(node);
         let parameter = |(name, types): (&str, Vec<&str>)| PathParameter {
             name: name.to_owned(),
@@ -235,11 +241,16 @@ impl Catalog {
             .iter()
             .filter_map(|v| Some((v.spec.as_deref()?, v.operation_id.as_deref()?)))
             .collect();
+        let hosts: BTreeSet<&str> = self.views.iter().map(|v| v.host.as_str()).collect();
         let mut out = Vec::new();
         for spec in self.specs.specs() {
+            let own = hosts.iter().filter(|h| spec.is_about(h));
+            let any_lossy = own.copied().find_map(|h| self.completeness.lossy(h, now));
             for (method, host, template, id) in spec.listing() {
                 if !seen.contains(&(spec.title.as_str(), id.as_str())) {
-                    let lossy = self.completeness.lossy(&host, now);
+                    // Of many hosts, a call may have been missed at one.
+                    let any = || any_lossy.clone().filter(|_| host.contains('*'));
+                    let lossy = self.completeness.lossy(&host, now).or_else(any);
                     let mut view = dormant(&spec.title, method, host, template, id);
                     if let Some(why) = lossy {
                         (view.life, view.held_back) = (Life::Candidate, Some(held_back(&why)));

@@ -177,7 +177,7 @@ fn changes(old: &Entry, new: &Entry) -> Vec<Change> {
     for name in names {
         let (old, new) = (old.fields.get(name), new.fields.get(name));
         if old != new {
-            let words = |words: Option<&BTreeSet<String>>| words.map(|w| sentence(w));
+            let words = |words: Option<&BTreeSet<String>>| words.map(sentence);
             out.push(Change {
                 what: What::Field,
                 name: Some(name.clone()),

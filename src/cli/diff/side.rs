@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::document;
 use super::entry::Entry;
 use crate::catalog::{Catalog, Settings, spec};
-use crate::cli::input;
+use crate::cli::specs;
 use crate::store;
 
 /// One side of a comparison.
@@ -36,7 +36,7 @@ impl Side {
             if path.join("sled").is_dir() {
                 return Self::of_state(path);
             }
-            let files = input::documents(path)?;
+            let files = specs::list(path).map_err(anyhow::Error::msg)?;
             if files.is_empty() {
                 bail!("{name}: neither a state directory nor a folder of documents");
             }
