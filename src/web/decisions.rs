@@ -16,7 +16,7 @@ use super::query::{EndpointFilter, review};
 use super::routes::{App, Shared};
 use super::{Wish, filters, guard};
 use crate::catalog::{Action, Decision, Documentation, EndpointView, HostView, VersionView};
-use crate::sensor::doctor::grouped;
+use crate::sensor::doctor::{self, grouped};
 use crate::time::Timestamp;
 
 /// Endpoints that a confirmation lists, and decisions that the audit shows.
@@ -68,10 +68,12 @@ fn percent(share: f64) -> String {
 pub(super) fn versions(hosts: &[HostView], host: &str) -> Option<String> {
     let found = hosts.iter().find(|h| h.host == host)?;
     let part = |v: &VersionView| {
-        let (share, n) = (percent(v.share), grouped(v.requests));
+        let endpoints = doctor::count(v.endpoints as u64, "endpoint");
+        let requests = doctor::count(v.requests, "request");
         format!(
-            "{} {share} ({n} requests, {} endpoints)",
-            v.version, v.endpoints
+            "{} {} ({requests}, {endpoints})",
+            v.version,
+            percent(v.share)
         )
     };
     let parts: Vec<String> = found.versions.iter().map(part).collect();

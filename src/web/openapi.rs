@@ -4,6 +4,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
+use super::query::EndpointFilter;
 use super::routes::api_routes;
 
 pub(super) async fn document() -> Response {
@@ -133,8 +134,11 @@ fn list_and_form(path: &str) -> (&str, Option<&str>) {
 /// What a change is told.
 fn body(path: &str) -> Value {
     let note = json!({ "type": ["string", "null"], "maxLength": 500 });
-    let names = ["q", "host", "method", "documentation", "life", "flag"];
-    let filter: Map<String, Value> = names.iter().map(|n| ((*n).to_owned(), text())).collect();
+    let mut filter = EndpointFilter::default();
+    let parts = filter
+        .parts_mut()
+        .map(|(name, _)| (name.to_owned(), text()));
+    let filter: Map<String, Value> = parts.into_iter().collect();
     let (required, properties) = match path {
         "/api/v1/alerts/{id}/status" => (
             json!(["status"]),

@@ -109,6 +109,7 @@ impl EndpointFilter {
             ("documentation", &mut self.documentation),
             ("life", &mut self.life),
             ("flag", &mut self.flag),
+            ("auth", &mut self.auth),
             ("min_risk", &mut self.min_risk),
             ("exposure", &mut self.exposure),
             ("auth", &mut self.auth),
@@ -252,4 +253,26 @@ pub(super) fn parse_status(text: &str) -> Option<Status> {
 
 pub(super) fn severity(a: &Alert) -> String {
     format!("{:?}", a.severity).to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A part that the form of the list does not carry over would accept more than was shown.
+    #[test]
+    fn every_part_of_the_filter_is_carried_over() {
+        let shown = format!("{:?}", EndpointFilter::default());
+        let fields = shown
+            .split([' ', '{', ','])
+            .filter_map(|w| w.strip_suffix(':'));
+        let mut fields: Vec<&str> = fields
+            .filter(|f| !["sort", "cursor", "limit"].contains(f))
+            .collect();
+        let mut filter = EndpointFilter::default();
+        let mut parts: Vec<&str> = filter.parts_mut().map(|(name, _)| name).into();
+        fields.sort_unstable();
+        parts.sort_unstable();
+        assert_eq!(fields, parts);
+    }
 }

@@ -68,9 +68,11 @@ impl Catalog {
             let folded = self.state.trie.merge_roots(host, group);
             self.follow(folded, changes);
         }
+        moved.retain(|id| self.state.endpoints.contains_key(id));
         for id in moved {
             self.look_up(id);
             self.recall(id);
+            self.dirty.insert(id);
         }
     }
 }
