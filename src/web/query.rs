@@ -112,7 +112,6 @@ impl EndpointFilter {
             ("auth", &mut self.auth),
             ("min_risk", &mut self.min_risk),
             ("exposure", &mut self.exposure),
-            ("auth", &mut self.auth),
         ]
     }
 
