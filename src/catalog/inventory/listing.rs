@@ -162,7 +162,6 @@ impl Views {
             risk: own.iter().map(|e| e.risk).max().unwrap_or(0),
             spec: own.iter().find_map(|e| e.spec.clone()),
             unpaired: None,
-            risk: own.iter().map(|e| e.risk).max().unwrap_or(1),
             findings: Vec::new(),
             versions: versions::of_host(own.into_iter()),
         })
@@ -177,7 +176,6 @@ fn nothing_of(host: &str) -> HostView {
         risk: 0,
         spec: None,
         unpaired: None,
-        risk: 1,
         findings: Vec::new(),
         versions: Vec::new(),
     }
