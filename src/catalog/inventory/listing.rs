@@ -161,7 +161,6 @@ impl Views {
             requests: own.iter().map(|e| e.requests).sum(),
             spec: own.iter().find_map(|e| e.spec.clone()),
             unpaired: None,
-            risk: own.iter().map(|e| e.risk).max().unwrap_or(1),
             findings: Vec::new(),
             versions: versions::of_host(own.into_iter()),
         })
@@ -175,7 +174,6 @@ fn nothing_of(host: &str) -> HostView {
         requests: 0,
         spec: None,
         unpaired: None,
-        risk: 1,
         findings: Vec::new(),
         versions: Vec::new(),
     }

@@ -82,7 +82,7 @@ impl Catalog {
             zombie: why("zombie"),
             deprecated: why("deprecated"),
             exposures: &exposures,
-            drift: 0,
+            drift: view.drift.len(),
         };
         risk::risk(&known, &self.settings.risk)
     }
