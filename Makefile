@@ -4,7 +4,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO ?= cargo
 SHARED ?= ../shared
 
-.PHONY: demo test explore check-demo deps deps-test peers-deps fuzz fuzz-all fuzz-seeds bench bench-floods bench-templating bench-detection bench-captures browser lint deny install clean
+.PHONY: demo test explore check-demo deps deps-test peers-deps fuzz fuzz-all fuzz-seeds bench bench-floods bench-catalog bench-templating bench-detection bench-captures browser lint deny install clean
 
 demo: deps                ## three days of composed traffic, then live attacks; UI on 127.0.0.1:8650
 	$(CARGO) run --release --locked -- demo
@@ -78,6 +78,9 @@ bench: deps               ## speed beside the floor and the peers that are insta
 
 bench-floods:             ## a million half-open flows, a SYN flood, a fragment flood: memory and honest flows
 	$(CARGO) bench --locked --profile quick --bench floods
+
+bench-catalog:            ## 100,000 endpoints and 1,000,000 principals: memory, cost per exchange, publishing, checkpoints
+	$(CARGO) bench --locked --profile quick --bench catalog
 
 bench-captures:           ## recall and precision against the Wireshark oracles
 	$(CARGO) build --release --locked

@@ -121,11 +121,13 @@ impl Analysis {
     }
 
     fn take_changes(&mut self, out: &mut Vec<Alert>) {
+        self.detect.change(&self.changes);
         for change in self.changes.drain(..) {
             match &change {
                 Change::Found(finding) => out.extend(self.alerts.raise_finding(finding)),
                 Change::Exposed(exposed) => out.extend(self.alerts.raise_exposed(exposed)),
-                other => self.detect.change(other),
+                Change::Drifted(drifted) => out.extend(self.alerts.raise_drift(drifted)),
+                Change::Merged { .. } | Change::NodeMerged { .. } | Change::Evicted(_) => {}
             }
         }
     }

@@ -103,7 +103,9 @@ pub trait Source: Send {
     }
 }
 
+mod classic;
 mod file;
+mod input;
 mod live;
 mod merge;
 mod pcapng;
@@ -120,21 +122,5 @@ const fn raw_or(number: i32) -> LinkType {
     match number {
         12 | 14 => LinkType::RAW,
         other => LinkType(other),
-    }
-}
-
-/// libpcap's header with nanosecond precision: `tv_usec` holds nanoseconds.
-fn frame<'a>(link: LinkType, packet: &pcap::Packet<'a>) -> Frame<'a> {
-    let ts = packet.header.ts;
-    let nanos = ts
-        .tv_sec
-        .saturating_mul(1_000_000_000)
-        .saturating_add(ts.tv_usec);
-    Frame {
-        ts: Timestamp::from_nanos(nanos),
-        link,
-        data: packet.data,
-        wire_len: packet.header.len,
-        interface: 0,
     }
 }

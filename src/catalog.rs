@@ -5,9 +5,12 @@
 //! immutable views (`Arc` per endpoint).
 
 mod auth;
+mod callers;
 mod clear;
 mod completeness;
 mod decision;
+mod drift;
+mod edges;
 mod endpoint;
 mod exposure;
 mod groups;
@@ -17,6 +20,10 @@ mod inventory;
 mod jwt;
 mod leaks;
 pub mod openapi;
+pub mod owasp;
+mod program;
+mod reach;
+mod risk;
 mod rules;
 mod schema;
 mod seen;
@@ -28,20 +35,26 @@ mod tls;
 mod trend;
 mod trie;
 mod view;
+mod zones;
 
 #[cfg(test)]
 mod tests;
 
 pub use crate::exchange::SessionKind;
 pub use auth::{AuthScheme, AuthVerdict};
+pub use callers::TopView;
 pub use clear::ADVICE as CLEAR_ADVICE;
 pub use decision::{Accepted, Action, Decision, Later, MAX_PLACES, Place, remains};
+pub use drift::{DriftKind, DriftView, Drifted};
+pub use edges::{Credential, EdgeView};
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
 pub use groups::HostGroup;
 pub use history::{History, SLOTS as HISTORY_SLOTS, Slot, Step};
 pub use inventory::Catalog;
 pub use jwt::{JwtCount, JwtView};
 pub use leaks::LeakView;
+pub use reach::ZoneView;
+pub use risk::{RiskReason, Weights};
 pub use rules::DeprecationRule;
 pub use schema::{EnumView, FieldView, PartView, PathParameter, SchemaView, SensitiveView};
 pub use tls::{CertificateView, Coverage, Inspection, Suite, TlsHostView, TlsView, percent};
@@ -50,6 +63,8 @@ pub use view::{
     Auth, CatalogView, Documentation, EndpointView, Finding, FindingKind, HostView, Kind, Life,
     Quantiles, Reason, Retirement, SessionsView, SpecView, VersionView,
 };
+
+pub use zones::{INTERNAL, Zone, Zones};
 
 use std::time::Duration;
 
@@ -109,6 +124,8 @@ pub enum Change {
     Found(Finding),
     /// Something newly lies open at a host.
     Exposed(Exposed),
+    /// An endpoint does what its document does not say.
+    Drifted(Drifted),
 }
 
 /// What the catalogue is told; every default of the config stands in `config`.
@@ -128,6 +145,10 @@ pub struct Settings {
     pub max_nodes: usize,
     /// Certificates that end sooner than this, in packet time, are told of.
     pub expiry_warning: Duration,
+    /// Where callers stand.
+    pub zones: Zones,
+    /// Of the reasons of a risk.
+    pub risk: Weights,
     /// Tokens that are good for longer than this are told of.
     pub jwt_max_life: Duration,
     /// What is deprecated, whatever specs and headers say.
@@ -147,6 +168,8 @@ impl Default for Settings {
             max_history: 256 << 20,
             max_nodes: 1_000_000,
             expiry_warning: 30 * day,
+            zones: Zones::default(),
+            risk: Weights::default(),
             jwt_max_life: day,
             deprecated: Vec::new(),
             host_groups: Vec::new(),

@@ -1,4 +1,5 @@
-//! The commands: arguments in, exit codes out. 0 done, 1 failed or partly read, 2 wrong use.
+//! The commands: arguments in, exit codes out. 0 done, 1 failed or partly read, 2 wrong use, 3 `diff`
+//! found something and was to say so.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,9 +9,11 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 mod analyze;
 pub(crate) mod check;
 mod coverage;
+mod diff;
 pub(crate) mod input;
 mod output;
 mod read;
+pub(crate) mod specs;
 mod summary;
 
 /// A passive API monitor: packets from a mirror port in, API inventory and alerts out.
@@ -44,6 +47,13 @@ enum Command {
         after_help = "Examples:\n  apitap analyze exchanges.jsonl --format alerts\n  zcat x.jsonl.gz | apitap analyze -"
     )]
     Analyze(AnalyzeArgs),
+    /// What is different between two inventories, or an inventory and a spec
+    #[command(
+        after_help = "Examples:\n  apitap diff yesterday.jsonl today.jsonl\n  apitap diff openapi.yaml today.jsonl --only shadow --exit-code\n  \
+        curl -s sensor:8650/api/v1/endpoints.jsonl | apitap diff openapi.yaml - --format json\n\n\
+        Exit codes: 0 compared, 1 a side cannot be read, 2 wrong use, 3 differences were found and --exit-code was given"
+    )]
+    Diff(diff::DiffArgs),
     /// Composed traffic: three days of history, then live attacks; UI on 127.0.0.1:8650
     Demo(DemoArgs),
     /// What would fail, and how to mend it
@@ -76,14 +86,17 @@ pub enum Format {
     Openapi,
     /// Every counter by stage and reason
     Ledger,
+    /// The OWASP API Top 10, one category a line: coverage and open items
+    Owasp,
 }
 
 /// What `read` and `analyze` share.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Common {
-    /// OpenAPI documents, or folders of them
-    #[arg(long = "spec", value_name = "PATH")]
-    specs: Vec<PathBuf>,
+    /// OpenAPI document, or a folder of them; with the hosts that it is about where its servers do
+    /// not say
+    #[arg(long = "spec", value_name = "[HOST,…=]PATH")]
+    specs: Vec<String>,
     #[arg(long, value_enum, default_value = "summary")]
     format: Format,
     /// Only this host group, in inventory, csv and openapi
@@ -177,6 +190,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => crate::daemon::run(args.config.as_deref(), &args.interfaces),
         Command::Read(args) => read::read(&args),
         Command::Analyze(args) => analyze::analyze(&args),
+        Command::Diff(args) => diff::diff(&args),
         Command::Demo(args) if args.once => read::demo_once(args.seed),
         Command::Demo(args) => crate::daemon::demo(args.listen, args.seed),
         Command::Check(args) => check::check(args.config.as_deref(), args.send_test),

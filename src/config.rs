@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::observe::custom;
 use crate::{alert, analysis, capture, catalog, decode, detect, flow, http, sensor, web};
 
 mod places;
@@ -85,7 +86,7 @@ pub struct Tls {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Catalog {
-    pub specs: Vec<PathBuf>,
+    pub specs: Vec<SpecSource>,
     pub learning: Span,
     pub dormant_after: Span,
     pub max_endpoints: usize,
@@ -97,6 +98,54 @@ pub struct Catalog {
     pub deprecated: Vec<Deprecated>,
     /// Hosts that serve one API.
     pub host_groups: Vec<HostGroup>,
+    /// Tokens that are good for longer than this are told of.
+    pub jwt_max_life: Span,
+    /// Classes of sensitive data of one's own.
+    pub sensitive: Vec<custom::Rule>,
+    pub zones: Zones,
+    /// What each reason of a risk weighs.
+    pub risk: catalog::Weights,
+}
+
+/// Where callers stand. What is in no range is external.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Zones {
+    pub internal: Vec<Prefix>,
+    pub partner: Vec<Prefix>,
+}
+
+/// A document or a folder of them; with the hosts that it is about, where its servers do not say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SpecSource {
+    pub path: PathBuf,
+    /// `*` stands for one label; none: what the document's servers say.
+    pub hosts: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for SpecSource {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a path, or { path, hosts }")]
+        enum Form {
+            Path(PathBuf),
+            Bound(Bound),
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Bound {
+            path: PathBuf,
+            #[serde(default)]
+            hosts: Vec<String>,
+        }
+        Ok(match Form::deserialize(deserializer)? {
+            Form::Path(path) => Self {
+                path,
+                hosts: Vec::new(),
+            },
+            Form::Bound(Bound { path, hosts }) => Self { path, hosts },
+        })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -179,6 +228,22 @@ impl Default for Catalog {
             expiry_warning: Span(room.expiry_warning),
             deprecated: Vec::new(),
             host_groups: Vec::new(),
+            jwt_max_life: Span(room.jwt_max_life),
+            sensitive: Vec::new(),
+            zones: Zones::default(),
+            risk: room.risk,
+        }
+    }
+}
+
+impl Default for Zones {
+    fn default() -> Self {
+        let internal = catalog::INTERNAL
+            .iter()
+            .filter_map(|text| text.parse().ok());
+        Self {
+            internal: internal.map(Prefix).collect(),
+            partner: Vec::new(),
         }
     }
 }
@@ -228,6 +293,13 @@ impl Default for Log {
             level: "info".into(),
             json: false,
         }
+    }
+}
+
+impl Zones {
+    fn to_room(&self) -> catalog::Zones {
+        let nets = |all: &[Prefix]| all.iter().map(|prefix| prefix.0).collect::<Vec<_>>();
+        catalog::Zones::new(nets(&self.internal), nets(&self.partner))
     }
 }
 
@@ -302,6 +374,15 @@ impl Config {
                 "must be a number above 0, such as 1.0".into(),
             ));
         }
+        let Zones { internal, partner } = &self.catalog.zones;
+        if let Some(both) = partner.iter().find(|net| internal.contains(net)) {
+            let why = format!("{} is internal already", both.0);
+            return Err(("partner", why));
+        }
+        let mut weights = self.catalog.risk.all().into_iter();
+        if let Some((name, _)) = weights.find(|(_, w)| *w > catalog::Weights::MAX) {
+            return Err((name, "must be 0 (never a reason) to 10".into()));
+        }
         self.catalog
             .deprecated
             .iter()
@@ -310,6 +391,8 @@ impl Config {
             .host_groups
             .iter()
             .try_for_each(HostGroup::check)?;
+        custom::Rules::compile(&self.catalog.sensitive)
+            .map_err(|e| ("sensitive", e.to_string()))?;
         self.check_sinks()
     }
 
@@ -322,6 +405,8 @@ impl Config {
                 max_fields: self.catalog.max_fields,
                 max_history: usize::try_from(self.catalog.max_history.0).unwrap_or(usize::MAX),
                 expiry_warning: self.catalog.expiry_warning.0,
+                zones: self.catalog.zones.to_room(),
+                risk: self.catalog.risk,
                 deprecated: self
                     .catalog
                     .deprecated
@@ -334,6 +419,7 @@ impl Config {
                     .iter()
                     .map(HostGroup::rule)
                     .collect(),
+                jwt_max_life: self.catalog.jwt_max_life.0,
                 ..catalog::Settings::default()
             },
             detect: detect::Settings {
@@ -378,6 +464,7 @@ impl Config {
             identity_key,
             trusted: self.trusted(),
             mask: true,
+            rules: self.rules(),
             own: sensor::Own::default(),
             checksums: self.capture.checksums,
             keys: Arc::default(),
@@ -387,6 +474,11 @@ impl Config {
     /// Whose `Forwarded` and PROXY headers are believed.
     pub fn trusted(&self) -> http::Trusted {
         http::Trusted::new(self.sensor.trusted_proxies.iter().map(|p| p.0))
+    }
+
+    /// Classes of sensitive data of one's own; they were checked when they were read.
+    pub fn rules(&self) -> Arc<custom::Rules> {
+        Arc::new(custom::Rules::compile(&self.catalog.sensitive).unwrap_or_default())
     }
 
     pub fn web(&self) -> web::Settings {

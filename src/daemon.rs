@@ -22,7 +22,7 @@ use crate::alert::sink::AGENT;
 use crate::analysis::{self, Analysis};
 use crate::capture::{LiveSource, Source, addresses};
 use crate::catalog::{Catalog, spec::SpecSet};
-use crate::cli::{check, input};
+use crate::cli::check;
 use crate::compose::demo;
 use crate::config::Config;
 use crate::detect::Detect;
@@ -34,13 +34,18 @@ use crate::web::{self, Command, SensorView, Views};
 mod analyst;
 mod decisions;
 mod keys;
+mod specs;
 mod traffic;
 mod watch;
 
 use analyst::{Analyst, Message};
+use specs::Watched;
 
 /// Within this much all is written and ended.
 const SHUTDOWN: Duration = Duration::from_secs(4);
+
+/// How long specs that were read wait for the analysis thread.
+const HAND_OVER: Duration = Duration::from_secs(30);
 
 /// What the analysis thread is told by others, waiting.
 const MESSAGES: usize = 1_024;
@@ -69,14 +74,12 @@ pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result
         keys: keys::open(&config.tls)?,
         ..config.sensor(u64::from_le_bytes(seed), key)
     };
-    let (specs, refused) = input::specs(&config.catalog.specs);
-    for why in &refused {
-        tracing::error!("spec refused: {why}");
-    }
+    let mut watched = Watched::new(config.catalog.specs.clone());
     let setup = Setup {
         analysis: config.analysis(),
         sensor: settings,
-        specs,
+        specs: watched.read(),
+        watched,
         sources,
     };
     Daemon::start(config, setup)?.wait()
@@ -117,6 +120,7 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
         analysis: demo::settings(),
         sensor: config.sensor(0, [7; 32]),
         specs: demo::specs()?,
+        watched: Watched::default(),
         sources: vec![Box::new(demo::DemoSource::new(seed, now, demo::Pace::Wall))],
     };
     let daemon = Daemon::start(config, setup)?;
@@ -172,12 +176,13 @@ struct Setup {
     analysis: analysis::Settings,
     sensor: sensor::Settings,
     specs: SpecSet,
+    watched: Watched,
     sources: Vec<Box<dyn Source>>,
 }
 
 struct Daemon {
     runtime: tokio::runtime::Runtime,
-    config: Config,
+    watched: Watched,
     store: Store,
     messages: Sender<Message>,
     sinks: Arc<Vec<Sink>>,
@@ -254,7 +259,7 @@ impl Daemon {
         runtime.spawn(web_server(listener, views, messages.clone(), config.web()));
         Ok(Self {
             runtime,
-            config,
+            watched: setup.watched,
             store,
             messages,
             sinks,
@@ -267,7 +272,7 @@ impl Daemon {
     fn wait(self) -> anyhow::Result<ExitCode> {
         let Self {
             runtime,
-            config,
+            watched,
             store,
             messages,
             sinks,
@@ -275,7 +280,7 @@ impl Daemon {
             ended,
         } = self;
         notify(&[sd_notify::NotifyState::Ready]);
-        runtime.block_on(until_told(&config, &messages, ended))?;
+        runtime.block_on(until_told(watched, &messages, ended))?;
         notify(&[sd_notify::NotifyState::Stopping]);
         let late = std::thread::spawn(|| {
             std::thread::sleep(SHUTDOWN);
@@ -300,7 +305,7 @@ impl Daemon {
 }
 
 async fn until_told(
-    config: &Config,
+    mut watched: Watched,
     messages: &Sender<Message>,
     mut ended: tokio::sync::oneshot::Receiver<()>,
 ) -> anyhow::Result<()> {
@@ -310,6 +315,7 @@ async fn until_told(
         signal(SignalKind::hangup())?,
     );
     let mut watchdog = tokio::time::interval(Duration::from_secs(5));
+    let mut look = tokio::time::interval(specs::LOOK);
     loop {
         tokio::select! {
             _ = term.recv() => return Ok(()),
@@ -321,25 +327,30 @@ async fn until_told(
                     notify(&[sd_notify::NotifyState::Watchdog]);
                 }
             }
-            _ = hup.recv() => reload(config, messages).await,
+            _ = hup.recv() => watched = reload(watched, messages).await,
+            _ = look.tick() => {
+                let mut files = std::mem::take(&mut watched);
+                let looked = tokio::task::spawn_blocking(move || (files.has_changed(), files)).await;
+                if let Ok((changed, files)) = looked {
+                    watched = if changed { reload(files, messages).await } else { files };
+                }
+            }
         }
     }
 }
 
-/// SIGHUP: the specs are read again. What is refused is said; the rest is taken.
-async fn reload(config: &Config, messages: &Sender<Message>) {
-    let paths = config.catalog.specs.clone();
-    let read = tokio::task::spawn_blocking(move || input::specs(&paths)).await;
-    let Ok((specs, refused)) = read else { return };
-    for why in &refused {
-        tracing::error!("spec refused: {why}");
-    }
-    if refused.is_empty() {
-        tracing::info!("specs read again");
-        let _ = messages.try_send(Message::Specs(specs));
-    } else {
-        tracing::error!("the specs in use stay as they were");
-    }
+/// The specs are read again, and taken from then on.
+async fn reload(mut watched: Watched, messages: &Sender<Message>) -> Watched {
+    let messages = messages.clone();
+    let reading = tokio::task::spawn_blocking(move || {
+        let taken = messages.send_timeout(Message::Specs(watched.read()), HAND_OVER);
+        match taken {
+            Ok(()) => tracing::info!("specs read again"),
+            Err(_) => tracing::error!("the specs were not taken: the analysis is behind"),
+        }
+        watched
+    });
+    reading.await.unwrap_or_default()
 }
 
 async fn web_server(

@@ -11,6 +11,7 @@ mod distinct;
 mod enumeration;
 mod exfiltration;
 mod principals;
+mod renames;
 mod scan;
 mod scraping;
 mod tail;
@@ -20,6 +21,7 @@ mod volume;
 #[cfg(test)]
 mod tests;
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,7 @@ use crate::exchange::Exchange;
 use crate::time::Timestamp;
 use counter::{Crowd, Entry};
 use principals::Table;
+use renames::Renames;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -222,6 +225,9 @@ impl Detect {
         let look = Look { access, x, novel };
         let place = who.nameless().then_some(access.endpoint);
         let mut hits = Vec::new();
+        // Many counters may want it, and most exchanges nobody.
+        let sample = OnceCell::new();
+        let sample = || sample.get_or_init(|| verdict::sample(x)).clone();
         who.counters.resize_with(WATCHES.len(), || None);
         for ((watch, crowd), counter) in
             WATCHES.iter().zip(&mut state.crowds).zip(&mut who.counters)
@@ -244,7 +250,7 @@ impl Detect {
                 per_week: share / cells,
             };
             let counter = counter.get_or_insert_default();
-            let hit = counter.add(entry, &at, &who.presence, crowd, || verdict::sample(x));
+            let hit = counter.add(entry, &at, &who.presence, crowd, sample);
             hits.extend(hit.map(|hit| (*watch, hit)));
         }
         out.extend(
@@ -272,31 +278,36 @@ impl Detect {
         out.extend(failures.map(|surge| verdict::surge(surge, true, endpoint, x, &at)));
     }
 
-    /// Detector state follows the inventory: what was kept for a merged endpoint is added.
-    pub fn change(&mut self, change: &Change) {
+    /// Detector state follows the inventory: what was kept for a merged endpoint is added. A fold
+    /// merges many at once; principals are walked once for all of them.
+    pub fn change(&mut self, changes: &[Change]) {
         let state = &mut self.state;
-        match change {
-            Change::Merged { from, into } => {
-                state.endpoints.merged(*from, *into);
-                state.crowds.iter_mut().for_each(|c| c.merged(*from, *into));
-                let counters = state
-                    .principals
-                    .iter_mut()
-                    .flat_map(|who| who.counters.iter_mut().flatten());
-                counters.for_each(|c| c.merged(*from, *into));
+        let (mut endpoints, mut nodes) = (Renames::new(), Renames::new());
+        for change in changes {
+            match change {
+                Change::Merged { from, into } => {
+                    state.endpoints.merged(*from, *into);
+                    state.crowds.iter_mut().for_each(|c| c.merged(*from, *into));
+                    endpoints.add(*from, *into);
+                }
+                Change::NodeMerged { from, into } => {
+                    state.nodes.merged(*from, *into);
+                    nodes.add(*from, *into);
+                }
+                Change::Evicted(endpoint) => {
+                    state.endpoints.evicted(*endpoint);
+                    state.crowds.iter_mut().for_each(|c| c.evicted(*endpoint));
+                }
+                Change::Found(_) | Change::Exposed(_) | Change::Drifted(_) => {}
             }
-            Change::NodeMerged { from, into } => {
-                state.nodes.merged(*from, *into);
-                state
-                    .principals
-                    .iter_mut()
-                    .for_each(|who| who.walks.merged(*from, *into));
-            }
-            Change::Evicted(endpoint) => {
-                state.endpoints.evicted(*endpoint);
-                state.crowds.iter_mut().for_each(|c| c.evicted(*endpoint));
-            }
-            Change::Found(_) | Change::Exposed(_) => {}
+        }
+        if endpoints.is_empty() && nodes.is_empty() {
+            return;
+        }
+        for who in state.principals.iter_mut() {
+            who.walks.renamed(&nodes);
+            let counters = who.counters.iter_mut().flatten();
+            counters.for_each(|c| c.renamed(&endpoints));
         }
     }
 

@@ -28,8 +28,8 @@ pub use operation::{MAX_LISTED, MAX_LISTED_NAME, MAX_NAME, Operation, OperationK
 pub use security::{Jwt, JwtFlags, Leaks, MAX_CREDENTIALS, MAX_PLACE, MAX_SOFTWARE, Presented};
 pub use session::{Session, SessionKind, Traffic};
 pub use shape::{
-    Field, Format, MAX_FIELDS, MAX_HEADER_NAME, MAX_HEADERS, MAX_POINTER, MAX_POINTERS, MAX_WORDS,
-    Shape, Shapes, Types, Word,
+    Field, Format, MAX_CUSTOM, MAX_FIELDS, MAX_HEADER_NAME, MAX_HEADERS, MAX_POINTER, MAX_POINTERS,
+    MAX_WORDS, Shape, Shapes, Types, Word, is_custom,
 };
 pub use tls::{ServerCertificate, TlsFlow, TlsVersion};
 

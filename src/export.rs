@@ -106,6 +106,8 @@ impl Row for EndpointView {
         "spec",
         "operation_id",
         "reasons",
+        "risk",
+        "exposure",
     ];
 
     fn cells(&self) -> Vec<String> {
@@ -156,6 +158,8 @@ impl Row for EndpointView {
             optional(&self.spec),
             optional(&self.operation_id),
             list(reasons.collect()),
+            self.risk.to_string(),
+            self.exposure.map(word).unwrap_or_default(),
         ]);
         cells
     }

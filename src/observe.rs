@@ -12,6 +12,7 @@ use sha2::Sha256;
 
 use crate::exchange::Presented;
 
+pub mod custom;
 mod identity;
 mod json;
 mod jwt;
@@ -32,6 +33,8 @@ pub use schemes::{Credentials, with_certificate};
 pub struct Observer {
     mac: Hmac<Sha256>,
     mask: bool,
+    /// Classes of sensitive data that a person has added.
+    rules: Arc<custom::Rules>,
 }
 
 impl Observer {
@@ -39,7 +42,17 @@ impl Observer {
     pub fn new(key: &[u8; 32], mask: bool) -> Self {
         let mac = Hmac::new_from_slice(key)
             .unwrap_or_else(|_| unreachable!("HMAC takes a key of any length"));
-        Self { mac, mask }
+        Self {
+            mac,
+            mask,
+            rules: Arc::default(),
+        }
+    }
+
+    /// With classes of sensitive data of a person's own.
+    #[must_use]
+    pub fn with_rules(self, rules: Arc<custom::Rules>) -> Self {
+        Self { rules, ..self }
     }
 
     /// Keyed hash of `parts` under `domain`, the first 8 bytes in hex. The same input gives the

@@ -11,6 +11,7 @@ use crate::decode;
 use crate::exchange::{Exchange, TlsFlow};
 use crate::flow;
 use crate::http;
+use crate::observe::custom::Rules;
 use crate::time::Timestamp;
 use crate::tls::KeyStore;
 
@@ -62,6 +63,8 @@ pub struct Settings {
     pub trusted: http::Trusted,
     /// Off keeps secrets in paths and queries: for files only.
     pub mask: bool,
+    /// Classes of sensitive data of a person's own.
+    pub rules: Arc<Rules>,
     /// apitap's own traffic, which is no evidence.
     pub own: Own,
     pub checksums: Checksums,
@@ -81,6 +84,7 @@ impl Default for Settings {
             identity_key: [0; 32],
             trusted: http::Trusted::default(),
             mask: true,
+            rules: Arc::default(),
             own: Own::default(),
             checksums: Checksums::default(),
             keys: Arc::default(),

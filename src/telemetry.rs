@@ -72,6 +72,12 @@ impl Collector for Scrape {
             "Flows put out by the budget",
             s.flows_evicted,
         )?;
+        counter(
+            &mut encoder,
+            "histories_cut",
+            "Histories of endpoints, by the minute or the hour, put out by their budget",
+            self.catalog.histories_cut,
+        )?;
         gauge(
             &mut encoder,
             "last_frame_timestamp_seconds",

@@ -98,20 +98,35 @@ impl Timestamp {
     }
 }
 
-/// Appends `n` in decimal.
+/// Appends `n` in decimal, two digits at a time.
 pub fn push_u64(out: &mut Vec<u8>, mut n: u64) {
     let mut buf = [0_u8; 20];
     let mut at = buf.len();
-    loop {
+    while n >= 100 {
+        at -= 2;
+        buf[at..at + 2].copy_from_slice(&PAIRS[(n % 100) as usize]);
+        n /= 100;
+    }
+    let [tens, ones] = PAIRS[n as usize];
+    at -= 1;
+    buf[at] = ones;
+    if n >= 10 {
         at -= 1;
-        buf[at] = b'0' + (n % 10) as u8;
-        n /= 10;
-        if n == 0 {
-            break;
-        }
+        buf[at] = tens;
     }
     out.extend_from_slice(&buf[at..]);
 }
+
+/// `00` to `99`.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut n = 0;
+    while n < 100 {
+        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
+        n += 1;
+    }
+    pairs
+};
 
 impl Add<Duration> for Timestamp {
     type Output = Self;
@@ -166,6 +181,17 @@ mod tests {
         let mut out = Vec::new();
         Timestamp(nanos).write_decimal(&mut out);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_of_every_length() {
+        let lengths = (0..20).map(|e| 10_u64.pow(e));
+        let edges = lengths.flat_map(|n| [n - 1, n, n + 1, n.saturating_mul(7)]);
+        for n in edges.chain([u64::MAX]) {
+            let mut out = Vec::new();
+            push_u64(&mut out, n);
+            assert_eq!(String::from_utf8(out).unwrap(), n.to_string());
+        }
     }
 
     #[test]

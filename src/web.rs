@@ -11,6 +11,7 @@ mod coverage;
 mod decide;
 mod decisions;
 mod deliveries;
+mod edges;
 mod export;
 mod filters;
 mod findings;
@@ -18,10 +19,12 @@ mod guard;
 mod history;
 mod live;
 mod openapi;
+mod owasp;
 mod pages;
 mod query;
 mod routes;
 mod schema;
+mod security;
 
 pub use routes::router;
 

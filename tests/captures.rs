@@ -182,6 +182,25 @@ fn packed_files_read_like_plain_ones() {
     assert_eq!(a, b);
 }
 
+/// Operations of a document, counted on the tree itself; none of the published ones has a path item
+/// elsewhere.
+fn operations(path: &Path, text: &str) -> usize {
+    let yaml = path.to_string_lossy().contains(".yml");
+    let tree: serde_json::Value = if yaml {
+        serde_saphyr::from_str(text).unwrap()
+    } else {
+        serde_json::from_str(text).unwrap()
+    };
+    let methods = [
+        "get", "put", "post", "delete", "options", "head", "patch", "trace",
+    ];
+    let items = tree["paths"].as_object().unwrap().values();
+    items
+        .flat_map(|item| item.as_object().unwrap().keys())
+        .filter(|key| methods.contains(&key.as_str()))
+        .count()
+}
+
 #[test]
 fn every_published_spec_reads() {
     let Some(dir) = shared("specs") else { return };
@@ -195,12 +214,11 @@ fn every_published_spec_reads() {
         let mut file = flate2::read::GzDecoder::new(std::fs::File::open(&path).unwrap());
         std::io::Read::read_to_string(&mut file, &mut text).unwrap();
         let spec = apitap::catalog::spec::parse(&path.display().to_string(), &text).unwrap();
-        assert!(
-            spec.operations > 100,
-            "{}: {} operations",
-            path.display(),
-            spec.operations
-        );
+        let counted = operations(&path, &text);
+        println!("{}: {} operations", path.display(), spec.operations);
+        assert!(counted > 100);
+        assert_eq!(spec.operations, counted, "{}", path.display());
+        assert_eq!(spec.notes, Vec::<String>::new(), "{}", path.display());
         read += 1;
     }
     assert!(read >= 5);

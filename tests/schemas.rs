@@ -184,7 +184,7 @@ fn what_messages_are_made_of_is_learned() {
     let openapi: Value =
         serde_json::from_str(&apitap(dir.path(), &["read", "--format", "openapi"], &file)).unwrap();
     let post = &openapi["paths"]["/orders"]["post"];
-    let schema = &post["responses"]["200"]["content"]["application/json"]["schema"];
+    let schema = &post["responses"]["201"]["content"]["application/json"]["schema"];
     assert_eq!(
         schema["properties"]["note"]["type"],
         json!(["string", "null"])

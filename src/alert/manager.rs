@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::{Alert, AlertsView, Settings, Status, VERSION};
-use crate::catalog::{Exposed, Finding, FindingKind};
+use crate::catalog::{DriftKind, Drifted, Exposed, Finding, FindingKind};
 use crate::detect::{Severity, Verdict, VerdictKind};
 use crate::time::Timestamp;
 
@@ -110,10 +110,11 @@ impl Manager {
         })
     }
 
-    /// The same for a lasting fact of the catalogue. A new endpoint is inventory news, no alert.
+    /// The same for a lasting fact of the catalogue. New endpoints and callers are inventory
+    /// news, no alert.
     pub fn raise_finding(&mut self, f: &Finding) -> Option<Alert> {
         let (kind, severity, what) = match f.kind {
-            FindingKind::New => return None,
+            FindingKind::New | FindingKind::NewCaller => return None,
             FindingKind::Shadow => ("shadow", Severity::Medium, "no spec has it"),
             FindingKind::UnknownHost => ("shadow", Severity::Medium, "no spec knows this host"),
             FindingKind::DeprecatedInUse => {
@@ -128,6 +129,11 @@ impl Manager {
                 "exposure",
                 Severity::Low,
                 "gives its GraphQL schema to whoever asks",
+            ),
+            FindingKind::WiderExposure => (
+                "exposure",
+                Severity::Medium,
+                "answers callers from a wider zone than before",
             ),
             FindingKind::SunsetPassed => (
                 "deprecated",
@@ -147,7 +153,7 @@ impl Manager {
             vec![f.why.clone()],
             f.at,
             f.since,
-            "API9:2023",
+            f.kind.owasp(),
         )
     }
 
@@ -157,6 +163,29 @@ impl Manager {
         self.plain(
             "exposure", e.severity, e.detector, &e.subject, false, summary, why, e.at, e.since,
             e.owasp,
+        )
+    }
+
+    /// An endpoint does what its document does not say: once for each kind of difference.
+    pub fn raise_drift(&mut self, d: &Drifted) -> Option<Alert> {
+        let severity = match d.kind {
+            DriftKind::UndocumentedAuth => Severity::Medium,
+            _ => Severity::Low,
+        };
+        let detector = format!("catalog-{}", d.kind.name());
+        let what = d.kind.name().replace('-', " ");
+        let summary = format!("{}: drifts from its document, {what}", d.subject);
+        self.plain(
+            "drift",
+            severity,
+            &detector,
+            &d.subject,
+            true,
+            summary,
+            d.why.clone(),
+            d.at,
+            d.since,
+            d.kind.owasp(),
         )
     }
 

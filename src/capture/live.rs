@@ -7,7 +7,8 @@ use std::time::Duration;
 use pcap::{Active, Capture, Device, Precision};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{Drops, Frame, LinkType, Polled, Source, SourceError, frame, raw_or};
+use super::{Drops, Frame, LinkType, Polled, Source, SourceError, raw_or};
+use crate::time::Timestamp;
 
 #[derive(Clone, Debug)]
 pub struct LiveSettings {
@@ -153,5 +154,21 @@ fn reason(e: &pcap::Error) -> String {
         format!("{text}: `ip link set IFACE up` brings it up")
     } else {
         text
+    }
+}
+
+/// libpcap's header with nanosecond precision: `tv_usec` holds nanoseconds.
+fn frame<'a>(link: LinkType, packet: &pcap::Packet<'a>) -> Frame<'a> {
+    let ts = packet.header.ts;
+    let nanos = ts
+        .tv_sec
+        .saturating_mul(1_000_000_000)
+        .saturating_add(ts.tv_usec);
+    Frame {
+        ts: Timestamp::from_nanos(nanos),
+        link,
+        data: packet.data,
+        wire_len: packet.header.len,
+        interface: 0,
     }
 }

@@ -4,10 +4,9 @@
 //! the kernel dropped; this reader takes them. It believes no length: a block that lies ends its
 //! section, is said, and reading goes on where the next section begins, if one does.
 
-use std::io::{self, Read};
-
 use zeroize::Zeroize;
 
+use super::input::{Endian, Input};
 use super::{Drops, Frame, LinkType, Secrets, raw_or};
 use crate::time::Timestamp;
 
@@ -15,7 +14,6 @@ pub(super) const MAGIC: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 
 /// Larger blocks are passed over unread: no packet is that large, and a length may lie.
 const MAX_BLOCK: usize = 16 << 20;
-const READ: usize = 1 << 18;
 
 mod block {
     pub(super) const SECTION_HEADER: u32 = 0x0a0d_0d0a;
@@ -45,39 +43,6 @@ struct Interface {
     drops: Drops,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Endian {
-    #[default]
-    Little,
-    Big,
-}
-
-impl Endian {
-    fn u16(self, b: &[u8], at: usize) -> Option<u16> {
-        let bytes = b.get(at..at + 2)?.try_into().ok()?;
-        Some(match self {
-            Self::Little => u16::from_le_bytes(bytes),
-            Self::Big => u16::from_be_bytes(bytes),
-        })
-    }
-
-    fn u32(self, b: &[u8], at: usize) -> Option<u32> {
-        let bytes = b.get(at..at + 4)?.try_into().ok()?;
-        Some(match self {
-            Self::Little => u32::from_le_bytes(bytes),
-            Self::Big => u32::from_be_bytes(bytes),
-        })
-    }
-
-    fn u64(self, b: &[u8], at: usize) -> Option<u64> {
-        let bytes = b.get(at..at + 8)?.try_into().ok()?;
-        Some(match self {
-            Self::Little => u64::from_le_bytes(bytes),
-            Self::Big => u64::from_be_bytes(bytes),
-        })
-    }
-}
-
 /// "TLSK": the secrets are an NSS key log.
 const TLS_KEY_LOG: u32 = 0x544c_534b;
 
@@ -91,13 +56,7 @@ pub(super) enum Next {
 }
 
 pub(super) struct Pcapng {
-    input: Box<dyn Read + Send>,
-    buffer: Vec<u8>,
-    /// The unread part of `buffer`.
-    at: usize,
-    filled: usize,
-    /// Bytes of the file before `at`.
-    position: u64,
+    input: Input,
     endian: Endian,
     interfaces: Vec<Interface>,
     /// Index of the section's first interface.
@@ -108,13 +67,9 @@ pub(super) struct Pcapng {
 }
 
 impl Pcapng {
-    pub(super) fn new(input: Box<dyn Read + Send>) -> Self {
+    pub(super) fn new(input: Input) -> Self {
         Self {
             input,
-            buffer: Vec::new(),
-            at: 0,
-            filled: 0,
-            position: 0,
             endian: Endian::default(),
             interfaces: Vec::new(),
             section: 0,
@@ -139,18 +94,16 @@ impl Pcapng {
 
     /// Reads one block; an error has said what is lost, and the next call goes on behind it.
     pub(super) fn next(&mut self, sink: &mut dyn FnMut(Frame<'_>)) -> Result<Next, String> {
-        let start = self.position;
-        if !self.fill(12)? {
-            let rest = self.filled - self.at;
-            self.take(rest);
-            return match rest {
+        let start = self.input.position();
+        if !self.input.fill(12)? {
+            return match self.input.take_rest() {
                 0 => Ok(Next::End),
-                _ => Err(format!(
+                rest => Err(format!(
                     "cut short: {rest} bytes behind the last block, at byte {start}"
                 )),
             };
         }
-        let head = &self.buffer[self.at..];
+        let head = self.input.rest();
         if head[..4] == MAGIC {
             self.endian = match head[8..12] {
                 [0x4d, 0x3c, 0x2b, 0x1a] => Endian::Little,
@@ -171,23 +124,21 @@ impl Pcapng {
             ));
         }
         if length > MAX_BLOCK {
-            self.pass_over(length)?;
+            self.input.pass_over(length)?;
             return Err(format!(
                 "block at byte {start}: {length} bytes, passed over"
             ));
         }
-        if !self.fill(length)? {
-            let rest = self.filled - self.at;
-            self.take(rest);
+        if !self.input.fill(length)? {
+            let rest = self.input.take_rest();
             return Err(format!(
                 "cut short: the block at byte {start} has {rest} of its {length} bytes"
             ));
         }
-        let block = self.at..self.at + length;
-        if e.u32(&self.buffer[block.clone()], length - 4) != Some(length as u32) {
+        if e.u32(self.input.rest(), length - 4) != Some(length as u32) {
             return self.lost(format!("block at byte {start}: its two lengths differ"));
         }
-        self.take(length);
+        let block = self.input.take(length);
         let body = block.start + 8..block.end - 4;
         self.block(kind, body, start, sink)
     }
@@ -201,7 +152,10 @@ impl Pcapng {
     ) -> Result<Next, String> {
         match kind {
             block::SECTION_HEADER => {
-                let major = self.endian.u16(&self.buffer[body], 4).unwrap_or_default();
+                let major = self
+                    .endian
+                    .u16(self.input.bytes(body), 4)
+                    .unwrap_or_default();
                 self.section = self.interfaces.len();
                 self.unreadable = major != 1;
                 if self.unreadable {
@@ -212,7 +166,7 @@ impl Pcapng {
             }
             _ if self.unreadable => {}
             block::INTERFACE => {
-                let found = Interface::read(self.endian, &self.buffer[body]);
+                let found = Interface::read(self.endian, self.input.bytes(body));
                 let Some(found) = found.filter(|_| self.interfaces.len() < usize::from(u16::MAX))
                 else {
                     return Err(format!(
@@ -240,7 +194,7 @@ impl Pcapng {
 
     /// Takes the secrets out of the buffer, where nothing of them stays.
     fn secrets(&mut self, body: std::ops::Range<usize>) -> Next {
-        let (e, block) = (self.endian, &mut self.buffer[body]);
+        let (e, block) = (self.endian, self.input.bytes_mut(body));
         let (kind, length) = (e.u32(block, 0), e.u32(block, 4));
         let text = length.and_then(|length| block.get(8..8 + length as usize));
         let next = match text {
@@ -252,7 +206,7 @@ impl Pcapng {
     }
 
     fn packet(&self, kind: u32, body: std::ops::Range<usize>) -> Option<Frame<'_>> {
-        let (e, b) = (self.endian, &self.buffer[body]);
+        let (e, b) = (self.endian, self.input.bytes(body));
         let (id, stamp, lengths, data) = match kind {
             block::ENHANCED_PACKET => (e.u32(b, 0)?, Some(4), 12, b.get(20..)?),
             block::OLD_PACKET => (u32::from(e.u16(b, 0)?), Some(4), 12, b.get(20..)?),
@@ -283,7 +237,7 @@ impl Pcapng {
     }
 
     fn statistics(&mut self, body: std::ops::Range<usize>) {
-        let (e, b) = (self.endian, &self.buffer[body]);
+        let (e, b) = (self.endian, self.input.bytes(body));
         let Some(id) = e.u32(b, 0) else { return };
         let mut drops = Drops::default();
         for (code, value) in options(e, b.get(12..).unwrap_or_default()) {
@@ -304,66 +258,22 @@ impl Pcapng {
     /// What follows cannot be told from this section any more: looks for the next one.
     fn lost(&mut self, why: String) -> Result<Next, String> {
         self.unreadable = true;
-        self.take(4);
+        self.input.take(4);
         loop {
-            let rest = &self.buffer[self.at..self.filled];
+            let rest = self.input.rest();
             if let Some(found) = memchr::memmem::find(rest, &MAGIC) {
-                self.take(found);
+                self.input.take(found);
                 break;
             }
             // The mark may lie across the end of what was read.
-            self.take(rest.len().saturating_sub(3));
-            if !self.fill(4)? {
-                let rest = self.filled - self.at;
-                self.take(rest);
+            let passed = rest.len().saturating_sub(3);
+            self.input.take(passed);
+            if !self.input.fill(4)? {
+                self.input.take_rest();
                 break;
             }
         }
         Err(why)
-    }
-
-    fn pass_over(&mut self, mut length: usize) -> Result<(), String> {
-        while length > 0 {
-            let step = length.min(READ);
-            if !self.fill(step)? {
-                let rest = self.filled - self.at;
-                self.take(rest);
-                return Ok(());
-            }
-            self.take(step);
-            length -= step;
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, bytes: usize) {
-        self.at += bytes;
-        self.position += bytes as u64;
-    }
-
-    /// Whether `need` bytes could be had.
-    fn fill(&mut self, need: usize) -> Result<bool, String> {
-        if self.filled - self.at >= need {
-            return Ok(true);
-        }
-        self.buffer.copy_within(self.at..self.filled, 0);
-        (self.at, self.filled) = (0, self.filled - self.at);
-        if self.buffer.len() < need.max(READ) {
-            self.buffer.resize(need.max(READ), 0);
-        }
-        while self.filled < need {
-            match self.input.read(&mut self.buffer[self.filled..]) {
-                Ok(0) => return Ok(false),
-                Ok(n) => self.filled += n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => {
-                    // The input gives no more: what is buffered is all there is.
-                    self.input = Box::new(io::empty());
-                    return Err(format!("at byte {}: {e}", self.position));
-                }
-            }
-        }
-        Ok(true)
     }
 }
 

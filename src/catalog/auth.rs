@@ -82,8 +82,8 @@ pub(super) struct Authentication {
     demanding: u64,
     /// Without credentials: sent elsewhere.
     redirected: u64,
-    /// Refused without credentials (401, 403).
-    refused: u64,
+    /// It is called by a protocol that sends everything with POST.
+    rpc: bool,
     /// Calls that carried a password.
     logins: u64,
     /// By scheme and place.
@@ -122,12 +122,10 @@ impl Authentication {
     pub(super) fn take(&mut self, x: &Exchange, admission: Admission) {
         self.logins += u64::from(x.login.is_some());
         self.count_schemes(x);
-        if matches!(x.status, Some(401 | 403)) && !x.has_credential() {
-            self.refused += 1;
-        }
-        if admission != Admission::Answered {
+        if admission != Admission::Answered || !succeeded(x) {
             return;
         }
+        self.rpc |= x.rpc.is_some();
         let with = x.has_credential();
         let redirect = x.status_class() == 3 && x.status != Some(304);
         match (with, redirect) {
@@ -176,7 +174,7 @@ impl Authentication {
         Seen::add(&mut self.without, other.without);
         self.demanding += other.demanding;
         self.redirected += other.redirected;
-        self.refused += other.refused;
+        self.rpc |= other.rpc;
         self.logins += other.logins;
         for (key, theirs) in &other.schemes {
             match self.schemes.get_mut(key) {
@@ -223,6 +221,11 @@ impl Authentication {
         self.schemes.iter().map(view).collect()
     }
 
+    /// It takes passwords.
+    pub(super) fn is_login(&self) -> bool {
+        self.logins > 0
+    }
+
     /// Enough was answered without credentials to tell somebody.
     pub(super) fn is_due(&self) -> bool {
         let enough = |seen: Option<Seen>| seen.is_some_and(|s| s.count >= ENOUGH);
@@ -241,7 +244,7 @@ impl Authentication {
         }
         let (kind, severity, what, why) = match self.with {
             None => {
-                let (severity, why) = missing(around);
+                let (severity, why) = missing(around, self.rpc);
                 let what = "answers whoever asks, without credentials".to_owned();
                 (ExposureKind::NoAuthentication, severity, what, why)
             }
@@ -288,14 +291,16 @@ impl Authentication {
 }
 
 /// By what it exposes; a step less where the host demands credentials of nobody.
-fn missing(around: &Around<'_>) -> (Severity, String) {
-    let writes = matches!(around.method, "POST" | "PUT" | "PATCH" | "DELETE") && !around.reads;
+fn missing(around: &Around<'_>, rpc: bool) -> (Severity, String) {
+    let method = matches!(around.method, "POST" | "PUT" | "PATCH" | "DELETE");
+    let writes = method && !around.reads && !rpc;
     let (severity, what) = match (given_out(around), writes) {
         (Some(sensitive), _) => (Severity::High, format!("its answers hold {sensitive}")),
         (None, true) => (
             Severity::Medium,
             format!("{} changes something", around.method),
         ),
+        (None, false) if rpc => (Severity::Low, "it is called".to_owned()),
         (None, false) => (Severity::Low, "it reads".to_owned()),
     };
     match around.demanded {
@@ -326,6 +331,11 @@ pub(super) fn demands(x: &Exchange) -> bool {
         Some(all) => all.iter().any(|p| p.scheme != "cookie"),
         None => x.auth.as_deref().is_some_and(|auth| auth != "cookie"),
     }
+}
+
+/// gRPC says how a call ended behind a 200.
+pub(super) fn succeeded(x: &Exchange) -> bool {
+    x.grpc_status.is_none_or(|status| status == 0)
 }
 
 /// What an answer was made of: its type, and the names down to the second level.

@@ -117,8 +117,11 @@ impl Completeness {
         }
     }
 
-    pub(super) fn set_tap(&mut self, why: Option<String>) {
+    /// Whether that is news.
+    pub(super) fn set_tap(&mut self, why: Option<String>) -> bool {
+        let news = self.tap != why;
         self.tap = why;
+        news
     }
 
     /// The share of the host's recent exchanges of which a half was lost.

@@ -9,8 +9,10 @@ use sketches_ddsketch::{Config, DDSketch};
 use super::auth::Authentication;
 use super::clear::Clear;
 use super::decision::Accepted;
+use super::drift::Drift;
 use super::history::History;
 use super::leaks::Leaking;
+use super::reach::Reach;
 use super::schema::Schemas;
 use super::sessions::Sessions;
 use super::soft::Answers;
@@ -58,7 +60,7 @@ pub(super) struct Endpoint {
     pub(super) sunset: Option<Timestamp>,
     pub(super) history: History,
     /// Findings already told, by bit of their kind.
-    pub(super) told: u8,
+    pub(super) told: u16,
     pub(super) deprecated_since: Option<Timestamp>,
     pub(super) zombie_since: Option<Timestamp>,
     pub(super) zombie_of: Option<String>,
@@ -81,8 +83,11 @@ pub(super) struct Endpoint {
     /// They came in a way that the host's alert may not know of.
     pub(super) clear_news: bool,
     pub(super) schemas: Schemas,
+    /// Who calls it, and from where.
+    pub(super) reach: Reach,
     pub(super) authentication: Authentication,
     pub(super) leaking: Leaking,
+    pub(super) drift: Drift,
 }
 
 /// The operation that documents an endpoint, or the spec that owns its place.
@@ -181,8 +186,10 @@ impl Endpoint {
             clear: Clear::default(),
             clear_news: false,
             schemas: Schemas::default(),
+            reach: Reach::default(),
             authentication: Authentication::default(),
             leaking: Leaking::default(),
+            drift: Drift::default(),
         }
     }
 
@@ -298,8 +305,10 @@ impl Endpoint {
         self.clear.merge(&other.clear);
         self.clear_news |= other.clear_news;
         self.schemas.merge(&other.schemas);
+        self.reach.merge(&other.reach);
         self.authentication.merge(&other.authentication);
         self.leaking.merge(&other.leaking);
+        self.drift.merge(&other.drift);
     }
 
     /// More than one answer, spread in time.

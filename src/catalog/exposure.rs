@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::owasp;
 use crate::time::Timestamp;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -61,10 +62,14 @@ pub enum ExposureKind {
     InternalAddress,
     FilePath,
     ServerVersion,
+    /// Classes of callers that the endpoint's learning time did not know.
+    NewCaller,
+    /// Callers from a wider zone are answered than in its learning time.
+    WiderExposure,
 }
 
 impl ExposureKind {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::ObsoleteTls,
         Self::WeakCipher,
         Self::NoForwardSecrecy,
@@ -86,6 +91,8 @@ impl ExposureKind {
         Self::InternalAddress,
         Self::FilePath,
         Self::ServerVersion,
+        Self::NewCaller,
+        Self::WiderExposure,
     ];
 
     pub fn name(self) -> &'static str {
@@ -111,6 +118,8 @@ impl ExposureKind {
             Self::InternalAddress => "internal-address",
             Self::FilePath => "file-path",
             Self::ServerVersion => "server-version",
+            Self::NewCaller => "new-caller",
+            Self::WiderExposure => "wider-exposure",
         }
     }
 
@@ -126,8 +135,9 @@ impl ExposureKind {
             | Self::JwtExpiredAccepted
             | Self::JwtSecretClaim
             | Self::JwtMixedAlgorithms
-            | Self::JwtKeyUrl => "API2:2023",
-            _ => "API8:2023",
+            | Self::JwtKeyUrl => owasp::API2,
+            Self::NewCaller | Self::WiderExposure => owasp::API9,
+            _ => owasp::API8,
         }
     }
 

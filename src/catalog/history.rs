@@ -241,7 +241,11 @@ impl Series {
     }
 
     fn pack(&mut self, mut slots: Vec<Slot>) {
-        let newest = self.open.last().or(slots.last()).map_or(0, |s| s.at);
+        let newest = self
+            .open
+            .last()
+            .or_else(|| slots.last())
+            .map_or(0, |s| s.at);
         slots.retain(|s| i64::from(s.at) > i64::from(newest) - SLOTS);
         self.packed = (!slots.is_empty()).then(|| pack(&slots).into());
     }

@@ -14,6 +14,9 @@ use crate::exchange::Exchange;
 /// What one host says that it runs, told apart.
 const MAX_SOFTWARE: usize = 8;
 
+/// Of gRPC's codes.
+const UNAUTHENTICATED: u16 = 16;
+
 /// Alerts of a host, a bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Alarm {
@@ -55,8 +58,10 @@ impl Hosts {
             None if room => self.0.entry(name.to_owned()).or_default(),
             None => return,
         };
-        host.with += u64::from(admission == Admission::Answered && auth::demands(x));
-        host.refused += u64::from(x.status == Some(401) && !x.has_credential());
+        let answered = admission == Admission::Answered && auth::succeeded(x);
+        host.with += u64::from(answered && auth::demands(x));
+        let refused = x.status == Some(401) || x.grpc_status == Some(UNAUTHENTICATED);
+        host.refused += u64::from(refused && !x.has_credential());
         if let Some(software) = x.software.as_deref() {
             match host.software.get_mut(software) {
                 Some(seen) => seen.merge(&Seen::at(x.ts)),

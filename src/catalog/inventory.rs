@@ -4,7 +4,10 @@ mod evidence;
 mod facts;
 mod history;
 mod hosts;
+mod listing;
 mod places;
+mod reach;
+mod refold;
 mod review;
 mod security;
 mod status;
@@ -23,6 +26,7 @@ use sha2::{Digest, Sha256};
 
 use super::completeness::Completeness;
 use super::decision::Decisions;
+use super::drift::Contracts;
 use super::endpoint::Endpoint;
 use super::groups::Groups;
 use super::hosts::Hosts;
@@ -35,7 +39,8 @@ use super::view::EndpointView;
 use super::{Access, Admission, Change, EndpointId, RestoreError, Settings, view};
 use crate::exchange::{Exchange, TlsFlow};
 use crate::time::Timestamp;
-use places::slot;
+use listing::Views;
+use places::{object, slot};
 
 /// Of the saved form.
 const VERSION: u8 = 4;
@@ -77,10 +82,22 @@ pub struct Catalog {
     settings: Settings,
     specs: SpecSet,
     state: State,
-    views: HashMap<u32, Arc<EndpointView>>,
+    views: Views,
+    /// Documented operations that were never called, as they were last looked for.
+    unseen: Vec<Arc<EndpointView>>,
+    /// When silence was last looked at, and whether it must be again whatever the time.
+    looked: Timestamp,
+    look_again: bool,
+    /// Templates may read otherwise than in the views.
+    renamed: bool,
+    /// What was found outside of a tick.
+    late: Vec<Change>,
     completeness: Completeness,
     /// Bytes by which histories may grow before they are looked at.
     history_room: usize,
+    contracts: Contracts,
+    /// Deviations of all endpoints.
+    drifts: usize,
     /// Endpoints whose view is stale.
     dirty: BTreeSet<u32>,
     /// Answered paths that were new since siblings were last judged.
@@ -106,9 +123,16 @@ impl Catalog {
                 now: Timestamp::MIN,
                 ..State::default()
             },
-            views: HashMap::new(),
+            views: Views::default(),
+            unseen: Vec::new(),
+            looked: Timestamp::MIN,
+            look_again: true,
+            renamed: false,
+            late: Vec::new(),
             completeness: Completeness::default(),
             history_room: 0,
+            contracts: Contracts::default(),
+            drifts: 0,
             dirty: BTreeSet::new(),
             grown: 0,
             confirmed: false,
@@ -179,9 +203,13 @@ impl Catalog {
         let asset = segments.last().is_some_and(|s| segment::is_asset(s));
         let history = entry.e.history.bytes();
         entry.e.take(x, admission, asset, principal(x));
+        let zone = self.settings.zones.of(x.client);
+        let answered = admission == Admission::Answered;
+        let object = object(&self.state.trie, entry.e.node, &segments);
+        entry.e.reach.take(x, zone, object, answered);
         let (host_facts, settings) = (&mut self.state.hosts, &self.settings);
         host_facts.take(&host, x, admission, settings.max_endpoints);
-        if admission == Admission::Answered {
+        if answered && super::auth::succeeded(x) {
             let max_life = settings.jwt_max_life.as_secs();
             entry.e.authentication.tokens.take(x, max_life);
         }
@@ -192,9 +220,14 @@ impl Catalog {
             self.state.fields = self.state.fields + entry.e.schemas.len() - before;
         }
         let (node, confirmed) = (entry.e.node, entry.e.confirmed());
-        if admission == Admission::Answered {
+        let documented = entry.e.spec.as_ref().is_some_and(|s| s.documented);
+        if answered {
             self.state.trie.count(node);
+            if documented {
+                self.state.trie.note(node, &segments);
+            }
         }
+        self.take_drift(id.unwrap_or_default(), x);
         self.confirmed |= confirmed && !before;
         self.history_grew(grown);
         let id = id.unwrap_or_default();
@@ -205,7 +238,7 @@ impl Catalog {
         Access {
             endpoint: Some(EndpointId(id)),
             node: Some(node),
-            object: self.object(node, &segments),
+            object,
             confirmed,
             login: x.login.is_some(),
             complete,
@@ -216,7 +249,10 @@ impl Catalog {
     pub fn apply_tls(&mut self, flow: &TlsFlow, changes: &mut Vec<Change>) {
         self.state.now = self.state.now.max(flow.end);
         let exposed = self.state.tls.apply(flow, self.settings.expiry_warning);
-        changes.extend(exposed.map(Change::Exposed));
+        if let Some(exposed) = exposed {
+            self.host_exposed(flow);
+            changes.push(Change::Exposed(exposed));
+        }
     }
 
     /// Bytes of HTTP in clear since the last call, and flows under TLS with their bytes that were
@@ -253,6 +289,7 @@ impl Catalog {
         if self.grown > 64.max(self.state.trie.len() / 16) {
             self.fold(true, changes);
         }
+        changes.append(&mut self.late);
         if mem::take(&mut self.confirmed) {
             self.compare_versions(changes);
             self.group_hosts(changes);
@@ -261,12 +298,15 @@ impl Catalog {
 
     /// Whether the tap as a whole is known to lose packets: what it says of it, or `None`.
     pub fn set_tap_loss(&mut self, why: Option<String>) {
-        self.completeness.set_tap(why);
+        self.look_again |= self.completeness.set_tap(why);
     }
 
     /// The specs that own hosts and base paths from now on.
     pub fn set_specs(&mut self, specs: SpecSet, changes: &mut Vec<Change>) {
         self.specs = specs;
+        self.look_again = true;
+        self.contracts = Contracts::default();
+        self.refold(changes);
         let ids: Vec<u32> = self.state.endpoints.keys().copied().collect();
         for id in ids {
             self.look_up(id);
@@ -343,9 +383,11 @@ impl Catalog {
         };
         state.tls.refresh();
         let dirty = state.endpoints.keys().copied().collect();
+        let drifts = state.endpoints.values().map(|n| n.e.drift.len()).sum();
         Ok(Self {
             state,
             dirty,
+            drifts,
             confirmed: true,
             ..Self::new(settings)
         })
@@ -363,11 +405,12 @@ impl Catalog {
             .iter()
             .map(|(id, n)| (n.e.confirmed(), n.e.last, *id))
             .collect();
-        order.sort_unstable();
-        for (_, _, id) in order
-            .into_iter()
-            .take(self.settings.max_endpoints / 100 + 1)
-        {
+        let room = (self.settings.max_endpoints / 100).min(order.len() - 1);
+        // Only those that go are put in order.
+        let (going, last, _) = order.select_nth_unstable(room);
+        going.sort_unstable();
+        let going: Vec<u32> = going.iter().chain([&*last]).map(|(_, _, id)| *id).collect();
+        for id in going {
             self.remove(id, changes);
             self.state.evicted += 1;
         }
@@ -377,10 +420,12 @@ impl Catalog {
         if let Some(entry) = self.state.endpoints.remove(&id) {
             let e = &entry.e;
             self.state.fields -= e.schemas.len();
+            self.drifts -= e.drift.len();
             let slot = slot(&e.method, e.operation.as_deref());
             self.state.trie.remove(e.node, &slot);
             self.views.remove(&id);
             self.dirty.remove(&id);
+            self.look_again = true;
             changes.push(Change::Evicted(EndpointId(id)));
         }
     }

@@ -75,7 +75,7 @@ fn document(host: &str, mut endpoints: Vec<&EndpointView>) -> Value {
             "version": last.map_or_else(|| "0".to_owned(), |t| t.to_string()),
             "description": "Learned by apitap from traffic: what answered, and what it was made of. Nothing is claimed beyond what was seen.",
         },
-        "servers": [{ "url": format!("http://{}", path::host(host)) }],
+        "servers": [path::server(host, endpoints.iter().find_map(|e| e.host_example.as_deref()))],
         "paths": paths,
     });
     if !schemes.is_empty() {

@@ -16,7 +16,7 @@ use compact_str::CompactString;
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
-use crate::exchange::{Classes, Exchange, Field, Format, MAX_WORDS, Shape, Types};
+use crate::exchange::{Classes, Exchange, Field, Format, MAX_CUSTOM, MAX_WORDS, Shape, Types};
 
 mod sensitive;
 mod view;
@@ -79,6 +79,8 @@ struct Stats {
     formats: Vec<(Format, u32)>,
     /// Sorted, of one class each.
     classes: Vec<(Classes, u32)>,
+    /// Classes that a person has added, by name.
+    custom: BTreeMap<CompactString, u32>,
     words: Option<Box<Words>>,
 }
 
@@ -286,6 +288,10 @@ impl Stats {
         for class in field.class.each() {
             count(&mut self.classes, class, 1);
         }
+        for class in &field.custom {
+            one(self.custom.entry(class.clone()).or_default(), true);
+        }
+        self.bound();
         if field.format != Format::Unseen {
             count(&mut self.formats, field.format, 1);
             self.words.get_or_insert_default().take(field, caller);
@@ -311,9 +317,30 @@ impl Stats {
         for (class, n) in &other.classes {
             count(&mut self.classes, *class, *n);
         }
+        for (class, n) in &other.custom {
+            let mine = self.custom.entry(class.clone()).or_default();
+            *mine = mine.saturating_add(*n);
+        }
+        self.bound();
         if let Some(theirs) = &other.words {
             self.words.get_or_insert_default().merge(theirs);
         }
+    }
+}
+
+impl Stats {
+    fn bound(&mut self) {
+        while self.custom.len() > MAX_CUSTOM {
+            self.custom.pop_last();
+        }
+    }
+
+    /// Classes of sensitive data, and in how many messages.
+    fn sensitive(&self) -> impl Iterator<Item = (CompactString, u32)> {
+        let known = self.classes.iter();
+        let known = known.flat_map(|(class, n)| class.names().map(|name| (name.into(), *n)));
+        let custom = self.custom.iter();
+        known.chain(custom.map(|(name, n)| (format!("custom:{name}").into(), *n)))
     }
 }
 

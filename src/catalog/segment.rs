@@ -65,6 +65,16 @@ pub(super) fn show(word: &str) -> Cow<'_, str> {
     out.into()
 }
 
+/// The words of a template; empty for a parameter, which is none of them.
+pub(super) fn of_template(template: &str) -> Vec<Cow<'_, str>> {
+    let segments = template.split('/').filter(|s| !s.is_empty());
+    let segment = |s| match s {
+        s if str::starts_with(s, "{") && s.find('}') == Some(s.len() - 1) => "".into(),
+        s => percent_decode_str(s).decode_utf8_lossy(),
+    };
+    segments.map(segment).collect()
+}
+
 /// How a static word is compared.
 pub(super) fn fold(segment: &str) -> Cow<'_, str> {
     if segment

@@ -1,19 +1,45 @@
 //! OpenAPI documents (2.0, 3.0, 3.1; JSON or YAML): which operations are documented, and which
 //! place a document owns.
 //!
-//! A tolerant reader over the JSON tree: published documents are sloppy, and only paths, methods,
-//! names and marks are needed here.
+//! A tolerant reader over the JSON tree: published documents are sloppy. What must be there is a
+//! version, paths, and path items that can be found; a reference that points nowhere inside of a
+//! schema leaves that part open, and is said. No file is read here: the caller hands in texts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::hash::BuildHasher;
+use std::sync::Arc;
 
-use percent_encoding::percent_decode_str;
+use foldhash::fast::FixedState;
 use serde_json::Value;
 
-use super::segment::{fold, split};
+use super::segment::{fold, show};
+
+mod document;
+mod index;
+mod server;
+mod text;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub use document::Read;
+pub(in crate::catalog) use document::{Document, Place};
+pub use index::SpecSet;
+pub(in crate::catalog) use tree::Part;
+
+use server::Scope;
+use tree::Tree;
 
 const METHODS: [&str; 8] = [
     "get", "put", "post", "delete", "options", "head", "patch", "trace",
 ];
+/// Operations of one document; the largest public ones have some thousands.
+const MAX_OPERATIONS: usize = 50_000;
+/// Lists of servers of one document that are told apart.
+const MAX_GROUPS: usize = 64;
+/// Of documents, to tell whether one has changed.
+const HASH: FixedState = FixedState::with_seed(0x73_70_65_63);
 
 /// One document, read.
 #[derive(Clone, Debug)]
@@ -21,45 +47,72 @@ pub struct Spec {
     pub title: String,
     pub version: String,
     pub file: String,
-    scopes: Vec<Scope>,
-    root: Node,
     pub operations: usize,
+    /// What in it could not be read, for people: file, line, reason.
+    pub notes: Vec<String>,
+    /// The first is the document's own; operations and path items may have servers of their own.
+    groups: Vec<Group>,
+    all: Vec<Operation>,
+    pub(super) document: Arc<Document>,
+    /// Of its texts and of the hosts that it is bound to.
+    pub(super) digest: u64,
 }
 
-/// A place that a document owns: a host (any, where the server is relative) and a base path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Scope {
-    host: Option<String>,
-    base: Vec<String>,
+/// Operations that have the same servers.
+#[derive(Clone, Debug)]
+struct Group {
+    scopes: Vec<Scope>,
+    tree: Tree,
 }
 
-/// Path templates of one document.
-#[derive(Clone, Debug, Default)]
-struct Node {
-    words: BTreeMap<String, Self>,
-    param: Option<(String, Box<Self>)>,
-    operations: BTreeMap<String, Operation>,
+/// An operation of a set of specs, while that set is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct OperationId {
+    spec: u32,
+    operation: u32,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Operation {
     pub(super) id: String,
     pub(super) deprecated: bool,
+    /// In lower case, and the key under `paths`: where it stands in the document.
+    pub(super) method: &'static str,
+    pub(super) path: String,
 }
 
-/// All documents; the longest matching scope owns a place.
-#[derive(Clone, Debug, Default)]
-pub struct SpecSet {
-    specs: Vec<Spec>,
+/// A static segment, decoded, and as it is compared; or a pattern as the document has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Word {
+    pub(super) spelt: Box<str>,
+    pub(super) folded: Box<str>,
+    pub(super) pattern: bool,
 }
 
-/// A path as a document has it.
-pub(super) struct Found<'a> {
-    pub(super) spec: &'a Spec,
-    /// Base path and template, in segments; `Err` is a parameter's name.
-    pub(super) template: Vec<Result<String, String>>,
-    /// None where the path is documented and the method is not.
-    pub(super) operation: Option<&'a Operation>,
+impl Word {
+    fn new(spelt: &str) -> Self {
+        Self {
+            spelt: spelt.into(),
+            folded: fold(spelt).into(),
+            pattern: false,
+        }
+    }
+
+    fn pattern(segment: &str) -> Self {
+        Self {
+            pattern: true,
+            ..Self::new(segment)
+        }
+    }
+
+    /// As templates show it.
+    fn shown(&self) -> Cow<'_, str> {
+        if self.pattern {
+            Cow::Borrowed(&self.spelt)
+        } else {
+            show(&self.spelt)
+        }
+    }
 }
 
 /// Why a document was refused: file, line where it is known, reason.
@@ -69,319 +122,244 @@ pub struct SpecError {
     pub file: String,
     pub line: Option<usize>,
     pub reason: String,
+    /// It is well-formed, and no OpenAPI document: a part of one, perhaps.
+    pub is_part: bool,
 }
 
-/// Reads one document, JSON or YAML.
+impl SpecError {
+    fn at(file: &str, line: Option<usize>, reason: impl Into<String>) -> Self {
+        Self {
+            file: file.to_owned(),
+            line,
+            reason: reason.into(),
+            is_part: false,
+        }
+    }
+}
+
+/// Reads one document, JSON or YAML, that refers to no other file.
 pub fn parse(file: &str, text: &str) -> Result<Spec, SpecError> {
-    let fail = |line, reason: String| SpecError {
-        file: file.to_owned(),
-        line,
-        reason,
+    load(
+        file,
+        text,
+        &mut |_| Err("no other file is read here".into()),
+    )
+}
+
+/// Reads one document; `read` gives the texts of the files that it refers to.
+pub fn load(file: &str, text: &str, read: Read<'_>) -> Result<Spec, SpecError> {
+    let mut digest = HASH.hash_one(text);
+    let (document, notes) = Document::load(file, text, &mut |path| {
+        let text = read(path)?;
+        digest ^= HASH.hash_one((path, &text));
+        Ok(text)
+    })?;
+    let fail = |key: &str, reason: String| {
+        let line = text::line_of(text, key);
+        SpecError::at(file, line, reason)
     };
-    let document: Value = if text.trim_start().starts_with('{') {
-        serde_json::from_str(text).map_err(|e| fail(Some(e.line()), e.to_string()))?
-    } else {
-        serde_saphyr::from_str(text).map_err(|e| {
-            let line = e.location().map(|l| l.line() as usize);
-            fail(
-                line,
-                e.to_string().lines().next().unwrap_or_default().to_owned(),
-            )
-        })?
-    };
-    let version = document.get("openapi").or_else(|| document.get("swagger"));
-    match version.map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)) {
+    let root = document.root();
+    let version = root
+        .value
+        .get("openapi")
+        .or_else(|| root.value.get("swagger"));
+    let version = version.map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
+    match version {
         Some(v) if v.starts_with("3.") || v.starts_with("2.") => {}
         Some(v) => {
-            return Err(fail(
-                None,
-                format!("OpenAPI version {v} is not one of 2.0, 3.0, 3.1"),
-            ));
+            let reason = format!("OpenAPI version {v} is not one of 2.0, 3.0, 3.1");
+            return Err(fail(&v, reason));
         }
         None => {
-            return Err(fail(
-                None,
-                "no OpenAPI document: neither `openapi` nor `swagger` at the top".into(),
-            ));
+            return Err(SpecError {
+                is_part: true,
+                ..SpecError::at(
+                    file,
+                    None,
+                    "no OpenAPI document: neither `openapi` nor `swagger` at the top",
+                )
+            });
         }
     }
-    let Some(paths) = document.get("paths").and_then(Value::as_object) else {
-        return Err(fail(None, "`paths` is missing, or is no object".into()));
-    };
-    let info = |key: &str| {
-        document
-            .pointer(&format!("/info/{key}"))
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
-    let mut spec = Spec {
-        title: if info("title").is_empty() {
-            file.to_owned()
-        } else {
-            info("title").to_owned()
-        },
-        version: info("version").to_owned(),
-        file: file.to_owned(),
-        scopes: scopes(&document),
-        root: Node::default(),
-        operations: 0,
-    };
-    for (path, item) in paths {
-        spec.add(path, resolve(&document, item));
+    let webhooks = root.child("webhooks").is_some();
+    match root.value.get("paths") {
+        Some(Value::Object(_)) => {}
+        None if webhooks => {}
+        _ => return Err(fail("paths", "`paths` is missing, or is no object".into())),
     }
+    let info = |key: &str| {
+        let said = root.child("info").and_then(|i| i.str(key));
+        said.unwrap_or_default().to_owned()
+    };
+    let title = Some(info("title")).filter(|t| !t.is_empty());
+    let mut spec = Spec {
+        title: title.unwrap_or_else(|| file.to_owned()),
+        version: info("version"),
+        file: file.to_owned(),
+        operations: 0,
+        notes,
+        groups: vec![Group {
+            scopes: server::of_document(&document),
+            tree: Tree::default(),
+        }],
+        all: Vec::new(),
+        document: Arc::new(document),
+        digest,
+    };
+    spec.add_paths(&fail)?;
     Ok(spec)
 }
 
-/// A local `$ref` followed; references in a circle end where they meet.
-fn resolve<'a>(document: &'a Value, mut value: &'a Value) -> &'a Value {
-    let mut seen = BTreeSet::new();
-    while let Some(pointer) = value.get("$ref").and_then(Value::as_str) {
-        let target = pointer.strip_prefix('#').and_then(|p| document.pointer(p));
-        match target {
-            Some(target) if seen.insert(pointer) => value = target,
-            _ => break,
-        }
-    }
-    value
-}
-
-fn scopes(document: &Value) -> Vec<Scope> {
-    let text = |v: Option<&Value>| v.and_then(Value::as_str).map(str::to_owned);
-    if document.get("swagger").is_some() {
-        let base = text(document.get("basePath")).unwrap_or_default();
-        return vec![Scope {
-            host: text(document.get("host")).map(|h| host_name(&h)),
-            base: words(&base),
-        }];
-    }
-    let servers = document
-        .get("servers")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    let mut found: Vec<Scope> = servers.iter().filter_map(server).collect();
-    if found.is_empty() {
-        // OpenAPI 3: the default server is `/`.
-        found.push(Scope {
-            host: None,
-            base: Vec::new(),
-        });
-    }
-    found
-}
-
-/// `https://{region}.api.example.com/v1`: variables take their default.
-fn server(server: &Value) -> Option<Scope> {
-    let mut url = server.get("url")?.as_str()?.to_owned();
-    for (name, variable) in server
-        .get("variables")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
-        let default = variable
-            .get("default")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        url = url.replace(&format!("{{{name}}}"), default);
-    }
-    let (host, path) = match url.split_once("://") {
-        Some((_, rest)) => {
-            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            (Some(host_name(authority)), path.to_owned())
-        }
-        None => (None, url.clone()),
-    };
-    Some(Scope {
-        host: host.filter(|h| !h.is_empty()),
-        base: words(&path),
-    })
-}
-
-/// Lower case, default ports cut: how hosts are compared.
-pub(super) fn host_name(host: &str) -> String {
-    let host = host
-        .rsplit('@')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    let bare = host
-        .strip_suffix(":80")
-        .or_else(|| host.strip_suffix(":443"))
-        .unwrap_or(&host);
-    bare.trim_end_matches('.').to_owned()
-}
-
-fn words(path: &str) -> Vec<String> {
-    split(path).iter().map(|s| fold(s).into_owned()).collect()
-}
-
 impl Spec {
-    fn add(&mut self, path: &str, item: &Value) {
-        let mut node = &mut self.root;
-        // Not `split`: a template's segments are taken as they stand.
-        for segment in path
-            .split(['?', '#'])
-            .next()
-            .unwrap_or_default()
-            .split('/')
-            .filter(|s| !s.is_empty())
-        {
-            node = match segment.find('{') {
-                Some(at) => {
-                    let inner = &segment[at + 1..];
-                    let name = inner.split('}').next().unwrap_or("id").to_owned();
-                    &mut node.param.get_or_insert_with(|| (name, Box::default())).1
-                }
-                None => {
-                    let word = percent_decode_str(segment).decode_utf8_lossy();
-                    node.words.entry(fold(&word).into_owned()).or_default()
-                }
-            };
-        }
-        for method in METHODS {
-            let Some(operation) = item.get(method).and_then(Value::as_object) else {
+    fn add_paths(&mut self, fail: &impl Fn(&str, String) -> SpecError) -> Result<(), SpecError> {
+        let document = Arc::clone(&self.document);
+        let paths = document.root().child("paths");
+        for (path, item) in paths.into_iter().flat_map(Place::members) {
+            if path.starts_with("x-") {
                 continue;
+            }
+            let circle = |item: Place<'_>| {
+                let reference = item.str("$ref");
+                reference.is_some_and(|r| document.target(item.file, r).is_some())
             };
-            let id = operation.get("operationId").and_then(Value::as_str);
-            let deprecated = operation
-                .get("deprecated")
-                .and_then(Value::as_bool)
-                .unwrap_or(false);
-            let id = id.map_or_else(
-                || format!("{} {path}", method.to_uppercase()),
-                str::to_owned,
-            );
-            node.operations
-                .insert(method.to_uppercase(), Operation { id, deprecated });
-            self.operations += 1;
+            let Some(item) = document.follow(item) else {
+                if circle(item) {
+                    let note = fail(path, format!("the `$ref` of `{path}` is a circle"));
+                    self.notes.push(note.to_string());
+                    continue;
+                }
+                return Err(fail(path, format!("the `$ref` of `{path}` points nowhere")));
+            };
+            for method in METHODS {
+                let Some(operation) = item.child(method).filter(|o| o.value.is_object()) else {
+                    continue;
+                };
+                if self.all.len() >= MAX_OPERATIONS {
+                    let reason = format!("it has more than {MAX_OPERATIONS} operations");
+                    return Err(fail(path, reason));
+                }
+                let servers = operation.child("servers").or_else(|| item.child("servers"));
+                let group = self.group(servers);
+                let upper = method.to_uppercase();
+                let at = self.all.len() as u32;
+                self.groups[group].tree.add(path, &upper, at);
+                let id = operation.str("operationId").map(str::to_owned);
+                self.all.push(Operation {
+                    id: id.unwrap_or_else(|| format!("{upper} {path}")),
+                    deprecated: operation.is("deprecated"),
+                    method,
+                    path: path.to_owned(),
+                });
+            }
         }
+        self.operations = self.all.len();
+        Ok(())
+    }
+
+    /// The operations with these servers; without any, the document's own.
+    fn group(&mut self, servers: Option<Place<'_>>) -> usize {
+        let scopes = servers.map(server::of_list).filter(|s| !s.is_empty());
+        let Some(scopes) = scopes else { return 0 };
+        if let Some(known) = self.groups.iter().position(|g| g.scopes == scopes) {
+            return known;
+        }
+        if self.groups.len() >= MAX_GROUPS {
+            return 0;
+        }
+        self.groups.push(Group {
+            scopes,
+            tree: Tree::default(),
+        });
+        self.groups.len() - 1
+    }
+
+    /// The document is about these hosts (`*` for one label), whatever its servers say; their base
+    /// paths stay, and so do the servers that only some of its operations have.
+    pub fn bind(&mut self, hosts: &[String]) {
+        if hosts.is_empty() {
+            return;
+        }
+        self.digest ^= HASH.hash_one(hosts);
+        for (i, group) in self.groups.iter_mut().enumerate() {
+            if i > 0 && group.scopes.iter().all(|s| s.host.is_some()) {
+                continue;
+            }
+            let mut bound = Vec::new();
+            for scope in &group.scopes {
+                for host in hosts {
+                    let scope = Scope {
+                        host: Some(host_name(host)),
+                        base: scope.base.clone(),
+                    };
+                    if !bound.contains(&scope) {
+                        bound.push(scope);
+                    }
+                }
+            }
+            group.scopes = bound;
+        }
+    }
+
+    /// Where an operation stands in the document: its path item, and itself.
+    pub(super) fn place<'a>(&'a self, operation: &Operation) -> Option<(Place<'a>, Place<'a>)> {
+        let paths = self.document.root().child("paths")?;
+        let item = self.document.get(paths, &operation.path)?;
+        Some((item, item.child(operation.method)?))
+    }
+
+    /// Names an operation as this text of the document has it.
+    pub(super) fn digest_of(&self, operation: &Operation) -> u64 {
+        HASH.hash_one((self.digest, &operation.path, operation.method))
     }
 
     /// Every operation: method, host, template, id.
     pub(super) fn listing(&self) -> Vec<(String, String, String, String)> {
-        let scope = self.scopes.first();
-        let host = scope
-            .and_then(|s| s.host.clone())
-            .unwrap_or_else(|| "*".into());
-        let base: String = scope
-            .iter()
-            .flat_map(|s| &s.base)
-            .map(|word| format!("/{word}"))
-            .collect();
-        let (mut out, mut open) = (Vec::new(), vec![(base, &self.root)]);
-        while let Some((path, node)) = open.pop() {
-            let template = if path.is_empty() { "/" } else { &path };
-            let here = node.operations.iter();
-            out.extend(
-                here.map(|(m, o)| (m.clone(), host.clone(), template.to_owned(), o.id.clone())),
-            );
-            open.extend(
-                node.words
-                    .iter()
-                    .map(|(word, below)| (format!("{path}/{word}"), below)),
-            );
-            open.extend(
-                node.param
-                    .iter()
-                    .map(|(name, below)| (format!("{path}/{{{name}}}"), &**below)),
-            );
+        let mut out = Vec::new();
+        for group in &self.groups {
+            let scope = group.scopes.first();
+            let host = scope.and_then(|s| s.host.as_deref()).unwrap_or("*");
+            let base = scope.map_or(String::new(), |s| spelt(&s.base));
+            for (template, operation) in group.tree.listing(&self.all) {
+                let template = format!("{base}{template}");
+                let template = if template.is_empty() { "/" } else { &template };
+                let method = operation.method.to_uppercase();
+                out.push((method, host.into(), template.into(), operation.id.clone()));
+            }
         }
         out
     }
 
+    /// Whether one of its scopes is at this host.
+    pub(super) fn is_about(&self, host: &str) -> bool {
+        let mut scopes = self.groups.iter().flat_map(|g| &g.scopes);
+        scopes.any(|s| {
+            let pattern = s.host.as_deref().map(str::as_bytes);
+            pattern.is_none_or(|p| server::is_like(p, host.as_bytes()))
+        })
+    }
+
     /// Hosts and base paths, for people.
     pub fn scope(&self) -> Vec<String> {
-        let one = |s: &Scope| format!("{}/{}", s.host.as_deref().unwrap_or("*"), s.base.join("/"));
-        self.scopes.iter().map(one).collect()
+        let scopes = self.groups.iter().filter(|g| !g.tree.is_empty());
+        let one = |s: &Scope| {
+            let base = spelt(&s.base);
+            let base = if base.is_empty() { "/" } else { &base };
+            format!("{}{base}", s.host.as_deref().unwrap_or("*"))
+        };
+        scopes.flat_map(|g| &g.scopes).map(one).collect()
     }
 }
 
-impl SpecSet {
-    pub fn new(specs: Vec<Spec>) -> Self {
-        Self { specs }
-    }
-
-    pub fn specs(&self) -> &[Spec] {
-        &self.specs
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.specs.is_empty()
-    }
-
-    /// The document that owns a place: a named host before any host, then the longest base path.
-    /// `segments` are decoded, not folded.
-    pub(super) fn find(
-        &self,
-        host: &str,
-        method: &str,
-        segments: &[impl AsRef<str>],
-    ) -> Option<Result<Found<'_>, &Spec>> {
-        let places = self
-            .specs
-            .iter()
-            .flat_map(|spec| spec.scopes.iter().map(move |scope| (spec, scope)));
-        let owning = places.filter(|(_, s)| {
-            s.host.as_deref().is_none_or(|h| h == host)
-                && s.base.len() <= segments.len()
-                && s.base
-                    .iter()
-                    .zip(segments)
-                    .all(|(b, s)| *b == fold(s.as_ref()))
-        });
-        let mut owning: Vec<_> = owning.collect();
-        owning.sort_by_key(|(_, s)| std::cmp::Reverse((s.host.is_some(), s.base.len())));
-        let (first, scope) = *owning.first()?;
-        let best = (scope.host.is_some(), scope.base.len());
-        // Several documents may share a scope: whichever has the path.
-        let equal = owning
-            .into_iter()
-            .take_while(|(_, s)| (s.host.is_some(), s.base.len()) == best);
-        let mut of_path = None;
-        for (spec, scope) in equal {
-            let mut template = Vec::new();
-            let Some(node) = walk(&spec.root, &segments[scope.base.len()..], &mut template) else {
-                continue;
-            };
-            let whole = scope.base.iter().cloned().map(Ok).chain(template).collect();
-            let found = Found {
-                spec,
-                template: whole,
-                operation: node.operations.get(method),
-            };
-            if found.operation.is_some() {
-                return Some(Ok(found));
-            }
-            of_path.get_or_insert(found);
-        }
-        Some(of_path.ok_or(first))
-    }
+fn spelt(base: &[Word]) -> String {
+    base.iter().map(|w| format!("/{}", w.shown())).collect()
 }
 
-/// Static before parameter, with a way back.
-fn walk<'a>(
-    node: &'a Node,
-    segments: &[impl AsRef<str>],
-    template: &mut Vec<Result<String, String>>,
-) -> Option<&'a Node> {
-    let Some((first, rest)) = segments.split_first() else {
-        return (!node.operations.is_empty()).then_some(node);
-    };
-    let depth = template.len();
-    let word = fold(first.as_ref());
-    if let Some(next) = node.words.get(word.as_ref()) {
-        template.push(Ok(first.as_ref().to_owned()));
-        if let Some(found) = walk(next, rest, template) {
-            return Some(found);
-        }
-        template.truncate(depth);
-    }
-    let (name, next) = node.param.as_ref()?;
-    template.push(Err(name.clone()));
-    let found = walk(next, rest, template);
-    if found.is_none() {
-        template.truncate(depth);
-    }
-    found
+/// Lower case, default ports cut: how hosts are compared.
+pub(super) fn host_name(host: &str) -> String {
+    let host = host.rsplit('@').next().unwrap_or_default();
+    let host = host.to_ascii_lowercase();
+    let bare = host
+        .strip_suffix(":80")
+        .or_else(|| host.strip_suffix(":443"));
+    bare.unwrap_or(&host).trim_end_matches('.').to_owned()
 }

@@ -4,6 +4,8 @@ use super::spec::{SpecSet, parse};
 use super::*;
 use crate::time::Timestamp;
 
+mod refold;
+
 const SPEC: &str = "
 openapi: 3.0.3
 info: { title: Shop, version: '1' }

@@ -112,6 +112,22 @@ impl TlsHosts {
         Exposed::of("catalog-tls", &subject(&key), flow.end, told?)
     }
 
+    /// What lies open of a host under this name: with its port where the name has one, else at all
+    /// its ports.
+    pub(super) fn findings(&self, name: &str, warning: Duration) -> Vec<Exposure> {
+        let ports = match name.rsplit_once(':') {
+            Some((host, port)) if !host.contains(':') => port.parse().map(|p| (host, p..=p)).ok(),
+            _ => None,
+        };
+        let (host, ports) = ports.unwrap_or((name, 0..=u16::MAX));
+        let host = CompactString::new(host);
+        let (first, last) = (*ports.start(), *ports.end());
+        let named = self.hosts.range((host.clone(), first)..=(host, last));
+        named
+            .flat_map(|(key, host)| host.exposures(key, warning))
+            .collect()
+    }
+
     /// Flows that were lost on the way here: what they were is not known, so they are dark.
     pub(super) fn add_lost(&mut self, flows: u64, bytes: u64) {
         self.coverage.take(false, false, flows, bytes);

@@ -4,6 +4,7 @@
 //! to the parameter child at once. Words stay static until the siblings show that they are
 //! interchangeable: [`Trie::to_fold`].
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
@@ -37,8 +38,14 @@ pub(super) struct Node {
     pub(super) hits: u64,
     /// By method, or by method and operation.
     pub(super) endpoints: BTreeMap<String, u32>,
+    /// Of a parameter that a spec has, which takes anything: types of the values that came.
+    pub(super) seen: u8,
     /// Number of words when they were last judged.
     pub(super) judged: u32,
+    /// A spec has this word: it is a route, whatever its siblings are.
+    pub(super) by_spec: bool,
+    /// The word is a pattern of a spec: `{id}.json`.
+    pub(super) pattern: bool,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -184,6 +191,24 @@ impl Trie {
         }
     }
 
+    /// An answered request with these segments ended at this node, which a spec has: notes of which
+    /// types its parameters are.
+    pub(super) fn note(&mut self, id: NodeId, segments: &[impl AsRef<str>]) {
+        let mut at = Some(id);
+        for segment in segments.iter().rev() {
+            let Some(node) = at.map(|id| self.node_mut(id)) else {
+                return;
+            };
+            if node.types != 0 {
+                if node.seen == 0 && node.types & Type::Text.bit() == 0 {
+                    node.seen = node.types;
+                }
+                node.seen |= classify(segment.as_ref()).unwrap_or(Type::Text).bit();
+            }
+            at = node.parent;
+        }
+    }
+
     /// The path template of a node, and the segment's own names in it.
     pub(super) fn template(&self, id: NodeId) -> String {
         let mut chain = vec![id];
@@ -197,7 +222,12 @@ impl Trie {
             let node = self.node(*id);
             out.push('/');
             if node.types == 0 {
-                out.push_str(&show(&node.word));
+                let shown = if node.pattern {
+                    Cow::Borrowed(node.word.as_str())
+                } else {
+                    show(&node.word)
+                };
+                out.push_str(&shown);
                 before = &node.word;
                 continue;
             }
@@ -226,7 +256,12 @@ impl Trie {
         let (mut out, mut at) = (Vec::new(), Some(id));
         while let Some(node) = at.map(|id| self.node(id)) {
             if node.types != 0 {
-                let seen = Type::ALL.into_iter().filter(|t| node.types & t.bit() != 0);
+                let bits = if node.seen == 0 {
+                    node.types
+                } else {
+                    node.seen
+                };
+                let seen = Type::ALL.into_iter().filter(|t| bits & t.bit() != 0);
                 out.push(seen.map(Type::name).collect());
             }
             at = node.parent;
@@ -331,9 +366,10 @@ impl Trie {
         (!found.is_empty()).then_some(found)
     }
 
-    /// Version segments are routes.
+    /// Version segments are routes, and so is what a spec names.
     fn may_be_value(&self, id: NodeId) -> bool {
-        super::segment::version(&self.node(id).word).is_none()
+        let node = self.node(id);
+        !node.by_spec && super::segment::version(&node.word).is_none()
     }
 
     /// The children whose sub-paths others have too.
@@ -379,6 +415,22 @@ impl Trie {
         for id in values {
             self.node_mut(at).words.retain(|_, child| child != id);
             self.absorb(param, *id, &mut folded);
+        }
+        folded
+    }
+
+    /// The static child of that word.
+    pub(super) fn word(&self, at: NodeId, word: &str) -> Option<NodeId> {
+        self.node(at).words.get(fold(word).as_ref()).copied()
+    }
+
+    /// Makes a static child one of another word, which may be there already.
+    pub(super) fn rename(&mut self, at: NodeId, child: NodeId, word: &str, room: usize) -> Folded {
+        let mut folded = Folded::default();
+        let into = self.insert_word(at, word, room);
+        if let Some(into) = into.filter(|into| *into != child) {
+            self.node_mut(at).words.retain(|_, node| *node != child);
+            self.absorb(into, child, &mut folded);
         }
         folded
     }

@@ -8,13 +8,20 @@ use serde::{Deserialize, Serialize};
 
 use super::EndpointId;
 use super::auth::{AuthScheme, AuthVerdict};
+use super::callers::TopView;
 use super::decision::Accepted;
+use super::drift::DriftView;
+use super::edges::EdgeView;
 use super::exposure::Exposure;
 use super::history::History;
 use super::jwt::JwtView;
 use super::leaks::LeakView;
+use super::owasp;
+use super::reach::ZoneView;
+use super::risk::RiskReason;
 use super::schema::{PathParameter, SchemaView, SensitiveView};
 use super::tls::TlsView;
+use super::zones::Zone;
 use crate::exchange::{OperationKind, SessionKind, Traffic};
 use crate::time::Timestamp;
 
@@ -89,6 +96,9 @@ pub struct EndpointView {
     pub method: String,
     /// The host group's name.
     pub host: String,
+    /// A member of the group, where the group has another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_example: Option<String>,
     pub template: String,
     pub kind: Kind,
     pub confirmed: bool,
@@ -170,6 +180,24 @@ pub struct EndpointView {
     /// What lies open.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Exposure>,
+    /// 1 to 10: the heaviest of its reasons, of which there is at least one.
+    pub risk: u8,
+    pub risk_reasons: Vec<RiskReason>,
+    /// The widest zone whose callers are answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<Zone>,
+    /// Calls by zone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub zones: Vec<ZoneView>,
+    /// Of answered calls: the most frequent callers and client programs, and the classes of callers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub top_callers: Vec<TopView>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<TopView>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edges: Vec<EdgeView>,
+    /// What it does, and its document does not say, or says otherwise.
+    pub drift: Vec<DriftView>,
     /// Sensitive data in its messages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sensitive: Vec<SensitiveView>,
@@ -257,6 +285,8 @@ pub struct HostView {
     pub spec: Option<String>,
     /// Share of its exchanges of the last minutes of which a half was lost; none were seen: `None`.
     pub unpaired: Option<f64>,
+    /// Of its riskiest endpoint.
+    pub risk: u8,
     /// What lies open of the host itself; of its TLS see there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Exposure>,
@@ -289,6 +319,39 @@ pub enum FindingKind {
     UnknownHost,
     /// A GraphQL service gives its schema to whoever asks.
     Introspection,
+    /// A class of callers that the endpoint's learning time did not know.
+    NewCaller,
+    /// Callers from a wider zone are answered than in its learning time.
+    WiderExposure,
+}
+
+impl FindingKind {
+    pub const ALL: [Self; 9] = [
+        Self::New,
+        Self::Shadow,
+        Self::DeprecatedInUse,
+        Self::Zombie,
+        Self::SunsetPassed,
+        Self::UnknownHost,
+        Self::Introspection,
+        Self::NewCaller,
+        Self::WiderExposure,
+    ];
+
+    /// Of the OWASP API Security Top 10.
+    pub fn owasp(self) -> &'static str {
+        match self {
+            Self::Introspection => owasp::API8,
+            Self::New
+            | Self::Shadow
+            | Self::DeprecatedInUse
+            | Self::Zombie
+            | Self::SunsetPassed
+            | Self::UnknownHost
+            | Self::NewCaller
+            | Self::WiderExposure => owasp::API9,
+        }
+    }
 }
 
 /// A lasting fact about an endpoint (or a host, where `endpoint` is none).

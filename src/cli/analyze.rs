@@ -19,7 +19,7 @@ use crate::time::Timestamp;
 const SHOWN: u64 = 3;
 
 pub(super) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
-    let specs = input::specs_or_fail(&args.common.specs)?;
+    let specs = input::specs_or_fail(&args.common)?;
     let (mut analysis, store) = input::analysis(&args.common)?;
     let mut alerts = Vec::new();
     analysis.set_specs(specs, &mut alerts);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::input;
+use super::specs::{self, Loaded};
 use super::summary::plain;
 use crate::alert::sink::Transport;
 use crate::capture::{LiveSource, interfaces as list};
@@ -60,7 +60,7 @@ impl Report {
     }
 
     fn specs(&mut self, config: &Config) {
-        let (_, refused) = input::specs(&config.catalog.specs);
+        let Loaded { refused, notes, .. } = specs::load(&config.catalog.specs);
         if config.catalog.specs.is_empty() {
             self.line(
                 "specs",
@@ -71,6 +71,9 @@ impl Report {
         }
         for why in refused {
             self.line("specs", Err(why));
+        }
+        for note in notes {
+            println!("specs       note  {note}");
         }
     }
 

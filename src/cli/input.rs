@@ -6,11 +6,12 @@ use anyhow::{Context, bail};
 use zeroize::Zeroizing;
 
 use super::Common;
+use super::specs::{self, Loaded};
 use crate::alert::Alert;
 use crate::alert::route::Router;
 use crate::analysis::Analysis;
-use crate::catalog::spec::{self, SpecSet};
-use crate::config::Config;
+use crate::catalog::spec::SpecSet;
+use crate::config::{Config, SpecSource};
 use crate::store::Store;
 use crate::tls::KeyStore;
 
@@ -74,53 +75,21 @@ pub(crate) fn keys(path: &Path, store: &KeyStore) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads documents and folders of them. Each that is refused is told with its reason.
-pub(crate) fn specs(named: &[PathBuf]) -> (SpecSet, Vec<String>) {
-    let (mut read, mut refused) = (Vec::new(), Vec::new());
-    let is_spec = |name: &str| {
-        [".json", ".yaml", ".yml"]
-            .iter()
-            .any(|end| name.ends_with(end))
-    };
-    for path in named {
-        let files = if path.is_dir() {
-            list(path, is_spec)
-        } else {
-            Ok(vec![path.clone()])
-        };
-        let files = match files {
-            Ok(files) if files.is_empty() => {
-                refused.push(format!(
-                    "{}: no .json, .yaml or .yml in this folder",
-                    path.display()
-                ));
-                continue;
-            }
-            Ok(files) => files,
-            Err(e) => {
-                refused.push(format!("{e:#}"));
-                continue;
-            }
-        };
-        for file in files {
-            let name = file.display().to_string();
-            match std::fs::read_to_string(&file) {
-                Ok(text) => match spec::parse(&name, &text) {
-                    Ok(spec) => read.push(spec),
-                    Err(e) => refused.push(e.to_string()),
-                },
-                Err(e) => refused.push(format!("{name}: {e}")),
-            }
-        }
-    }
-    (SpecSet::new(read), refused)
-}
-
-/// The specs, or an error that names all that is wrong.
-pub(super) fn specs_or_fail(named: &[PathBuf]) -> anyhow::Result<SpecSet> {
-    let (set, refused) = specs(named);
+/// The specs of the command line and of `--config`, or an error that names all that is wrong.
+pub(super) fn specs_or_fail(common: &Common) -> anyhow::Result<SpecSet> {
+    let mut named: Vec<SpecSource> = common.specs.iter().map(|s| specs::named(s)).collect();
+    named.extend(config(common)?.catalog.specs);
+    let Loaded {
+        set,
+        refused,
+        notes,
+        ..
+    } = specs::load(&named);
     if !refused.is_empty() {
         bail!("spec refused: {}", refused.join("\napitap: spec refused: "));
+    }
+    for note in notes {
+        eprintln!("apitap: spec: {note}");
     }
     Ok(set)
 }

@@ -36,12 +36,14 @@ pub(super) struct Reading {
 }
 
 pub(super) fn read(args: &ReadArgs) -> anyhow::Result<ExitCode> {
-    let specs = input::specs_or_fail(&args.common.specs)?;
+    let specs = input::specs_or_fail(&args.common)?;
     let (mut analysis, store) = input::analysis(&args.common)?;
+    let config = input::config(&args.common)?;
     let settings = sensor::Settings {
         workers: usize::from(args.workers),
         identity_key: input::identity_key(args.common.identity_key.as_deref())?,
-        trusted: input::config(&args.common)?.trusted(),
+        trusted: config.trusted(),
+        rules: config.rules(),
         mask: !args.no_mask,
         ..sensor::Settings::default()
     };

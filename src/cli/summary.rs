@@ -7,8 +7,9 @@ use std::io::Write;
 
 use super::read::Reading;
 use super::{Format, coverage};
-use crate::alert::Alert;
+use crate::alert::{Alert, Status};
 use crate::analysis::Analysis;
+use crate::catalog::owasp::owasp;
 use crate::catalog::{CatalogView, Documentation, EndpointView, Life, openapi};
 use crate::export;
 use crate::sensor::{Ledger, Readings, doctor};
@@ -75,6 +76,14 @@ pub(super) fn write(
         Format::Ledger => {
             serde_json::to_writer(&mut *out, &reading.ledger.to_json())?;
             out.write_all(b"\n")?;
+        }
+        Format::Owasp => {
+            let alerts = analysis.alerts.view();
+            let open = alerts.alerts.iter().filter(|a| a.status == Status::Open);
+            for category in owasp(&view, open.map(|a| a.owasp.as_str())) {
+                serde_json::to_writer(&mut *out, &category)?;
+                out.write_all(b"\n")?;
+            }
         }
         Format::Summary => out.write_all(summary(&view, reading).as_bytes())?,
     }

@@ -25,8 +25,9 @@ fn the_sample_shows_every_key_at_its_default() {
         .filter(|l| l.contains(" = ") && !l.starts_with('#'))
         .count();
     let fields = format!("{:?}", Config::default()).matches(": ").count();
-    // Beside the keys, Debug shows the names of ten sections, of `egress`, `routes` and `sink`.
-    assert_eq!(keys, fields - 13, "a key is missing in the sample");
+    // Beside the keys, Debug shows the names of ten sections, of three within one, and of the lists
+    // of routes and sinks.
+    assert_eq!(keys, fields - 15, "a key is missing in the sample");
 }
 
 #[test]
@@ -49,6 +50,10 @@ fn what_is_wrong_is_said_with_its_place() {
     insta::assert_snapshot!(wrong("[capture]\ninterface = \"eth1\"\n"), @"a.toml:2:1: unknown field `interface`, expected one of `interfaces`, `filter`, `snap_length`, `buffer`, `promiscuous`, `checksums`, `vxlan_ports`, `geneve_ports`, `same_network`");
     insta::assert_snapshot!(wrong("[catalog]\nlearning = \"soon\"\n"), @"a.toml:2:12: `soon` is no duration: write it like 30s, 15m, 1h30m or 7d");
     insta::assert_snapshot!(wrong("[detect]\nfalse_alarms_per_week = 0.0\n"), @"a.toml:2:1: false_alarms_per_week: must be a number above 0, such as 1.0");
+    let rule = "[[catalog.sensitive]]\nclass = \"badge\"\nfield = \"(\"\n";
+    insta::assert_snapshot!(wrong(rule), @"a.toml:1:11: sensitive: class `badge`: field: unclosed group");
     insta::assert_snapshot!(wrong("[sensor\n"), @r"a.toml:1:8: unclosed table, expected `]`");
+    insta::assert_snapshot!(wrong("[catalog.risk]\nshadow = 11\n"), @"a.toml:2:1: shadow: must be 0 (never a reason) to 10");
+    insta::assert_snapshot!(wrong("[catalog.zones]\npartner = [\"10.0.0.0/8\"]\n"), @"a.toml:2:1: partner: 10.0.0.0/8 is internal already");
     assert!(wrong("[[webhook]]\nname = \"x\"\nurl = \"ftp://h\"\n").contains("http"));
 }

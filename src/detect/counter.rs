@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{Cell, Rung};
 use super::distinct::Distinct;
+use super::renames::Renames;
 use super::tail::log10_upper;
 use super::{Clock, Item};
 use crate::catalog::EndpointId;
@@ -229,8 +230,13 @@ impl Counter {
                 continue;
             }
             unusual = true;
-            let score = window.score(entry.item, reference, peers);
-            let rung = window.judge(seen, score, peers, at, entry.per_week, fresh);
+            // A window that is no test has no score.
+            let rung = if seen.tested {
+                let score = window.score(entry.item, reference, peers);
+                window.judge(seen, score, peers, at, entry.per_week, fresh)
+            } else {
+                None
+            };
             if let Some(place) =
                 stranger.filter(|p| crowd.places.len() < MAX_PLACES || crowd.places.contains_key(p))
             {
@@ -286,12 +292,10 @@ impl Counter {
         self.windows.iter_mut().for_each(|w| w.told = w.count);
     }
 
-    /// The endpoint kept for later raises follows a merge.
-    pub(super) fn merged(&mut self, from: EndpointId, into: EndpointId) {
-        if let Some(r) = &mut self.raised
-            && r.endpoint == Some(from)
-        {
-            r.endpoint = Some(into);
+    /// The endpoint kept for later raises follows merges.
+    pub(super) fn renamed(&mut self, endpoints: &Renames<EndpointId>) {
+        if let Some(endpoint) = self.raised.as_mut().and_then(|r| r.endpoint.as_mut()) {
+            endpoints.apply(endpoint);
         }
     }
 }
@@ -364,9 +368,6 @@ impl Window {
         per_week: f64,
         fresh: bool,
     ) -> Option<Rung> {
-        if !seen.tested {
-            return None;
-        }
         let cell = &mut peers.cells[seen.cell()];
         let rung = if at.ringing {
             cell.rings(score, per_week)

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{Cell, Rung};
 use super::distinct::mix;
+use super::renames::Renames;
 use super::{Clock, Item, Look, Severity, VerdictKind, Watch};
 use crate::catalog::{Access, NodeId};
 use crate::exchange::Exchange;
@@ -287,12 +288,10 @@ impl Walks {
         self.over == at.nanos
     }
 
-    pub(super) fn merged(&mut self, from: NodeId, into: NodeId) {
-        for (node, ..) in &mut self.rows {
-            if *node == from {
-                *node = into;
-            }
-        }
+    pub(super) fn renamed(&mut self, nodes: &Renames<NodeId>) {
+        self.rows
+            .iter_mut()
+            .for_each(|(node, ..)| nodes.apply(node));
     }
 }
 

@@ -373,15 +373,17 @@ fn a_flood_of_addresses_is_bounded_and_hides_no_one() {
 fn state_follows_merges() {
     let mut detect = Detect::new(Settings::default());
     run(&mut detect, &sorted(world(3, 5)));
-    detect.change(&Change::Merged {
-        from: EndpointId(1),
-        into: EndpointId(0),
-    });
-    detect.change(&Change::NodeMerged {
-        from: NodeId(1),
-        into: NodeId(0),
-    });
-    detect.change(&Change::Evicted(EndpointId(2)));
+    detect.change(&[
+        Change::Merged {
+            from: EndpointId(1),
+            into: EndpointId(0),
+        },
+        Change::NodeMerged {
+            from: NodeId(1),
+            into: NodeId(0),
+        },
+        Change::Evicted(EndpointId(2)),
+    ]);
     let walk = attack(4.0 * DAY as f64, 1.0, 300, "user7", 1_007, |i| {
         Call::Object(20_000 + i)
     });

@@ -17,24 +17,18 @@ const SHOWN: usize = 120;
 
 /// `GET /v1/users/1042 → 200`: no query, masked as the record is.
 pub(super) fn sample(x: &Exchange) -> CompactString {
-    let path: String = x
-        .path
-        .as_deref()
-        .unwrap_or("-")
-        .chars()
-        .take(SHOWN)
-        .collect();
-    let method: String = x
-        .method
-        .as_deref()
-        .unwrap_or("-")
-        .chars()
-        .take(SHOWN / 4)
-        .collect();
+    let path = beginning(x.path.as_deref(), SHOWN);
+    let method = beginning(x.method.as_deref(), SHOWN / 4);
     match x.status {
         Some(status) => compact_str::format_compact!("{method} {path} → {status}"),
         None => compact_str::format_compact!("{method} {path} → no answer"),
     }
+}
+
+fn beginning(text: Option<&str>, chars: usize) -> &str {
+    let text = text.unwrap_or("-");
+    let end = text.char_indices().nth(chars).map(|(at, _)| at);
+    &text[..end.unwrap_or(text.len())]
 }
 
 /// A principal's count.

@@ -25,6 +25,9 @@ pub const MAX_WORDS: usize = 8;
 /// Header names of one message, and the length of each.
 pub const MAX_HEADERS: usize = 16;
 pub const MAX_HEADER_NAME: usize = 48;
+/// Classes of sensitive data that a person may add, and the length of a name.
+pub const MAX_CUSTOM: usize = 32;
+const MAX_CUSTOM_NAME: usize = 32;
 
 /// What was seen of an exchange that was looked into.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,6 +60,8 @@ pub struct Field {
     pub words: Vec<Word>,
     /// Classes of sensitive data that its values are of.
     pub class: Classes,
+    /// Those that a person has added, by name; sorted.
+    pub custom: Vec<CompactString>,
 }
 
 /// A string like a code: `PENDING`, `eu-west`.
@@ -258,6 +263,12 @@ impl Field {
         self.open &= other.open;
         self.repeated |= other.repeated;
         self.class |= other.class;
+        for class in other.custom {
+            if let Err(at) = self.custom.binary_search(&class) {
+                self.custom.insert(at, class);
+            }
+        }
+        self.custom.truncate(MAX_CUSTOM);
         let codes = !self.words.is_empty() && !other.words.is_empty();
         for word in other.words {
             if !self.words.iter().any(|w| w.hash == word.hash) {
@@ -274,6 +285,7 @@ impl Field {
         size_of::<Self>()
             + self.pointer.len()
             + self.words.len() * size_of::<Word>()
+            + self.custom.len() * size_of::<CompactString>()
             + texts.map(|t| t.len()).sum::<usize>()
     }
 
@@ -291,6 +303,10 @@ impl Field {
         for word in words.chain(self.class.names()) {
             out.push(' ');
             out.push_str(word);
+        }
+        for class in &self.custom {
+            out.push_str(" custom:");
+            out.push_str(class);
         }
         for (i, word) in self.words.iter().enumerate() {
             let lead = if i > 0 { "," } else { " words:" };
@@ -329,6 +345,10 @@ impl Field {
                             .filter_map(Word::parse)
                             .take(MAX_WORDS)
                             .collect();
+                    } else if let Some(class) = word.strip_prefix("custom:") {
+                        if is_custom(class) && field.custom.len() < MAX_CUSTOM {
+                            field.custom.push(class.into());
+                        }
                     } else if let Some(class) = Classes::named(word) {
                         field.class |= class;
                     } else if let Some((f, _)) = Format::NAMED.iter().find(|(_, n)| *n == word) {
@@ -337,8 +357,16 @@ impl Field {
                 }
             }
         }
+        field.custom.sort_unstable();
+        field.custom.dedup();
         field
     }
+}
+
+/// Whether a person may call a class so.
+pub fn is_custom(name: &str) -> bool {
+    let ok = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=MAX_CUSTOM_NAME).contains(&name.len()) && name.bytes().all(ok)
 }
 
 impl Word {
@@ -406,9 +434,10 @@ mod tests {
         let mut f = field("/a", &[Types::STRING, Types::NULL]);
         f.format = Format::DateTime;
         (f.optional, f.repeated, f.class) = (true, true, Classes(6));
+        f.custom = vec!["badge".into(), "employee".into()];
         assert_eq!(
             said(&f),
-            "null|string date-time optional repeated pii:phone pii:card"
+            "null|string date-time optional repeated pii:phone pii:card custom:badge custom:employee"
         );
         let mut f = field("/state", &[Types::STRING]);
         f.format = Format::Plain;

@@ -8,7 +8,6 @@
 //! Behind a hole a direction waits for a segment that begins a frame (`sync`), and its decoder is
 //! one that joined late. A frame's length is known, so a hole inside of DATA costs its bytes alone.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Out;
@@ -19,12 +18,14 @@ use crate::flow::{Chunk, End, FlowInfo, Side};
 use crate::time::Timestamp;
 use head::Head;
 use stream::Stream;
+use streams::Streams;
 
 mod frame;
 mod head;
 mod message;
 mod read;
 mod stream;
+mod streams;
 mod sync;
 mod tunnel;
 
@@ -106,7 +107,7 @@ pub(super) struct Connection {
     info: FlowInfo,
     client: Option<Side>,
     halves: [Half; 2],
-    streams: BTreeMap<u32, Stream>,
+    streams: Streams,
     /// The last stream that the client has opened.
     highest: u32,
     /// From this stream on all of the client's requests were seen.
@@ -158,7 +159,7 @@ impl crate::flow::Stream for Connection {
             let used = match self.half(side).place {
                 Place::Start => self.start(side, rest),
                 Place::Lost if at > 0 || !chunk.boundary => return chunk.data.len(),
-                Place::Lost => match sync(rest, |id| self.streams.contains_key(&id)) {
+                Place::Lost => match sync(rest, |id| self.streams.contains(id)) {
                     Sync::Yes => {
                         self.half(side).place = Place::Start;
                         Some(0)
@@ -217,26 +218,22 @@ impl crate::flow::Stream for Connection {
     fn on_end(&mut self, _side: Side, _ts: Timestamp, _out: &mut Out) {}
 
     fn on_close(&mut self, ts: Timestamp, _end: End, out: &mut Out) {
-        for (_, stream) in std::mem::take(&mut self.streams) {
+        while let Some(stream) = self.streams.pop_first() {
             stream.give_up(ts, false, out);
         }
     }
 
     fn due(&self) -> Timestamp {
-        let due = self.streams.values().map(Stream::due);
-        due.min().unwrap_or(Timestamp::MAX)
+        self.streams.due()
     }
 
     fn on_tick(&mut self, now: Timestamp, out: &mut Out) {
-        for stream in self.streams.values_mut() {
-            stream.on_tick(now, out);
-        }
+        self.streams.each(|stream| stream.on_tick(now, out));
     }
 
     fn held(&self) -> usize {
-        let streams = self.streams.values().map(Stream::held).sum::<usize>();
         let halves = self.halves.iter().map(Half::held).sum::<usize>();
-        streams + halves + self.cache.held()
+        self.streams.held() + halves + self.cache.held()
     }
 }
 
@@ -257,7 +254,7 @@ impl Connection {
             info: *info,
             client,
             halves: [Half::new(whole), Half::new(whole)],
-            streams: BTreeMap::new(),
+            streams: Streams::default(),
             highest: 0,
             seen_from: whole.then_some(0),
             cache: Cache::default(),
@@ -302,17 +299,14 @@ impl Connection {
         if is_client {
             self.seen_from = None;
         }
-        for stream in self.streams.values_mut() {
-            stream.hole(is_client);
-        }
+        self.streams.each(|stream| stream.hole(is_client));
     }
 
     /// A piece of a body is missing.
     fn cut(&mut self, side: Side, stream: u32, len: u64) {
         let is_client = self.client == Some(side);
-        if let Some(stream) = self.streams.get_mut(&stream) {
-            stream.cut(is_client, len);
-        }
+        self.streams
+            .with(stream, |stream| stream.cut(is_client, len));
     }
 }
 

@@ -11,6 +11,7 @@ use super::sample::Sample;
 use super::sampler::{self, Place};
 use crate::exchange::{Exchange, Leaks, MAX_HEADERS, Shapes};
 use crate::flow::{FlowInfo, Side};
+use crate::observe::custom::Direction;
 use crate::observe::{Credential, Credentials, leaks, operation, shape};
 use crate::time::Timestamp;
 
@@ -191,7 +192,9 @@ pub(super) fn look_at_answer(x: &mut Exchange, sample: Option<Sample>, cut: bool
     };
     let media_type = x.content_type.as_deref().unwrap_or_default();
     if shape::is_shaped(media_type) {
-        let shape = out.observer.shape(media_type, &content, whole && !cut);
+        let shape = out
+            .observer
+            .shape(Direction::Response, media_type, &content, whole && !cut);
         x.shapes.get_or_insert_default().response = shape;
     }
     if leaks::is_text(media_type) {
@@ -216,7 +219,9 @@ pub(super) fn look_at_body(x: &mut Exchange, sample: Option<Sample>, cut: bool, 
     };
     let whole = whole && !cut;
     if let Some(shapes) = &mut x.shapes {
-        shapes.request = out.observer.shape(kind, &content, whole);
+        shapes.request = out
+            .observer
+            .shape(Direction::Request, kind, &content, whole);
     }
     let long = content.len() > MAX_LOGIN_BODY && operation::worth(kind).is_none();
     if aside || long {

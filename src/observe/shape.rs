@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 
+use super::custom::Direction;
 use super::{Observer, operation::multipart};
 use crate::exchange::{Exchange, Format, Shape, Types};
 
@@ -79,8 +80,14 @@ impl Form {
 impl Observer {
     /// The shape of a body; not `whole`: it is longer than what is here. `None` where it is empty,
     /// has no shape, or is not what its type says.
-    pub fn shape(&self, media_type: &str, content: &[u8], whole: bool) -> Option<Shape> {
-        let mut tree = Tree::default();
+    pub fn shape(
+        &self,
+        direction: Direction,
+        media_type: &str,
+        content: &[u8],
+        whole: bool,
+    ) -> Option<Shape> {
+        let mut tree = Tree::new(&self.rules, direction);
         let read = match Form::of(media_type)? {
             Form::Json => json::read(content, whole, &mut tree),
             Form::Urlencoded => pairs(content, whole, &mut tree),
@@ -93,7 +100,7 @@ impl Observer {
 
     /// The shape of a query: its parameters, which may be none.
     pub fn query_shape(&self, query: Option<&str>) -> Shape {
-        let mut tree = Tree::default();
+        let mut tree = Tree::new(&self.rules, Direction::Request);
         if !pairs(query.unwrap_or_default().as_bytes(), true, &mut tree) {
             return Shape::default();
         }
@@ -102,7 +109,12 @@ impl Observer {
 
     /// A text of a WebSocket: the record of its session learns what the messages are made of.
     pub fn look_at_text(&self, x: &mut Exchange, from_client: bool, content: &[u8], whole: bool) {
-        let Some(shape) = self.shape("application/json", content, whole) else {
+        let direction = if from_client {
+            Direction::Request
+        } else {
+            Direction::Response
+        };
+        let Some(shape) = self.shape(direction, "application/json", content, whole) else {
             return;
         };
         let shapes = x.shapes.get_or_insert_default();

@@ -1,6 +1,8 @@
 //! One worker: the virtual shards it owns, joined to the HTTP reader. No lock, no atomic, no
 //! allocation per packet.
 
+use std::sync::Arc;
+
 use super::intake::Route;
 use super::ledger::{Ledger, Stage};
 use super::quic;
@@ -49,7 +51,8 @@ pub struct Status {
 impl Worker {
     pub fn new(index: usize, settings: &Settings) -> Self {
         let workers = settings.workers.max(1) as u64;
-        let observer = Observer::new(&settings.identity_key, settings.mask);
+        let observer = Observer::new(&settings.identity_key, settings.mask)
+            .with_rules(Arc::clone(&settings.rules));
         let mut out = http::Out::new(observer.clone(), settings.keys.clone());
         out.look = Some(Box::new(move |x, text| {
             observer.look_at_text(x, text.from_client, text.content, text.whole);

@@ -41,6 +41,14 @@ impl Checkpoints {
         }
     }
 
+    /// The inventory alone, of a store that stays as it is.
+    pub(super) fn inventory(dir: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = dir.join("sled");
+        let opened = Self::try_open(&path);
+        let (_, (catalog, _)) = opened.map_err(|why| StoreError::Io { path, why })?;
+        Ok(catalog)
+    }
+
     /// sled is known to panic on some damage; that is a failed open too.
     fn try_open(path: &Path) -> Result<(Self, Found), String> {
         let opened = catch_unwind(AssertUnwindSafe(|| {

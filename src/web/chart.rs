@@ -73,16 +73,19 @@ pub(super) fn stacked(bars: &[Bar], ago: &str, words: &str) -> String {
     figure(close(svg), ago, words)
 }
 
+/// What a line shows of a bar.
+type Value = fn(&Bar) -> f64;
+
 /// Mean and longest latency over time; a line ends where nothing is known.
 pub(super) fn latency(bars: &[Bar], ago: &str, words: &str) -> String {
     let most = bars.iter().map(|b| b.slowest).fold(1e-3, f64::max);
     let step = WIDTH / bars.len().max(1) as f64;
     let mut svg = open(&format!("Latency over time: {words}"));
-    let values: [(&str, fn(&Bar) -> f64); 2] = [
+    let lines: [(&str, Value); 2] = [
         ("slowest", |b| b.slowest),
         ("mean", |b| b.mean.unwrap_or(0.0)),
     ];
-    for (class, value) in values {
+    for (class, value) in lines {
         for run in bars
             .iter()
             .enumerate()

@@ -155,3 +155,133 @@ pub(super) fn links(list: &str, parts: &[(&str, &String)]) -> Vec<Link> {
     };
     forms.into_iter().map(link).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use axum::body::to_bytes;
+    use axum::http::Request;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::catalog::{Catalog, Settings};
+    use crate::exchange::parse_line;
+    use crate::web::{self, Views};
+
+    /// Two hosts, one of them with more endpoints than are written at once.
+    fn views() -> Arc<Views> {
+        let mut catalog = Catalog::new(Settings::default());
+        for ts in [1, 2] {
+            let one = ("b.example".to_owned(), "/=x".to_owned());
+            let many = (0..PIECE + 9).map(|n| ("a.example".to_owned(), format!("/r{n}x/v1")));
+            for (host, path) in many.chain([one]) {
+                let line = format!(
+                    r#"{{"v":1,"ts":{ts},"method":"GET","host":"{host}","path":"{path}","status":200}}"#
+                );
+                catalog.apply(&parse_line(line.as_bytes()).unwrap(), &mut Vec::new());
+            }
+        }
+        let views = Views::default();
+        views.catalog.store(catalog.view());
+        views.ready.store(true, Ordering::Relaxed);
+        Arc::new(views)
+    }
+
+    /// Media type and text.
+    async fn get(path: &str, accept: &str) -> (String, String) {
+        let (commands, _) = tokio::sync::mpsc::channel(1);
+        let router = web::router(views(), commands, web::Settings::default());
+        let request = Request::get(path)
+            .header(header::HOST, "127.0.0.1:8650")
+            .header(header::ACCEPT, accept)
+            .body(Body::empty())
+            .unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert!(
+            response.status().is_success(),
+            "{path}: {}",
+            response.status()
+        );
+        let kind = response.headers()[header::CONTENT_TYPE]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let body = to_bytes(response.into_body(), 1 << 24).await.unwrap();
+        (kind, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn lists_go_out_whole_and_filtered() {
+        let (kind, csv) = get("/api/v1/endpoints.csv?sort=path&limit=3", "*/*").await;
+        assert!(kind.starts_with("text/csv"));
+        assert_eq!(csv.lines().count(), 1 + PIECE + 9 + 1);
+        assert!(csv.starts_with("key,method,host,template,"));
+        let (_, csv) = get("/api/v1/endpoints.csv?host=b.example", "*/*").await;
+        assert!(csv.contains(",GET,b.example,/=x,"), "{csv}");
+        assert_eq!(csv.lines().count(), 2);
+        let (kind, lines) = get("/api/v1/endpoints.jsonl?host=a.example", "*/*").await;
+        assert_eq!(
+            (kind.as_str(), lines.lines().count()),
+            ("application/jsonl", PIECE + 9)
+        );
+        for line in lines.lines() {
+            let e: EndpointView = serde_json::from_str(line).unwrap();
+            assert_eq!(e.host, "a.example");
+        }
+        for list in ["alerts", "findings"] {
+            let (_, csv) = get(&format!("/api/v1/{list}.csv"), "*/*").await;
+            let (_, lines) = get(&format!("/api/v1/{list}.jsonl"), "*/*").await;
+            assert!(csv.starts_with("id,"));
+            assert_eq!(csv.lines().count(), 1 + lines.lines().count(), "{list}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_form_is_asked_for_by_accept_too() {
+        for list in ["endpoints", "alerts", "findings"] {
+            let path = format!("/api/v1/{list}");
+            let (kind, _) = get(&path, "text/html, text/csv;q=0.9").await;
+            assert!(kind.starts_with("text/csv"), "{list}");
+            let (kind, text) = get(&path, "*/*").await;
+            assert!(
+                kind == "application/json" && text.contains("\"items\""),
+                "{list}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn openapi_of_one_host_or_of_all() {
+        let (_, one) = get("/api/v1/endpoints.openapi.json?host=b.example", "*/*").await;
+        let one: serde_json::Value = serde_json::from_str(&one).unwrap();
+        assert!(one["paths"]["/=x"]["get"].is_object(), "{one}");
+        let (_, all) = get("/api/v1/endpoints.openapi.json", "*/*").await;
+        let all: serde_json::Value = serde_json::from_str(&all).unwrap();
+        assert_eq!(all.as_array().map(Vec::len), Some(2));
+    }
+
+    #[tokio::test]
+    async fn pages_link_to_the_exports_with_their_filters() {
+        let (_, page) = get("/endpoints?host=b.example&q=x", "*/*").await;
+        for form in ["csv", "jsonl", "openapi.json"] {
+            let link = format!("/api/v1/endpoints.{form}?q=x&#38;host=b.example");
+            assert!(page.contains(&link), "{page}");
+        }
+        let (_, lines) = get("/api/v1/endpoints.jsonl?host=b.example", "*/*").await;
+        let e: EndpointView = serde_json::from_str(lines.trim()).unwrap();
+        for (step, shown) in [("minute", "Day"), ("hour", "60 days")] {
+            let (_, page) = get(&format!("/endpoints/{}?step={step}", e.key), "*/*").await;
+            assert!(
+                page.contains(&format!("aria-current=\"true\">{shown}</a>")),
+                "{page}"
+            );
+            let (_, data) = get(
+                &format!("/api/v1/endpoints/{}/history?step={step}", e.key),
+                "*/*",
+            )
+            .await;
+            assert!(data.contains("\"requests\":2"), "{data}");
+        }
+    }
+}

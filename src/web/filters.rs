@@ -11,3 +11,13 @@ pub(super) fn grouped<T: Display>(n: T, _: &dyn askama::Values) -> askama::Resul
     let text = n.to_string();
     Ok(text.parse().map_or(text, doctor::grouped))
 }
+
+/// How a risk of 1 to 10 is shown.
+#[askama::filter_fn]
+pub(super) fn tone(risk: &u8, _: &dyn askama::Values) -> askama::Result<&'static str> {
+    Ok(match risk {
+        8.. => "high",
+        5..=7 => "medium",
+        _ => "low",
+    })
+}

@@ -10,11 +10,11 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::export::{self, Form};
-use super::pages::{Frame, Link, Select, link, show};
+use super::pages::{Frame, Link, OWASP, Select, link, show};
 use super::query::{Page, cut};
 use super::routes::Shared;
 use super::{api, filters};
-use crate::catalog::{CLEAR_ADVICE, CatalogView, Exposure, ExposureKind};
+use crate::catalog::{CLEAR_ADVICE, CatalogView, Exposure, ExposureKind, owasp};
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -23,6 +23,8 @@ pub(super) struct Filter {
     q: String,
     kind: String,
     severity: String,
+    /// `API1:2023` or `API1`.
+    owasp: String,
     /// `severity` (default), `subject`, `count`, `last`.
     sort: String,
     cursor: String,
@@ -31,7 +33,7 @@ pub(super) struct Filter {
 
 impl Filter {
     fn is_set(&self) -> bool {
-        [&self.q, &self.kind, &self.severity]
+        [&self.q, &self.kind, &self.severity, &self.owasp]
             .iter()
             .any(|f| !f.is_empty())
     }
@@ -50,6 +52,7 @@ impl Filter {
             let text = [&e.subject, &e.what];
             is(&self.kind, e.kind.name())
                 && is(&self.severity, e.severity.name())
+                && owasp::matches(&self.owasp, &e.owasp)
                 && text.iter().any(|t| t.to_lowercase().contains(&needle))
         };
         let found = catalog.exposures().filter(wanted);
@@ -117,6 +120,7 @@ pub(super) async fn page(State(app): Shared, Query(f): Query<Filter>) -> Respons
             "any",
             &["critical", "high", "medium", "low", "info"],
         ),
+        Select::new("OWASP", "owasp", &f.owasp, "any", &OWASP),
         Select::new(
             "Sort",
             "sort",
@@ -129,6 +133,7 @@ pub(super) async fn page(State(app): Shared, Query(f): Query<Filter>) -> Respons
         ("q", &f.q),
         ("kind", &f.kind),
         ("severity", &f.severity),
+        ("owasp", &f.owasp),
         ("sort", &f.sort),
     ];
     show(&Findings {

@@ -40,7 +40,8 @@ fn operation(path: &str, method: &str) -> Value {
         .filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'))
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": text() }))
         .collect();
-    let filters: &[&str] = match path {
+    let (list, form) = list_and_form(path);
+    let filters: &[&str] = match list {
         "/api/v1/endpoints" => &[
             "q",
             "host",
@@ -48,13 +49,17 @@ fn operation(path: &str, method: &str) -> Value {
             "documentation",
             "life",
             "flag",
+            "auth",
+            "min_risk",
+            "exposure",
             "sort",
             "cursor",
         ],
-        "/api/v1/alerts" => &["status", "kind", "severity", "cursor"],
+        "/api/v1/alerts" => &["status", "kind", "severity", "owasp", "cursor"],
         "/api/v1/dark" => &["q", "inspection", "transport", "sort", "cursor"],
+        "/api/v1/edges" => &["host", "class", "new", "sort", "cursor"],
+        "/api/v1/findings" => &["q", "kind", "severity", "owasp", "sort", "cursor"],
         "/api/v1/decisions" => &["cursor"],
-        "/api/v1/findings" => &["q", "kind", "severity", "sort", "cursor"],
         _ => &[],
     };
     parameters.extend(
@@ -62,7 +67,11 @@ fn operation(path: &str, method: &str) -> Value {
             .iter()
             .map(|name| json!({ "name": name, "in": "query", "schema": text() })),
     );
-    if !filters.is_empty() {
+    if path.ends_with("/history") {
+        let steps = json!({ "enum": ["minute", "hour"], "default": "minute" });
+        parameters.push(json!({ "name": "step", "in": "query", "schema": steps }));
+    }
+    if !filters.is_empty() && form.is_none() {
         parameters.push(json!({ "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 1000 } }));
     }
     let error = |what: &str| {
@@ -70,7 +79,21 @@ fn operation(path: &str, method: &str) -> Value {
         json!({ "description": what, "content": { "application/problem+json": { "schema": schema } } })
     };
     let mut responses = Map::new();
-    responses.insert("200".into(), json!({ "description": "the answer", "content": { "application/json": { "schema": shape(path) } } }));
+    let content = match form {
+        Some("csv") => json!({ "text/csv": { "schema": text() } }),
+        Some("jsonl") => json!({ "application/jsonl": { "schema": text() } }),
+        _ if filters.is_empty() || form.is_some() || list == "/api/v1/dark" => {
+            json!({ "application/json": { "schema": shape(path) } })
+        }
+        // By `Accept`.
+        _ => {
+            json!({ "application/json": { "schema": shape(path) }, "text/csv": { "schema": text() }, "application/jsonl": { "schema": text() } })
+        }
+    };
+    responses.insert(
+        "200".into(),
+        json!({ "description": "the answer", "content": content }),
+    );
     responses.insert("403".into(), error("the Host or Origin is not known"));
     if path.contains('{') {
         responses.insert("404".into(), error("there is no such thing"));
@@ -97,6 +120,14 @@ fn operation(path: &str, method: &str) -> Value {
         out["responses"]["502"] = error("the sink did not take it, and why");
     }
     out
+}
+
+/// `/api/v1/endpoints.csv` is the list `/api/v1/endpoints` in another form.
+fn list_and_form(path: &str) -> (&str, Option<&str>) {
+    match path.split_once('.') {
+        Some((list, form)) => (list, Some(form)),
+        None => (path, None),
+    }
 }
 
 /// What a change is told.
@@ -135,13 +166,18 @@ fn decision() -> Value {
 
 fn shape(path: &str) -> Value {
     match path {
-        "/api/v1/endpoints" | "/api/v1/alerts" | "/api/v1/specs" => json!({
+        "/api/v1/endpoints/{key}/history" => history(),
+        "/api/v1/endpoints" => list_of(endpoint(), json!({ "total": number() })),
+        "/api/v1/endpoints/{key}" => endpoint(),
+        "/api/v1/alerts" | "/api/v1/specs" => json!({
             "type": "object", "required": ["items", "next"],
             "properties": { "items": { "type": "array", "items": { "type": "object" } }, "next": { "type": ["string", "null"] } } }),
         "/api/v1/dark" => list_of(
             tls_host(),
             json!({ "total": number(), "coverage": coverage(), "summary": { "type": ["string", "null"] } }),
         ),
+        "/api/v1/edges" => list_of(edge(), json!({ "total": number() })),
+        "/api/v1/owasp" => list_of(category(), json!({})),
         "/api/v1/decisions" => list_of(decision(), json!({ "total": number() })),
         "/api/v1/endpoints/accept"
         | "/api/v1/endpoints/{key}/{action}"
@@ -176,6 +212,26 @@ fn time() -> Value {
 
 fn texts() -> Value {
     json!({ "type": "array", "items": text() })
+}
+
+/// What it is, and what is said of its security; it has more members.
+fn endpoint() -> Value {
+    let verdicts = crate::catalog::AuthVerdict::ALL.map(crate::catalog::AuthVerdict::name);
+    let list = |item: Value| json!({ "type": "array", "items": item });
+    let by_name = |item: Value| json!({ "type": "object", "additionalProperties": item });
+    let seen = || json!({ "type": "object", "properties": { "count": number(), "first_seen": time(), "last_seen": time() } });
+    json!({ "type": "object", "required": ["key", "method", "host", "template"], "properties": {
+        "key": text(), "method": text(), "host": text(), "template": text(),
+        "drift": list(drift()),
+        "auth": list(json!({ "type": "object", "properties": { "scheme": text(), "requests": number() } })),
+        "auth_verdict": { "enum": verdicts },
+        "auth_schemes": list(json!({ "type": "object", "properties": { "scheme": text(), "place": text(), "requests": number(),
+            "by_class": { "type": "array", "items": number(), "minItems": 6, "maxItems": 6 }, "first_seen": time(), "last_seen": time() } })),
+        "jwt": { "type": "object", "properties": {
+            "algorithms": by_name(seen()), "flags": by_name(seen()), "classes": by_name(seen()), "longest_life_s": number() } },
+        "leaks": list(json!({ "type": "object", "properties": {
+            "kind": text(), "count": number(), "first_seen": time(), "last_seen": time(), "statuses": by_name(number()) } })),
+        "findings": list(finding()) } })
 }
 
 fn tls_host() -> Value {
@@ -221,6 +277,39 @@ fn coverage() -> Value {
         json!({ "type": "array", "items": number() }),
     );
     json!({ "type": "object", "properties": properties })
+}
+
+fn history() -> Value {
+    let slot = json!({ "type": "object", "properties": {
+        "ts": time(), "requests": number(), "client_errors": number(), "server_errors": number(),
+        "latency_ms": { "type": ["object", "null"], "properties": { "mean": { "type": "number" }, "max": { "type": "number" } } } } });
+    list_of(
+        slot,
+        json!({ "key": text(), "step": text(), "seconds": number(), "from": time(), "to": time(), "complete": { "type": "boolean" } }),
+    )
+}
+
+fn edge() -> Value {
+    let zones = crate::catalog::Zone::ALL.map(crate::catalog::Zone::name);
+    let credentials = crate::catalog::Credential::ALL.map(crate::catalog::Credential::name);
+    json!({ "type": "object", "required": ["id", "endpoint", "key", "host", "class", "credential", "program", "requests", "first_seen", "last_seen", "new"],
+        "properties": {
+            "id": text(), "endpoint": text(), "key": text(), "host": text(), "class": text(), "zone": { "enum": zones },
+            "credential": { "enum": credentials }, "program": text(), "requests": number(), "first_seen": time(), "last_seen": time(),
+            "new": { "type": "boolean" } } })
+}
+
+fn category() -> Value {
+    json!({ "type": "object", "required": ["id", "title", "coverage", "why", "looks_at", "findings", "open_alerts"], "properties": {
+        "id": text(), "title": text(), "coverage": { "enum": ["covered", "partly", "hidden"] }, "why": text(), "looks_at": texts(),
+        "findings": { "type": "object", "additionalProperties": number() }, "open_alerts": number() } })
+}
+
+fn drift() -> Value {
+    let kinds = crate::catalog::DriftKind::ALL.map(crate::catalog::DriftKind::name);
+    json!({ "type": "object", "required": ["kind", "direction", "name", "owasp", "count", "first_seen", "last_seen"], "properties": {
+        "kind": { "enum": kinds }, "direction": { "enum": ["request", "response"] }, "status": number(), "name": text(), "detail": text(),
+        "owasp": text(), "count": number(), "first_seen": time(), "last_seen": time() } })
 }
 
 fn finding() -> Value {

@@ -11,11 +11,12 @@ use super::history::{self, Charts, Span};
 use super::query::{AlertFilter, EndpointFilter, life, parse_status, review, severity, status};
 use super::routes::{App, Shared, asset_version};
 use super::schema::{self, SchemaPart};
+use super::security::{self, SchemeRow};
 use super::{SensorView, SourceView, api, chart, decisions, export, filters, guard};
 use crate::alert::{Alert, Status};
 use crate::catalog::{
-    Documentation, EndpointView, Exposure, HostView, Kind, Life, Quantiles, SessionKind,
-    SessionsView,
+    AuthVerdict, Documentation, EndpointView, Exposure, HostView, Kind, Life, Quantiles,
+    SessionKind, SessionsView, TopView, owasp,
 };
 use crate::detect::Severity;
 use crate::sensor::doctor::{self, Grade, Symptom, grouped};
@@ -188,7 +189,11 @@ struct Overview {
     chart: String,
     alerts: Vec<AlertRow>,
     hosts: Vec<HostView>,
+    riskiest: Vec<std::sync::Arc<EndpointView>>,
 }
+
+/// Endpoints that the overview names.
+const RISKIEST: usize = 10;
 
 pub(super) async fn overview(State(app): Shared) -> Response {
     let (catalog, alerts, sensor) = (
@@ -211,6 +216,9 @@ pub(super) async fn overview(State(app): Shared) -> Response {
     for h in &mut hosts {
         h.endpoints = shown().filter(|e| e.host == h.host).count();
     }
+    let mut riskiest: Vec<_> = shown().filter(|e| e.confirmed && e.risk > 1).collect();
+    riskiest.sort_by_key(|e| std::cmp::Reverse((e.risk, e.requests)));
+    riskiest.truncate(RISKIEST);
     let confirmed = count(&|e| e.confirmed);
     let grave = |e: &&Exposure| e.severity >= Severity::Medium;
     let sentence = catalog.tls.coverage.sentence();
@@ -243,6 +251,7 @@ pub(super) async fn overview(State(app): Shared) -> Response {
             .map(|a| AlertRow::of(a))
             .collect(),
         hosts,
+        riskiest: riskiest.into_iter().cloned().collect(),
         page: Frame::new(&app, "overview"),
     })
 }
@@ -261,6 +270,16 @@ fn split(sentence: String) -> (String, String) {
     };
     (share.to_owned(), rest.to_owned())
 }
+
+/// The categories, as filters offer them.
+pub(super) const OWASP: [&str; 10] = {
+    let (mut ids, mut at) = ([""; 10], 0);
+    while at < ids.len() {
+        ids[at] = owasp::CATEGORIES[at].id;
+        at += 1;
+    }
+    ids
+};
 
 pub(super) struct Select {
     pub(super) label: &'static str,
@@ -290,6 +309,9 @@ impl Select {
 
 struct EndpointRow {
     key: String,
+    risk: u8,
+    /// Why, in a word.
+    reason: String,
     method: String,
     template: String,
     operation: Option<String>,
@@ -309,6 +331,7 @@ fn badges(e: &EndpointView) -> Vec<&'static str> {
     let mut out = vec![review(e)];
     out.extend(e.deprecated.then_some("deprecated"));
     out.extend(e.zombie.then_some("zombie"));
+    out.extend((!e.drift.is_empty()).then_some("drift"));
     out.extend((e.life != Life::Active).then_some(life(e.life)));
     out
 }
@@ -336,6 +359,11 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
     let found = f.page(&catalog.endpoints);
     let row = |e: &EndpointView| EndpointRow {
         key: e.key.clone(),
+        risk: e.risk,
+        reason: e
+            .risk_reasons
+            .first()
+            .map_or_else(String::new, |r| r.reason.clone()),
         method: e.method.clone(),
         template: e.template.clone(),
         operation: e.operation.clone(),
@@ -348,12 +376,7 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
             .latency
             .map_or_else(|| "–".into(), |q| format!("{:.1}", q.p90)),
         callers: e.callers,
-        auth: e
-            .auth
-            .iter()
-            .map(|a| a.scheme.as_str())
-            .collect::<Vec<_>>()
-            .join(", "),
+        auth: security::column(e),
         last: e
             .last_seen
             .map_or_else(|| "never".into(), |t| t.to_string()),
@@ -380,22 +403,52 @@ pub(super) async fn endpoints(State(app): Shared, Query(f): Query<EndpointFilter
             "any",
             &["candidate", "new", "active", "dormant"],
         ),
-        Select::new("Flag", "flag", &f.flag, "any", &["deprecated", "zombie"]),
+        Select::new(
+            "Flag",
+            "flag",
+            &f.flag,
+            "any",
+            &["deprecated", "zombie", "drift"],
+        ),
+        Select::new(
+            "Auth",
+            "auth",
+            &f.auth,
+            "any",
+            &AuthVerdict::ALL.map(AuthVerdict::name),
+        ),
+        Select::new(
+            "Risk, at least",
+            "min_risk",
+            &f.min_risk,
+            "any",
+            &["9", "7", "5", "3"],
+        ),
+        Select::new(
+            "Open to",
+            "exposure",
+            &f.exposure,
+            "any",
+            &["internal", "partner", "external"],
+        ),
         Select::new(
             "Sort",
             "sort",
             &f.sort,
-            "requests",
-            &["path", "errors", "last"],
+            "risk",
+            &["requests", "path", "errors", "last"],
         ),
     ];
     let parts = [
         ("q", &f.q),
         ("host", &f.host),
+        ("min_risk", &f.min_risk),
+        ("exposure", &f.exposure),
         ("method", &f.method),
         ("documentation", &f.documentation),
         ("life", &f.life),
         ("flag", &f.flag),
+        ("auth", &f.auth),
         ("sort", &f.sort),
     ];
     show(&Endpoints {
@@ -455,8 +508,13 @@ struct Endpoint<'a> {
     times: Vec<Moment>,
     classes: Vec<(&'static str, u64)>,
     quantiles: Vec<(&'static str, String, String, String)>,
+    /// The verdict on its authentication, and what that rests on.
+    verdict: &'static str,
+    schemes: Vec<SchemeRow>,
     schema: Vec<SchemaPart>,
     alerts: Vec<AlertRow>,
+    /// Callers of whose calls at least half are sure.
+    top: Vec<&'a TopView>,
     review: decisions::Review,
 }
 
@@ -541,6 +599,7 @@ pub(super) async fn endpoint(
         ("Unpaired", grouped(e.unpaired)),
     ];
     facts.extend(decisions::retirement(e));
+    facts.extend(security::facts(e));
     facts.extend(operation_facts(e));
     facts.extend(e.sessions.iter().map(sessions));
     let names = ["no response", "1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -572,7 +631,14 @@ pub(super) async fn endpoint(
             line("request body, bytes", e.request_size, 0),
             line("response body, bytes", e.response_size, 0),
         ],
+        verdict: security::verdict(e),
+        schemes: security::schemes(e),
         schema: schema::parts(e),
+        top: e
+            .top_callers
+            .iter()
+            .filter(|c| c.error * 2 <= c.requests)
+            .collect(),
         review: decisions::Review::of(e),
         alerts: app
             .views
@@ -633,11 +699,13 @@ pub(super) async fn alerts(State(app): Shared, Query(f): Query<AlertFilter>) -> 
             "any",
             &["critical", "high", "medium", "low", "info"],
         ),
+        Select::new("OWASP", "owasp", &f.owasp, "any", &OWASP),
     ];
     let parts = [
         ("status", &f.status),
         ("kind", &f.kind),
         ("severity", &f.severity),
+        ("owasp", &f.owasp),
     ];
     show(&Alerts {
         total: found.total,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::alert::{Alert, Status};
-use crate::catalog::{Documentation, EndpointView, Kind, Life};
+use crate::catalog::{Documentation, EndpointView, Kind, Life, Zone, owasp};
 
 pub(super) const PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
@@ -21,9 +21,15 @@ pub(super) struct EndpointFilter {
     pub(super) documentation: String,
     /// `candidate`, `new`, `active`, `dormant`.
     pub(super) life: String,
-    /// `deprecated`, `zombie`.
+    /// `deprecated`, `zombie`, `drift`.
     pub(super) flag: String,
-    /// `requests` (default), `path`, `errors`, `last`.
+    /// `missing`, `mixed`, `consistent`.
+    pub(super) auth: String,
+    /// The least risk; what is no number takes none.
+    pub(super) min_risk: String,
+    /// `internal`, `partner`, `external`: the widest zone that is answered.
+    pub(super) exposure: String,
+    /// `risk` (default), `requests`, `path`, `errors`, `last`.
     pub(super) sort: String,
     pub(super) cursor: String,
     pub(super) limit: Option<usize>,
@@ -35,6 +41,8 @@ pub(super) struct AlertFilter {
     pub(super) status: String,
     pub(super) kind: String,
     pub(super) severity: String,
+    /// `API1:2023` or `API1`.
+    pub(super) owasp: String,
     pub(super) cursor: String,
     pub(super) limit: Option<usize>,
 }
@@ -55,6 +63,9 @@ impl EndpointFilter {
             &self.documentation,
             &self.life,
             &self.flag,
+            &self.auth,
+            &self.min_risk,
+            &self.exposure,
         ]
         .iter()
         .any(|f| !f.is_empty())
@@ -73,6 +84,7 @@ impl EndpointFilter {
         let flag = match self.flag.as_str() {
             "deprecated" => e.deprecated,
             "zombie" => e.zombie,
+            "drift" => !e.drift.is_empty(),
             _ => true,
         };
         shown
@@ -82,10 +94,14 @@ impl EndpointFilter {
             && is(&self.method, &e.method)
             && is(&self.documentation, review(e))
             && is(&self.life, life(e.life))
+            && is(&self.auth, e.auth_verdict.map_or("", |v| v.name()))
+            && is(&self.exposure, e.exposure.map_or("", Zone::name))
+            && (self.min_risk.is_empty()
+                || self.min_risk.parse().is_ok_and(|least: u8| e.risk >= least))
     }
 
     /// The parts that choose, by their names.
-    pub(super) fn parts_mut(&mut self) -> [(&'static str, &mut String); 6] {
+    pub(super) fn parts_mut(&mut self) -> [(&'static str, &mut String); 8] {
         [
             ("q", &mut self.q),
             ("host", &mut self.host),
@@ -93,6 +109,8 @@ impl EndpointFilter {
             ("documentation", &mut self.documentation),
             ("life", &mut self.life),
             ("flag", &mut self.flag),
+            ("min_risk", &mut self.min_risk),
+            ("exposure", &mut self.exposure),
         ]
     }
 
@@ -120,7 +138,8 @@ impl EndpointFilter {
             "path" => {}
             "errors" => found.sort_by_key(|e| std::cmp::Reverse(e.by_class[4] + e.by_class[5])),
             "last" => found.sort_by_key(|e| std::cmp::Reverse(e.last_seen)),
-            _ => found.sort_by_key(|e| std::cmp::Reverse(e.requests)),
+            "requests" => found.sort_by_key(|e| std::cmp::Reverse(e.requests)),
+            _ => found.sort_by_key(|e| std::cmp::Reverse((e.risk, e.requests))),
         }
         found
     }
@@ -128,7 +147,7 @@ impl EndpointFilter {
 
 impl AlertFilter {
     pub(super) fn is_set(&self) -> bool {
-        [&self.status, &self.kind, &self.severity]
+        [&self.status, &self.kind, &self.severity, &self.owasp]
             .iter()
             .any(|f| !f.is_empty())
     }
@@ -145,6 +164,7 @@ impl AlertFilter {
             is(&self.status, status(a.status))
                 && is(&self.kind, &a.kind)
                 && is(&self.severity, &severity(a))
+                && owasp::matches(&self.owasp, &a.owasp)
         };
         all.iter().filter(wanted).collect()
     }
@@ -162,16 +182,8 @@ pub(super) fn cut<T>(
     limit: Option<usize>,
     key: impl Fn(&T) -> &String,
 ) -> Page<T> {
-    let start = if cursor.is_empty() {
-        0
-    } else {
-        found
-            .iter()
-            .position(|x| key(x) == cursor)
-            .map_or(0, |at| at + 1)
-    };
-    let limit = limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
-    let end = (start + limit).min(found.len());
+    let start = position(found, cursor, |x| key(x) == cursor);
+    let end = (start + self::limit(limit)).min(found.len());
     let items: Vec<Arc<T>> = found[start..end].iter().map(|x| Arc::clone(x)).collect();
     let next = if end < found.len() {
         items.last().map(|x| key(x).clone())
@@ -183,6 +195,19 @@ pub(super) fn cut<T>(
         next,
         total: found.len(),
     }
+}
+
+/// Where a page begins.
+pub(super) fn position<T>(found: &[T], cursor: &str, is_it: impl Fn(&T) -> bool) -> usize {
+    if cursor.is_empty() {
+        return 0;
+    }
+    found.iter().position(is_it).map_or(0, |at| at + 1)
+}
+
+/// How long a page is.
+pub(super) fn limit(asked: Option<usize>) -> usize {
+    asked.unwrap_or(PAGE).clamp(1, MAX_PAGE)
 }
 
 fn documentation(d: Documentation) -> &'static str {

@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 
 use super::export::Form;
 use super::{
-    Command, Settings, Views, api, coverage, decide, decisions, deliveries, export, findings,
-    guard, history, live, openapi, pages,
+    Command, Settings, Views, api, coverage, decide, decisions, deliveries, edges, export,
+    findings, guard, history, live, openapi, owasp, pages,
 };
 use crate::telemetry;
 
@@ -87,6 +87,7 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
         ),
         ("/api/v1/sinks/{name}/test", "post", post(deliveries::test)),
         ("/api/v1/dark", "get", get(coverage::hosts)),
+        ("/api/v1/edges", "get", get(edges::list)),
         ("/api/v1/findings", "get", get(findings::list)),
         (
             "/api/v1/findings.csv",
@@ -98,6 +99,7 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
             "get",
             form(get(findings::all), Form::Lines),
         ),
+        ("/api/v1/owasp", "get", get(owasp::list)),
         ("/api/v1/sensor", "get", get(api::sensor)),
         ("/api/v1/specs", "get", get(api::specs)),
         ("/api/v1/openapi.json", "get", get(openapi::document)),
@@ -135,6 +137,7 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/findings", get(findings::page))
         .route("/deliveries", get(deliveries::page).post(deliveries::act))
         .route("/coverage", get(coverage::page))
+        .route("/owasp", get(owasp::page))
         .route("/sensor", get(pages::sensor))
         .route("/live", get(live::stream))
         .route("/metrics", get(metrics))

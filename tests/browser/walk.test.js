@@ -1,5 +1,5 @@
 // Walks the demo as a person would, in Debian's Chromium: overview, endpoints, one endpoint, alerts,
-// one alert (and acknowledges it), findings, coverage, sensor. No console error and no broken content policy is allowed.
+// one alert (and acknowledges it), findings, coverage, OWASP, sensor. No console error and no broken content policy is allowed.
 // APITAP is the program; SHOTS, where it is set, is a folder for screenshots.
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
@@ -104,6 +104,13 @@ test("the main walk", { timeout: 400_000 }, async () => {
   await page.selectOption("select[name=inspection]", "opened");
   await page.click("button:has-text('Show')");
   assert.match(await page.locator("main").innerText(), /No host matches/);
+  await page.click("nav >> text=OWASP");
+  const inventory = page.locator("#API9");
+  const counted = Number(await inventory.locator("td >> nth=3").innerText());
+  assert.ok(counted > 0, "no open alert of API9");
+  await inventory.locator("a[href^='/alerts']").click();
+  const listed = await page.locator("tbody tr").count(); // the demo goes on meanwhile
+  assert.ok(listed >= counted, `${listed} listed, ${counted} counted`);
   await page.click("nav >> text=Sensor");
   assert.match(await page.locator("main").innerText(), /balanced: everything received/);
   await page.waitForTimeout(4_000); // the live stream refreshes at least once
@@ -115,7 +122,7 @@ test("every page at three widths, light and dark", { timeout: 200_000 }, async (
   const endpoint = (await until("an endpoint", "/api/v1/endpoints", (e) => e.length > 0))[0].key;
   const alerts = await until("an alert", "/api/v1/alerts", (a) => a.length > 0);
   const alert = (alerts.find((a) => a.series.length > 0) ?? alerts[0]).id;
-  const pages = { overview: "/", endpoints: "/endpoints", endpoint: `/endpoints/${endpoint}`, alerts: "/alerts", alert: `/alerts/${alert}`, findings: "/findings", coverage: "/coverage", "coverage-empty": "/coverage?q=nobody", sensor: "/sensor" };
+  const pages = { overview: "/", endpoints: "/endpoints", endpoint: `/endpoints/${endpoint}`, alerts: "/alerts", alert: `/alerts/${alert}`, findings: "/findings", coverage: "/coverage", "coverage-empty": "/coverage?q=nobody", owasp: "/owasp", sensor: "/sensor" };
   for (const scheme of ["light", "dark"]) {
     for (const width of [390, 1280, 2560]) {
       const { page, errors, close } = await open(width, scheme);

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crate::catalog::{
     AuthVerdict, Catalog, Change, EndpointView, Exposed, ExposureKind, Settings, Severity,
 };
-use crate::exchange::{Exchange, Jwt, JwtFlags, Leaks, Presented, Shapes};
+use crate::exchange::{Exchange, Jwt, JwtFlags, Leaks, Presented, Rpc, Shapes};
 use crate::time::Timestamp;
 
 const T0: i64 = 1_760_000_000;
@@ -196,6 +196,23 @@ fn mixed_is_worse_where_both_get_the_same() {
     t.call("GET", "/a", nobody, 6);
     assert_eq!(t.findings("/a"), mixed(Severity::Info, 6));
     assert_eq!(t.detectors(), Vec::<&str>::new());
+}
+
+#[test]
+fn a_call_of_grpc_that_failed_was_not_answered() {
+    let mut t = Talk::new();
+    let grpc = |status| {
+        move |x: &mut Exchange| {
+            x.content_type = Some("application/grpc".into());
+            (x.rpc, x.grpc_status) = (Some(Rpc::Grpc), Some(status));
+        }
+    };
+    t.call("POST", "/shop.Orders/List", grpc(16), 4);
+    let list = t.view("/shop.Orders/List");
+    assert_eq!((list.auth_verdict, list.findings.len()), (None, 0));
+    t.call("POST", "/shop.Orders/List", grpc(0), 4);
+    let low = [(ExposureKind::NoAuthentication, Severity::Low, 4)];
+    assert_eq!(t.findings("/shop.Orders/List"), low);
 }
 
 fn token(x: &mut Exchange, alg: &str, life_s: Option<u64>, flags: JwtFlags) {

@@ -5,10 +5,12 @@ use std::mem;
 use super::views::kind;
 use super::{Catalog, Change, EndpointId, Entry};
 use crate::catalog::clear::ADVICE;
+use crate::catalog::drift::{self, Drifted};
 use crate::catalog::endpoint::SpecRef;
 use crate::catalog::exposure::Exposed;
 use crate::catalog::view::{Documentation, Finding, FindingKind, Kind};
 use crate::catalog::{NodeId, segment};
+use crate::exchange::Exchange;
 
 /// An answer to introspection as large as this holds a schema: a refusal is some hundred bytes, the
 /// smallest schema takes more than this even when it is compressed.
@@ -27,16 +29,20 @@ impl Catalog {
             .into_iter()
             .find(|r| r.matches(&e.host, &e.method, &template));
         e.ruled = rule.map(|rule| (rule.since, rule.sunset));
-        let segments = segment::split(&template);
+        let segments = segment::of_template(&template);
         let host = self.state.groups.spec_host(&e.host);
         let before = e.spec.take();
+        let mut judge = None;
         e.spec = match self.specs.find(host, &e.method, &segments) {
-            Some(Ok(found)) => Some(SpecRef {
-                title: found.spec.title.clone(),
-                operation: found.operation.map(|o| o.id.clone()),
-                documented: found.operation.is_some(),
-                deprecated: found.operation.is_some_and(|o| o.deprecated),
-            }),
+            Some(Ok(found)) => {
+                judge = found.operation.map(|(id, o)| (id, found.spec.digest_of(o)));
+                Some(SpecRef {
+                    title: found.spec.title.clone(),
+                    operation: found.operation.map(|(_, o)| o.id.clone()),
+                    documented: found.operation.is_some(),
+                    deprecated: found.operation.is_some_and(|(_, o)| o.deprecated),
+                })
+            }
             Some(Err(owner)) => Some(SpecRef {
                 title: owner.title.clone(),
                 operation: None,
@@ -63,7 +69,44 @@ impl Catalog {
         } else if has_it && e.dropped.take().is_some() && e.zombie_of.is_none() {
             e.zombie_since = None;
         }
+        self.drifts -= e.drift.len();
+        e.drift.set(judge);
+        self.drifts += e.drift.len();
         e.shadow = !self.specs.is_empty() && e.spec.as_ref().is_none_or(|s| !s.documented);
+    }
+
+    /// Holds an exchange against what documents its endpoint.
+    pub(super) fn take_drift(&mut self, id: u32, x: &Exchange) {
+        let room = self.drifts < drift::MAX_ALL;
+        if let Some(entry) = self.state.endpoints.get_mut(&id) {
+            let drift = &mut entry.e.drift;
+            self.drifts -= drift.len();
+            drift.take(x, &self.specs, &mut self.contracts, room);
+            self.drifts += drift.len();
+        }
+    }
+
+    fn find_drift(&mut self, id: u32, changes: &mut Vec<Change>) {
+        let now = self.state.now;
+        let Some(entry) = self.state.endpoints.get_mut(&id) else {
+            return;
+        };
+        let news = entry.e.drift.news();
+        if news.is_empty() {
+            return;
+        }
+        let endpoint = EndpointId(id);
+        let subject = self.label(endpoint).unwrap_or_default();
+        changes.extend(news.into_iter().map(|(kind, since, why)| {
+            Change::Drifted(Drifted {
+                endpoint,
+                subject: subject.clone(),
+                kind,
+                at: now,
+                since,
+                why,
+            })
+        }));
     }
 
     /// Lasting facts that are newly true of a confirmed endpoint.
@@ -140,7 +183,9 @@ impl Catalog {
             }
         }
         self.find_clear(id, changes);
+        self.find_callers(id, changes);
         self.find_security(id, changes);
+        self.find_drift(id, changes);
         if unknown_host && is_api && self.state.strangers.insert(host.clone()) {
             let why = format!("no spec knows this host; {requests} requests so far");
             let finding = Finding {
@@ -157,13 +202,14 @@ impl Catalog {
 
     /// Credentials in clear are told once a host, with what is known by then.
     fn find_clear(&mut self, id: u32, changes: &mut Vec<Change>) {
-        let label = self.label(EndpointId(id)).unwrap_or_default();
-        let Some(Entry { key, e }) = self.state.endpoints.get_mut(&id) else {
-            return;
-        };
-        if !mem::take(&mut e.clear_news) {
+        let entry = self.state.endpoints.get_mut(&id);
+        if !entry.is_some_and(|entry| mem::take(&mut entry.e.clear_news)) {
             return;
         }
+        let label = self.label(EndpointId(id)).unwrap_or_default();
+        let Some(Entry { key, e }) = self.state.endpoints.get(&id) else {
+            return;
+        };
         let (host, facts) = (e.host.clone(), e.clear.exposures(&e.host, &label, key));
         if self.state.told_clear.len() >= self.settings.max_endpoints {
             // The alerts know what is told again.
@@ -179,7 +225,7 @@ impl Catalog {
     }
 
     /// Findings told of the other operations of a path.
-    fn told_beside(&self, id: u32, node: NodeId, method: &str) -> u8 {
+    fn told_beside(&self, id: u32, node: NodeId, method: &str) -> u16 {
         let beside = self.state.trie.node(node).endpoints.values();
         let entries = beside.filter(|other| **other != id);
         let entries = entries.filter_map(|other| self.state.endpoints.get(other));
@@ -216,6 +262,8 @@ impl Catalog {
                 )
             }
             FindingKind::UnknownHost => "no spec knows this host".into(),
+            FindingKind::NewCaller => "called in a way that its learning time did not know".into(),
+            FindingKind::WiderExposure => "answers callers from a wider zone than before".into(),
             FindingKind::Introspection => format!(
                 "asked for its schema, it answered with {} bytes",
                 e.introspection.unwrap_or(0)
@@ -224,6 +272,6 @@ impl Catalog {
     }
 }
 
-fn bit(kind: FindingKind) -> u8 {
+fn bit(kind: FindingKind) -> u16 {
     1 << kind as u8
 }

@@ -5,8 +5,9 @@ use std::hash::BuildHasher;
 
 use super::{Catalog, Change, EndpointId, Entry, HASH, key};
 use crate::catalog::endpoint::Endpoint;
-use crate::catalog::segment::{self, Type};
-use crate::catalog::trie::Folded;
+use crate::catalog::segment::Type;
+use crate::catalog::spec::Part;
+use crate::catalog::trie::{Folded, Trie};
 use crate::catalog::{NodeId, Object};
 use crate::time::Timestamp;
 
@@ -64,17 +65,10 @@ impl Catalog {
             .find(asked, method, segments)
             .and_then(Result::ok);
         let node = match documented {
-            Some(found) => found
-                .template
-                .iter()
-                .try_fold(root, |at, part| match part {
-                    Ok(word) => trie
-                        .node(at)
-                        .words
-                        .get(segment::fold(word).as_ref())
-                        .copied(),
-                    Err(_) => trie.node(at).param,
-                })?,
+            Some(found) => found.template().try_fold(root, |at, part| match part {
+                Part::Word(word) => trie.node(at).words.get(&*word.folded).copied(),
+                Part::Param(_) => trie.node(at).param,
+            })?,
             None => trie.find(root, segments, &|node| node.endpoints.contains_key(&*slot))?,
         };
         trie.node(node).endpoints.get(&*slot).copied()
@@ -121,13 +115,18 @@ impl Catalog {
             // A spec's own template wins over whatever would be learnt.
             Some(found) => {
                 let mut at = root;
-                for part in &found.template {
+                for part in found.template() {
                     at = match part {
-                        Ok(word) => trie.insert_word(at, word, room)?,
-                        Err(name) => {
+                        Part::Word(word) => {
+                            let id = trie.insert_word(at, &word.spelt, room)?;
+                            let node = trie.node_mut(id);
+                            (node.by_spec, node.pattern) = (true, word.pattern);
+                            id
+                        }
+                        Part::Param(name) => {
                             let id = trie.param(at, Type::Text, room)?;
                             let node = trie.node_mut(id);
-                            node.name = Some(name.clone());
+                            node.name = Some(name.to_owned());
                             node.why = format!("the spec `{}` has it so", found.spec.title);
                             id
                         }
@@ -181,10 +180,13 @@ impl Catalog {
             self.views.remove(&from);
             self.dirty.remove(&from);
             self.state.fields -= gone.e.schemas.len();
+            self.drifts -= gone.e.drift.len();
             if let Some(kept) = self.state.endpoints.get_mut(&into) {
                 self.state.fields -= kept.e.schemas.len();
+                self.drifts -= kept.e.drift.len();
                 kept.e.merge(&gone.e);
                 self.state.fields += kept.e.schemas.len();
+                self.drifts += kept.e.drift.len();
             }
             self.recall(into);
             changes.push(Change::Merged {
@@ -199,24 +201,29 @@ impl Catalog {
                 .map(|(from, into)| Change::NodeMerged { from, into }),
         );
         // Templates below the merge read otherwise now.
-        self.dirty.extend(self.state.endpoints.keys());
+        self.renamed = true;
     }
+}
 
-    pub(super) fn object(&self, node: NodeId, segments: &[impl AsRef<str>]) -> Option<Object> {
-        let mut at = node;
-        for segment in segments.iter().rev() {
-            let node = self.state.trie.node(at);
-            if node.types != 0 {
-                let text = segment.as_ref();
-                return Some(Object {
-                    hash: HASH.hash_one(text),
-                    number: text.parse().ok(),
-                });
-            }
-            at = node.parent?;
+/// The last parameter of a path.
+pub(super) fn object(trie: &Trie, node: NodeId, segments: &[impl AsRef<str>]) -> Option<Object> {
+    let mut at = node;
+    for segment in segments.iter().rev() {
+        let node = trie.node(at);
+        // `{id}.json` of a spec is one word to the trie, and holds an id.
+        let pattern = node.pattern;
+        if node.types != 0 || pattern {
+            let text = segment.as_ref();
+            let is_digit = |c: char| c.is_ascii_digit();
+            let digits = text.trim_matches(|c| pattern && !is_digit(c));
+            return Some(Object {
+                hash: HASH.hash_one(text),
+                number: digits.parse().ok(),
+            });
         }
-        None
+        at = node.parent?;
     }
+    None
 }
 
 /// The key of an endpoint at its node: the method, and behind a space, which no method has, the

@@ -1,55 +1,50 @@
 //! What readers see, made from the state: only what changed is made again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Catalog, EndpointId, Entry, key, versions};
+use super::listing::Covered;
+use super::{Catalog, EndpointId, Entry, key};
 use crate::catalog::endpoint::Endpoint;
 use crate::catalog::schema::PathParameter;
 use crate::catalog::view::{
     self, Auth, CatalogView, Documentation, EndpointView, HostView, Kind, Life, Reason, SpecView,
 };
-use crate::catalog::{NodeId, spec, trend};
+use crate::catalog::{NodeId, risk, spec, trend};
 use crate::time::Timestamp;
+
+/// How often, in packet time, endpoints are looked at that nobody called. What is said of them
+/// takes days to become true.
+const SILENCE: Duration = Duration::from_secs(60);
 
 impl Catalog {
     /// An immutable view; endpoints that have not changed since the last call share their `Arc`.
     pub fn view(&mut self) -> Arc<CatalogView> {
-        let mut changes = Vec::new();
         if mem::take(&mut self.confirmed) {
+            let mut changes = mem::take(&mut self.late);
             self.compare_versions(&mut changes);
+            self.late = changes;
         }
-        self.dirty.extend(self.aged());
-        // Counts by the day change with it.
-        let today = trend::day(self.state.now);
-        if mem::replace(&mut self.day, today) != today {
-            self.dirty.extend(self.state.endpoints.keys());
-        }
-        let groups = self.dirty.iter().filter_map(|id| self.versions.get(id));
-        let versions: BTreeSet<u32> = groups.flat_map(|group| group.iter().copied()).collect();
-        self.dirty.extend(versions);
+        self.note_stale();
         for id in mem::take(&mut self.dirty) {
             if let Some(view) = self.endpoint_view(id) {
-                self.views.insert(id, Arc::new(view));
+                let documents = view.operation_id.clone();
+                let last = self.views.insert(view);
+                self.look_again |= last.is_none_or(|last| last.operation_id != documents);
             }
             if let Some(entry) = self.state.endpoints.get_mut(&id) {
                 entry.e.schemas.viewed();
             }
         }
         let now = self.state.now;
-        let mut endpoints: Vec<Arc<EndpointView>> = self.views.values().cloned().collect();
-        endpoints.extend(self.unseen(now).into_iter().map(Arc::new));
-        endpoints.sort_by(|a, b| {
-            (&a.host, &a.template, &a.method, &a.operation).cmp(&(
-                &b.host,
-                &b.template,
-                &b.method,
-                &b.operation,
-            ))
-        });
-        let hosts = self.host_views(&endpoints);
-        let specs = self.spec_views(&endpoints);
+        if mem::take(&mut self.look_again) {
+            self.unseen = self.unseen(now).into_iter().map(Arc::new).collect();
+        }
+        let endpoints = self.views.with(&self.unseen);
+        let hosts = self.host_views();
+        let specs = self.spec_views();
         let learning_until = self.state.started.map(|t| t + self.settings.learning);
         Arc::new(CatalogView {
             endpoints,
@@ -61,6 +56,41 @@ impl Catalog {
             evicted: self.state.evicted,
             histories_cut: self.state.histories_cut,
         })
+    }
+
+    /// Adds to `dirty` what is stale though nobody called it.
+    fn note_stale(&mut self) {
+        let now = self.state.now;
+        self.look_again |= now.since(self.looked) >= SILENCE;
+        if self.look_again {
+            self.looked = now;
+            self.dirty.extend(self.aged());
+        }
+        if mem::take(&mut self.renamed) {
+            self.dirty.extend(self.renamed());
+        }
+        // Counts by the day change with it.
+        let today = trend::day(now);
+        if mem::replace(&mut self.day, today) != today {
+            self.dirty.extend(self.state.endpoints.keys());
+        }
+        let groups = self.dirty.iter().filter_map(|id| self.versions.get(id));
+        let versions: BTreeSet<u32> = groups.flat_map(|group| group.iter().copied()).collect();
+        self.dirty.extend(versions);
+    }
+
+    /// Endpoints whose path reads otherwise than in their view: a fold has changed some of all.
+    fn renamed(&self) -> Vec<u32> {
+        let renamed = self.views.iter().filter(|view| {
+            let entry = self.state.endpoints.get(&view.id.0);
+            entry.is_some_and(|Entry { e, .. }| {
+                let template = self.state.trie.template(e.node);
+                template != view.template
+                    || self.state.trie.evidence(e.node) != view.evidence
+                    || self.path_parameters(e.node, &template) != view.path_parameters
+            })
+        });
+        renamed.map(|view| view.id.0).collect()
     }
 
     fn endpoint_view(&self, id: u32) -> Option<EndpointView> {
@@ -79,17 +109,23 @@ impl Catalog {
         let [latency, request_size, response_size] = e.quantiles();
         let label = view::label(&e.method, &e.host, &template, e.operation.as_deref());
         let mut findings = e.clear.exposures(&e.host, &label, key);
+        let learnt = e.first + self.settings.learning;
+        findings.extend(e.reach.exposures(learnt, &e.host, &label, key));
+        let reach = e.reach.view(learnt);
         findings.extend(self.security(entry));
-        let schema = match self.views.get(&id) {
+        let schema = match self.views.get(id) {
             Some(last) if !e.schemas.has_changed() => last.schema.clone(),
             _ => e.schemas.view(),
         };
         let path_parameters = self.path_parameters(e.node, &template);
-        Some(EndpointView {
+        let mut view = EndpointView {
             id: EndpointId(id),
             key: key.clone(),
             method: e.method.clone(),
             host: e.host.clone(),
+            host_example: Some(self.state.groups.spec_host(&e.host))
+                .filter(|example| **example != e.host)
+                .map(str::to_owned),
             evidence: self.state.trie.evidence(e.node),
             template,
             kind,
@@ -139,15 +175,27 @@ impl Catalog {
             history: e.history.clone(),
             sessions: e.sessions.view(),
             findings,
+            risk: 0,
+            risk_reasons: Vec::new(),
+            exposure: reach.exposure,
+            zones: reach.zones,
+            top_callers: reach.callers,
+            programs: reach.programs,
+            edges: reach.edges,
+            drift: e.drift.view(),
             sensitive: schema.as_ref().map_or_else(Vec::new, |s| s.sensitive()),
             path_parameters,
             schema,
-        })
+        };
+        (view.risk, view.risk_reasons) = self.risk(e, &view);
+        Some(view)
     }
 
     fn path_parameters(&self, node: NodeId, template: &str) -> Vec<PathParameter> {
         let names = template.split('/');
         let names = names.filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'));
+        // `{base}...{head}` of a spec is one word.
+        let names = names.filter(|name| !name.contains('{'));
         let types = self.state.trie.parameters(node);
         let parameter = |(name, types): (&str, Vec<&str>)| PathParameter {
             name: name.to_owned(),
@@ -169,14 +217,14 @@ impl Catalog {
     /// Endpoints that have become dormant, or cannot be said to be any more: nobody called them, so
     /// nothing else makes their views stale.
     fn aged(&self) -> Vec<u32> {
-        let aged = self.views.iter().filter(|(id, view)| {
+        let aged = self.views.iter().filter(|view| {
             let documented = view.confirmed && view.documentation == Documentation::Documented;
-            self.state.endpoints.get(id).is_some_and(|entry| {
+            self.state.endpoints.get(&view.id.0).is_some_and(|entry| {
                 let (dormant, held_back) = self.dormancy(&entry.e, documented);
                 dormant != (view.life == Life::Dormant) || held_back != view.held_back
             })
         });
-        aged.map(|(id, _)| *id).collect()
+        aged.map(|view| view.id.0).collect()
     }
 
     /// Documented operations without any traffic, once that means something.
@@ -190,14 +238,19 @@ impl Catalog {
         }
         let seen: BTreeSet<(&str, &str)> = self
             .views
-            .values()
+            .iter()
             .filter_map(|v| Some((v.spec.as_deref()?, v.operation_id.as_deref()?)))
             .collect();
+        let hosts: BTreeSet<&str> = self.views.iter().map(|v| v.host.as_str()).collect();
         let mut out = Vec::new();
         for spec in self.specs.specs() {
+            let own = hosts.iter().filter(|h| spec.is_about(h));
+            let any_lossy = own.copied().find_map(|h| self.completeness.lossy(h, now));
             for (method, host, template, id) in spec.listing() {
                 if !seen.contains(&(spec.title.as_str(), id.as_str())) {
-                    let lossy = self.completeness.lossy(&host, now);
+                    // Of many hosts, a call may have been missed at one.
+                    let any = || any_lossy.clone().filter(|_| host.contains('*'));
+                    let lossy = self.completeness.lossy(&host, now).or_else(any);
                     let mut view = dormant(&spec.title, method, host, template, id);
                     if let Some(why) = lossy {
                         (view.life, view.held_back) = (Life::Candidate, Some(held_back(&why)));
@@ -210,50 +263,26 @@ impl Catalog {
         out
     }
 
-    fn host_views(&self, endpoints: &[Arc<EndpointView>]) -> Vec<HostView> {
-        let mut hosts: BTreeMap<&str, HostView> = BTreeMap::new();
-        for e in endpoints {
-            let host = hosts.entry(&e.host).or_insert_with(|| HostView {
-                host: e.host.clone(),
-                endpoints: 0,
-                requests: 0,
-                spec: None,
-                unpaired: self.completeness.unpaired(&e.host, self.state.now),
-                findings: self.state.hosts.exposures(&e.host),
-                versions: Vec::new(),
-            });
-            host.endpoints += usize::from(e.confirmed);
-            host.requests += e.requests;
-            host.spec = host.spec.take().or_else(|| e.spec.clone());
-        }
-        let mut hosts: Vec<HostView> = hosts.into_values().collect();
-        // Both are sorted by host.
-        let mut rest = endpoints;
+    fn host_views(&mut self) -> Vec<HostView> {
+        let mut hosts = self.views.hosts(&self.unseen);
         for host in &mut hosts {
-            let (own, after) = rest.split_at(rest.partition_point(|e| e.host <= host.host));
-            host.versions = versions::of_host(own.iter().map(AsRef::as_ref));
-            rest = after;
+            host.unpaired = self.completeness.unpaired(&host.host, self.state.now);
+            host.findings = self.state.hosts.exposures(&host.host);
         }
         hosts
     }
 
-    fn spec_views(&self, endpoints: &[Arc<EndpointView>]) -> Vec<SpecView> {
+    fn spec_views(&self) -> Vec<SpecView> {
         let one = |spec: &spec::Spec| {
-            let own = || {
-                endpoints
-                    .iter()
-                    .filter(|e| e.spec.as_deref() == Some(&spec.title) && e.confirmed)
-            };
+            let Covered { seen, undocumented } = self.views.covered(&spec.title);
             SpecView {
                 title: spec.title.clone(),
                 version: spec.version.clone(),
                 file: spec.file.clone(),
                 scope: spec.scope(),
                 operations: spec.operations,
-                seen: own().filter(|e| e.operation_id.is_some()).count(),
-                undocumented: own()
-                    .filter(|e| e.documentation == Documentation::Shadow)
-                    .count(),
+                seen,
+                undocumented,
             }
         };
         self.specs.specs().iter().map(one).collect()
@@ -279,6 +308,7 @@ fn held_back(why: &str) -> String {
 
 /// A documented operation that nobody calls.
 fn dormant(spec: &str, method: String, host: String, template: String, id: String) -> EndpointView {
+    let (risk, risk_reasons) = risk::none("it was never called");
     EndpointView {
         id: EndpointId(u32::MAX),
         key: key(&method, &host, &template),
@@ -294,6 +324,8 @@ fn dormant(spec: &str, method: String, host: String, template: String, id: Strin
         }],
         spec: Some(spec.to_owned()),
         operation_id: Some(id),
+        risk,
+        risk_reasons,
         ..EndpointView::default()
     }
 }

@@ -1,6 +1,7 @@
 //! Path templates as legal keys of a document.
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde_json::{Value, json};
 
 use crate::catalog::view::EndpointView;
 
@@ -85,6 +86,37 @@ fn unique(name: &str, taken: &[String]) -> String {
     names.find(|n| !taken.contains(n)).unwrap_or_default()
 }
 
-pub(super) fn host(host: &str) -> String {
-    utf8_percent_encode(host, HOST).to_string()
+/// Where an API is served. Of a group of tenants' hosts (`{tenant}.api.example`) the name is a
+/// variable; its default is that of a member.
+pub(super) fn server(host: &str, example: Option<&str>) -> Value {
+    let legal = |text: &str| utf8_percent_encode(text, HOST).to_string();
+    let Some(example) = example else {
+        return json!({ "url": format!("http://{}", legal(host)) });
+    };
+    let variable = host
+        .strip_prefix('{')
+        .and_then(|rest| rest.split_once('}'))
+        .and_then(|(name, rest)| Some((name, rest, example.strip_suffix(rest)?)));
+    match variable {
+        Some((name, rest, value)) => json!({
+            "url": format!("http://{{{name}}}{}", legal(rest)), "variables": { name: { "default": value } },
+        }),
+        None => json!({ "url": format!("http://{}", legal(example)) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_of_hosts_and_of_groups() {
+        let url = |host, example| server(host, example)["url"].as_str().unwrap().to_owned();
+        assert_eq!(url("h.example:8080", None), "http://h.example:8080");
+        assert_eq!(url("a{b", None), "http://a%7Bb");
+        assert_eq!(url("shop", Some("one.example")), "http://one.example");
+        let group = server("{tenant}.api.example", Some("acme.api.example"));
+        assert_eq!(group["url"], "http://{tenant}.api.example");
+        assert_eq!(group["variables"]["tenant"]["default"], "acme");
+    }
 }

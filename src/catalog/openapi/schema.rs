@@ -138,7 +138,7 @@ impl<'a> Tree<'a> {
             .into();
         }
         if !field.sensitive.is_empty() {
-            out["x-apitap-sensitive"] = field.sensitive.keys().copied().collect();
+            out["x-apitap-sensitive"] = field.sensitive.keys().map(|c| c.as_str()).collect();
         }
         let values = field.members.iter().flat_map(|m| &m.values);
         let mut values: Vec<Value> = values.map(|v| v.as_str().into()).collect();

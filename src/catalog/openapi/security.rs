@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::catalog::auth::AuthScheme;
 use crate::catalog::view::EndpointView;
 
 /// Adds `security` to an operation and the schemes that it names to the document's.
@@ -13,61 +14,46 @@ use crate::catalog::view::EndpointView;
 pub(super) fn add(endpoints: &[&EndpointView], out: &mut Value, schemes: &mut Map<String, Value>) {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     let mut wanted: BTreeMap<String, Value> = BTreeMap::new();
-    for auth in endpoints.iter().flat_map(|e| &e.auth) {
-        *counts.entry(&auth.scheme).or_default() += auth.requests;
-        // By its JSON, so that places are read wherever they stand in it.
-        let told = serde_json::to_value(auth).unwrap_or_default();
-        wanted.extend(described(&auth.scheme, &places(&told)));
-    }
-    if counts.is_empty() {
-        return;
+    for e in endpoints {
+        let answered = |s: &&AuthScheme| s.by_class[2] + s.by_class[3] > 0;
+        let placed = e.auth_schemes.iter().filter(answered);
+        wanted.extend(placed.filter_map(|s| described(&s.scheme, &s.place)));
+        for auth in &e.auth {
+            *counts.entry(&auth.scheme).or_default() += auth.requests;
+            if !e.auth_schemes.iter().any(|s| s.scheme == auth.scheme) {
+                wanted.extend(described(&auth.scheme, ""));
+            }
+        }
     }
     if !wanted.is_empty() {
         let free = counts.contains_key("none").then(|| json!({}));
         let each = wanted.keys().map(|name| json!({ name: [] }));
         out["security"] = free.into_iter().chain(each).collect();
     }
-    out["x-apitap-auth"] = json!(counts);
+    if !counts.is_empty() {
+        out["x-apitap-auth"] = json!(counts);
+    }
     schemes.extend(wanted);
 }
 
-/// A scheme in the words of OpenAPI, by the name of its component.
-fn described(scheme: &str, places: &[(&str, &str)]) -> Vec<(String, Value)> {
-    let one = |description: Value| vec![(component(scheme), description)];
-    match scheme {
-        "none" => Vec::new(),
-        "jwt" => one(json!({ "type": "http", "scheme": "bearer", "bearerFormat": "JWT" })),
-        "mtls" => one(json!({ "type": "mutualTLS" })),
+/// A scheme in the words of OpenAPI, by the name of its component. `place` as in
+/// [`AuthScheme`], empty where it is not known.
+fn described(scheme: &str, place: &str) -> Option<(String, Value)> {
+    let description = match scheme {
+        "none" => return None,
+        "jwt" => json!({ "type": "http", "scheme": "bearer", "bearerFormat": "JWT" }),
+        "mtls" => json!({ "type": "mutualTLS" }),
         "apikey" | "cookie" => {
-            let key = |(place, name): &(&str, &str)| {
-                let id = component(&format!("{scheme}-{place}-{name}"));
-                (id, json!({ "type": "apiKey", "in": place, "name": name }))
-            };
-            places.iter().map(key).collect()
+            let (place, name) = place.split_once(':')?;
+            if !["header", "query", "cookie"].contains(&place) || name.is_empty() {
+                return None;
+            }
+            let id = component(&format!("{scheme}-{place}-{name}"));
+            return Some((id, json!({ "type": "apiKey", "in": place, "name": name })));
         }
-        _ => one(json!({ "type": "http", "scheme": scheme })),
-    }
-}
-
-/// `header:x-api-key`, as the places of credentials are written.
-fn places(told: &Value) -> Vec<(&str, &str)> {
-    fn texts<'a>(value: &'a Value, out: &mut Vec<&'a str>) {
-        match value {
-            Value::String(text) => out.push(text),
-            Value::Array(items) => items.iter().for_each(|v| texts(v, out)),
-            Value::Object(members) => members.iter().for_each(|(name, v)| {
-                out.push(name);
-                texts(v, out);
-            }),
-            _ => {}
-        }
-    }
-    let mut all = Vec::new();
-    texts(told, &mut all);
-    all.into_iter()
-        .filter_map(|text| text.split_once(':'))
-        .filter(|(place, name)| ["header", "query", "cookie"].contains(place) && !name.is_empty())
-        .collect()
+        _ => json!({ "type": "http", "scheme": scheme }),
+    };
+    Some((component(scheme), description))
 }
 
 /// Names of components are of few letters.
@@ -84,15 +70,15 @@ mod tests {
 
     #[test]
     fn keys_are_described_where_their_place_is_known() {
-        let told = json!({ "scheme": "apikey", "requests": 3, "places": { "header:x-api-key": 2, "query:k y": 1 } });
-        let found = described("apikey", &places(&told));
-        let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["apikey-header-x-api-key", "apikey-query-k_y"]);
+        let (name, key) = described("apikey", "query:k y").unwrap();
+        assert_eq!(name, "apikey-query-k_y");
         assert_eq!(
-            found[1].1,
+            key,
             json!({ "type": "apiKey", "in": "query", "name": "k y" })
         );
-        assert!(described("apikey", &[]).is_empty());
-        assert_eq!(described("basic", &[])[0].1["scheme"], "basic");
+        assert_eq!(described("apikey", ""), None);
+        assert_eq!(described("none", ""), None);
+        let (_, basic) = described("basic", "header:authorization").unwrap();
+        assert_eq!(basic, json!({ "type": "http", "scheme": "basic" }));
     }
 }

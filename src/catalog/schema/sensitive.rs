@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::{PartView, SchemaView, Schemas};
@@ -28,9 +29,8 @@ impl Schemas {
             .get(&2)
             .into_iter()
             .flat_map(|p| p.fields.values());
-        let classes = fields.flat_map(|f| f.classes.iter().flat_map(|(class, _)| class.names()));
-        let classes: BTreeSet<_> = classes.collect();
-        classes.into_iter().map(str::to_owned).collect()
+        let classes: BTreeSet<_> = fields.flat_map(|f| f.sensitive().map(|(c, _)| c)).collect();
+        classes.into_iter().map(Into::into).collect()
     }
 }
 
@@ -41,7 +41,7 @@ impl SchemaView {
         let mut add = |direction, place, part: &PartView| {
             for field in &part.fields {
                 for (class, n) in &field.sensitive {
-                    let key = (*class, direction, place, field.pointer.clone());
+                    let key = (class.clone(), direction, place, field.pointer.clone());
                     *counts.entry(key).or_default() += u64::from(*n);
                 }
             }
@@ -53,16 +53,18 @@ impl SchemaView {
             add("response", "body", part);
         }
         let found = counts.into_iter();
-        let view =
-            |((class, direction, place, pointer), count): ((&str, &str, &str, String), u64)| {
-                SensitiveView {
-                    class: class.into(),
-                    direction: direction.into(),
-                    place: place.into(),
-                    pointer,
-                    count,
-                }
-            };
+        let view = |((class, direction, place, pointer), count): (
+            (CompactString, &str, &str, String),
+            u64,
+        )| {
+            SensitiveView {
+                class: class.into(),
+                direction: direction.into(),
+                place: place.into(),
+                pointer,
+                count,
+            }
+        };
         found.map(view).collect()
     }
 }

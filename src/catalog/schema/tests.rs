@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::exchange::Shapes;
 use crate::observe::Observer;
+use crate::observe::custom::Direction;
 use crate::time::Timestamp;
 
 fn observer() -> Observer {
@@ -16,7 +17,12 @@ fn answers(status: u16, body: &Value) -> Exchange {
     x.status = Some(status);
     x.content_type = Some("application/json".into());
     x.shapes = Some(Box::new(Shapes {
-        response: observer().shape("application/json", body.to_string().as_bytes(), true),
+        response: observer().shape(
+            Direction::Response,
+            "application/json",
+            body.to_string().as_bytes(),
+            true,
+        ),
         ..Shapes::default()
     }));
     x
@@ -26,7 +32,14 @@ fn asks(status: u16, query: Option<&str>, body: Option<&Value>, headers: &[&str]
     let mut x = Exchange::at(Timestamp(0));
     x.status = Some(status);
     x.request_content_type = body.map(|_| "application/json".into());
-    let shape = |b: &Value| observer().shape("application/json", b.to_string().as_bytes(), true);
+    let shape = |b: &Value| {
+        observer().shape(
+            Direction::Response,
+            "application/json",
+            b.to_string().as_bytes(),
+            true,
+        )
+    };
     x.shapes = Some(Box::new(Shapes {
         query: Some(observer().query_shape(query)),
         request: body.and_then(shape),
@@ -170,7 +183,12 @@ fn what_was_cut_says_nothing_of_what_is_required() {
     let mut all = vec![answers(200, &serde_json::from_str(text).unwrap())];
     for cut in 2..text.len() {
         let mut x = answers(200, &json!(null));
-        let part = observer().shape("application/json", &text.as_bytes()[..cut], false);
+        let part = observer().shape(
+            Direction::Response,
+            "application/json",
+            &text.as_bytes()[..cut],
+            false,
+        );
         x.shapes.as_mut().unwrap().response = part;
         all.push(x);
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -65,7 +66,7 @@ pub struct FieldView {
     pub members: Option<EnumView>,
     /// Classes of sensitive data, and in how many messages.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub sensitive: BTreeMap<&'static str, u32>,
+    pub sensitive: BTreeMap<CompactString, u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -162,9 +163,7 @@ impl Stats {
             repeated: self.repeated > 0,
             seen: self.seen,
             members: self.words.as_ref().and_then(|w| w.view(self.seen)),
-            sensitive: (self.classes.iter())
-                .flat_map(|(class, n)| class.names().map(|name| (name, *n)))
-                .collect(),
+            sensitive: self.sensitive().collect(),
         }
     }
 
@@ -207,7 +206,7 @@ impl FieldView {
         ];
         let flags = flags.into_iter().filter(|(set, _)| *set).map(|(_, f)| f);
         let words = self.format.into_iter().chain(flags);
-        for word in words.chain(self.sensitive.keys().copied()) {
+        for word in words.chain(self.sensitive.keys().map(CompactString::as_str)) {
             if !out.is_empty() {
                 out.push(' ');
             }

@@ -26,12 +26,19 @@ impl Connection {
         self.client = Some(client);
         let id = block.stream;
         let from_client = client == side;
-        match self.streams.get_mut(&id) {
-            _ if block.promised.is_some() => self.promise(client, block, head, out),
-            Some(stream) if from_client => stream.request_trailers(),
-            Some(stream) => stream.response(block, head, &mut self.cache, out),
-            None if from_client => return self.request(client, block, head, out),
-            None => return self.response_alone(client, block, head, out),
+        if block.promised.is_some() {
+            self.promise(client, block, head, out);
+        } else {
+            let cache = &mut self.cache;
+            let known = self.streams.with(id, |stream| match from_client {
+                true => stream.request_trailers(),
+                false => stream.response(block, head, cache, out),
+            });
+            match known {
+                Some(()) => {}
+                None if from_client => return self.request(client, block, head, out),
+                None => return self.response_alone(client, block, head, out),
+            }
         }
         if block.end_stream {
             self.end_stream(side, id, block.last, out);
@@ -104,15 +111,14 @@ impl Connection {
 
     /// Gives up what is in doubt for long, or the oldest.
     fn make_room(&mut self, now: Timestamp, out: &mut Out) {
-        while let Some(oldest) = self.streams.first_entry() {
+        while let Some(oldest) = self.streams.first() {
             let stale = oldest
-                .get()
                 .in_doubt_since()
                 .is_some_and(|since| now.since(since) >= PATIENCE);
             if !stale && self.streams.len() < MAX_STREAMS {
                 return;
             }
-            if let Some((_, stream)) = self.streams.pop_first() {
+            if let Some(stream) = self.streams.pop_first() {
                 stream.give_up(now, true, out);
             }
         }
@@ -121,24 +127,24 @@ impl Connection {
     /// One side has sent its last on this stream.
     pub(super) fn end_stream(&mut self, side: Side, id: u32, ts: Timestamp, out: &mut Out) {
         let is_client = self.client == Some(side);
-        let Some(stream) = self.streams.get_mut(&id) else {
-            return;
-        };
-        if is_client {
-            stream.request_over(ts);
-            stream.look_at_body(out);
-        } else {
-            stream.response_over(ts);
-        }
-        if stream.is_over()
-            && let Some(stream) = self.streams.remove(&id)
+        let over = self.streams.with(id, |stream| {
+            if is_client {
+                stream.request_over(ts);
+                stream.look_at_body(out);
+            } else {
+                stream.response_over(ts);
+            }
+            stream.is_over()
+        });
+        if over == Some(true)
+            && let Some(stream) = self.streams.remove(id)
         {
             stream.finish(ts, out);
         }
     }
 
     pub(super) fn reset(&mut self, id: u32, ts: Timestamp, out: &mut Out) {
-        if let Some(stream) = self.streams.remove(&id) {
+        if let Some(stream) = self.streams.remove(id) {
             stream.give_up(ts, false, out);
         }
     }
@@ -148,11 +154,10 @@ impl Connection {
         if self.client != Some(side.other()) {
             return;
         }
-        while let Some(newest) = self.streams.last_entry() {
-            if *newest.key() <= last {
-                return;
+        while let Some(newest) = self.streams.last_id().filter(|id| *id > last) {
+            if let Some(stream) = self.streams.remove(newest) {
+                stream.give_up(ts, false, out);
             }
-            newest.remove().give_up(ts, false, out);
         }
     }
 }

@@ -131,9 +131,9 @@ impl Connection {
         let used = data.len().min(*left);
         *left -= used;
         let (over, first) = (*left == 0, std::mem::take(first));
-        if let Some(stream) = self.streams.get_mut(stream) {
+        self.streams.with(*stream, |stream| {
             stream.data(is_client, first, ts, &data[..used], out);
-        }
+        });
         if over {
             self.data_over(side, ts, out);
         }

@@ -85,10 +85,14 @@ fn has_v4(text: &str, anywhere: bool) -> bool {
             return false;
         };
         let network = behind.starts_with('/') && address.octets()[3] == 0;
-        let glued = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
-        let apart = !before.ends_with(glued)
-            && !behind.starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '-')
-            && !(behind.starts_with('.') && behind[1..].starts_with(|c: char| c.is_ascii_digit()));
+        let word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+        let mut next = behind.chars();
+        let longer = match next.next() {
+            Some('.') => next.next().is_some_and(|c| c.is_ascii_digit()),
+            Some(c) => word(c),
+            None => false,
+        };
+        let apart = !longer && !before.ends_with(|c| word(c) || c == '.');
         apart
             && (address.octets()[3] != 0 || network)
             && (in_url(before) || anywhere && !before.ends_with('/') && !is_version(before))

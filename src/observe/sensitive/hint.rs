@@ -73,19 +73,19 @@ impl Hints {
             }
         }
         let last = words.rsplit(|b| *b == b'_').next().unwrap_or_default();
-        let is_last = |set: &str| set.split_ascii_whitespace().any(|w| w.as_bytes() == last);
+        let is_last = |set: &[&str]| set.iter().any(|w| w.as_bytes() == last);
         if is_last(ASIDE) || words.starts_with(b"is_") || words.starts_with(b"has_") {
             // `phone_verified`, `password_updated_at`, `city_id` hold no phone, password or city;
             // `national_id` and `blood_type` are names by themselves.
             let mut kept =
                 Self::NATIONAL_ID | Self::SSN | Self::PASSPORT | Self::REFERENCE | Self::BLOOD;
-            if is_last("name") {
+            if is_last(&["name"]) {
                 // `city_name` does.
                 kept = kept | Self::CITY | Self::STREET;
             }
             hints = hints & kept;
         }
-        if is_last("id ids") {
+        if is_last(&["id", "ids"]) {
             hints = hints | Self::REFERENCE;
         }
         if hints.has(Self::NO_HOME) {
@@ -167,12 +167,93 @@ fn begins(words: &[u8], phrase: &str) -> bool {
 }
 
 /// Last words of names that are about a thing, and do not hold it.
-const ASIDE: &str = "at attempts algorithm algo available bytes changed check checked confirmed count \
-    created enabled error exists expired expires expiry field flag format hash hint id ids icon \
-    index kind label last4 len length level limit match max message min mode model ms name names \
-    ns old options order page placeholder policy position provider reason required reset rule \
-    rules score sent seconds set size sort source state status step strength supported time \
-    timestamp title total ttl type types ui updated uri url us valid validated verified version";
+const ASIDE: &[&str] = &[
+    "at",
+    "attempts",
+    "algorithm",
+    "algo",
+    "available",
+    "bytes",
+    "changed",
+    "check",
+    "checked",
+    "confirmed",
+    "count",
+    "created",
+    "enabled",
+    "error",
+    "exists",
+    "expired",
+    "expires",
+    "expiry",
+    "field",
+    "flag",
+    "format",
+    "hash",
+    "hint",
+    "id",
+    "ids",
+    "icon",
+    "index",
+    "kind",
+    "label",
+    "last4",
+    "len",
+    "length",
+    "level",
+    "limit",
+    "match",
+    "max",
+    "message",
+    "min",
+    "mode",
+    "model",
+    "ms",
+    "name",
+    "names",
+    "ns",
+    "old",
+    "options",
+    "order",
+    "page",
+    "placeholder",
+    "policy",
+    "position",
+    "provider",
+    "reason",
+    "required",
+    "reset",
+    "rule",
+    "rules",
+    "score",
+    "sent",
+    "seconds",
+    "set",
+    "size",
+    "sort",
+    "source",
+    "state",
+    "status",
+    "step",
+    "strength",
+    "supported",
+    "time",
+    "timestamp",
+    "title",
+    "total",
+    "ttl",
+    "type",
+    "types",
+    "ui",
+    "updated",
+    "uri",
+    "url",
+    "us",
+    "valid",
+    "validated",
+    "verified",
+    "version",
+];
 
 /// Phrases in names, by their first letter.
 const PHRASES: &[(&str, Hints)] = &[

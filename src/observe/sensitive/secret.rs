@@ -85,6 +85,27 @@ const TOKENS: &[(&str, Alphabet, usize, usize)] = &[
     ("lin_api_", Alphabet::Alnum, 40, 40),
 ];
 
+/// A bit for each byte that one of them begins with: most values do not.
+const FIRST_BYTES: u128 = {
+    let (mut bits, mut at) = (0, 0);
+    while at < TOKENS.len() {
+        bits |= 1 << TOKENS[at].0.as_bytes()[0];
+        at += 1;
+    }
+    bits
+};
+
+/// Bytes of the shortest one.
+const SHORTEST: usize = {
+    let (mut least, mut at) = (usize::MAX, 0);
+    while at < TOKENS.len() {
+        let length = TOKENS[at].0.len() + TOKENS[at].2;
+        least = if length < least { length } else { least };
+        at += 1;
+    }
+    least
+};
+
 /// What a mask says of the secret that it stands for: queries come with theirs masked.
 pub(super) fn masked(hints: Hints, value: &str) -> Option<Classes> {
     let kind = value.strip_prefix("{secret:")?.split(':').next()?;
@@ -152,14 +173,17 @@ fn bearer(value: &str) -> &str {
 /// By a vendor's prefix, or under a name that says that it is one.
 pub(super) fn is_token(hints: Hints, value: &str, cut: bool) -> bool {
     let value = bearer(value);
-    let vendors = TOKENS.iter().any(|(prefix, alphabet, least, most)| {
-        value.strip_prefix(prefix).is_some_and(|body| {
-            body.len() >= *least
-                && (cut || body.len() <= *most)
-                && body.bytes().all(|b| alphabet.has(b))
-                && (matches!(alphabet, Alphabet::Upper) || is_random(body))
-        })
-    });
+    let first = value.bytes().next().map_or(0, u32::from);
+    let may_be = value.len() >= SHORTEST && FIRST_BYTES.checked_shr(first).unwrap_or(0) & 1 == 1;
+    let vendors = may_be
+        && TOKENS.iter().any(|(prefix, alphabet, least, most)| {
+            value.strip_prefix(prefix).is_some_and(|body| {
+                body.len() >= *least
+                    && (cut || body.len() <= *most)
+                    && body.bytes().all(|b| alphabet.has(b))
+                    && (matches!(alphabet, Alphabet::Upper) || is_random(body))
+            })
+        });
     vendors || is_azure(value) || (hints.has(Hints::TOKEN) && is_opaque(value))
 }
 

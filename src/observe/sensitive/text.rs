@@ -244,6 +244,9 @@ fn is_day(year: u32, month: u32, day: u32) -> bool {
 
 /// Street, postal code or town, each under its name.
 pub(super) fn is_address(hints: Hints, value: &str) -> bool {
+    if !hints.has(Hints::POSTCODE | Hints::STREET | Hints::CITY) {
+        return false;
+    }
     let digits = value.bytes().filter(u8::is_ascii_digit).count();
     let letters = value.chars().filter(|c| c.is_alphabetic()).count();
     let code = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b" -".contains(&b);

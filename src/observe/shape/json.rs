@@ -133,6 +133,7 @@ fn scalar<'a>(label: Label<'_>, value: Value<'a>, at_end: bool) -> Option<Read<'
                 let seen = Scalar::string(label, &text);
                 Scalar {
                     class: seen.class,
+                    custom: seen.custom,
                     ..Scalar::of(Types::STRING, seen.format)
                 }
             }

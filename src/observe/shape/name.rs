@@ -76,26 +76,63 @@ fn is_hash(name: &[u8], digits: usize) -> bool {
 }
 
 /// Words that fields of codes end with. Not `code` itself, which may be one that lets somebody in.
-const CODES: &str = "action algorithm category country currency direction enum env environment event \
-    format interval kind language level locale method mode period priority protocol provider region \
-    resolution role scope severity sort stage state status type unit units visibility";
+const CODES: [&str; 35] = [
+    "action",
+    "algorithm",
+    "category",
+    "country",
+    "currency",
+    "direction",
+    "enum",
+    "env",
+    "environment",
+    "event",
+    "format",
+    "interval",
+    "kind",
+    "language",
+    "level",
+    "locale",
+    "method",
+    "mode",
+    "period",
+    "priority",
+    "protocol",
+    "provider",
+    "region",
+    "resolution",
+    "role",
+    "scope",
+    "severity",
+    "sort",
+    "stage",
+    "state",
+    "status",
+    "type",
+    "unit",
+    "units",
+    "visibility",
+];
+/// Of what a `code` is no secret.
+const CODED: [&str; 4] = ["country", "currency", "language", "region"];
 
 /// Whether a field of that name holds codes, which say nothing of a person: `status`,
 /// `orderType`, `CARD_TYPE`, `currency_code`.
 pub(super) fn holds_codes(name: &str) -> bool {
+    let joints = ['_', '-', '.'];
     let loud = !name.bytes().any(|b| b.is_ascii_lowercase());
-    let begins = |c: char| "_-.".contains(c) || !loud && c.is_ascii_uppercase();
-    let last = |name: &str| {
-        let word = name.rfind(begins).map_or(name, |at| &name[at..]);
-        word.trim_start_matches(['_', '-', '.'])
-            .to_ascii_lowercase()
+    let begins = |c: char| joints.contains(&c) || !loud && c.is_ascii_uppercase();
+    let split = |name: &str| name.rfind(begins).unwrap_or(0);
+    let is_one_of = |word: &str, all: &[&str]| {
+        let word = word.trim_start_matches(joints);
+        all.iter().any(|one| one.eq_ignore_ascii_case(word))
     };
-    let mut word = last(name);
-    if word == "code" {
-        word = last(name[..name.len() - word.len()].trim_end_matches(['_', '-', '.']));
-        return matches!(&*word, "country" | "currency" | "language" | "region");
+    let (before, last) = name.split_at(split(name));
+    if is_one_of(last, &["code"]) {
+        let before = before.trim_end_matches(joints);
+        return is_one_of(&before[split(before)..], &CODED);
     }
-    CODES.split_ascii_whitespace().any(|code| code == word)
+    is_one_of(last, &CODES)
 }
 
 /// Fields that every client or server may send (RFC 9110 and what browsers add), sorted.

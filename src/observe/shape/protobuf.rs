@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use super::tree::{ROOT, Tree};
-use super::value::{Label, Scalar};
+use super::value::Scalar;
 use crate::exchange::{Format, Types};
 
 /// Messages inside each other.
@@ -153,7 +153,7 @@ fn delimited<'a>(payload: &'a [u8], node: usize, depth: usize, tree: &mut Tree<'
         return;
     }
     if let Some(text) = std::str::from_utf8(payload).ok().filter(|t| is_text(t)) {
-        return tree.scalar(node, Scalar::string(Label::default(), text));
+        return tree.scalar(node, Scalar::string(tree.nameless(), text));
     }
     if !matches!(check(payload, MAX_NUMBER), Check::Message) {
         return tree.scalar(node, Scalar::of(Types::BINARY, Format::Unseen));

@@ -11,7 +11,7 @@ fn observer() -> Observer {
 }
 
 fn shape(media_type: &str, content: &[u8], whole: bool) -> Option<Shape> {
-    observer().shape(media_type, content, whole)
+    observer().shape(Direction::Both, media_type, content, whole)
 }
 
 /// `pointer words`, a line a field, as the record has it.
@@ -493,4 +493,47 @@ fn texts_of_a_session_are_one_shape_each_way() {
         ]
     );
     assert_eq!(shapes.response.unwrap().0[1].pointer, "/n");
+}
+
+#[test]
+fn a_persons_own_classes_are_told_by_field_value_and_direction() {
+    use crate::observe::custom::{Rule, Rules};
+    let rule = |class: &str, field: Option<&str>, value: Option<&str>, direction| Rule {
+        class: class.into(),
+        field: field.map(Into::into),
+        value: value.map(Into::into),
+        direction,
+    };
+    let rules = Rules::compile(&[
+        rule("employee", Some("^emp"), Some(r"^E-\d+$"), Direction::Both),
+        rule("case", None, Some(r"^CASE-\d+$"), Direction::Both),
+        rule("state", Some("^state$"), None, Direction::Response),
+    ]);
+    let observer = observer().with_rules(rules.unwrap().into());
+    let classes = |direction, media_type: &str, content: &[u8]| {
+        let shape = observer
+            .shape(direction, media_type, content, true)
+            .unwrap();
+        let fields = shape.0.iter().filter(|f| !f.custom.is_empty());
+        let words = fields.map(|f| {
+            assert!(f.words.iter().all(|w| w.text.is_none()), "{f:?}");
+            format!("{} {}", f.pointer, f.custom.join(","))
+        });
+        words.collect::<Vec<_>>().join("; ")
+    };
+    let body = br#"{"emps":["E-1","x"],"other":"E-2","n":{"id":"CASE-7"},"state":"OPEN","k":"\u0043ASE-8"}"#;
+    let both = "/emps/* employee; /n/id case; /k case";
+    assert_eq!(classes(Direction::Request, "application/json", body), both);
+    let answer = classes(Direction::Response, "application/json", body);
+    let answer_too = both.replace("; /k", "; /state state; /k");
+    assert_eq!(answer, answer_too);
+    let form = classes(
+        Direction::Request,
+        "application/x-www-form-urlencoded",
+        b"emp=E-5&a=CASE-1&b=2",
+    );
+    assert_eq!(form, "/emp employee; /a case");
+    let message = [&[0x0a, 6][..], b"CASE-9"].concat();
+    let seen = classes(Direction::Request, "application/protobuf", &message);
+    assert!(seen.ends_with("case"), "{seen}");
 }

@@ -9,6 +9,7 @@ use super::value::{Label, Scalar};
 use crate::exchange::{
     Classes, Field, Format, MAX_FIELDS, MAX_POINTER, MAX_POINTERS, MAX_WORDS, Shape, Types, Word,
 };
+use crate::observe::custom::{Candidates, Direction, Rules};
 use crate::observe::sensitive::Hints;
 
 pub(super) const ROOT: usize = 0;
@@ -26,10 +27,15 @@ pub(super) struct Tree<'a> {
     nodes: Vec<Node<'a>>,
     instances: u32,
     maps: bool,
+    rules: &'a Rules,
+    direction: Direction,
 }
 
 #[derive(Debug, Default)]
 struct Node<'a> {
+    /// Rules that may be of its values, and those that were.
+    candidates: Candidates<'a>,
+    custom: u32,
     name: Cow<'a, str>,
     children: Vec<usize>,
     /// Where in `children` the next one is looked for first: objects of an array are alike.
@@ -51,17 +57,21 @@ struct Node<'a> {
     repeated: bool,
 }
 
-impl Default for Tree<'_> {
-    fn default() -> Self {
+impl<'a> Tree<'a> {
+    pub(super) fn new(rules: &'a Rules, direction: Direction) -> Self {
+        let root = Node {
+            candidates: rules.candidates(direction, None),
+            ..Node::default()
+        };
         Self {
-            nodes: vec![Node::default()],
+            nodes: vec![root],
             instances: 0,
             maps: false,
+            rules,
+            direction,
         }
     }
-}
 
-impl<'a> Tree<'a> {
     /// What is read may have maps: objects whose keys are data.
     pub(super) fn has_maps(&mut self) {
         self.maps = true;
@@ -108,9 +118,15 @@ impl<'a> Tree<'a> {
             None if known.len() < MAX_CHILDREN && self.nodes.len() < MAX_NODES => {
                 let child = self.nodes.len();
                 let hints = Hints::of(&name).within(self.nodes[parent].hints);
+                // An array's items are of its own name.
+                let candidates = match &*name {
+                    ANY => self.nodes[parent].candidates,
+                    name => self.rules.candidates(self.direction, Some(name)),
+                };
                 self.nodes.push(Node {
                     name,
                     hints,
+                    candidates,
                     ..Node::default()
                 });
                 self.nodes[parent].children.push(child);
@@ -145,10 +161,24 @@ impl<'a> Tree<'a> {
     }
 
     pub(super) fn label(&self, node: usize) -> Label<'_> {
-        let Node { name, hints, .. } = &self.nodes[node];
+        let Node {
+            name,
+            hints,
+            candidates,
+            ..
+        } = &self.nodes[node];
         Label {
             name,
             hints: *hints,
+            candidates: *candidates,
+        }
+    }
+
+    /// Of a field that has a number for a name.
+    pub(super) fn nameless(&self) -> Label<'a> {
+        Label {
+            candidates: self.rules.candidates(self.direction, None),
+            ..Label::default()
         }
     }
 
@@ -156,6 +186,7 @@ impl<'a> Tree<'a> {
         let node = &mut self.nodes[node];
         node.types |= scalar.types;
         node.class |= scalar.class;
+        node.custom |= scalar.custom;
         node.format = node.format.join(scalar.format);
         match scalar.word {
             Some((word, clear)) => node.add_word(word.into(), clear),
@@ -243,6 +274,7 @@ impl<'a> Tree<'a> {
         let node = &mut self.nodes[into];
         node.types |= from.types;
         node.class |= from.class;
+        node.custom |= from.custom;
         node.format = node.format.join(from.format);
         node.whole += from.whole;
         node.cut |= from.cut;
@@ -298,10 +330,12 @@ impl Listing {
             words: words
                 .map(|(word, clear)| Word {
                     hash: hash(word),
-                    text: (*clear && node.class.is_empty()).then(|| word.clone()),
+                    text: (*clear && node.class.is_empty() && node.custom == 0)
+                        .then(|| word.clone()),
                 })
                 .collect(),
             class: node.class,
+            custom: tree.rules.classes(node.custom),
         });
         let mut cut = node.whole == 0 && node.cut;
         for child in &node.children {

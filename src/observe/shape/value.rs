@@ -1,6 +1,7 @@
 //! Single values: what they look like.
 
 use crate::exchange::{Classes, Format, Types};
+use crate::observe::custom::Candidates;
 use crate::observe::sensitive::{Hints, classify_as};
 
 use super::name::holds_codes;
@@ -15,6 +16,7 @@ const MAX_WORD: usize = 24;
 pub(super) struct Label<'n> {
     pub(super) name: &'n str,
     pub(super) hints: Hints,
+    pub(super) candidates: Candidates<'n>,
 }
 
 /// What is said of one value.
@@ -25,6 +27,8 @@ pub(super) struct Scalar<'a> {
     /// A string like a code, and whether it may be kept in clear.
     pub(super) word: Option<(&'a str, bool)>,
     pub(super) class: Classes,
+    /// A set of a person's own rules.
+    pub(super) custom: u32,
 }
 
 impl<'a> Scalar<'a> {
@@ -34,6 +38,7 @@ impl<'a> Scalar<'a> {
             format,
             word: None,
             class: Classes::NONE,
+            custom: 0,
         }
     }
 
@@ -44,6 +49,7 @@ impl<'a> Scalar<'a> {
         Self {
             word,
             class: classify_as(label.hints, text),
+            custom: label.candidates.of(text),
             ..Self::of(Types::STRING, format)
         }
     }
@@ -54,6 +60,7 @@ impl<'a> Scalar<'a> {
         let text = std::str::from_utf8(word).unwrap_or_default();
         Some(Self {
             class: classify_as(label.hints, text),
+            custom: label.candidates.of(text),
             ..Self::of(types, Format::Unseen)
         })
     }

@@ -1,0 +1,91 @@
+//! A large inventory: 100,000 endpoints and 1,000,000 principals beside 1,000 of each. Prints what
+//! an exchange costs, what publishing and checkpoints cost, and the memory; fails where a count is
+//! not what it must be.
+//!
+//! `cargo bench --bench catalog` (or `make bench-catalog`). Each size runs in a process of its own,
+//! so that its memory is its own. `SIZE="endpoints principals steady spec"` runs one size alone.
+#![allow(clippy::unwrap_used)]
+
+#[path = "catalog/scale.rs"]
+mod scale;
+
+use std::process::{Command, ExitCode};
+
+use scale::{Figures, Size};
+
+/// Endpoints, principals, and whether a spec is loaded.
+const SIZES: [(u64, u64, bool); 6] = [
+    (1_000, 1_000, false),
+    (1_000, 1_000, true),
+    (100_000, 1_000, false),
+    (100_000, 1_000, true),
+    (1_000, 1_000_000, false),
+    (100_000, 1_000_000, false),
+];
+
+fn main() -> ExitCode {
+    if let Ok(size) = std::env::var("SIZE") {
+        return one(&size);
+    }
+    println!(
+        "endpoints principals spec | ns an exchange: new endpoint, new principal, steady | ms: view \
+         all, 1 %, none; save, restore | MiB: saved, in memory, peak with a restored copy"
+    );
+    let sound = SIZES.map(|(endpoints, principals, spec)| {
+        let size = format!("{endpoints} {principals} 200000 {}", u8::from(spec));
+        let own = std::env::current_exe().unwrap();
+        Command::new(own)
+            .env("SIZE", size)
+            .status()
+            .unwrap()
+            .success()
+    });
+    ExitCode::from(u8::from(sound.contains(&false)))
+}
+
+fn one(size: &str) -> ExitCode {
+    let numbers: Vec<u64> = size
+        .split_whitespace()
+        .map(|n| n.parse().unwrap())
+        .collect();
+    let &[endpoints, principals, steady, spec] = &numbers[..] else {
+        return ExitCode::from(2);
+    };
+    let size = Size {
+        endpoints,
+        principals,
+        steady,
+        spec: spec > 0,
+    };
+    let f = scale::run(size);
+    print(size, &f);
+    let sound = f.restored
+        && f.endpoints as u64 == endpoints
+        && f.principals as u64 == principals
+        && f.made_anew as u64 == endpoints / 100;
+    if !sound {
+        println!("NOT SOUND: {f:?}");
+    }
+    ExitCode::from(u8::from(!sound))
+}
+
+fn print(size: Size, f: &Figures) {
+    let ms = |d: std::time::Duration| d.as_secs_f64() * 1e3;
+    println!(
+        "{:>6} {:>7} {:>5} | {:>6.0} {:>6.0} {:>6.0} | {:>7.1} {:>6.1} {:>6.1}; {:>6.0} {:>6.0} | {:>5} {:>5} {:>5}",
+        f.endpoints,
+        f.principals,
+        size.spec,
+        f.admit,
+        f.arrive,
+        f.steady,
+        ms(f.view_all),
+        ms(f.view_some),
+        ms(f.view_none),
+        ms(f.save),
+        ms(f.restore),
+        f.saved_bytes >> 20,
+        f.memory,
+        scale::memory("VmHWM:"),
+    );
+}

@@ -1,0 +1,252 @@
+//! Traffic of a large inventory, composed: so many endpoints of which each is its own (nothing
+//! folds), so many principals, each with a few calls, as exchanges to the analysis half.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use apitap::analysis::{Analysis, Settings};
+use apitap::catalog::spec::{SpecSet, parse};
+use apitap::catalog::{Catalog, CatalogView};
+use apitap::detect::Detect;
+use apitap::exchange::{Exchange, parse_line};
+use apitap::time::Timestamp;
+
+/// Endpoints of a host: five groups of five resources, each with four of them.
+const OF_HOST: u64 = 100;
+
+const LINE: &str = r#"{"ts":1795719812.380734,"client":"10.99.0.2","client_port":14018,"server":"10.99.0.1","server_port":8081,"protocol":"http/1.1","scheme":"http","method":"GET","host":"a.example","path":"/","query":"page=0","status":200,"latency_ms":1.161,"request_bytes":0,"response_bytes":740,"content_type":"application/json","identity":"bearer:0","auth":"bearer","query_shape":{"":"object","/page":"integer"},"response_shape":{"":"object","/id":"integer","/uuid":"string hex","/items":"array","/items/*":"object","/items/*/sku":"string","/items/*/qty":"integer","/items/*/price":"number"},"end":1795719812.381928}"#;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    pub(crate) endpoints: u64,
+    pub(crate) principals: u64,
+    /// Calls of the steady part.
+    pub(crate) steady: u64,
+    /// All endpoints are documented.
+    pub(crate) spec: bool,
+}
+
+/// What one size came to.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) endpoints: usize,
+    pub(crate) principals: usize,
+    /// Nanoseconds an exchange: of endpoints that are new, of principals that are, and of neither.
+    pub(crate) admit: f64,
+    pub(crate) arrive: f64,
+    pub(crate) steady: f64,
+    /// Publishing: all views anew, 1 % of them, none.
+    pub(crate) view_all: Duration,
+    pub(crate) view_some: Duration,
+    pub(crate) view_none: Duration,
+    /// Of catalogue and detectors together.
+    pub(crate) save: Duration,
+    pub(crate) saved_bytes: usize,
+    pub(crate) restore: Duration,
+    /// Resident memory that it took, in MiB.
+    pub(crate) memory: u64,
+    /// The inventory as it was restored has the same endpoints.
+    pub(crate) restored: bool,
+    /// Views that the publishing of 1 % made anew.
+    pub(crate) made_anew: usize,
+}
+
+/// One line per exchange kind, changed in place: making a record costs next to nothing.
+pub(crate) struct Traffic {
+    x: Exchange,
+    hosts: Vec<String>,
+    shapeless: Exchange,
+    now: Timestamp,
+    /// SplitMix64's state.
+    random: u64,
+}
+
+impl Traffic {
+    pub(crate) fn new(size: Size) -> Self {
+        let x = parse_line(LINE.as_bytes()).unwrap();
+        let shapeless = Exchange {
+            shapes: None,
+            ..x.clone()
+        };
+        let hosts = (0..size.endpoints.div_ceil(OF_HOST)).map(|n| format!("api{n}.example"));
+        Self {
+            now: x.ts,
+            x,
+            shapeless,
+            hosts: hosts.collect(),
+            random: 7,
+        }
+    }
+
+    pub(crate) fn random(&mut self, below: u64) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let h = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let h = (h ^ (h >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (h ^ (h >> 31)) % below
+    }
+
+    /// A call; one of 64 was looked into, as of a place that is long known.
+    fn call(&mut self, endpoint: u64, principal: u64, looked_into: bool) -> &Exchange {
+        self.now = self.now + Duration::from_micros(100);
+        let id = self.random(1_000_000);
+        let (method, path) = place(endpoint % OF_HOST, id);
+        let x = if looked_into {
+            &mut self.x
+        } else {
+            &mut self.shapeless
+        };
+        x.host = Some(self.hosts[(endpoint / OF_HOST) as usize].as_str().into());
+        x.method = Some(method.into());
+        x.path = Some(path.as_str().into());
+        x.identity = Some(format!("bearer:{principal:016x}").into());
+        (x.ts, x.end) = (self.now, self.now);
+        x
+    }
+}
+
+/// Method and path of a host's endpoint.
+fn place(n: u64, id: u64) -> (&'static str, String) {
+    const GROUPS: [&str; 5] = ["billing", "catalog", "people", "shipping", "stock"];
+    const RESOURCES: [&str; 5] = ["accounts", "events", "items", "orders", "reports"];
+    let (group, resource) = (GROUPS[(n / 20) as usize], RESOURCES[(n / 4 % 5) as usize]);
+    match n % 4 {
+        0 => ("GET", format!("/v1/{group}/{resource}")),
+        1 => ("POST", format!("/v1/{group}/{resource}")),
+        2 => ("GET", format!("/v1/{group}/{resource}/{id}")),
+        _ => ("DELETE", format!("/v1/{group}/{resource}/{id}")),
+    }
+}
+
+/// A document that has every endpoint, whatever the host.
+fn spec() -> SpecSet {
+    let mut paths: HashMap<String, Vec<String>> = HashMap::new();
+    for n in 0..OF_HOST {
+        let (method, path) = place(n, 0);
+        let path = match path.strip_suffix("/0") {
+            Some(stem) => format!("{stem}/{{id}}"),
+            None => path,
+        };
+        let operation = format!(r#""{}":{{"responses":{{}}}}"#, method.to_lowercase());
+        paths.entry(path).or_default().push(operation);
+    }
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|(path, operations)| format!(r#""{path}":{{{}}}"#, operations.join(",")))
+        .collect();
+    let text = format!(
+        r#"{{"openapi":"3.0.0","info":{{"title":"all","version":"1"}},"paths":{{{}}}}}"#,
+        paths.join(",")
+    );
+    SpecSet::new(vec![parse("all.json", &text).unwrap()])
+}
+
+pub(crate) fn settings(size: Size) -> Settings {
+    let mut settings = Settings::default();
+    settings.catalog.max_endpoints = size.endpoints as usize + 1;
+    settings.detect.max_principals = size.principals as usize;
+    settings
+}
+
+/// Kept out of line: callgrind counts it by itself.
+#[inline(never)]
+pub(crate) fn steady(analysis: &mut Analysis, traffic: &mut Traffic, size: Size) -> usize {
+    let mut alerts = Vec::new();
+    for n in 0..size.steady {
+        let endpoint = traffic.random(size.endpoints);
+        let principal = traffic.random(size.principals);
+        let x = traffic.call(endpoint, principal, n % 64 == 0);
+        analysis.apply(x.end, x, &mut alerts);
+    }
+    alerts.len()
+}
+
+pub(crate) fn run(size: Size) -> Figures {
+    let empty = memory("VmRSS:");
+    let mut figures = Figures::default();
+    let mut traffic = Traffic::new(size);
+    let mut analysis = Analysis::new(settings(size));
+    let mut alerts = Vec::new();
+    if size.spec {
+        analysis.set_specs(spec(), &mut alerts);
+    }
+    let each = |since: Instant, n: u64| since.elapsed().as_nanos() as f64 / n.max(1) as f64;
+    let since = Instant::now();
+    for round in 0..3 {
+        for endpoint in 0..size.endpoints {
+            let x = traffic.call(endpoint, (endpoint + round) % size.principals, true);
+            analysis.apply(x.end, x, &mut alerts);
+        }
+    }
+    figures.admit = each(since, 3 * size.endpoints);
+    let since = Instant::now();
+    for principal in 0..size.principals {
+        for _ in 0..2 {
+            let endpoint = traffic.random(size.endpoints);
+            let x = traffic.call(endpoint, principal, false);
+            analysis.apply(x.end, x, &mut alerts);
+        }
+    }
+    figures.arrive = each(since, 2 * size.principals);
+    let since = Instant::now();
+    steady(&mut analysis, &mut traffic, size);
+    figures.steady = each(since, size.steady);
+    publish(&mut analysis, &mut traffic, size, &mut figures);
+    figures.principals = analysis.detect.principals().0;
+    figures.memory = memory("VmRSS:").saturating_sub(empty);
+    keep(&analysis, size, &mut figures);
+    figures
+}
+
+fn publish(analysis: &mut Analysis, traffic: &mut Traffic, size: Size, figures: &mut Figures) {
+    let timed = |analysis: &mut Analysis| {
+        let since = Instant::now();
+        let view = analysis.view();
+        (since.elapsed(), view)
+    };
+    let (took, all) = timed(analysis);
+    figures.view_all = took;
+    figures.endpoints = all.endpoints.iter().filter(|e| e.confirmed).count();
+    for n in 0..size.endpoints / 100 {
+        let x = traffic.call(n * 100, 1, false);
+        analysis.apply(x.end, x, &mut Vec::new());
+    }
+    let (took, some) = timed(analysis);
+    figures.view_some = took;
+    figures.made_anew = anew(&all, &some);
+    figures.view_none = timed(analysis).0;
+}
+
+fn anew(before: &CatalogView, after: &CatalogView) -> usize {
+    let pairs = before.endpoints.iter().zip(&after.endpoints);
+    pairs.filter(|(a, b)| !Arc::ptr_eq(a, b)).count()
+}
+
+/// A checkpoint, and back from it.
+fn keep(analysis: &Analysis, size: Size, figures: &mut Figures) {
+    let since = Instant::now();
+    let saved = (analysis.catalog.save(), analysis.detect.save());
+    figures.save = since.elapsed();
+    figures.saved_bytes = saved.0.len() + saved.1.len();
+    let settings = settings(size);
+    let since = Instant::now();
+    let mut catalog = Catalog::restore(settings.catalog, &saved.0).unwrap();
+    let detect = Detect::restore(settings.detect, &saved.1).unwrap();
+    figures.restore = since.elapsed();
+    let confirmed = catalog
+        .view()
+        .endpoints
+        .iter()
+        .filter(|e| e.confirmed)
+        .count();
+    figures.restored =
+        (confirmed, detect.principals().0) == (figures.endpoints, figures.principals);
+}
+
+/// Of this process, in MiB, as the kernel has it.
+pub(crate) fn memory(what: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix(what));
+    let kib = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0) / 1_024
+}

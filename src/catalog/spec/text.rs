@@ -1,0 +1,116 @@
+//! The text of one file to a JSON tree: JSON or YAML, within bounds.
+
+use serde_json::Value;
+
+use super::SpecError;
+
+/// Nodes of one YAML file, aliases counted as often as they are used; the largest public documents
+/// have some hundred thousand.
+const MAX_NODES: usize = 4_000_000;
+/// Nesting of YAML, whose reader takes much stack a level; serde_json stops at 128 by itself.
+const MAX_DEPTH: usize = 64;
+
+/// Keys whose value is for people: none of it is looked at, and it is most of a document.
+const PROSE: [&str; 4] = ["description", "summary", "externalDocs", "termsOfService"];
+const EXAMPLES: [&str; 2] = ["example", "examples"];
+/// Objects whose keys are names, whatever they are called.
+const NAMES: [&str; 12] = [
+    "properties",
+    "patternProperties",
+    "definitions",
+    "$defs",
+    "schemas",
+    "parameters",
+    "responses",
+    "requestBodies",
+    "headers",
+    "paths",
+    "content",
+    "mapping",
+];
+
+/// Reads a file, and lets go what is for people alone.
+pub(super) fn read(file: &str, text: &str) -> Result<Value, SpecError> {
+    let mut value = if text.trim_start().starts_with(['{', '[']) {
+        serde_json::from_str(text)
+            .map_err(|e| SpecError::at(file, Some(e.line()), e.to_string()))?
+    } else {
+        yaml(file, text)?
+    };
+    prune(&mut value, false);
+    Ok(value)
+}
+
+fn yaml(file: &str, text: &str) -> Result<Value, SpecError> {
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_nodes: MAX_NODES,
+            max_events: 2 * MAX_NODES,
+            max_depth: MAX_DEPTH,
+            max_documents: 1,
+        },
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|e| {
+        let line = e.location().map(|l| l.line() as usize);
+        let reason = e.to_string();
+        SpecError::at(file, line, reason.lines().next().unwrap_or_default())
+    })
+}
+
+/// As deep as the readers let a text be.
+fn prune(value: &mut Value, names: bool) {
+    match value {
+        Value::Object(map) => {
+            if !names {
+                map.retain(|key, value| {
+                    let prose = PROSE.contains(&key.as_str()) && !value.is_object();
+                    !prose && !EXAMPLES.contains(&key.as_str())
+                });
+            }
+            for (key, value) in map {
+                prune(value, !names && NAMES.contains(&key.as_str()));
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|v| prune(v, false)),
+        _ => {}
+    }
+}
+
+/// The first line that has `needle`, for what the tree alone cannot place.
+pub(super) fn line_of(text: &str, needle: &str) -> Option<usize> {
+    let at = text.find(needle)?;
+    Some(text[..at].matches('\n').count() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_for_people_goes_and_names_stay() {
+        let text = r#"{"description":"long","properties":{"description":{"type":"string","description":"x","example":1},"example":{"type":"integer"}}}"#;
+        let kept = read("a.json", text).unwrap().to_string();
+        assert_eq!(
+            kept,
+            r#"{"properties":{"description":{"type":"string"},"example":{"type":"integer"}}}"#
+        );
+    }
+
+    #[test]
+    fn bombs_end_with_an_error() {
+        let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+        for n in 1..12 {
+            let part = format!("*a{}", n - 1);
+            let list = vec![part; 10].join(",");
+            bomb.push_str(&format!("a{n}: &a{n} [{list}]\n"));
+        }
+        assert!(read("bomb.yaml", &bomb).is_err());
+        let deep = "[".repeat(100_000);
+        assert!(read("deep.json", &deep).is_err());
+        assert!(read("deep.yaml", &format!("a: {deep}")).is_err());
+        let nested: String = (0..2_000)
+            .map(|n| format!("{}a:\n", " ".repeat(n)))
+            .collect();
+        assert!(read("nested.yaml", &nested).is_err());
+    }
+}

@@ -1,0 +1,104 @@
+//! Who calls what: the classes of callers of all endpoints in one list.
+
+use axum::extract::{Query, State};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::api;
+use super::query::{limit, position};
+use super::routes::Shared;
+use crate::catalog::{CatalogView, EdgeView, EndpointView};
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Filter {
+    host: String,
+    /// `external`, `external/bearer`, `external/bearer/okhttp`.
+    class: String,
+    /// `true`, `false`.
+    new: String,
+    /// Empty: by host and path; `first`: those first seen last come first.
+    sort: String,
+    cursor: String,
+    limit: Option<usize>,
+}
+
+/// An edge with both its ends.
+#[derive(Serialize)]
+struct Item<'a> {
+    /// What the cursor names.
+    id: String,
+    /// Label of the endpoint, its key and host.
+    endpoint: String,
+    key: &'a str,
+    host: &'a str,
+    class: String,
+    #[serde(flatten)]
+    edge: &'a EdgeView,
+    /// Always there, unlike on the endpoint.
+    new: bool,
+}
+
+type Edge<'a> = (&'a EndpointView, &'a EdgeView);
+
+fn class(edge: &EdgeView) -> String {
+    let zone = edge.zone.map_or("unknown", |zone| zone.name());
+    format!("{zone}/{}/{}", edge.credential.name(), edge.program)
+}
+
+fn id((endpoint, edge): &Edge<'_>) -> String {
+    format!("{}/{}", endpoint.key, class(edge))
+}
+
+fn item<'a>(edge: &Edge<'a>) -> Item<'a> {
+    let (endpoint, view) = *edge;
+    Item {
+        id: id(edge),
+        endpoint: endpoint.label(),
+        key: &endpoint.key,
+        host: &endpoint.host,
+        class: class(view),
+        edge: view,
+        new: view.new,
+    }
+}
+
+impl Filter {
+    fn takes(&self, (endpoint, edge): &Edge<'_>) -> bool {
+        let is_new = match self.new.as_str() {
+            "true" => edge.new,
+            "false" => !edge.new,
+            _ => true,
+        };
+        let class = || {
+            let class = class(edge);
+            let rest = class.strip_prefix(&self.class);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        endpoint.confirmed
+            && is_new
+            && (self.host.is_empty() || self.host.eq_ignore_ascii_case(&endpoint.host))
+            && (self.class.is_empty() || class())
+    }
+
+    fn find<'a>(&self, catalog: &'a CatalogView) -> Vec<Edge<'a>> {
+        let all = catalog.endpoints.iter();
+        let all = all.flat_map(|e| e.edges.iter().map(|edge| (e.as_ref(), edge)));
+        let mut found: Vec<Edge<'_>> = all.filter(|edge| self.takes(edge)).collect();
+        if self.sort == "first" {
+            found.sort_by_key(|(_, edge)| std::cmp::Reverse(edge.first_seen));
+        }
+        found
+    }
+}
+
+/// `/api/v1/edges`.
+pub(super) async fn list(State(app): Shared, Query(filter): Query<Filter>) -> Response {
+    let catalog = app.views.catalog.load();
+    let found = filter.find(&catalog);
+    let start = position(&found, &filter.cursor, |edge| id(edge) == filter.cursor);
+    let end = (start + limit(filter.limit)).min(found.len());
+    let items: Vec<_> = found[start..end].iter().map(item).collect();
+    let next = items.last().filter(|_| end < found.len()).map(|i| &i.id);
+    api::json(&serde_json::json!({ "items": items, "next": next, "total": found.len() }))
+}
