@@ -240,7 +240,7 @@ async fn what_is_refused_becomes_a_dead_letter_and_is_sent_again() {
     // It outlasts a restart, and is sent when a person says so.
     let (store, recovered, _) = receivers::store(dir.path());
     assert!(recovered.outbox.is_empty());
-    assert_eq!(*store.dead_letters(), [letter.clone()]);
+    assert_eq!(*store.dead_letters(), std::slice::from_ref(&letter));
     let sink = Arc::new(Sink::start(&it, &local(), FAST, store.clone()).unwrap());
     let again = |message: &str| {
         let (tell, done) = std::sync::mpsc::channel();
