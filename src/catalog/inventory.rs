@@ -2,6 +2,7 @@
 
 mod facts;
 mod places;
+mod regroup;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -56,6 +57,8 @@ struct State {
 #[derive(Serialize, Deserialize)]
 struct Entry {
     key: String,
+    /// Keys that it had, or that those had which are part of it.
+    aliases: BTreeSet<String>,
     e: Endpoint,
 }
 
@@ -70,6 +73,8 @@ pub struct Catalog {
     dirty: BTreeSet<u32>,
     /// Answered paths that were new since siblings were last judged.
     grown: usize,
+    /// The hosts of them.
+    grown_at: BTreeSet<String>,
     /// An endpoint was confirmed since versions were last compared.
     confirmed: bool,
 }
@@ -87,6 +92,7 @@ impl Catalog {
             completeness: Completeness::default(),
             dirty: BTreeSet::new(),
             grown: 0,
+            grown_at: BTreeSet::new(),
             confirmed: false,
         }
     }
@@ -142,6 +148,15 @@ impl Catalog {
             ..nowhere
         };
         let grow = self.state.fields < self.settings.max_fields;
+        if let Some(id) = id {
+            let operation = self
+                .state
+                .endpoints
+                .get(&id)
+                .and_then(|n| n.e.operation.clone());
+            let slot = slot(method, operation.as_deref());
+            self.note(&host.0, &slot, &segments, x, admission, id);
+        }
         let Some(entry) = id.and_then(|id| self.state.endpoints.get_mut(&id)) else {
             // An operation that nothing has answered, at a path where others were.
             let node = self.known_path(&host.0, method, &segments);
@@ -221,7 +236,7 @@ impl Catalog {
         self.state.now = self.state.now.max(now);
         self.completeness.tick(now);
         if self.grown > 64.max(self.state.trie.len() / 16) {
-            self.fold(true, changes);
+            self.judge_early(changes);
         }
         if mem::take(&mut self.confirmed) {
             self.compare_versions(changes);
@@ -348,6 +363,9 @@ impl Catalog {
                 changes.push(Change::Evicted(EndpointId(id)));
             }
         }
+        let endpoints = &self.state.endpoints;
+        let evidence = &mut self.state.trie.evidence;
+        evidence.retain(&|id| endpoints.contains_key(&id));
     }
 }
 
@@ -362,7 +380,9 @@ impl CompactHost {
     }
 }
 
+/// By the final template, whatever its parameters are called.
 fn key(slot: &str, host: &str, template: &str) -> String {
+    let template = super::pins::normal(template);
     let digest = Sha256::digest(format!("{slot}\0{host}\0{template}"));
     digest[..8].iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -482,7 +482,7 @@ fn sessions(s: &SessionsView) -> (&'static str, String) {
 
 pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Response {
     let catalog = app.views.catalog.load();
-    let Some(e) = catalog.endpoints.iter().find(|e| e.key == key) else {
+    let Some(e) = catalog.find(&key) else {
         return missing(&app, "There is no such endpoint");
     };
     let label = e.label();

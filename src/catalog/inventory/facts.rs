@@ -124,7 +124,7 @@ impl Catalog {
     /// Credentials in clear are told once a host, with what is known by then.
     fn find_clear(&mut self, id: u32, changes: &mut Vec<Change>) {
         let label = self.label(EndpointId(id)).unwrap_or_default();
-        let Some(Entry { key, e }) = self.state.endpoints.get_mut(&id) else {
+        let Some(Entry { key, e, .. }) = self.state.endpoints.get_mut(&id) else {
             return;
         };
         if !mem::take(&mut e.clear_news) {

@@ -56,7 +56,7 @@ impl Catalog {
     }
 
     fn endpoint_view(&self, id: u32) -> Option<EndpointView> {
-        let Entry { key, e } = self.state.endpoints.get(&id)?;
+        let Entry { key, aliases, e } = self.state.endpoints.get(&id)?;
         let template = self.state.trie.template(e.node);
         let confirmed = e.confirmed();
         let learnt = self
@@ -125,6 +125,7 @@ impl Catalog {
         Some(EndpointView {
             id: EndpointId(id),
             key: key.clone(),
+            aliases: aliases.iter().cloned().collect(),
             method: e.method.clone(),
             host: e.host.clone(),
             evidence: self.state.trie.evidence(e.node),
