@@ -305,6 +305,11 @@ impl Catalog {
         self.label(EndpointId(id))
     }
 
+    /// Nodes of the path tries with their evidence, and endpoints: what the budgets are of.
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.state.trie.len(), self.state.endpoints.len())
+    }
+
     /// All state, for the store; `restore` reads it back.
     pub fn save(&self) -> Vec<u8> {
         let mut out = vec![VERSION];

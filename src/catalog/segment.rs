@@ -359,6 +359,11 @@ mod tests {
         assert_eq!(s("//a/./b;x=1/../c%20d/?q"), "a/c d");
         assert_eq!(s("/"), "");
         assert_eq!(s("/../../etc"), "etc");
+        assert_eq!(s("/a%2Fb/c"), "a/b/c");
+        assert_eq!(split("/a%2Fb/c"), ["a/b", "c"]);
+        assert_eq!(split("/a;v=1;w=2/b;x/c#top?d"), ["a", "b", "c"]);
+        assert_eq!(split("/%61/%252e"), ["a", "%2e"]);
+        assert_eq!(fold("Users"), fold("users"));
         assert!(split(&"/a".repeat(10_000)).len() <= MAX_DEPTH);
     }
 
@@ -375,6 +380,12 @@ mod tests {
             ("cus_9s6XKzkNRiz8i3", Type::Token),
             ("sha256:65660711feafa2efe232298d", Type::Token),
             ("q58xt58je4txxk9y76634efzwc", Type::Token),
+            ("10.1.2.3", Type::Address),
+            ("2001:db8::1", Type::Address),
+            ("+4915112345678", Type::Phone),
+            ("v1.4.2", Type::Release),
+            ("2.10.0-rc.1", Type::Release),
+            ("2024-02-29T10:00:00Z", Type::Date),
         ] {
             assert_eq!(classify(id), Some(t), "{id}");
         }
@@ -397,12 +408,57 @@ mod tests {
             "batch_jobs",
             "metadata_templates",
             "x509Certificates",
+            "2.0",
+            "rbac.authorization.example.io",
         ] {
             assert_eq!(classify(word), None, "{word}");
         }
     }
 
+    #[test]
+    fn segments_have_parts() {
+        let p = |s: &'static str| {
+            parts(&[s])
+                .iter()
+                .map(|p| bare(p).to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(p("topic:publish"), ["topic", ":publish"]);
+        assert_eq!(p("42.json"), ["42", ".json"]);
+        assert_eq!(p("Customers('ALFKI')"), ["Customers", "(", "ALFKI"]);
+        for whole in [
+            "sha256:65660711feafa2efe232298d",
+            "openapi.json",
+            ":x",
+            "a:b",
+            "f()",
+            "(x)",
+        ] {
+            assert_eq!(p(whole), [whole]);
+        }
+    }
+
     proptest::proptest! {
+        #[test]
+        fn all_spellings_of_a_path_are_one(words in proptest::collection::vec("[a-zA-Z0-9._~-]{1,8}", 1..6), how: u64) {
+            let words: Vec<String> = words.into_iter().filter(|w| w != "." && w != "..").collect();
+            let mut path = String::new();
+            for (i, word) in words.iter().enumerate() {
+                let bit = |n: usize| how >> ((i * 5 + n) % 64) & 1 == 1;
+                path.push_str(["/", "//", "/./", "/x/../"][usize::from(bit(0)) + 2 * usize::from(bit(1))]);
+                match bit(2) {
+                    true => word.bytes().for_each(|b| path.push_str(&format!("%{b:02X}"))),
+                    false => path.push_str(word),
+                }
+                path.push_str(if bit(3) { ";v=1" } else { "" });
+            }
+            path.push_str(["", "/", "?q=/a", "#/a"][(how % 4) as usize]);
+            proptest::prop_assert_eq!(split(&path), words.clone());
+            // Twice is once.
+            let again = format!("/{}", words.join("/"));
+            proptest::prop_assert_eq!(split(&again), words);
+        }
+
         #[test]
         fn any_path_has_segments(path: String) {
             for s in split(&path) {
