@@ -1,5 +1,10 @@
 //! Endpoints follow the routes: merged where their paths became one template, split where a path
 //! turned out to have one of its own; and two inventories made one.
+//!
+//! What an endpoint has adds up exactly. Only where an earlier judgement is undone, and a path leaves
+//! an endpoint again, is its share not known of all: its calls by status class are, path by path;
+//! times, sizes, callers and schema were added up, and both keep the sum. A file that is judged once,
+//! at its end, has none of that.
 
 use std::collections::BTreeMap;
 
@@ -62,9 +67,10 @@ impl Catalog {
         let mut most: BTreeMap<u32, (u64, usize)> = BTreeMap::new();
         for (at, place) in places.iter().enumerate() {
             for (id, calls) in &place.from {
-                let best = most.entry(*id).or_insert((calls.total(), at));
-                if calls.total() > best.0 {
-                    *best = (calls.total(), at);
+                let here = (calls.total(), at);
+                let best = most.entry(*id).or_insert(here);
+                if here.0 > best.0 {
+                    *best = here;
                 }
             }
         }

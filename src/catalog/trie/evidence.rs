@@ -130,15 +130,9 @@ impl Evidence {
     pub(super) fn ids(&self, host: &str) -> Vec<RawId> {
         let mut out: Vec<RawId> = self.roots.get(host).copied().into_iter().collect();
         let mut at = 0;
-        while let Some(id) = out.get(at) {
-            let raw = self.raw(*id);
-            out.extend(
-                raw.words
-                    .values()
-                    .chain(&raw.values)
-                    .copied()
-                    .collect::<Vec<_>>(),
-            );
+        while let Some(id) = out.get(at).copied() {
+            let raw = self.raw(id);
+            out.extend(raw.words.values().chain(&raw.values));
             at += 1;
         }
         out
@@ -312,10 +306,12 @@ impl Evidence {
         let raw = self.raw_mut(at);
         raw.ends.retain(|end| keep(end.endpoint));
         let below: Vec<RawId> = raw.words.values().copied().chain(raw.values).collect();
-        let gone: Vec<RawId> = below
-            .into_iter()
-            .filter(|id| !self.prune(*id, keep))
-            .collect();
+        let mut gone = Vec::new();
+        for id in below {
+            if !self.prune(id, keep) {
+                gone.push(id);
+            }
+        }
         let raw = self.raw_mut(at);
         raw.words.retain(|_, id| !gone.contains(id));
         raw.values = raw.values.filter(|id| !gone.contains(id));

@@ -22,7 +22,10 @@ const DEPTH: usize = 3;
 /// Calls of one shape that count for a single word: a habit is no proof.
 const CALLS: u64 = 16;
 /// Bits for a parameter that are enough.
-pub(super) const ENOUGH: f64 = 6.0;
+pub(super) const ENOUGH: f64 = 5.5;
+/// Bits of ids beside the words, and of a parameter with names among its values.
+const IDS: f64 = 1.0;
+const NAMES: f64 = 6.0;
 
 /// Any word, where it is none that several have.
 const ANY: u32 = u32::MAX;
@@ -105,9 +108,10 @@ impl Judge<'_, '_> {
         let lent = self.lent(&inside, before, text.is_some());
         let mut bits = open(&figures) + alike(&figures) + shared + lent;
         if text.is_some() {
-            bits += 6.0 + (1.0 + known.values as f64).log2().min(4.0);
-        } else if inside.len() == 1 {
-            bits -= 2.0;
+            bits += NAMES + (1.0 + known.values as f64).log2().min(4.0);
+        } else {
+            bits += if place.param.is_some() { IDS } else { 0.0 };
+            bits -= if inside.len() == 1 { 2.0 } else { 0.0 };
         }
         if bits < self.enough {
             return None;
