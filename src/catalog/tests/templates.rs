@@ -121,7 +121,7 @@ fn people_have_the_last_word() {
     ];
     assert_eq!(b.labels(), templates);
     let all = b.endpoint("/users/{user_name}").requests;
-    let mut pin = |b: &mut Bench, is| {
+    let pin = |b: &mut Bench, is| {
         assert!(b.catalog.pin(
             "shop.example",
             "/users",
