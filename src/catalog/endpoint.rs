@@ -22,6 +22,9 @@ use super::{Admission, NodeId};
 use crate::exchange::{Exchange, OperationKind};
 use crate::time::Timestamp;
 
+/// Statuses of one endpoint that are told apart.
+const MAX_STATUSES: usize = 32;
+
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Endpoint {
     pub(super) node: NodeId,
@@ -199,10 +202,9 @@ impl Endpoint {
         self.by_class[x.status_class()] += 1;
         self.unpaired += u64::from(x.partial.unpaired);
         self.assets += u64::from(asset);
-        if let Some(status) = x.status
-            && (self.statuses.len() < 32 || self.statuses.contains_key(&status))
-        {
+        if let Some(status) = x.status {
             *self.statuses.entry(status).or_default() += 1;
+            self.bound_statuses();
         }
         if let Some(ms) = x.latency_ms {
             self.latency.add(ms);
@@ -227,8 +229,9 @@ impl Endpoint {
         self.clear_news |= self.clear.take(x);
         self.authentication.take(x, admission);
         self.leaking.take(x);
-        self.deprecation = x.deprecation.or(self.deprecation);
-        self.sunset = x.sunset.or(self.sunset);
+        // The latest word, whichever answer brought it.
+        self.deprecation = self.deprecation.max(x.deprecation);
+        self.sunset = self.sunset.max(x.sunset);
         if admission == Admission::Answered {
             self.answered += 1;
             self.first_answer = Some(self.first_answer.map_or(x.ts, |t| t.min(x.ts)));
@@ -247,6 +250,27 @@ impl Endpoint {
         self.days.add(x.ts);
         if self.is_deprecated() || self.zombie_since.is_some() {
             self.lately.get_or_insert_default().add(principal, x.ts);
+        }
+    }
+
+    /// The lowest stay, so that it does not matter which came first.
+    fn bound_statuses(&mut self) {
+        while self.statuses.len() > MAX_STATUSES {
+            self.statuses.pop_last();
+        }
+    }
+
+    /// A path was found to be an endpoint of its own: its calls leave. How they were spread over
+    /// time, callers and sizes is not known; of these each has what both had.
+    pub(super) fn split(&mut self, by_class: [u64; 6], answered: u64) -> Self {
+        for (mine, theirs) in self.by_class.iter_mut().zip(by_class) {
+            *mine = mine.saturating_sub(theirs);
+        }
+        self.answered = self.answered.saturating_sub(answered);
+        Self {
+            by_class,
+            answered,
+            ..self.clone()
         }
     }
 
@@ -278,12 +302,13 @@ impl Endpoint {
         for (status, n) in &other.statuses {
             *self.statuses.entry(*status).or_default() += n;
         }
+        self.bound_statuses();
         self.operation_kind = self.operation_kind.or(other.operation_kind);
         self.depth = self.depth.max(other.depth);
         self.aliases = self.aliases.max(other.aliases);
         self.introspection = self.introspection.max(other.introspection);
-        self.deprecation = self.deprecation.or(other.deprecation);
-        self.sunset = self.sunset.or(other.sunset);
+        self.deprecation = self.deprecation.max(other.deprecation);
+        self.sunset = self.sunset.max(other.sunset);
         self.history.merge(&other.history);
         self.days.merge(&other.days);
         match (&mut self.lately, &other.lately) {

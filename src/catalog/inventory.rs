@@ -7,7 +7,8 @@ mod hosts;
 mod listing;
 mod places;
 mod reach;
-mod refold;
+mod regroup;
+mod respec;
 mod review;
 mod security;
 mod status;
@@ -77,6 +78,8 @@ struct State {
 #[derive(Serialize, Deserialize)]
 struct Entry {
     key: String,
+    /// Keys that it had, or that those had which are part of it.
+    aliases: BTreeSet<String>,
     e: Endpoint,
 }
 
@@ -105,6 +108,8 @@ pub struct Catalog {
     dirty: BTreeSet<u32>,
     /// Answered paths that were new since siblings were last judged.
     grown: usize,
+    /// The hosts of them.
+    grown_at: BTreeSet<String>,
     /// An endpoint was confirmed since versions were last compared.
     confirmed: bool,
     /// What people decided; the journal brings it back.
@@ -138,6 +143,7 @@ impl Catalog {
             drifts: 0,
             dirty: BTreeSet::new(),
             grown: 0,
+            grown_at: BTreeSet::new(),
             confirmed: false,
             decisions: Decisions::default(),
             versions: HashMap::new(),
@@ -175,7 +181,9 @@ impl Catalog {
         let evidence = self.weigh(x, &host);
         let admission = evidence.admission;
         let operation = x.operation.as_ref().and_then(|o| o.name.as_deref());
-        let id = match self.locate(&host, method, operation, &segments) {
+        let known = self.locate(&host, method, operation, &segments);
+        let is_new = known.is_none();
+        let mut id = match known {
             Some(id) => Some(id),
             None if self.is_admitted(&evidence, x, &host, &segments) => {
                 self.admit(&host, method, operation, &segments, x.ts, changes)
@@ -194,6 +202,21 @@ impl Catalog {
             ..nowhere
         };
         let grow = self.state.fields < self.settings.max_fields;
+        if let Some(id) = id {
+            let operation = self
+                .state
+                .endpoints
+                .get(&id)
+                .and_then(|n| n.e.operation.clone());
+            let slot = slot(method, operation.as_deref());
+            self.note(&host, &slot, &segments, x, admission, id);
+        }
+        if is_new
+            && let Some(new) = id
+            && self.recall_pins(&host, new, &segments, changes)
+        {
+            id = self.locate(&host, method, operation, &segments);
+        }
         let Some(entry) = id.and_then(|id| self.state.endpoints.get_mut(&id)) else {
             // An operation that nothing has answered, at a path where others were.
             let node = self.known_path(&host, method, &segments);
@@ -224,12 +247,8 @@ impl Catalog {
             self.state.fields = self.state.fields + entry.e.schemas.len() - before;
         }
         let (node, confirmed) = (entry.e.node, entry.e.confirmed());
-        let documented = entry.e.spec.as_ref().is_some_and(|s| s.documented);
         if answered {
             self.state.trie.count(node);
-            if documented {
-                self.state.trie.note(node, &segments);
-            }
         }
         self.take_drift(id.unwrap_or_default(), x);
         self.confirmed |= confirmed && !before;
@@ -291,7 +310,7 @@ impl Catalog {
         self.state.now = self.state.now.max(now);
         self.completeness.tick(now);
         if self.grown > 64.max(self.state.trie.len() / 16) {
-            self.fold(true, changes);
+            self.judge_early(changes);
         }
         changes.append(&mut self.late);
         if mem::take(&mut self.confirmed) {
@@ -310,7 +329,7 @@ impl Catalog {
         self.specs = specs;
         self.look_again = true;
         self.contracts = Contracts::default();
-        self.refold(changes);
+        self.respec(changes);
         let ids: Vec<u32> = self.state.endpoints.keys().copied().collect();
         for id in ids {
             self.look_up(id);
@@ -363,6 +382,11 @@ impl Catalog {
             return None;
         }
         self.label(EndpointId(id))
+    }
+
+    /// Nodes of the path tries with their evidence, and endpoints: what the budgets are of.
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.state.trie.len(), self.state.endpoints.len())
     }
 
     /// All state, for the store; `restore` reads it back.
@@ -418,6 +442,14 @@ impl Catalog {
             self.remove(id, changes);
             self.state.evicted += 1;
         }
+        self.forget_evidence();
+    }
+
+    /// What was seen of endpoints that are gone is no evidence.
+    fn forget_evidence(&mut self) {
+        let endpoints = &self.state.endpoints;
+        let evidence = &mut self.state.trie.evidence;
+        evidence.retain(&|id| endpoints.contains_key(&id));
     }
 
     fn remove(&mut self, id: u32, changes: &mut Vec<Change>) {
@@ -435,7 +467,9 @@ impl Catalog {
     }
 }
 
+/// By the final template, whatever its parameters are called.
 fn key(slot: &str, host: &str, template: &str) -> String {
+    let template = super::pins::normal(template);
     let digest = Sha256::digest(format!("{slot}\0{host}\0{template}"));
     digest[..8].iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -1,14 +1,29 @@
 //! Paths to segments, and what a segment alone tells.
 //!
-//! One rule of normalisation: the query and matrix parameters (`;x=y`) are cut, percent-encoding is
-//! decoded, empty and dot segments go, and static words compare without case.
+//! One rule of normalisation, in this order:
+//! 1. what follows `?` or `#` is cut;
+//! 2. the path is split at `/`; an encoded slash (`%2F`) stays inside its segment;
+//! 3. of each segment the matrix parameters go (`;x=y`), then its percent-encoding is decoded once;
+//! 4. empty segments (doubled and trailing slashes) and `.` go, `..` takes the one before with it;
+//! 5. segments past [`MAX_DEPTH`] go;
+//! 6. static words compare without case.
+//!
+//! For templates a segment has parts where APIs put two things into one: a verb after a colon
+//! (`{topic}:publish`), an extension after an id (`{id}.json`), a key in brackets (`Orders(42)`).
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 /// Segments past this depth are one remainder: no API is deeper, scanners are.
 pub(super) const MAX_DEPTH: usize = 24;
+
+/// Before a part that stands in the same segment as the part before it.
+pub(super) const GLUE: char = '\u{1}';
+
+/// Extensions that choose a representation of what an id names.
+const REPRESENTATIONS: [&str; 8] = ["json", "xml", "csv", "html", "rss", "atom", "txt", "pdf"];
 
 /// The segments of a path, decoded.
 pub(super) fn split(path: &str) -> Vec<Cow<'_, str>> {
@@ -75,6 +90,71 @@ pub(super) fn of_template(template: &str) -> Vec<Cow<'_, str>> {
     segments.map(segment).collect()
 }
 
+/// The parts of segments, as the trie takes them: most segments are one.
+pub(super) fn parts<'a>(segments: &'a [impl AsRef<str>]) -> Vec<Cow<'a, str>> {
+    let mut out: Vec<Cow<'a, str>> = Vec::with_capacity(segments.len() + 1);
+    for segment in segments {
+        let segment = segment.as_ref().trim_start_matches(GLUE);
+        if let Some((stem, verb)) = verb(segment).or_else(|| representation(segment)) {
+            out.push(stem.into());
+            out.push(format!("{GLUE}{verb}").into());
+        } else if let Some((name, key)) = keyed(segment) {
+            out.push(name.into());
+            out.push(format!("{GLUE}(").into());
+            out.push(key.into());
+        } else {
+            out.push(segment.into());
+        }
+    }
+    out
+}
+
+/// `{topic}` and `:publish`. What follows the colon of an URN or a hash is no word.
+fn verb(segment: &str) -> Option<(&str, &str)> {
+    let at = segment.rfind(':')?;
+    let word = &segment[at + 1..];
+    let is_word = (2..=30).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_alphabetic());
+    let hex = word.bytes().all(|b| b.is_ascii_hexdigit());
+    (at > 0 && is_word && !hex).then(|| segment.split_at(at))
+}
+
+/// `{id}` and `.json`, where the form alone says that it is an id.
+fn representation(segment: &str) -> Option<(&str, &str)> {
+    let at = segment.rfind('.')?;
+    let known = REPRESENTATIONS.contains(&&segment[at + 1..]);
+    let id = || {
+        matches!(
+            classify(&segment[..at]),
+            Some(Type::Integer | Type::Uuid | Type::Token)
+        )
+    };
+    (known && id()).then(|| segment.split_at(at))
+}
+
+/// `Customers` and what stands in its brackets, without quotes.
+fn keyed(segment: &str) -> Option<(&str, &str)> {
+    let (name, key) = segment.strip_suffix(')')?.split_once('(')?;
+    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let key = key.trim_matches('\'');
+    (is_name && !key.is_empty()).then_some((name, key))
+}
+
+/// Whether a part stands in the segment of the part before it.
+pub(super) fn glued(part: &str) -> bool {
+    part.starts_with(GLUE)
+}
+
+/// Whether a part opens the brackets around a key.
+pub(super) fn opens(part: &str) -> bool {
+    part.strip_prefix(GLUE) == Some("(")
+}
+
+/// A part as it is written.
+pub(super) fn bare(part: &str) -> &str {
+    part.trim_start_matches(GLUE)
+}
+
 /// How a static word is compared.
 pub(super) fn fold(segment: &str) -> Cow<'_, str> {
     if segment
@@ -95,25 +175,34 @@ pub(super) enum Type {
     Uuid,
     /// Hex digits, ULIDs, prefixed ids, hashes, random letters.
     Token,
+    /// A date, or a date with a time.
     Date,
     Email,
     File,
+    /// An IP address.
+    Address,
+    Phone,
+    /// `1.4.2` of a release; `v1` is the API's own.
+    Release,
     /// Learnt to be a parameter: by evidence, or by a spec.
     Text,
 }
 
 impl Type {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Integer,
         Self::Uuid,
         Self::Token,
         Self::Date,
         Self::Email,
         Self::File,
+        Self::Address,
+        Self::Phone,
+        Self::Release,
         Self::Text,
     ];
 
-    pub(super) fn bit(self) -> u8 {
+    pub(super) fn bit(self) -> u16 {
         1 << self as u8
     }
 
@@ -125,6 +214,9 @@ impl Type {
             Self::Date => "date",
             Self::Email => "email",
             Self::File => "file",
+            Self::Address => "address",
+            Self::Phone => "phone",
+            Self::Release => "release",
             Self::Text => "text",
         }
     }
@@ -153,6 +245,9 @@ pub(super) fn is_asset(segment: &str) -> bool {
 }
 
 pub(super) fn classify(s: &str) -> Option<Type> {
+    if s.starts_with(GLUE) {
+        return None;
+    }
     let bytes = s.as_bytes();
     let digits = bytes.iter().filter(|b| b.is_ascii_digit()).count();
     if digits == bytes.len() {
@@ -170,6 +265,15 @@ pub(super) fn classify(s: &str) -> Option<Type> {
     }
     if is_date(s) {
         return Some(Type::Date);
+    }
+    if s.parse::<IpAddr>().is_ok() {
+        return Some(Type::Address);
+    }
+    if is_phone(s) {
+        return Some(Type::Phone);
+    }
+    if is_release(s) {
+        return Some(Type::Release);
     }
     if let Some((user, host)) = s.split_once('@') {
         return (!user.is_empty() && host.contains('.')).then_some(Type::Email);
@@ -209,12 +313,37 @@ fn is_uuid(s: &str) -> bool {
         })
 }
 
+/// `2024-02-29`, also with a time behind it (RFC 3339).
 fn is_date(s: &str) -> bool {
-    let plain = s.len() == 10 && s.as_bytes()[4] == b'-' && s.as_bytes()[7] == b'-';
-    let parts: Vec<&str> = s.split('-').collect();
-    plain
-        && parts.iter().all(|p| p.bytes().all(|b| b.is_ascii_digit()))
-        && matches!(&parts[0][..2], "19" | "20")
+    let Some((day, rest)) = s.split_at_checked(10) else {
+        return false;
+    };
+    let shape = day.bytes().enumerate().all(|(i, b)| match i {
+        4 | 7 => b == b'-',
+        _ => b.is_ascii_digit(),
+    });
+    let time = |c: char| c.is_ascii_digit() || matches!(c, ':' | '.' | '+' | '-' | 'Z' | 'z');
+    let timed = rest
+        .strip_prefix(['T', 't', ' '])
+        .is_some_and(|t| t.len() >= 4 && t.chars().all(time));
+    shape && matches!(&day[..2], "19" | "20") && (rest.is_empty() || timed)
+}
+
+/// International, as E.164 has it.
+fn is_phone(s: &str) -> bool {
+    let digits = s.strip_prefix('+').unwrap_or_default();
+    (8..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Three numbers or more: two are what APIs call their own versions.
+fn is_release(s: &str) -> bool {
+    let core = s.trim_start_matches(['v', 'V']);
+    let core = core.split(['-', '+']).next().unwrap_or_default();
+    let numbers = core.split('.');
+    numbers.clone().count() >= 3
+        && numbers
+            .into_iter()
+            .all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Random-looking: hex, base32, base58, base64url, with or without a prefix (`cus_`, `sha256:`).
@@ -272,6 +401,11 @@ mod tests {
         assert_eq!(s("//a/./b;x=1/../c%20d/?q"), "a/c d");
         assert_eq!(s("/"), "");
         assert_eq!(s("/../../etc"), "etc");
+        assert_eq!(s("/a%2Fb/c"), "a/b/c");
+        assert_eq!(split("/a%2Fb/c"), ["a/b", "c"]);
+        assert_eq!(split("/a;v=1;w=2/b;x/c#top?d"), ["a", "b", "c"]);
+        assert_eq!(split("/%61/%252e"), ["a", "%2e"]);
+        assert_eq!(fold("Users"), fold("users"));
         assert!(split(&"/a".repeat(10_000)).len() <= MAX_DEPTH);
     }
 
@@ -288,6 +422,12 @@ mod tests {
             ("cus_9s6XKzkNRiz8i3", Type::Token),
             ("sha256:65660711feafa2efe232298d", Type::Token),
             ("q58xt58je4txxk9y76634efzwc", Type::Token),
+            ("10.1.2.3", Type::Address),
+            ("2001:db8::1", Type::Address),
+            ("+4915112345678", Type::Phone),
+            ("v1.4.2", Type::Release),
+            ("2.10.0-rc.1", Type::Release),
+            ("2024-02-29T10:00:00Z", Type::Date),
         ] {
             assert_eq!(classify(id), Some(t), "{id}");
         }
@@ -310,8 +450,33 @@ mod tests {
             "batch_jobs",
             "metadata_templates",
             "x509Certificates",
+            "2.0",
+            "rbac.authorization.example.io",
         ] {
             assert_eq!(classify(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn segments_have_parts() {
+        let p = |s: &'static str| {
+            parts(&[s])
+                .iter()
+                .map(|p| bare(p).to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(p("topic:publish"), ["topic", ":publish"]);
+        assert_eq!(p("42.json"), ["42", ".json"]);
+        assert_eq!(p("Customers('ALFKI')"), ["Customers", "(", "ALFKI"]);
+        for whole in [
+            "sha256:65660711feafa2efe232298d",
+            "openapi.json",
+            ":x",
+            "a:b",
+            "f()",
+            "(x)",
+        ] {
+            assert_eq!(p(whole), [whole]);
         }
     }
 
@@ -323,6 +488,26 @@ mod tests {
             let free = !shown.contains(['{', '}', ' ']);
             proptest::prop_assert!(free, "{}", shown);
             proptest::prop_assert_eq!(split(&shown), segments);
+        }
+
+        #[test]
+        fn all_spellings_of_a_path_are_one(words in proptest::collection::vec("[a-zA-Z0-9._~-]{1,8}", 1..6), how: u64) {
+            let words: Vec<String> = words.into_iter().filter(|w| w != "." && w != "..").collect();
+            let mut path = String::new();
+            for (i, word) in words.iter().enumerate() {
+                let bit = |n: usize| how >> ((i * 5 + n) % 64) & 1 == 1;
+                path.push_str(["/", "//", "/./", "/x/../"][usize::from(bit(0)) + 2 * usize::from(bit(1))]);
+                match bit(2) {
+                    true => word.bytes().for_each(|b| path.push_str(&format!("%{b:02X}"))),
+                    false => path.push_str(word),
+                }
+                path.push_str(if bit(3) { ";v=1" } else { "" });
+            }
+            path.push_str(["", "/", "?q=/a", "#/a"][(how % 4) as usize]);
+            proptest::prop_assert_eq!(split(&path), words.clone());
+            // Twice is once.
+            let again = format!("/{}", words.join("/"));
+            proptest::prop_assert_eq!(split(&again), words);
         }
 
         #[test]

@@ -25,6 +25,7 @@ mod tests;
 
 pub use document::Read;
 pub(in crate::catalog) use document::{Document, Place};
+pub(in crate::catalog) use index::Found;
 pub use index::SpecSet;
 pub(in crate::catalog) use tree::Part;
 

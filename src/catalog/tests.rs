@@ -94,37 +94,6 @@ impl Bench {
 }
 
 #[test]
-fn people_have_the_last_word() {
-    let mut b = Bench::new();
-    for i in 0..40 {
-        b.get(&format!("/users/name{}", char::from(b'a' + i % 26)));
-        b.get(&format!("/users/n{i}x"));
-    }
-    b.get("/users/export");
-    assert_eq!(b.labels(), ["GET shop.example /users/{user_name}"]);
-    let pin = |b: &mut Bench, is| {
-        b.catalog
-            .pin("shop.example", "/users", "Export", is, &mut b.changes)
-    };
-    assert!(pin(&mut b, Some(Pinned::Route)));
-    b.get("/users/export");
-    let both = [
-        "GET shop.example /users/export",
-        "GET shop.example /users/{user_name}",
-    ];
-    assert_eq!(b.labels(), both);
-    let known = Pin {
-        host: "shop.example".into(),
-        place: "/users".into(),
-        word: "export".into(),
-        is: Pinned::Route,
-    };
-    assert_eq!(b.catalog.pins(), [known]);
-    assert!(pin(&mut b, Some(Pinned::Value)));
-    assert_eq!(b.labels(), ["GET shop.example /users/{user_name}"]);
-}
-
-#[test]
 fn ids_are_one_endpoint_and_words_are_several() {
     let mut b = Bench::new();
     for id in 0..30 {
@@ -520,4 +489,5 @@ mod admission;
 mod decisions;
 mod operations;
 mod publishing;
+mod templates;
 mod tenants;

@@ -1,27 +1,25 @@
-//! The path trie of one host group, with its merges.
+//! The path trie of one host group: the router that finds the endpoint of a request.
 //!
 //! A node has static children by folded word, and at most one parameter child. Typed segments go
-//! to the parameter child at once. Words stay static until the siblings show that they are
-//! interchangeable: [`Trie::to_fold`].
+//! to the parameter child at once. Which words are values is judged by the [`Evidence`] beside it,
+//! which keeps what was seen word by word; [`Trie::regroup`] builds the routes anew from that.
 
-use std::borrow::Cow;
+mod evidence;
+mod group;
+mod judge;
+mod pools;
+mod regroup;
+mod respec;
+
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use super::NodeId;
-use super::segment::{Type, classify, fold, show};
-
-/// Interior siblings that must share their sub-paths before they are one parameter.
-const ALIKE: usize = 6;
-/// Leaves that must be there before their vocabulary is judged.
-const LEAVES: usize = 10;
-/// As many are one parameter whatever else is true.
-const MANY: usize = 24;
-/// As many leaves are judged at once, to bound the node.
-const MANY_LEAVES: usize = 256;
-/// Good-Turing mass of words not seen yet, above which a vocabulary is open.
-const OPEN: f64 = 0.03;
+use super::segment::{self, Type, classify, fold, show};
+pub(super) use evidence::{Calls, Evidence, Step};
+pub(super) use regroup::Place;
+pub(super) use respec::Stone;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Node {
@@ -32,22 +30,18 @@ pub(super) struct Node {
     pub(super) param: Option<NodeId>,
     /// Set on a parameter: name, types seen (bits of [`Type`]), and why it is one.
     pub(super) name: Option<String>,
-    pub(super) types: u8,
+    pub(super) types: u16,
     pub(super) why: String,
     /// Answered requests through this node.
     pub(super) hits: u64,
     /// By method, or by method and operation.
     pub(super) endpoints: BTreeMap<String, u32>,
-    /// A person said that it is a route.
-    pub(super) pinned: bool,
-    /// Of a parameter that a spec has, which takes anything: types of the values that came.
-    pub(super) seen: u8,
-    /// Number of words when they were last judged.
-    pub(super) judged: u32,
-    /// A spec has this word: it is a route, whatever its siblings are.
-    pub(super) by_spec: bool,
+    /// A route for sure, by a spec or a person: never taken for a value.
+    pub(super) kept: bool,
     /// The word is a pattern of a spec: `{id}.json`.
     pub(super) pattern: bool,
+    /// Of a parameter that a spec has, which takes anything: types of the values that came.
+    pub(super) seen: u16,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -55,10 +49,17 @@ pub(super) struct Trie {
     nodes: Vec<Node>,
     free: Vec<NodeId>,
     roots: HashMap<String, NodeId>,
+    pub(super) evidence: Evidence,
 }
 
 impl Trie {
+    /// Nodes, those of the evidence included.
     pub(super) fn len(&self) -> usize {
+        self.routes() + self.evidence.len()
+    }
+
+    /// Nodes of the routes alone.
+    pub(super) fn routes(&self) -> usize {
         self.nodes.len() - self.free.len()
     }
 
@@ -107,7 +108,7 @@ impl Trie {
         if let Some(found) = word.and_then(|id| self.find(*id, rest, accept)) {
             return Some(found);
         }
-        if word.is_some_and(|id| self.node(*id).pinned) {
+        if word.is_some_and(|id| self.node(*id).kept) {
             return None;
         }
         let param = node.param.filter(|id| self.takes(*id, first.as_ref()))?;
@@ -134,14 +135,17 @@ impl Trie {
             let segment = segment.as_ref();
             let folded = fold(segment);
             let known = self.node(at).words.get(folded.as_ref()).copied();
-            let open = self
-                .node(at)
+            let kind = classify(segment).filter(|_| !self.evidence.routes.contains(&*folded));
+            let node = self.node(at);
+            let in_brackets = segment::opens(&node.word);
+            let open = node
                 .param
                 .filter(|p| self.node(*p).types & Type::Text.bit() != 0);
-            at = match (known, classify(segment), open) {
+            at = match (known, kind, open) {
                 (Some(id), ..) => id,
                 (None, Some(kind), _) => self.param(at, kind, room)?,
                 (None, None, Some(param)) => param,
+                (None, None, None) if in_brackets => self.param(at, Type::Text, room)?,
                 (None, None, None) => self.insert_word(at, segment, room)?,
             };
         }
@@ -172,7 +176,7 @@ impl Trie {
             Some(id) => id,
             None if self.len() >= room => return None,
             None => {
-                let why = format!("values have the form of {} {}", article(kind), kind.name());
+                let why = format!("values have the form of {}", kind.name());
                 let id = self.alloc(Node {
                     parent: Some(at),
                     why,
@@ -186,13 +190,15 @@ impl Trie {
         Some(id)
     }
 
-    /// The node of a place in normal form: `/users/{}`.
-    pub(super) fn place(&self, root: NodeId, place: &str) -> Option<NodeId> {
-        let mut parts = place.split('/').filter(|part| !part.is_empty());
-        parts.try_fold(root, |at, part| match part {
-            "{}" => self.node(at).param,
-            word => self.node(at).words.get(word).copied(),
-        })
+    /// Steps from the root.
+    pub(super) fn depth(&self, id: NodeId) -> usize {
+        let mut at = self.node(id);
+        let mut depth = 0;
+        while let Some(parent) = at.parent {
+            at = self.node(parent);
+            depth += 1;
+        }
+        depth
     }
 
     /// One more answered request ended at this node.
@@ -201,24 +207,6 @@ impl Trie {
         while let Some(id) = at {
             let node = self.node_mut(id);
             node.hits += 1;
-            at = node.parent;
-        }
-    }
-
-    /// An answered request with these segments ended at this node, which a spec has: notes of which
-    /// types its parameters are.
-    pub(super) fn note(&mut self, id: NodeId, segments: &[impl AsRef<str>]) {
-        let mut at = Some(id);
-        for segment in segments.iter().rev() {
-            let Some(node) = at.map(|id| self.node_mut(id)) else {
-                return;
-            };
-            if node.types != 0 {
-                if node.seen == 0 && node.types & Type::Text.bit() == 0 {
-                    node.seen = node.types;
-                }
-                node.seen |= classify(segment.as_ref()).unwrap_or(Type::Text).bit();
-            }
             at = node.parent;
         }
     }
@@ -234,31 +222,30 @@ impl Trie {
         let mut names: Vec<String> = Vec::new();
         for id in chain.iter().rev().skip(1) {
             let node = self.node(*id);
-            out.push('/');
             if node.types == 0 {
-                let shown = if node.pattern {
-                    Cow::Borrowed(node.word.as_str())
+                let glued = segment::glued(&node.word);
+                out.push_str(if glued { "" } else { "/" });
+                let word = segment::bare(&node.word);
+                out.push_str(&if node.pattern {
+                    word.into()
                 } else {
-                    show(&node.word)
-                };
-                out.push_str(&shown);
-                before = &node.word;
+                    show(word)
+                });
+                before = if glued { before } else { &node.word };
                 continue;
             }
-            let mut name = node
-                .name
-                .clone()
-                .unwrap_or_else(|| parameter_name(before, node.types));
-            let same = names
-                .iter()
-                .filter(|n| n.trim_end_matches(|c: char| c.is_ascii_digit()) == name)
-                .count();
-            if same > 0 {
-                name = format!("{name}{}", same + 1);
+            let own = || parameter_name(before, node.types);
+            let base = node.name.clone().unwrap_or_else(own);
+            let mut name = base.clone();
+            let mut n = 1;
+            while names.contains(&name) {
+                n += 1;
+                name = format!("{base}{n}");
             }
-            out.push('{');
+            let bracket = out.ends_with('(');
+            out.push_str(if bracket { "{" } else { "/{" });
             out.push_str(&name);
-            out.push('}');
+            out.push_str(if bracket { "})" } else { "}" });
             names.push(name);
             before = "";
         }
@@ -297,241 +284,23 @@ impl Trie {
         out
     }
 
-    /// Static children that are values of one parameter, by evidence; with the reason.
-    ///
-    /// Early on every vocabulary looks open; `early` therefore asks for far more, enough to keep a
-    /// node small.
-    pub(super) fn to_fold(&self, at: NodeId, early: bool) -> Option<(Vec<NodeId>, String)> {
-        let node = self.node(at);
-        let values = node
-            .words
-            .values()
-            .copied()
-            .filter(|id| self.may_be_value(*id));
-        let inner =
-            |id: &NodeId| !self.node(*id).words.is_empty() || self.node(*id).param.is_some();
-        let (interior, leaves): (Vec<NodeId>, Vec<NodeId>) = values.partition(inner);
-        let alike = self.alike(&interior);
-        let open_words = node
-            .param
-            .is_some_and(|p| self.node(p).types & Type::Text.bit() != 0);
-        let rare = alike.iter().filter(|id| self.node(**id).hits <= 3).count();
-        let some = alike.len() >= ALIKE && rare * 6 >= alike.len() && rare >= 2;
-        let enough = alike.len() >= MANY || (!early && some);
-        if enough || (open_words && alike.len() >= 2 && rare > 0) {
-            let typical = median(alike.iter().map(|id| self.node(*id).hits).collect());
-            // A leaf among them that is used far more is a route of its own (`/users/me`).
-            let quiet = leaves
-                .into_iter()
-                .filter(|id| self.node(*id).hits <= 4 * typical.max(2));
-            let why = format!(
-                "{} values seen here lead to the same sub-paths",
-                alike.len()
-            );
-            return Some((alike.iter().copied().chain(quiet).collect(), why));
-        }
-        if let Some(joining) = self.strays(at, interior.iter().chain(&leaves)) {
-            return Some((
-                joining,
-                "rare values beside a parameter, with its sub-paths".into(),
-            ));
-        }
-        let hits: u64 = leaves.iter().map(|id| self.node(*id).hits).sum();
-        let once = leaves.iter().filter(|id| self.node(**id).hits == 1).count();
-        let unseen = once as f64 / hits.max(1) as f64;
-        let needed = if early { MANY_LEAVES } else { LEAVES };
-        let open =
-            leaves.len() >= needed && once >= 4 && unseen >= OPEN && once * 4 >= leaves.len();
-        open.then(|| {
-            let why = format!(
-                "{} values seen here, {:.0} % of requests bring a new one",
-                leaves.len(),
-                unseen * 100.0
-            );
-            (leaves, why)
-        })
-    }
-
-    /// Words beside a text parameter that lead nowhere else than it does, and seldom.
-    fn strays<'a>(
-        &self,
-        at: NodeId,
-        words: impl Iterator<Item = &'a NodeId>,
-    ) -> Option<Vec<NodeId>> {
-        let id = self
-            .node(at)
-            .param
-            .filter(|p| self.node(*p).types & Type::Text.bit() != 0)?;
-        let (param, known) = (self.node(id), self.shape(id));
-        let stray = |word: &&NodeId| {
-            let node = self.node(**word);
-            let shape = self.shape(**word);
-            // Sub-paths in common are evidence of their own.
-            let seldom = node.hits * if shape.is_empty() { 20 } else { 3 } <= param.hits;
-            let inside = shape.iter().all(|w| known.binary_search(w).is_ok());
-            seldom
-                && inside
-                && node
-                    .endpoints
-                    .keys()
-                    .all(|m| param.endpoints.contains_key(m))
-        };
-        let found: Vec<NodeId> = words.filter(stray).copied().collect();
-        (!found.is_empty()).then_some(found)
-    }
-
-    /// Version segments are routes, and so is what a spec names, or a person said to be one.
-    fn may_be_value(&self, id: NodeId) -> bool {
-        let node = self.node(id);
-        let said = node.by_spec || node.pinned;
-        !said && super::segment::version(&node.word).is_none()
-    }
-
-    /// The children whose sub-paths others have too.
-    fn alike(&self, children: &[NodeId]) -> Vec<NodeId> {
-        let shapes: Vec<Vec<&str>> = children.iter().map(|id| self.shape(*id)).collect();
-        let mut count: HashMap<&str, usize> = HashMap::new();
-        for word in shapes.iter().flatten() {
-            *count.entry(word).or_default() += 1;
-        }
-        let needed = (children.len() / 10).max(3);
-        let shared = |shape: &Vec<&str>| {
-            let common = shape.iter().filter(|w| count[*w] >= needed).count();
-            !shape.is_empty() && common * 2 >= shape.len()
-        };
-        children
-            .iter()
-            .zip(&shapes)
-            .filter(|(_, s)| shared(s))
-            .map(|(id, _)| *id)
-            .collect()
-    }
-
-    /// The routes one and two levels below.
-    fn shape(&self, id: NodeId) -> Vec<&str> {
-        let node = self.node(id);
-        let mut words: Vec<&str> = node.words.keys().map(String::as_str).collect();
-        for below in node.words.values().chain(&node.param) {
-            words.extend(self.node(*below).words.keys().map(String::as_str));
-        }
-        words.sort_unstable();
-        words.dedup();
-        words
-    }
-
-    /// Makes `values` (children of `at`) one parameter. Returns the endpoints that met: `(from, into)`.
-    pub(super) fn fold(&mut self, at: NodeId, values: &[NodeId], why: String) -> Folded {
-        let mut folded = Folded::default();
-        let room = usize::MAX;
-        let Some(param) = self.param(at, Type::Text, room) else {
-            return folded;
-        };
-        self.node_mut(param).why = why;
-        for id in values {
-            self.node_mut(at).words.retain(|_, child| child != id);
-            self.absorb(param, *id, &mut folded);
-        }
-        folded
-    }
-
-    /// The static child of that word.
-    pub(super) fn word(&self, at: NodeId, word: &str) -> Option<NodeId> {
-        self.node(at).words.get(fold(word).as_ref()).copied()
-    }
-
-    /// Makes a static child one of another word, which may be there already.
-    pub(super) fn rename(&mut self, at: NodeId, child: NodeId, word: &str, room: usize) -> Folded {
-        let mut folded = Folded::default();
-        let into = self.insert_word(at, word, room);
-        if let Some(into) = into.filter(|into| *into != child) {
-            self.node_mut(at).words.retain(|_, node| *node != child);
-            self.absorb(into, child, &mut folded);
-        }
-        folded
-    }
-
-    /// Adds `from`'s subtree to `into`'s.
-    fn absorb(&mut self, into: NodeId, from: NodeId, folded: &mut Folded) {
-        let node = std::mem::take(self.node_mut(from));
-        self.free.push(from);
-        folded.nodes.push((from, into));
-        let target = self.node_mut(into);
-        target.hits += node.hits;
-        for (method, endpoint) in node.endpoints {
-            match target.endpoints.get(&method) {
-                Some(kept) => folded.endpoints.push((endpoint, *kept)),
-                None => {
-                    target.endpoints.insert(method, endpoint);
-                    folded.moved.push((endpoint, into));
-                }
-            }
-        }
-        for (word, child) in node.words {
-            match self.node(into).words.get(&word).copied() {
-                Some(kept) => self.absorb(kept, child, folded),
-                None => {
-                    self.node_mut(into).words.insert(word, child);
-                    self.node_mut(child).parent = Some(into);
-                }
-            }
-        }
-        if let Some(child) = node.param {
-            match self.node(into).param {
-                Some(kept) => {
-                    let types = self.node(child).types;
-                    self.node_mut(kept).types |= types;
-                    self.absorb(kept, child, folded);
-                }
-                None => {
-                    self.node_mut(into).param = Some(child);
-                    self.node_mut(child).parent = Some(into);
-                }
-            }
-        }
-    }
-
-    /// Nodes whose words have multiplied since they were last judged, those nearer the root first:
-    /// a merge there brings evidence together below.
-    pub(super) fn unjudged(&mut self, at: NodeId, out: &mut Vec<NodeId>) {
-        let open = self
-            .node(at)
-            .param
-            .is_some_and(|p| self.node(p).types & Type::Text.bit() != 0);
-        let node = self.node_mut(at);
-        let words = node.words.len() as u32;
-        // Beside a text parameter a single word may be a value, too.
-        let worth = words >= if open { 1 } else { ALIKE as u32 };
-        if worth && words != node.judged {
-            node.judged = words;
-            out.push(at);
-        }
-        let below: Vec<NodeId> = node.words.values().copied().chain(node.param).collect();
-        for id in below {
-            self.unjudged(id, out);
-        }
-    }
-
-    pub(super) fn forget_judgements(&mut self) {
-        for node in &mut self.nodes {
-            node.judged = 0;
-        }
-    }
-
-    pub(super) fn roots(&self) -> Vec<NodeId> {
-        let mut all: Vec<(&String, &NodeId)> = self.roots.iter().collect();
+    pub(super) fn hosts(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.roots.keys().cloned().collect();
         all.sort();
-        all.into_iter().map(|(_, id)| *id).collect()
+        all
     }
 
-    /// Makes all below one host part of another.
-    pub(super) fn merge_roots(&mut self, from: &str, into: &str) -> Folded {
-        let mut folded = Folded::default();
-        if let Some(root) = self.roots.remove(from) {
-            let into = self.root_or_new(into);
-            self.absorb(into, root, &mut folded);
-            self.node_mut(into).judged = 0;
-        }
-        folded
+    /// Makes all that was seen below one host part of another, which is to be grouped anew.
+    pub(super) fn merge_roots(&mut self, from: &str, into: &str) {
+        let Some(root) = self.roots.remove(from) else {
+            return;
+        };
+        let into_root = self.root_or_new(into);
+        // Below the other's root, so that its nodes are known there when the routes are built anew.
+        self.node_mut(root).parent = Some(into_root);
+        let grafted = format!("{}{from}", segment::GLUE);
+        self.node_mut(into_root).words.insert(grafted, root);
+        self.evidence.merge_roots(from, into);
     }
 
     /// Takes an endpoint out, and the nodes that only it needed.
@@ -562,30 +331,8 @@ impl Trie {
     }
 }
 
-/// What a merge moved.
-#[derive(Debug, Default)]
-pub(super) struct Folded {
-    /// Endpoint `from` is now part of endpoint `into`.
-    pub(super) endpoints: Vec<(u32, u32)>,
-    /// Endpoint now at another node.
-    pub(super) moved: Vec<(u32, NodeId)>,
-    pub(super) nodes: Vec<(NodeId, NodeId)>,
-}
-
-fn median(mut values: Vec<u64>) -> u64 {
-    values.sort_unstable();
-    values.get(values.len() / 2).copied().unwrap_or(0)
-}
-
-fn article(kind: Type) -> &'static str {
-    match kind {
-        Type::Integer | Type::Email => "an",
-        _ => "a",
-    }
-}
-
 /// `/users/{user_id}`: named from the segment before.
-fn parameter_name(before: &str, types: u8) -> String {
+fn parameter_name(before: &str, types: u16) -> String {
     let word: String = before
         .chars()
         .map(|c| {

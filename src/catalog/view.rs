@@ -93,6 +93,9 @@ pub struct EndpointView {
     pub id: EndpointId,
     /// Stable across restarts and merges: what URLs and people refer to.
     pub key: String,
+    /// Keys that it had before, or that endpoints had which are part of it; it is found by them, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
     pub method: String,
     /// The host group's name.
     pub host: String,
@@ -386,6 +389,17 @@ pub struct CatalogView {
 }
 
 impl CatalogView {
+    /// The endpoint of a key, or of a key that it had before.
+    pub fn find(&self, key: &str) -> Option<&Arc<EndpointView>> {
+        let now = self.endpoints.iter().find(|e| e.key == key);
+        let before = || {
+            self.endpoints
+                .iter()
+                .find(|e| e.aliases.iter().any(|a| a == key))
+        };
+        now.or_else(before)
+    }
+
     /// All that lies open, of hosts and of confirmed endpoints.
     pub fn exposures(&self) -> impl Iterator<Item = &Exposure> {
         let endpoints = self.endpoints.iter().filter(|e| e.confirmed);

@@ -58,14 +58,7 @@ pub(super) async fn endpoints(
 }
 
 pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Response {
-    match app
-        .views
-        .catalog
-        .load()
-        .endpoints
-        .iter()
-        .find(|e| e.key == key)
-    {
+    match app.views.catalog.load().find(&key) {
         Some(e) => json(&schema::whole(e)),
         None => problem(StatusCode::NOT_FOUND, "there is no such endpoint"),
     }

@@ -571,7 +571,7 @@ pub(super) async fn endpoint(
     Query(span): Query<Span>,
 ) -> Response {
     let catalog = app.views.catalog.load();
-    let Some(e) = catalog.endpoints.iter().find(|e| e.key == key) else {
+    let Some(e) = catalog.find(&key) else {
         return missing(&app, "There is no such endpoint");
     };
     let label = e.label();

@@ -129,6 +129,7 @@ impl Catalog {
         for id in empty {
             self.remove(id, changes);
         }
+        self.forget_evidence();
     }
 
     /// Hosts that never got anything else than the server's answer to any Host are none.
@@ -147,6 +148,7 @@ impl Catalog {
         for id in gone {
             self.remove(id, changes);
         }
+        self.forget_evidence();
     }
 
     /// Whether a request may make an endpoint where there is none.

@@ -207,7 +207,7 @@ impl Catalog {
             return;
         }
         let label = self.label(EndpointId(id)).unwrap_or_default();
-        let Some(Entry { key, e }) = self.state.endpoints.get(&id) else {
+        let Some(Entry { key, e, .. }) = self.state.endpoints.get(&id) else {
             return;
         };
         let (host, facts) = (e.host.clone(), e.clear.exposures(&e.host, &label, key));

@@ -30,7 +30,7 @@ impl Catalog {
 
     /// Looks for tenants of one API among the hosts, where there are new ones.
     pub(super) fn group_hosts(&mut self, changes: &mut Vec<Change>) {
-        let roots = self.state.trie.roots().len();
+        let roots = self.state.trie.hosts().len();
         if roots < self.hosts_judged + FEW.max(self.hosts_judged / 10) {
             return;
         }
@@ -51,7 +51,7 @@ impl Catalog {
         if !found.is_empty() {
             self.regroup_decisions(changes);
         }
-        self.hosts_judged = self.state.trie.roots().len();
+        self.hosts_judged = self.state.trie.hosts().len();
     }
 
     /// Makes the endpoints of all members the group's.
@@ -65,9 +65,9 @@ impl Catalog {
             }
         }
         for host in members {
-            let folded = self.state.trie.merge_roots(host, group);
-            self.follow(folded, changes);
+            self.state.trie.merge_roots(host, group);
         }
+        self.regroup(group, false, changes);
         moved.retain(|id| self.state.endpoints.contains_key(id));
         for id in moved {
             self.look_up(id);

@@ -1,15 +1,17 @@
 //! Requests to places in the trie, and places to endpoints: found, admitted, folded.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 
-use super::{Catalog, Change, EndpointId, Entry, HASH, key};
+use super::{Catalog, Change, Entry, HASH, key};
 use crate::catalog::endpoint::Endpoint;
-use crate::catalog::pins::{self, Pin, Pinned};
+use crate::catalog::pins::{Pin, Pinned};
 use crate::catalog::segment::{self, Type};
-use crate::catalog::spec::Part;
-use crate::catalog::trie::{Folded, Trie};
-use crate::catalog::{NodeId, Object};
+use crate::catalog::spec::{Found, Part};
+use crate::catalog::trie::{Calls, Step, Trie};
+use crate::catalog::{Admission, NodeId, Object};
+use crate::exchange::Exchange;
 use crate::time::Timestamp;
 
 /// Operations of one path template that are entries of their own; large GraphQL schemas and SOAP
@@ -18,36 +20,6 @@ use crate::time::Timestamp;
 const MAX_OPERATIONS: usize = 2_000;
 
 impl Catalog {
-    /// Judges siblings by all the evidence there is: at the end of input, and now and then.
-    pub fn settle(&mut self, changes: &mut Vec<Change>) {
-        self.state.trie.forget_judgements();
-        self.fold(false, changes);
-        self.hosts_judged = 0;
-        self.group_hosts(changes);
-    }
-
-    pub(super) fn fold(&mut self, early: bool, changes: &mut Vec<Change>) {
-        self.grown = 0;
-        // A merge brings evidence together below it; four levels at once are enough for any path.
-        for _ in 0..4 {
-            let mut places = Vec::new();
-            for root in self.state.trie.roots() {
-                self.state.trie.unjudged(root, &mut places);
-            }
-            let mut moved = false;
-            for at in places {
-                if let Some((values, why)) = self.state.trie.to_fold(at, early) {
-                    let folded = self.state.trie.fold(at, &values, why);
-                    self.follow(folded, changes);
-                    moved = true;
-                }
-            }
-            if !moved {
-                return;
-            }
-        }
-    }
-
     /// A person's decision about a word at a place (the template before it), or with `None` its
     /// undoing. False: there are too many decisions already.
     pub fn pin(
@@ -61,34 +33,10 @@ impl Catalog {
         if !self.state.pins.set(host, place, word, is) {
             return false;
         }
-        let trie = &mut self.state.trie;
-        let at = (trie.root(host)).and_then(|root| trie.place(root, &pins::normal(place)));
-        let Some(at) = at else {
-            return true;
-        };
-        let known = trie
-            .node(at)
-            .words
-            .get(segment::fold(word).as_ref())
-            .copied();
-        match (is, known) {
-            (Some(Pinned::Route), _) => {
-                let folded = segment::fold(word);
-                let made = trie.insert_word(at, &folded, self.settings.max_nodes);
-                if let Some(id) = made {
-                    trie.node_mut(id).pinned = true;
-                }
-            }
-            (Some(Pinned::Value), Some(id)) => {
-                let folded = trie.fold(at, &[id], "a person said that it is a value".into());
-                self.follow(folded, changes);
-            }
-            (None, Some(id)) => {
-                trie.node_mut(id).pinned = false;
-                self.settle(changes);
-            }
-            (_, None) => {}
-        }
+        let all = self.state.pins.iter();
+        let routes = all.filter(|pin| pin.is == Pinned::Route);
+        self.state.trie.evidence.routes = routes.map(|pin| pin.word).collect();
+        self.regroup(host, false, changes);
         true
     }
 
@@ -119,7 +67,10 @@ impl Catalog {
                 Part::Word(word) => trie.node(at).words.get(&*word.folded).copied(),
                 Part::Param(_) => trie.node(at).param,
             })?,
-            None => trie.find(root, segments, &|node| node.endpoints.contains_key(&*slot))?,
+            None => {
+                let parts = segment::parts(segments);
+                trie.find(root, &parts, &|node| node.endpoints.contains_key(&*slot))?
+            }
         };
         trie.node(node).endpoints.get(&*slot).copied()
     }
@@ -132,7 +83,8 @@ impl Catalog {
         segments: &[impl AsRef<str>],
     ) -> Option<NodeId> {
         let trie = &self.state.trie;
-        trie.find(trie.root(host)?, segments, &|node| {
+        let parts = segment::parts(segments);
+        trie.find(trie.root(host)?, &parts, &|node| {
             let first = node.endpoints.range(method.to_owned()..).next();
             let rest = first.and_then(|(slot, _)| slot.strip_prefix(method));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
@@ -150,43 +102,59 @@ impl Catalog {
         changes: &mut Vec<Change>,
     ) -> Option<u32> {
         self.make_room(changes);
-        let room = self.settings.max_nodes;
-        let trie = &mut self.state.trie;
-        if trie.root(host).is_none() && trie.len() >= room {
-            return None;
-        }
-        let root = trie.root_or_new(host);
+        let parts = segment::parts(segments);
         let asked = self.state.groups.spec_host(host);
         let documented = self
             .specs
             .find(asked, method, segments)
             .and_then(Result::ok);
+        let steps = steps(documented.as_ref(), segments, &parts);
+        let room = self.settings.max_nodes;
+        let trie = &mut self.state.trie;
+        if trie.root(host).is_none() && trie.len() >= room {
+            return None;
+        }
+        // What has no evidence would be lost when routes are built anew.
+        let mut raws = vec![trie.evidence.root(host)];
+        for step in &steps {
+            let (at, room) = (raws[raws.len() - 1], room.saturating_sub(trie.routes()));
+            raws.push(trie.evidence.step(at, step, Some(room))?);
+        }
+        let root = trie.root_or_new(host);
         let node = match documented {
             // A spec's own template wins over whatever would be learnt.
-            Some(found) => {
+            Some(_) => {
                 let mut at = root;
-                for part in found.template() {
-                    at = match part {
-                        Part::Word(word) => {
-                            let id = trie.insert_word(at, &word.spelt, room)?;
+                for step in &steps {
+                    at = match step {
+                        Step::Fixed(word, pattern) => {
+                            let id = trie.insert_word(at, word, room)?;
                             let node = trie.node_mut(id);
-                            (node.by_spec, node.pattern) = (true, word.pattern);
+                            (node.kept, node.pattern) = (true, *pattern);
                             id
                         }
-                        Part::Param(name) => {
+                        Step::Named(name, title, seen) => {
                             let id = trie.param(at, Type::Text, room)?;
                             let node = trie.node_mut(id);
-                            node.name = Some(name.to_owned());
-                            node.why = format!("the spec `{}` has it so", found.spec.title);
+                            node.name = Some((*name).to_owned());
+                            node.why = format!("the spec `{title}` has it so");
+                            node.seen |= seen;
                             id
                         }
+                        Step::Seen(_) | Step::Values(_) => at,
                     };
                 }
                 at
             }
-            None => trie.insert(root, segments, room)?,
+            None => trie.insert(root, &parts, room)?,
         };
+        let mut at = Some(node);
+        for raw in raws.iter().rev() {
+            trie.evidence.raw_mut(*raw).node = at;
+            at = at.and_then(|id| trie.node(id).parent);
+        }
         self.grown += 1;
+        self.grown_at.insert(host.to_owned());
         let known = &trie.node(node).endpoints;
         let operation = operation.filter(|_| known.len() < MAX_OPERATIONS);
         let slot = slot(method, operation);
@@ -207,67 +175,65 @@ impl Catalog {
             id,
             Entry {
                 key: key(&slot, host, &template),
+                aliases: BTreeSet::new(),
                 e,
             },
         );
         self.look_up(id);
         self.recall(id);
-        if self.recall_pins(host, node, changes) {
-            return self.locate(host, method, operation, segments);
-        }
         Some(id)
     }
 
-    /// The trie has merged nodes; endpoints follow.
-    pub(super) fn follow(&mut self, folded: Folded, changes: &mut Vec<Change>) {
-        for (endpoint, node) in folded.moved {
-            if let Some(entry) = self.state.endpoints.get_mut(&endpoint) {
-                entry.e.node = node;
-            }
-            self.recall(endpoint);
+    /// Counts a call at its own path, word by word: what templates are judged by. Only an answer
+    /// makes a path known.
+    pub(super) fn note(
+        &mut self,
+        host: &str,
+        slot: &str,
+        segments: &[impl AsRef<str>],
+        x: &Exchange,
+        admission: Admission,
+        endpoint: u32,
+    ) {
+        let parts = segment::parts(segments);
+        let method = slot.split(' ').next().unwrap_or_default();
+        let asked = self.state.groups.spec_host(host);
+        let documented = self
+            .specs
+            .find(asked, method, segments)
+            .and_then(Result::ok);
+        let steps = steps(documented.as_ref(), segments, &parts);
+        let trie = &mut self.state.trie;
+        let makes = matches!(admission, Admission::Answered | Admission::Unseen);
+        let room = self.settings.max_nodes.saturating_sub(trie.routes());
+        let Some(raw) = trie.evidence.walk(host, &steps, makes.then_some(room)) else {
+            return;
+        };
+        let raw = trie.evidence.raw_mut(raw);
+        let mut calls = Calls::default();
+        calls.by_class[x.status_class()] = 1;
+        calls.answered = u64::from(admission == Admission::Answered);
+        if makes || raw.ends.iter().any(|end| end.slot == slot) {
+            raw.count(slot, endpoint, &calls);
         }
-        for (from, into) in folded.endpoints {
-            let Some(gone) = self.state.endpoints.remove(&from) else {
-                continue;
-            };
-            self.views.remove(&from);
-            self.dirty.remove(&from);
-            self.state.fields -= gone.e.schemas.len();
-            self.drifts -= gone.e.drift.len();
-            if let Some(kept) = self.state.endpoints.get_mut(&into) {
-                self.state.fields -= kept.e.schemas.len();
-                self.drifts -= kept.e.drift.len();
-                kept.e.merge(&gone.e);
-                self.state.fields += kept.e.schemas.len();
-                self.drifts += kept.e.drift.len();
-            }
-            self.recall(into);
-            self.dirty.insert(into);
-            changes.push(Change::Merged {
-                from: EndpointId(from),
-                into: EndpointId(into),
-            });
-        }
-        changes.extend(
-            folded
-                .nodes
-                .into_iter()
-                .map(|(from, into)| Change::NodeMerged { from, into }),
-        );
-        // Templates below the merge read otherwise now.
-        self.renamed = true;
     }
 }
 
 /// The last parameter of a path.
 pub(super) fn object(trie: &Trie, node: NodeId, segments: &[impl AsRef<str>]) -> Option<Object> {
+    let parts = segment::parts(segments);
+    // Where a spec has the path, a segment is one step; else its parts are.
+    let steps: Vec<&str> = if trie.depth(node) == parts.len() {
+        parts.iter().map(AsRef::as_ref).collect()
+    } else {
+        segments.iter().map(AsRef::as_ref).collect()
+    };
     let mut at = node;
-    for segment in segments.iter().rev() {
+    for text in steps.into_iter().rev() {
         let node = trie.node(at);
         // `{id}.json` of a spec is one word to the trie, and holds an id.
         let pattern = node.pattern;
         if node.types != 0 || pattern {
-            let text = segment.as_ref();
             let is_digit = |c: char| c.is_ascii_digit();
             let digits = text.trim_matches(|c| pattern && !is_digit(c));
             return Some(Object {
@@ -278,6 +244,26 @@ pub(super) fn object(trie: &Trie, node: NodeId, segments: &[impl AsRef<str>]) ->
         at = node.parent?;
     }
     None
+}
+
+/// A path's steps in the evidence: as a spec has them, else as they came.
+pub(super) fn steps<'a>(
+    documented: Option<&Found<'a>>,
+    segments: &'a [impl AsRef<str>],
+    parts: &'a [Cow<'_, str>],
+) -> Vec<Step<'a>> {
+    let Some(found) = documented else {
+        return parts.iter().map(|part| Step::Seen(part)).collect();
+    };
+    let step = |(part, segment): (Part<'a>, &str)| match part {
+        Part::Word(word) => Step::Fixed(&word.spelt, word.pattern),
+        Part::Param(name) => {
+            let seen = segment::classify(segment).unwrap_or(Type::Text).bit();
+            Step::Named(name, &found.spec.title, seen)
+        }
+    };
+    let segments = segments.iter().map(AsRef::as_ref);
+    found.template().zip(segments).map(step).collect()
 }
 
 /// The key of an endpoint at its node: the method, and behind a space, which no method has, the

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::views::kind;
 use super::{Catalog, Change, Entry, slot};
-use crate::catalog::NodeId;
 use crate::catalog::decision::{self, Action, Decision, Place};
 use crate::catalog::pins::{self, Pinned};
+use crate::catalog::segment;
 use crate::catalog::view::{Documentation, Kind};
 use crate::time::Timestamp;
 
@@ -92,30 +92,32 @@ impl Catalog {
         self.dirty.extend(self.state.endpoints.keys());
     }
 
-    /// Pins of the places on the way to a node that is new to this inventory. Whether there was any:
-    /// what is there may be part of another then.
+    /// Obeys the pins about a path that is new to this inventory. Whether there was any: what is
+    /// there may be part of another then.
     pub(super) fn recall_pins(
         &mut self,
         host: &str,
-        node: NodeId,
+        id: u32,
+        segments: &[impl AsRef<str>],
         changes: &mut Vec<Change>,
     ) -> bool {
         if self.state.pins.is_empty() {
             return false;
         }
-        let template = self.state.trie.template(node);
-        let borders = template.match_indices('/').map(|(at, _)| &template[..at]);
-        let mut found = Vec::new();
-        for before in borders {
+        let Some(entry) = self.state.endpoints.get(&id) else {
+            return false;
+        };
+        let template = self.state.trie.template(entry.e.node);
+        let mut borders = template.match_indices('/').map(|(at, _)| &template[..at]);
+        let asked = borders.any(|before| {
             let known = self.state.pins.at(host, &pins::normal(before));
-            for (word, is) in known.into_iter().flatten() {
-                found.push((before.to_owned(), word.clone(), *is));
-            }
+            let mut words = segments.iter().map(|s| segment::fold(s.as_ref()));
+            known.is_some_and(|known| words.any(|word| known.contains_key(&*word)))
+        });
+        if asked {
+            self.regroup(host, false, changes);
         }
-        for (before, word, is) in &found {
-            self.pin(host, before, word, Some(*is), changes);
-        }
-        !found.is_empty()
+        asked
     }
 
     /// What a pin is about: the template of an endpoint up to one of its parts.
@@ -153,7 +155,7 @@ impl Catalog {
     fn mark(&mut self, decision: &Decision) {
         let mut keys = HashMap::new();
         let mut names = HashMap::new();
-        for (id, Entry { key, e }) in &self.state.endpoints {
+        for (id, Entry { key, e, .. }) in &self.state.endpoints {
             let slot = slot(&e.method, e.operation.as_deref()).into_owned();
             let pattern = decision::pattern(&self.state.trie.template(e.node));
             keys.insert(key.as_str(), *id);
@@ -198,7 +200,7 @@ impl Catalog {
         let wanted: BTreeSet<&str> = keys.iter().map(String::as_str).collect();
         let entries = self.state.endpoints.values();
         let there = entries.filter(|entry| wanted.contains(entry.key.as_str()));
-        let place = |Entry { key, e }: &Entry| Place {
+        let place = |Entry { key, e, .. }: &Entry| Place {
             key: key.clone(),
             host: e.host.clone(),
             method: slot(&e.method, e.operation.as_deref()).into_owned(),

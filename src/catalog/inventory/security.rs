@@ -65,7 +65,7 @@ impl Catalog {
     }
 
     fn with_around<T>(&self, entry: &Entry, act: impl FnOnce(&Entry, &Around<'_>) -> T) -> T {
-        let Entry { key, e } = entry;
+        let Entry { key, e, .. } = entry;
         let template = self.state.trie.template(e.node);
         let operation = e.operation.as_deref();
         let around = Around {

@@ -96,7 +96,7 @@ impl Catalog {
 
     fn endpoint_view(&self, id: u32) -> Option<EndpointView> {
         let entry = self.state.endpoints.get(&id)?;
-        let Entry { key, e } = entry;
+        let Entry { key, aliases, e } = entry;
         let template = self.state.trie.template(e.node);
         let confirmed = e.confirmed();
         let kind = kind(e, &template);
@@ -122,6 +122,7 @@ impl Catalog {
         let mut view = EndpointView {
             id: EndpointId(id),
             key: key.clone(),
+            aliases: aliases.iter().cloned().collect(),
             method: e.method.clone(),
             host: e.host.clone(),
             host_example: Some(self.state.groups.spec_host(&e.host))

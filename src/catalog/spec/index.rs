@@ -39,9 +39,11 @@ pub(in crate::catalog) struct Found<'a> {
     pub(in crate::catalog) operation: Option<(OperationId, &'a Operation)>,
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
     /// Base path and template.
-    pub(in crate::catalog) fn template(&self) -> impl Iterator<Item = Part<'_>> {
+    pub(in crate::catalog) fn template<'s>(
+        &'s self,
+    ) -> impl Iterator<Item = Part<'a>> + use<'a, 's> {
         let base = self.owner.base.iter().map(Part::Word);
         base.chain(self.spec.groups[self.owner.group].tree.parts(&self.steps))
     }

@@ -214,7 +214,10 @@ impl Tree {
         own.iter().find(|(m, _)| **m == *method).map(|(_, o)| *o)
     }
 
-    pub(super) fn parts<'a>(&'a self, steps: &'a Steps) -> impl Iterator<Item = Part<'a>> {
+    pub(super) fn parts<'a, 's>(
+        &'a self,
+        steps: &'s Steps,
+    ) -> impl Iterator<Item = Part<'a>> + use<'a, 's> {
         let nodes = steps.nodes[..steps.len].iter();
         nodes.map(|n| match &self.nodes[*n as usize].part {
             Own::Word(word) => Part::Word(word),
