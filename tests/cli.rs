@@ -231,7 +231,7 @@ fn a_cut_capture_is_read_as_far_as_it_goes() {
     std::fs::write(&file, &whole[..whole.len() - 100]).unwrap();
     let (code, lines, err) = run(&["read", &file, "--format", "exchanges"]);
     assert_eq!((code, lines.lines().count()), (1, 3), "{err}");
-    assert!(err.contains("truncated"), "{err}");
+    assert!(err.contains("cut short"), "{err}");
 }
 
 #[test]

@@ -250,34 +250,35 @@ fn shapes() -> Vec<Value> {
         ));
     }
     // What a path may hold that a template must not be read otherwise for.
+    // Each at a place of its own, else they are values.
     for path in [
-        "/odd/%7Bid%7D",
-        "/odd/{id}",
-        "/odd/%7B",
-        "/odd/a%2Fb",
-        "/odd/a%20b",
-        "/odd/a%25b",
-        "/odd/a%2525b",
-        "/odd/%D0%BF%D1%83%D1%82%D1%8C",
-        "/odd/путь2",
-        "/odd/a%3Bb",
-        "/odd/a;b=c",
-        "/odd/a%3Fb",
-        "/odd/a%23b",
-        "/odd/%00x",
-        "/odd/a%FFb",
-        "/odd/..%2F..",
-        "/odd/a..b",
-        "/odd/a b",
-        "/odd/[x]",
-        "/odd/a|b",
-        "/odd/\"q\"",
-        "/odd/<s>",
-        "/odd/A-b",
-        "/odd/a-B/c",
-        "/odd/{/<n>",
-        "/odd/x}y/<n>",
-        "/odd/%C4%B0x",
+        "/v10/%7Bid%7D",
+        "/v11/{id}",
+        "/v12/%7B",
+        "/v13/a%2Fb",
+        "/v14/a%20b",
+        "/v15/a%25b",
+        "/v16/a%2525b",
+        "/v17/%D0%BF%D1%83%D1%82%D1%8C",
+        "/v18/путь2",
+        "/v19/a%3Bb",
+        "/v20/a;b=c",
+        "/v21/a%3Fb",
+        "/v22/a%23b",
+        "/v23/%00x",
+        "/v24/a%FFb",
+        "/v25/..%2F..",
+        "/v26/a..b",
+        "/v27/a b",
+        "/v28/[x]",
+        "/v29/a|b",
+        "/v30/\"q\"",
+        "/v31/<s>",
+        "/v32/A-b",
+        "/v33/a-B/c",
+        "/v34/{/<n>",
+        "/v35/x}y/<n>",
+        "/v36/%C4%B0x",
     ] {
         calls.push(call("GET", path, 200));
         calls.push(call("POST", path, 200));
@@ -338,11 +339,11 @@ fn calls_of_many_shapes() {
     let schema = &graphql["responses"]["200"]["content"]["application/json"]["schema"];
     assert_eq!(schema["anyOf"].as_array().unwrap().len(), 2, "{schema}");
     for path in [
-        "/odd/%7Bid%7D",
-        "/odd/a%2Fb",
-        "/odd/a%20b",
-        "/odd/a%25b",
-        "/odd/%D0%BF%D1%83%D1%82%D1%8C",
+        "/v10/%7Bid%7D",
+        "/v13/a%2Fb",
+        "/v14/a%20b",
+        "/v15/a%25b",
+        "/v17/%D0%BF%D1%83%D1%82%D1%8C",
     ] {
         assert!(api["paths"][path]["get"].is_object(), "{path}");
     }

@@ -2,6 +2,7 @@
 //! findings and alerts, and no secret in any output.
 #![allow(clippy::unwrap_used)]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -127,13 +128,19 @@ fn composed() -> Vec<Packet> {
     wire.packets
 }
 
+/// Reads under one identity key, so that callers have one name.
 fn read(file: &Path, config: &Path, args: &[&str]) -> String {
     let home = tempfile::tempdir().unwrap();
+    let key = home.path().join("identity.key");
+    std::fs::write(&key, [7; 32]).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     let out = Command::new(env!("CARGO_BIN_EXE_apitap"))
         .arg("read")
         .arg(file)
         .arg("--config")
         .arg(config)
+        .arg("--identity-key")
+        .arg(&key)
         .args(args)
         .env("XDG_STATE_HOME", home.path())
         .output()

@@ -88,7 +88,7 @@ impl Traffic {
 
     /// A call; one of 64 was looked into, as of a place that is long known.
     fn call(&mut self, endpoint: u64, principal: u64, looked_into: bool) -> &Exchange {
-        self.now = self.now + Duration::from_micros(100);
+        self.now = self.now + Duration::from_millis(5);
         let id = self.random(1_000_000);
         let (method, path) = place(endpoint % OF_HOST, id);
         let x = if looked_into {
@@ -99,6 +99,8 @@ impl Traffic {
         x.host = Some(self.hosts[(endpoint / OF_HOST) as usize].as_str().into());
         x.method = Some(method.into());
         x.path = Some(path.as_str().into());
+        // An answer that all had alike would be a server's answer to anything.
+        x.response_bytes = Some(200 + endpoint * 37 % 4_096);
         x.identity = Some(format!("bearer:{principal:016x}").into());
         (x.ts, x.end) = (self.now, self.now);
         x

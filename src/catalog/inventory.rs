@@ -45,7 +45,7 @@ use listing::Views;
 use places::{object, slot};
 
 /// Of the saved form.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 /// Object ids must hash alike in every process that reads the same packets.
 const HASH: FixedState = FixedState::with_seed(0x61_70_69_74_61_70);
