@@ -1,5 +1,6 @@
 //! Traffic of a large inventory, composed: so many endpoints of which each is its own (nothing
 //! folds), so many principals, each with a few calls, as exchanges to the analysis half.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;
 use std::sync::Arc;
