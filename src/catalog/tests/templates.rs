@@ -238,3 +238,50 @@ fn names_are_unique() {
     }
     assert_eq!(b.labels(), ["GET shop.example /a/{a_id}/{id}/{id2}"]);
 }
+
+/// Collections of one style are called alike, and are what they are; their objects are parameters.
+#[test]
+fn collections_that_are_alike_stay() {
+    const COLLECTIONS: [&str; 20] = [
+        "accounts",
+        "addresses",
+        "carts",
+        "coupons",
+        "customers",
+        "devices",
+        "documents",
+        "events",
+        "invoices",
+        "messages",
+        "notes",
+        "orders",
+        "payments",
+        "products",
+        "projects",
+        "reports",
+        "reviews",
+        "shipments",
+        "tasks",
+        "tickets",
+    ];
+    for slugs in [false, true] {
+        let mut b = Bench::new();
+        for round in 0..40 {
+            for (n, collection) in COLLECTIONS.iter().enumerate() {
+                let i = round * 31 + n * 1_009;
+                let id = match slugs {
+                    true => word(i),
+                    false => i.to_string(),
+                };
+                b.get(&format!("/v1/{collection}"));
+                b.get(&format!("/v1/{collection}/{id}"));
+                b.get(&format!("/v1/{collection}/{id}/history"));
+            }
+        }
+        b.catalog.settle(&mut b.changes);
+        let labels = b.labels();
+        assert_eq!(labels.len(), 60, "{slugs}: {labels:?}");
+        let parameters = labels.iter().filter(|l| l.contains('{')).count();
+        assert_eq!(parameters, 40, "{slugs}: {labels:?}");
+    }
+}

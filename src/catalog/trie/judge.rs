@@ -6,7 +6,9 @@
 //!   itself; of fixed routes each is called in its own way;
 //! - *shared*: sub-paths that several have must be told for each route anew, for a parameter once;
 //! - *lent*: what other places say ([`super::pools`]);
-//! - a parameter that is already there.
+//! - a parameter that is already there;
+//! - against it: *ids right below*. `orders/7`, `invoices/9` and the like are called alike, and are
+//!   collections; a value is seldom followed by an id. Only an open vocabulary outweighs that.
 //!
 //! A word that is called in another way than the rest (`/users/me`) stays a route.
 
@@ -26,6 +28,10 @@ pub(super) const ENOUGH: f64 = 5.5;
 /// Bits of ids beside the words, and of a parameter with names among its values.
 const IDS: f64 = 1.0;
 const NAMES: f64 = 6.0;
+/// Bits of ids right below all of the words, against a parameter.
+const COLLECTIONS: f64 = 24.0;
+/// From so many bits on a vocabulary is taken for open.
+const OPEN: f64 = 2.0;
 
 /// Any word, where it is none that several have.
 const ANY: u32 = u32::MAX;
@@ -52,6 +58,8 @@ struct Word {
     node: WorkId,
     calls: Calls,
     hits: u64,
+    /// Calls of what stands right below it and is a parameter, or a word that no other has.
+    ids: u64,
     /// Bits for it being called as the others are.
     alike: f64,
     inside: bool,
@@ -86,6 +94,8 @@ struct Figures {
     ratio: f64,
     shapes: usize,
     deep: usize,
+    /// With ids right below.
+    keyed: usize,
 }
 
 impl Judge<'_, '_> {
@@ -112,6 +122,7 @@ impl Judge<'_, '_> {
         } else {
             bits += if place.param.is_some() { IDS } else { 0.0 };
             bits -= if inside.len() == 1 { 2.0 } else { 0.0 };
+            bits -= collections(&figures);
         }
         if bits < self.enough {
             return None;
@@ -152,7 +163,7 @@ impl Judge<'_, '_> {
         let needed = (n as f64).sqrt().max(if n < 20 { 2.0 } else { 3.0 }) as usize;
         let mut index: HashMap<Shape, usize> = HashMap::new();
         let mut by_shape = |calls: &[(Shape, u64)]| {
-            let mut out = Calls::new();
+            let (mut out, mut ids) = (Calls::new(), 0);
             for (shape, hits) in calls {
                 let mut shape = *shape;
                 for (depth, word) in shape[..DEPTH].iter_mut().enumerate() {
@@ -161,13 +172,18 @@ impl Judge<'_, '_> {
                         *word = ANY;
                     }
                 }
+                ids += if matches!(shape[0], PARAM | ANY) {
+                    *hits
+                } else {
+                    0
+                };
                 let next = index.len();
                 *out.entry(*index.entry(shape).or_insert(next)).or_default() += hits;
             }
-            out
+            (out, ids)
         };
-        let counted: Vec<Calls> = raw.iter().map(|calls| by_shape(calls)).collect();
-        let known_calls = by_shape(&known_raw);
+        let counted: Vec<(Calls, u64)> = raw.iter().map(|calls| by_shape(calls)).collect();
+        let (known_calls, _) = by_shape(&known_raw);
         let values = param.map_or(0, |id| match self.work.node(id).text {
             true => self.work.node(id).values.len(),
             false => 0,
@@ -183,14 +199,18 @@ impl Judge<'_, '_> {
             values,
             weight,
         };
-        let words = words.iter().zip(counted).map(|((id, node), calls)| Word {
-            id: *id,
-            node: *node,
-            hits: calls.values().sum(),
-            calls,
-            alike: 0.0,
-            inside: true,
-        });
+        let words = words
+            .iter()
+            .zip(counted)
+            .map(|((id, node), (calls, ids))| Word {
+                id: *id,
+                node: *node,
+                hits: calls.values().sum(),
+                calls,
+                ids,
+                alike: 0.0,
+                inside: true,
+            });
         (words.collect(), known, index.len() + 1)
     }
 
@@ -294,6 +314,7 @@ impl Judge<'_, '_> {
                     let node = self.work.node(w.node);
                     !node.words.is_empty() || node.param.is_some()
                 };
+                let keyed = |w: &&Word| w.ids * 3 >= w.hits;
                 return Some(Figures {
                     words: inside().count(),
                     hits: inside().map(|w| w.hits).sum(),
@@ -302,6 +323,7 @@ impl Judge<'_, '_> {
                     ratio,
                     shapes: having.iter().filter(|n| **n > 0).count(),
                     deep: inside().filter(deep).count(),
+                    keyed: inside().filter(keyed).count(),
                 });
             }
         }
@@ -409,6 +431,14 @@ fn open(f: &Figures) -> f64 {
     // The mass of the unseen, against that of a large API without parameters.
     let unseen = (once + 0.1) / f.hits.max(1) as f64;
     few.max(((unseen / 0.002).log2() * once.min(6.0) / 2.0).clamp(-0.5, 8.0))
+}
+
+/// Bits against: most of the words are collections of ids.
+fn collections(f: &Figures) -> f64 {
+    if f.keyed * 2 < f.words || open(f) >= OPEN {
+        return 0.0;
+    }
+    COLLECTIONS * f.keyed as f64 / f.words as f64
 }
 
 /// Bits for being called alike.
