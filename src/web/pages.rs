@@ -518,6 +518,8 @@ struct Endpoint<'a> {
     alerts: Vec<AlertRow>,
     /// Callers of whose calls at least half are sure.
     top: Vec<&'a TopView>,
+    /// Only where no edge names them.
+    programs: &'a [TopView],
     review: decisions::Review,
 }
 
@@ -575,45 +577,34 @@ pub(super) async fn endpoint(
         return missing(&app, "There is no such endpoint");
     };
     let label = e.label();
-    let auth = e
-        .auth
-        .iter()
-        .map(|a| format!("{} ({})", a.scheme, grouped(a.requests)))
-        .collect::<Vec<_>>()
-        .join(", ");
     let mut facts = vec![
         ("Host", e.host.clone()),
         ("Requests", grouped(e.requests)),
         ("Callers", format!("about {}", grouped(e.callers))),
-        (
-            "Auth of answered calls",
-            if auth.is_empty() { "–".into() } else { auth },
-        ),
         (
             "Spec",
             e.spec
                 .clone()
                 .unwrap_or_else(|| "none owns this place".into()),
         ),
-        (
-            "Operation in the spec",
-            e.operation_id.clone().unwrap_or_else(|| "–".into()),
-        ),
-        ("Unpaired", grouped(e.unpaired)),
     ];
+    facts.extend(
+        e.operation_id
+            .clone()
+            .map(|id| ("Operation in the spec", id)),
+    );
+    if e.unpaired > 0 {
+        facts.push(("Unpaired", grouped(e.unpaired)));
+    }
     facts.extend(decisions::retirement(e));
     facts.extend(security::facts(e));
     facts.extend(operation_facts(e));
     facts.extend(e.sessions.iter().map(sessions));
     let names = ["no response", "1xx", "2xx", "3xx", "4xx", "5xx"];
     let line = |name, q: Option<Quantiles>, digits: usize| {
-        let text = |v: Option<f64>| v.map_or_else(|| "–".into(), |v| format!("{v:.digits$}"));
-        (
-            name,
-            text(q.map(|q| q.p50)),
-            text(q.map(|q| q.p90)),
-            text(q.map(|q| q.p99)),
-        )
+        let q = q?;
+        let text = |v: f64| format!("{v:.digits$}");
+        Some((name, text(q.p50), text(q.p90), text(q.p99)))
     };
     show(&Endpoint {
         badges: badges(e),
@@ -636,7 +627,10 @@ pub(super) async fn endpoint(
             line("latency, ms", e.latency, 1),
             line("request body, bytes", e.request_size, 0),
             line("response body, bytes", e.response_size, 0),
-        ],
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
         verdict: security::verdict(e),
         schemes: security::schemes(e),
         schema: schema::parts(e),
@@ -645,6 +639,7 @@ pub(super) async fn endpoint(
             .iter()
             .filter(|c| c.error * 2 <= c.requests)
             .collect(),
+        programs: if e.edges.is_empty() { &e.programs } else { &[] },
         review: decisions::Review::of(e),
         alerts: app
             .views
@@ -686,6 +681,7 @@ pub(super) async fn alerts(State(app): Shared, Query(f): Query<AlertFilter>) -> 
         "source",
         "shadow",
         "deprecated",
+        "drift",
         "exposure",
         "sensor",
     ];
@@ -746,35 +742,20 @@ pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Respons
         return missing(&app, "There is no such alert");
     };
     let principal = a.principal.clone().unwrap_or_default();
-    let likely = if a.log10_p < 0.0 {
-        format!("1 in 10^{:.0}", -a.log10_p)
-    } else {
-        "–".into()
-    };
-    let number = |v: f64| {
-        if a.observed > 0.0 {
-            format!("{v:.1}")
-        } else {
-            "–".into()
-        }
-    };
-    let facts = vec![
+    let likely = (a.log10_p < 0.0).then(|| format!("1 in 10^{:.0}", -a.log10_p));
+    let number = |v: f64| (a.observed > 0.0).then(|| format!("{v:.1}"));
+    let facts = [
         ("Expected", number(a.expected)),
         ("Seen", number(a.observed)),
         ("By chance", likely),
-        ("Identity", principal.identity.unwrap_or_else(|| "–".into())),
-        ("Client", principal.client.unwrap_or_else(|| "–".into())),
-        ("Occurrences", grouped(a.occurrences)),
-        ("Detector", a.detector.clone()),
-        (
-            "OWASP",
-            if a.owasp.is_empty() {
-                "–".into()
-            } else {
-                a.owasp.clone()
-            },
-        ),
+        ("Identity", principal.identity),
+        ("Client", principal.client),
+        ("Occurrences", Some(grouped(a.occurrences))),
+        ("Detector", Some(a.detector.clone())),
     ];
+    let known = facts
+        .into_iter()
+        .filter_map(|(name, fact)| Some((name, fact?)));
     let related = |o: &&std::sync::Arc<Alert>| {
         o.id != a.id
             && ((a.principal.is_some() && o.principal == a.principal)
@@ -805,7 +786,7 @@ pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Respons
                 )
             })
             .collect(),
-        facts,
+        facts: known.collect(),
         others: all
             .alerts
             .iter()

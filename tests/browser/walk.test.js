@@ -1,5 +1,6 @@
 // Walks the demo as a person would, in Debian's Chromium: overview, endpoints, one endpoint, alerts,
-// one alert (and acknowledges it), findings, coverage, OWASP, sensor. No console error and no broken content policy is allowed.
+// one alert (and acknowledges it), findings, coverage, OWASP, deliveries, decisions (and takes one back),
+// sensor. No console error and no broken content policy is allowed.
 // APITAP is the program; SHOTS, where it is set, is a folder for screenshots.
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
@@ -111,6 +112,16 @@ test("the main walk", { timeout: 400_000 }, async () => {
   await inventory.locator("a[href^='/alerts']").click();
   const listed = await page.locator("tbody tr").count(); // the demo goes on meanwhile
   assert.ok(listed >= counted, `${listed} listed, ${counted} counted`);
+  await page.click("nav >> text=Deliveries");
+  assert.match(await page.locator("main").innerText(), /No sink is configured/);
+  await page.goto(`${base}/endpoints?documentation=shadow`);
+  await page.click("tbody tr .path a >> nth=0");
+  await page.fill("#status input[name=note]", "it is meant to be there");
+  await page.click("#status button:has-text('Accept')");
+  await page.click("nav >> text=Decisions");
+  assert.match(await page.locator("tbody").innerText(), /it is meant to be there/);
+  await page.click("tbody button:has-text('Undo')");
+  await page.locator("tbody:has-text('takes back no. 1')").waitFor();
   await page.click("nav >> text=Sensor");
   assert.match(await page.locator("main").innerText(), /balanced: everything received/);
   await page.waitForTimeout(4_000); // the live stream refreshes at least once
@@ -122,7 +133,7 @@ test("every page at three widths, light and dark", { timeout: 200_000 }, async (
   const endpoint = (await until("an endpoint", "/api/v1/endpoints", (e) => e.length > 0))[0].key;
   const alerts = await until("an alert", "/api/v1/alerts", (a) => a.length > 0);
   const alert = (alerts.find((a) => a.series.length > 0) ?? alerts[0]).id;
-  const pages = { overview: "/", endpoints: "/endpoints", endpoint: `/endpoints/${endpoint}`, alerts: "/alerts", alert: `/alerts/${alert}`, findings: "/findings", coverage: "/coverage", "coverage-empty": "/coverage?q=nobody", owasp: "/owasp", sensor: "/sensor" };
+  const pages = { overview: "/", endpoints: "/endpoints", endpoint: `/endpoints/${endpoint}`, alerts: "/alerts", alert: `/alerts/${alert}`, findings: "/findings", coverage: "/coverage", "coverage-empty": "/coverage?q=nobody", owasp: "/owasp", deliveries: "/deliveries", decisions: "/decisions", sensor: "/sensor" };
   for (const scheme of ["light", "dark"]) {
     for (const width of [390, 1280, 2560]) {
       const { page, errors, close } = await open(width, scheme);
