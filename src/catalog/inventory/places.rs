@@ -207,7 +207,9 @@ impl Catalog {
         let room = self.settings.max_nodes.saturating_sub(trie.routes());
         let room = makes.then_some(room);
         let raw = match documented {
-            None => trie.evidence.walk(host, parts.iter().map(seen), room),
+            None => trie
+                .evidence
+                .walk(host, parts.iter().map(|part| Step::Seen(part)), room),
             Some(_) => {
                 let steps = steps(documented.as_ref(), segments, &parts);
                 trie.evidence.walk(host, steps, room)
@@ -253,10 +255,6 @@ pub(super) fn object(trie: &Trie, node: NodeId, segments: &[Cow<'_, str>]) -> Op
     None
 }
 
-fn seen<'a>(part: &'a Cow<'_, str>) -> Step<'a> {
-    Step::Seen(part)
-}
-
 /// A path's steps in the evidence: as a spec has them, else as they came.
 pub(super) fn steps<'a>(
     documented: Option<&Found<'a>>,
@@ -264,7 +262,7 @@ pub(super) fn steps<'a>(
     parts: &'a [Cow<'_, str>],
 ) -> Vec<Step<'a>> {
     let Some(found) = documented else {
-        return parts.iter().map(seen).collect();
+        return parts.iter().map(|part| Step::Seen(part)).collect();
     };
     let step = |(part, segment): (Part<'a>, &str)| match part {
         Part::Word(word) => Step::Fixed(&word.spelt, word.pattern),
