@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher};
 
+use compact_str::CompactString;
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
@@ -87,7 +88,7 @@ pub(super) struct Authentication {
     /// Calls that carried a password.
     logins: u64,
     /// By scheme and place.
-    schemes: BTreeMap<(String, String), Scheme>,
+    schemes: BTreeMap<(CompactString, CompactString), Scheme>,
     /// Hashes of what answers were made of, without credentials and with.
     shapes: [BTreeSet<u32>; 2],
     pub(super) tokens: Tokens,
@@ -147,7 +148,7 @@ impl Authentication {
 
     fn count_schemes(&mut self, x: &Exchange) {
         let mut count = |scheme: &str, place: &str| {
-            let key = (scheme.to_owned(), place.to_owned());
+            let key = (scheme.into(), place.into());
             let known = self.schemes.entry(key).or_insert_with(|| Scheme {
                 seen: Seen {
                     count: 0,
@@ -210,9 +211,9 @@ impl Authentication {
     }
 
     pub(super) fn schemes(&self) -> Vec<AuthScheme> {
-        let view = |((scheme, place), s): (&(String, String), &Scheme)| AuthScheme {
-            scheme: scheme.clone(),
-            place: place.clone(),
+        let view = |((scheme, place), s): (&(CompactString, CompactString), &Scheme)| AuthScheme {
+            scheme: scheme.to_string(),
+            place: place.to_string(),
             requests: s.seen.count,
             by_class: s.by_class,
             first_seen: s.seen.first,

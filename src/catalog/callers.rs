@@ -30,6 +30,9 @@ const MAX_IDENTITY: usize = 64;
 impl Caller {
     pub(super) fn of(x: &Exchange) -> Self {
         match (&x.identity, x.client) {
+            (Some(identity), _) if identity.len() <= MAX_IDENTITY => {
+                Self::Identity(identity.as_ref().into())
+            }
             (Some(identity), _) => Self::Identity(identity.chars().take(MAX_IDENTITY).collect()),
             (None, IpAddr::V4(v4)) => Self::V4(v4.to_bits()),
             (None, IpAddr::V6(v6)) => Self::V6((v6.to_bits() >> 64) as u64),

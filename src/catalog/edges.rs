@@ -7,7 +7,6 @@ use std::fmt;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use super::program;
 use super::zones::Zone;
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
@@ -80,11 +79,11 @@ pub(super) struct Class {
 }
 
 impl Class {
-    pub(super) fn of(x: &Exchange, zone: Option<Zone>) -> Self {
+    pub(super) fn of(x: &Exchange, zone: Option<Zone>, program: CompactString) -> Self {
         Self {
             zone,
             credential: Credential::of(x.auth.as_deref()),
-            program: program::family(x.user_agent.as_deref()),
+            program,
         }
     }
 

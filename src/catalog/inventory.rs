@@ -28,10 +28,12 @@ use sha2::{Digest, Sha256};
 use super::completeness::Completeness;
 use super::decision::Decisions;
 use super::drift::Contracts;
+use super::edges::Class;
 use super::endpoint::Endpoint;
 use super::groups::Groups;
 use super::hosts::Hosts;
 use super::pins::Pins;
+use super::program::Families;
 use super::segment;
 use super::soft::SoftAnswers;
 use super::spec::{SpecSet, host_name};
@@ -120,6 +122,7 @@ pub struct Catalog {
     day: i64,
     /// Hosts when tenants were last looked for.
     hosts_judged: usize,
+    programs: Families,
 }
 
 impl Catalog {
@@ -149,6 +152,7 @@ impl Catalog {
             versions: HashMap::new(),
             day: 0,
             hosts_judged: 0,
+            programs: Families::default(),
         }
     }
 
@@ -233,7 +237,11 @@ impl Catalog {
         let answered = admission == Admission::Answered;
         let object = object(&self.state.trie, entry.e.node, &segments);
         let succeeded = answered && super::auth::succeeded(x);
-        entry.e.reach.take(x, zone, object, succeeded);
+        let class = succeeded.then(|| {
+            let program = self.programs.of(x.user_agent.as_ref());
+            Class::of(x, zone, program)
+        });
+        entry.e.reach.take(x, zone, object, class);
         let (host_facts, settings) = (&mut self.state.hosts, &self.settings);
         host_facts.take(&host, x, admission, settings.max_endpoints);
         if succeeded {

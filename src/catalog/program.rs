@@ -1,6 +1,8 @@
 //! Client programs by family: `okhttp/4.9` is `okhttp`. Read from the structure of `User-Agent`
 //! (RFC 9110, section 10.1.5: products with comments between them), not from a table of programs.
 
+use std::sync::Arc;
+
 use compact_str::CompactString;
 
 /// Bytes of a name; it sits in the value itself, and a made-up one costs no more.
@@ -15,6 +17,26 @@ const COMPATIBLE: [&str; 6] = [
     "Mobile",
     "Safari",
 ];
+
+/// Families, the last agent's at hand: calls of one client follow each other.
+#[derive(Debug, Default)]
+pub(super) struct Families(Option<(Arc<str>, CompactString)>);
+
+impl Families {
+    pub(super) fn of(&mut self, user_agent: Option<&Arc<str>>) -> CompactString {
+        let Some(agent) = user_agent else {
+            return CompactString::default();
+        };
+        match &self.0 {
+            Some((known, family)) if known == agent => family.clone(),
+            _ => {
+                let family = family(Some(agent));
+                self.0 = Some((agent.clone(), family.clone()));
+                family
+            }
+        }
+    }
+}
 
 /// Empty where a request names none, or none that can be read.
 pub(super) fn family(user_agent: Option<&str>) -> CompactString {

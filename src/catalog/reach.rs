@@ -98,28 +98,28 @@ pub(super) struct News {
 }
 
 impl Reach {
+    /// `answered`: the call was, and who has called.
     pub(super) fn take(
         &mut self,
         x: &Exchange,
         zone: Option<Zone>,
         object: Option<Object>,
-        answered: bool,
+        answered: Option<Class>,
     ) {
         let known = self.0.get_or_insert_default();
         if let Some(zone) = zone {
             let calls = &mut known.zones[zone as usize];
             calls.requests += 1;
-            calls.answered += u64::from(answered);
+            calls.answered += u64::from(answered.is_some());
             calls.first = calls.first.min(x.ts);
             calls.last = calls.last.max(x.ts);
-            if answered {
+            if answered.is_some() {
                 calls.first_answer = calls.first_answer.min(x.ts);
             }
         }
-        if answered {
+        if let Some(class) = answered {
             let number = object.and_then(|o| o.number);
             known.numbered += u64::from(number.is_some_and(|n| n < COUNTABLE));
-            let class = Class::of(x, zone);
             known.callers.add(Caller::of(x));
             known.programs.add(class.program.clone());
             known.news |= known.edges.take(class, x.ts);
@@ -268,6 +268,7 @@ fn names(new: &[&Edge]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::program;
 
     const DAY: Duration = Duration::from_secs(86_400);
 
@@ -280,7 +281,9 @@ mod tests {
     }
 
     fn take(reach: &mut Reach, x: &Exchange) {
-        reach.take(x, crate::catalog::Zones::default().of(x.client), None, true);
+        let zone = crate::catalog::Zones::default().of(x.client);
+        let class = Class::of(x, zone, program::family(x.user_agent.as_deref()));
+        reach.take(x, zone, None, Some(class));
     }
 
     fn facts(reach: &Reach) -> Vec<(ExposureKind, Severity, u64)> {
@@ -343,7 +346,7 @@ mod tests {
         let mut reach = Reach::default();
         take(&mut reach, &call(0, "10.0.0.1", None, "curl/8"));
         let x = call(90_000, "203.0.113.1", Some("bearer"), "scanner/1");
-        reach.take(&x, Some(Zone::External), None, false);
+        reach.take(&x, Some(Zone::External), None, None);
         let view = reach.view(Timestamp::from_secs(86_400));
         assert_eq!(view.exposure, Some(Zone::Internal));
         assert_eq!((view.edges.len(), view.callers.len()), (1, 1));

@@ -90,11 +90,19 @@ pub(super) fn of_template(template: &str) -> Vec<Cow<'_, str>> {
     segments.map(segment).collect()
 }
 
-/// The parts of segments, as the trie takes them: most segments are one.
-pub(super) fn parts<'a>(segments: &'a [impl AsRef<str>]) -> Vec<Cow<'a, str>> {
+/// The parts of segments, as the trie takes them: most segments are one, and most paths have no
+/// others.
+pub(super) fn parts<'a>(segments: &'a [Cow<'a, str>]) -> Cow<'a, [Cow<'a, str>]> {
+    let whole = |segment: &Cow<'_, str>| {
+        let telling = |b: u8| matches!(b, b':' | b'.' | b'(') || b.is_ascii_control();
+        !segment.bytes().any(telling)
+    };
+    if segments.iter().all(whole) {
+        return Cow::Borrowed(segments);
+    }
     let mut out: Vec<Cow<'a, str>> = Vec::with_capacity(segments.len() + 1);
     for segment in segments {
-        let segment = segment.as_ref().trim_start_matches(GLUE);
+        let segment = segment.trim_start_matches(GLUE);
         if let Some((stem, verb)) = verb(segment).or_else(|| representation(segment)) {
             out.push(stem.into());
             out.push(format!("{GLUE}{verb}").into());
@@ -106,7 +114,7 @@ pub(super) fn parts<'a>(segments: &'a [impl AsRef<str>]) -> Vec<Cow<'a, str>> {
             out.push(segment.into());
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 /// `{topic}` and `:publish`. What follows the colon of an URN or a hash is no word.
@@ -460,7 +468,7 @@ mod tests {
     #[test]
     fn segments_have_parts() {
         let p = |s: &'static str| {
-            parts(&[s])
+            parts(&[s.into()])
                 .iter()
                 .map(|p| bare(p).to_owned())
                 .collect::<Vec<_>>()

@@ -7,10 +7,9 @@
 //! an answer with success says is believed only where its field is named for errors: articles about
 //! errors are no errors.
 
-use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::json::{Scanner, Value, unescape};
 use crate::exchange::{Leaks, MAX_SOFTWARE};
@@ -50,7 +49,7 @@ pub fn is_text(media_type: &str) -> bool {
 /// What the body gives away.
 pub fn in_body(answer: Answer<'_>, content: &[u8]) -> Leaks {
     let content = &content[..content.len().min(MAX_LOOKED_AT)];
-    if !ANCHORS.is_match(content) {
+    if !is_anchored(content) {
         return Leaks::default();
     }
     let mut looked = Looked {
@@ -68,7 +67,7 @@ pub fn in_body(answer: Answer<'_>, content: &[u8]) -> Leaks {
         let text = String::from_utf8_lossy(content);
         let markup = media_type.contains("html") || begins == Some(&b'<');
         let text = if markup { html::text(&text) } else { text };
-        looked.text("", &text);
+        looked.text(Says::Nothing, &text);
     }
     looked.found
 }
@@ -115,18 +114,31 @@ fn is_product(word: &str) -> bool {
 
 /// What each of the things looked for has somewhere.
 static ANCHORS: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    let all = [
-        trace::ANCHORS,
-        sql::ANCHORS,
-        address::ANCHORS,
-        path::ANCHORS,
-    ]
-    .concat();
+    automaton(
+        &[
+            trace::ANCHORS,
+            sql::ANCHORS,
+            address::ANCHORS,
+            path::ANCHORS,
+        ]
+        .concat(),
+    )
+});
+
+fn automaton(words: &[&str]) -> AhoCorasick {
     let built = AhoCorasick::builder()
         .ascii_case_insensitive(true)
-        .build(all);
-    built.unwrap_or_else(|_| unreachable!("the anchors are few and short"))
-});
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(words);
+    built.unwrap_or_else(|_| unreachable!("the words are few and short"))
+}
+
+/// Whether the body may have any of them. Prices and hex digits hold the shortest anchors of
+/// addresses, so those have to go on as an address would.
+fn is_anchored(content: &[u8]) -> bool {
+    let mut found = ANCHORS.find_overlapping_iter(content);
+    found.any(|m| address::may_begin(&content[m.range()], &content[m.end()..]))
+}
 
 struct Looked<'a> {
     answer: Answer<'a>,
@@ -146,39 +158,56 @@ enum Says {
     Asked,
 }
 
+/// Words in the names of fields that hold errors, and of those that may.
+const ERROR: [&str; 9] = [
+    "error",
+    "exception",
+    "trace",
+    "stack",
+    "fault",
+    "debug",
+    "cause",
+    "failure",
+    "sql",
+];
+const PERHAPS: [&str; 6] = ["message", "msg", "detail", "reason", "description", "title"];
+const ASKED: [&str; 8] = [
+    "path", "url", "uri", "href", "instance", "location", "self", "link",
+];
+static WORDS: LazyLock<AhoCorasick> =
+    LazyLock::new(|| automaton(&[&ERROR[..], &PERHAPS[..]].concat()));
+
 impl Says {
     fn of(name: &str) -> Self {
-        const ERROR: [&str; 9] = [
-            "error",
-            "exception",
-            "trace",
-            "stack",
-            "fault",
-            "debug",
-            "cause",
-            "failure",
-            "sql",
-        ];
-        const PERHAPS: [&str; 6] = ["message", "msg", "detail", "reason", "description", "title"];
-        const ASKED: [&str; 8] = [
-            "path", "url", "uri", "href", "instance", "location", "self", "link",
-        ];
-        let name = name.to_ascii_lowercase();
-        let has = |words: &[&str]| words.iter().any(|w| name.contains(w));
-        match () {
-            () if ASKED.contains(&name.as_str()) => Self::Asked,
-            () if has(&ERROR) => Self::Error,
-            () if has(&PERHAPS) => Self::Perhaps,
-            () => Self::Nothing,
+        if ASKED.iter().any(|word| name.eq_ignore_ascii_case(word)) {
+            return Self::Asked;
+        }
+        let mut says = Self::Nothing;
+        for found in WORDS.find_overlapping_iter(name) {
+            if found.pattern().as_usize() < ERROR.len() {
+                return Self::Error;
+            }
+            says = Self::Perhaps;
+        }
+        says
+    }
+
+    /// Of a field in an object that stands in a field itself: a general name inside of one for
+    /// errors says what that one does (`{"error":{"data":[…]}}`).
+    fn inside(self, name: &str) -> Self {
+        match (Self::of(name), self) {
+            (Self::Nothing, Self::Asked) => Self::Nothing,
+            (Self::Nothing, around) => around,
+            (own, _) => own,
         }
     }
 }
 
 /// An object or array that is read.
-struct Open<'a> {
+struct Open {
     object: bool,
     /// Of the field that it stands in, or the nearest around it that has one.
-    name: Cow<'a, str>,
+    says: Says,
     /// Of an array: its texts, which may be lines of one.
     lines: String,
     /// Of an object: it names a file of source, and a line in it.
@@ -190,14 +219,14 @@ impl Looked<'_> {
     /// Every text of the document, with the name of its field.
     fn json(&mut self, content: &[u8]) {
         let mut scanner = Scanner::new(content);
-        let mut stack: Vec<Open<'_>> = Vec::new();
+        let mut stack: Vec<Open> = Vec::new();
         loop {
             let depth = stack.len();
             let Some(open) = stack.last_mut() else {
                 let Some(value) = scanner.value() else { break };
                 match value {
-                    Value::Object | Value::Array => stack.push(Open::new(value, Cow::Borrowed(""))),
-                    Value::Text { raw, .. } => self.text("", &unescape(raw)),
+                    Value::Object | Value::Array => stack.push(Open::new(value, Says::Nothing)),
+                    Value::Text { raw, .. } => self.text(Says::Nothing, &unescape(raw)),
                     Value::Word(_) => {}
                 }
                 continue;
@@ -214,45 +243,35 @@ impl Looked<'_> {
                 }
                 continue;
             };
-            let name = key.unwrap_or_else(|| open.name.clone());
-            match value {
-                Value::Object | Value::Array if depth < MAX_DEPTH => {
-                    // A general name inside of one for errors: `{"error":{"data":[…]}}`.
-                    let name = match Says::of(&name) {
-                        Says::Nothing => Cow::Owned(format!("{}.{name}", open.name)),
-                        _ => name,
-                    };
-                    stack.push(Open::new(value, name));
+            match (value, key) {
+                (Value::Object | Value::Array, key) if depth < MAX_DEPTH => {
+                    let says = key.map_or(open.says, |name| open.says.inside(&name));
+                    stack.push(Open::new(value, says));
                 }
-                Value::Object | Value::Array => scanner.skip(value),
-                Value::Text { raw, .. } => {
+                (Value::Object | Value::Array, _) => scanner.skip(value),
+                (Value::Text { raw, .. }, Some(name)) => {
                     let text = unescape(raw);
                     open.note(&name, &text);
-                    if open.object {
-                        let name = match Says::of(&name) {
-                            Says::Nothing => format!("{}.{name}", open.name),
-                            _ => name.into_owned(),
-                        };
-                        self.text(&name, &text);
-                    } else {
-                        open.lines.push_str(&text);
-                        open.lines.push('\n');
-                    }
+                    let says = open.says.inside(&name);
+                    self.text(says, &text);
                 }
-                Value::Word(word) => {
+                (Value::Text { raw, .. }, None) => {
+                    open.lines.push_str(&unescape(raw));
+                    open.lines.push('\n');
+                }
+                (Value::Word(word), key) => {
                     let number = word.first().is_some_and(u8::is_ascii_digit);
-                    open.line |= number && is_line(&name);
+                    open.line |= number && key.is_some_and(|name| is_line(&name));
                 }
             }
         }
     }
 
-    fn close(&mut self, open: &Open<'_>) {
+    fn close(&mut self, open: &Open) {
         if !open.lines.is_empty() {
-            self.text(&open.name, &open.lines);
+            self.text(open.says, &open.lines);
         }
-        let says = Says::of(&open.name);
-        if open.file && open.line && (self.failed || says == Says::Error) {
+        if open.file && open.line && (self.failed || open.says == Says::Error) {
             self.frames += 1;
             if self.frames >= FRAMES {
                 self.found |= Leaks::STACK_TRACE;
@@ -260,8 +279,7 @@ impl Looked<'_> {
         }
     }
 
-    fn text(&mut self, name: &str, text: &str) {
-        let says = Says::of(name);
+    fn text(&mut self, says: Says, text: &str) {
         let trusted = self.failed || says == Says::Error;
         if says != Says::Asked && (trusted || says == Says::Perhaps) {
             if trace::is_trace(text, trusted) {
@@ -280,11 +298,11 @@ impl Looked<'_> {
     }
 }
 
-impl<'a> Open<'a> {
-    fn new(value: Value<'_>, name: Cow<'a, str>) -> Self {
+impl Open {
+    fn new(value: Value<'_>, says: Says) -> Self {
         Self {
             object: value == Value::Object,
-            name,
+            says,
             lines: String::new(),
             file: false,
             line: false,

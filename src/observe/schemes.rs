@@ -47,14 +47,14 @@ const FIELDS: [(&str, &str); 28] = [
     ("x-forwarded-client-cert", "mtls"),
 ];
 
-/// Lengths of their names, a bit each: nearly every other field is told by it.
-const LENGTHS: u64 = {
-    let (mut set, mut at) = (0, 0);
+/// By the length of their names, a bit each: nearly every other field is told by it.
+const BY_LENGTH: [u32; 32] = {
+    let (mut sets, mut at) = ([0; 32], 0);
     while at < FIELDS.len() {
-        set |= 1 << FIELDS[at].0.len();
+        sets[FIELDS[at].0.len()] |= 1 << at;
         at += 1;
     }
-    set
+    sets
 };
 
 /// Query parameters that carry a key or a signature, in lower case, with their scheme.
@@ -114,12 +114,16 @@ pub struct Credentials {
 impl<'a> Credential<'a> {
     /// Takes a header field, if it carries a credential.
     pub fn take(&mut self, name: &[u8], value: &'a [u8]) -> bool {
-        if name.len() >= 64 || LENGTHS & (1 << name.len()) == 0 {
-            return false;
-        }
-        let is = |(field, _): &(&str, &str)| name.eq_ignore_ascii_case(field.as_bytes());
-        let Some(at) = FIELDS.iter().position(is) else {
-            return false;
+        let mut left = BY_LENGTH.get(name.len()).copied().unwrap_or(0);
+        let at = loop {
+            let at = left.trailing_zeros() as usize;
+            let Some((field, _)) = FIELDS.get(at) else {
+                return false;
+            };
+            if name.eq_ignore_ascii_case(field.as_bytes()) {
+                break at;
+            }
+            left &= left - 1;
         };
         if !value.is_empty() {
             self.fields |= 1 << at;

@@ -52,7 +52,7 @@ impl Catalog {
         host: &str,
         method: &str,
         operation: Option<&str>,
-        segments: &[impl AsRef<str>],
+        segments: &[Cow<'_, str>],
     ) -> Option<u32> {
         let slot = slot(method, operation);
         let trie = &self.state.trie;
@@ -80,7 +80,7 @@ impl Catalog {
         &self,
         host: &str,
         method: &str,
-        segments: &[impl AsRef<str>],
+        segments: &[Cow<'_, str>],
     ) -> Option<NodeId> {
         let trie = &self.state.trie;
         let parts = segment::parts(segments);
@@ -97,7 +97,7 @@ impl Catalog {
         host: &str,
         method: &str,
         operation: Option<&str>,
-        segments: &[impl AsRef<str>],
+        segments: &[Cow<'_, str>],
         ts: Timestamp,
         changes: &mut Vec<Change>,
     ) -> Option<u32> {
@@ -190,7 +190,7 @@ impl Catalog {
         &mut self,
         host: &str,
         slot: &str,
-        segments: &[impl AsRef<str>],
+        segments: &[Cow<'_, str>],
         x: &Exchange,
         admission: Admission,
         endpoint: u32,
@@ -202,11 +202,20 @@ impl Catalog {
             .specs
             .find(asked, method, segments)
             .and_then(Result::ok);
-        let steps = steps(documented.as_ref(), segments, &parts);
         let trie = &mut self.state.trie;
         let makes = matches!(admission, Admission::Answered | Admission::Unseen);
         let room = self.settings.max_nodes.saturating_sub(trie.routes());
-        let Some(raw) = trie.evidence.walk(host, &steps, makes.then_some(room)) else {
+        let room = makes.then_some(room);
+        let raw = match documented {
+            None => trie
+                .evidence
+                .walk(host, parts.iter().map(|part| Step::Seen(part)), room),
+            Some(_) => {
+                let steps = steps(documented.as_ref(), segments, &parts);
+                trie.evidence.walk(host, steps, room)
+            }
+        };
+        let Some(raw) = raw else {
             return;
         };
         let raw = trie.evidence.raw_mut(raw);
@@ -220,16 +229,16 @@ impl Catalog {
 }
 
 /// The last parameter of a path.
-pub(super) fn object(trie: &Trie, node: NodeId, segments: &[impl AsRef<str>]) -> Option<Object> {
+pub(super) fn object(trie: &Trie, node: NodeId, segments: &[Cow<'_, str>]) -> Option<Object> {
     let parts = segment::parts(segments);
     // Where a spec has the path, a segment is one step; else its parts are.
-    let steps: Vec<&str> = if trie.depth(node) == parts.len() {
-        parts.iter().map(AsRef::as_ref).collect()
+    let steps = if trie.depth(node) == parts.len() {
+        &parts
     } else {
-        segments.iter().map(AsRef::as_ref).collect()
+        segments
     };
     let mut at = node;
-    for text in steps.into_iter().rev() {
+    for text in steps.iter().rev() {
         let node = trie.node(at);
         // `{id}.json` of a spec is one word to the trie, and holds an id.
         let pattern = node.pattern;
@@ -249,7 +258,7 @@ pub(super) fn object(trie: &Trie, node: NodeId, segments: &[impl AsRef<str>]) ->
 /// A path's steps in the evidence: as a spec has them, else as they came.
 pub(super) fn steps<'a>(
     documented: Option<&Found<'a>>,
-    segments: &'a [impl AsRef<str>],
+    segments: &'a [Cow<'_, str>],
     parts: &'a [Cow<'_, str>],
 ) -> Vec<Step<'a>> {
     let Some(found) = documented else {

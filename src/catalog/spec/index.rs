@@ -99,6 +99,9 @@ impl SpecSet {
         method: &str,
         segments: &[impl AsRef<str>],
     ) -> Option<Result<Found<'_>, &Spec>> {
+        if self.is_empty() {
+            return None;
+        }
         let named = self.named.get(host).into_iter().flatten().copied();
         let like = self.like.iter();
         let like = like.filter(|(p, _)| is_like(p.as_bytes(), host.as_bytes()));

@@ -148,10 +148,10 @@ impl Evidence {
     }
 
     /// The node of a path. Where it is not there it is made if there is `room`, and else `None`.
-    pub(in crate::catalog) fn walk(
+    pub(in crate::catalog) fn walk<'s>(
         &mut self,
         host: &str,
-        steps: &[Step<'_>],
+        steps: impl IntoIterator<Item = Step<'s>>,
         room: Option<usize>,
     ) -> Option<RawId> {
         let mut at = match room {
@@ -159,7 +159,7 @@ impl Evidence {
             None => *self.roots.get(host)?,
         };
         for step in steps {
-            at = self.step(at, step, room)?;
+            at = self.step(at, &step, room)?;
         }
         Some(at)
     }

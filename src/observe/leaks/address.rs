@@ -2,6 +2,7 @@
 //! public resolver knows.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -26,6 +27,24 @@ pub(super) const ANCHORS: &[&str] = &[
     ".corp",
     ".intranet",
 ];
+
+/// Whether an anchor, with what follows it, may begin what is looked for here: `10.` four numbers,
+/// `fd` an address of RFC 4193. Behind an escape anything may stand; other anchors say enough.
+pub(super) fn may_begin(anchor: &[u8], rest: &[u8]) -> bool {
+    let goes_on = |digit: fn(&u8) -> bool, few: RangeInclusive<usize>, end: u8| {
+        let digits = rest.iter().take(4).take_while(|b| digit(b)).count();
+        match rest.get(digits) {
+            Some(b'\\' | b'&') => true,
+            Some(b) => few.contains(&digits) && *b == end,
+            None => false,
+        }
+    };
+    match anchor {
+        b"10." => goes_on(u8::is_ascii_digit, 1..=3, b'.'),
+        [b'f' | b'F', b'd' | b'D'] => goes_on(u8::is_ascii_hexdigit, 2..=2, b':'),
+        _ => true,
+    }
+}
 
 static V4: LazyLock<Regex> = LazyLock::new(|| {
     regex(
