@@ -1,7 +1,7 @@
 //! A sink: one place where alerts go, and how it is told. Ten kinds, one way through: an alert goes
 //! in, and it was taken, or it was not and [`Failure`] says why and whose fault that is.
 //!
-//! Seven of them are HTTP and differ only in what they make of an alert ([`http::Format`]: sans-IO);
+//! Seven of them are HTTP and differ only in what they make of an alert (`http::Format`: sans-IO);
 //! syslog, mail and files have a transport of their own. None keeps anything between two alerts, so
 //! that each may be sent again, and a test goes the same way as an alert.
 
@@ -176,7 +176,7 @@ impl Transport {
         way.map(Self)
     }
 
-    /// One attempt, over within [`ATTEMPT`].
+    /// One attempt, over within `ATTEMPT`.
     pub async fn send(&self, alert: &Alert) -> Result<(), Failure> {
         let attempt = async {
             match &self.0 {
