@@ -149,25 +149,40 @@ pub(super) async fn change(
     if !app.views.alerts.load().alerts.iter().any(|a| a.id == id) {
         return Err((StatusCode::NOT_FOUND, "there is no such alert".into()));
     }
-    let note = note
-        .filter(|n| !n.trim().is_empty())
-        .map(|n| n.chars().take(500).collect());
-    let (reply, answer) = oneshot::channel();
-    let command = Command::SetAlertStatus {
+    let (by, note) = (by.to_owned(), remark(note));
+    let command = |reply| Command::SetAlertStatus {
         id,
         status,
-        by: by.to_owned(),
+        by,
         note,
         reply,
     };
-    let busy = (
-        StatusCode::SERVICE_UNAVAILABLE,
-        "apitap is busy: try again".to_owned(),
-    );
-    app.commands.try_send(command).map_err(|_| busy.clone())?;
+    ask(app, StatusCode::CONFLICT, command).await
+}
+
+/// What a person adds to a change, of a bounded length.
+pub(super) fn remark(note: Option<String>) -> Option<String> {
+    note.filter(|n| !n.trim().is_empty())
+        .map(|n| n.chars().take(500).collect())
+}
+
+/// Asks the single writer, and waits for what came of it; `wrong` is what its no means.
+pub(super) async fn ask<T>(
+    app: &App,
+    wrong: StatusCode,
+    command: impl FnOnce(oneshot::Sender<Result<T, String>>) -> Command,
+) -> Result<T, (StatusCode, String)> {
+    let (reply, answer) = oneshot::channel();
+    let busy = || {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "apitap is busy: try again".to_owned(),
+        )
+    };
+    let sent = app.commands.try_send(command(reply));
+    sent.map_err(|_| busy())?;
     match answer.await {
-        Ok(Ok(alert)) => Ok(alert),
-        Ok(Err(why)) => Err((StatusCode::CONFLICT, why)),
-        Err(_) => Err(busy),
+        Ok(done) => done.map_err(|why| (wrong, why)),
+        Err(_) => Err(busy()),
     }
 }

@@ -9,9 +9,8 @@ use axum::response::Response;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio::sync::oneshot;
 
-use super::api::{json, list as list_page, problem};
+use super::api::{ask, json, list as list_page, problem, remark};
 use super::query::{EndpointFilter, cut};
 use super::routes::{App, Shared};
 use super::{Command, Wish};
@@ -29,26 +28,14 @@ pub(super) async fn decide(
     by: &str,
     note: Option<String>,
 ) -> Result<Arc<Decision>, Refused> {
-    let note = note
-        .filter(|n| !n.trim().is_empty())
-        .map(|n| n.chars().take(500).collect());
-    let (reply, answer) = oneshot::channel();
-    let command = Command::Decide {
+    let (by, note) = (by.to_owned(), remark(note));
+    let command = |reply| Command::Decide {
         what,
-        by: by.to_owned(),
+        by,
         note,
         reply,
     };
-    let busy = (
-        StatusCode::SERVICE_UNAVAILABLE,
-        "apitap is busy: try again".to_owned(),
-    );
-    app.commands.try_send(command).map_err(|_| busy.clone())?;
-    match answer.await {
-        Ok(Ok(decision)) => Ok(decision),
-        Ok(Err(why)) => Err((StatusCode::CONFLICT, why)),
-        Err(_) => Err(busy),
-    }
+    ask(app, StatusCode::CONFLICT, command).await
 }
 
 /// A decision as the list has it.

@@ -8,9 +8,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use tokio::sync::oneshot;
 
-use super::api::{self, problem};
+use super::api::{self, ask, problem};
 use super::pages::{Frame, failed, show};
 use super::routes::{App, Shared};
 use super::{Command, filters, guard};
@@ -70,15 +69,14 @@ async fn resend(app: &App, sink: String, message: String, by: &str) -> Result<()
     if !view.dead.iter().any(is_it) {
         return Err((StatusCode::NOT_FOUND, "there is no such dead letter".into()));
     }
-    let (reply, done) = oneshot::channel();
     let by = by.to_owned();
-    let command = Command::Resend {
+    let command = |reply| Command::Resend {
         sink,
         message,
         by,
         reply,
     };
-    ask(app, command, done, StatusCode::CONFLICT).await
+    ask(app, StatusCode::CONFLICT, command).await
 }
 
 async fn try_out(app: &App, sink: String) -> Result<(), Refused> {
@@ -86,29 +84,8 @@ async fn try_out(app: &App, sink: String) -> Result<(), Refused> {
     if !view.sinks.iter().any(|s| s.name == sink) {
         return Err((StatusCode::NOT_FOUND, "there is no such sink".into()));
     }
-    let (reply, done) = oneshot::channel();
-    let command = Command::TestSink { sink, reply };
-    ask(app, command, done, StatusCode::BAD_GATEWAY).await
-}
-
-/// Asks the single writer; `wrong` is what its no means.
-async fn ask(
-    app: &App,
-    command: Command,
-    done: oneshot::Receiver<Result<(), String>>,
-    wrong: StatusCode,
-) -> Result<(), Refused> {
-    let busy = || {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "apitap is busy: try again".to_owned(),
-        )
-    };
-    app.commands.try_send(command).map_err(|_| busy())?;
-    match done.await {
-        Ok(done) => done.map_err(|why| (wrong, why)),
-        Err(_) => Err(busy()),
-    }
+    let command = |reply| Command::TestSink { sink, reply };
+    ask(app, StatusCode::BAD_GATEWAY, command).await
 }
 
 #[derive(Template)]

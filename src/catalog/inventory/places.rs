@@ -6,9 +6,10 @@ use std::hash::BuildHasher;
 
 use super::{Catalog, Change, Entry, HASH, key};
 use crate::catalog::endpoint::Endpoint;
+use crate::catalog::groups::Groups;
 use crate::catalog::pins::{Pin, Pinned};
 use crate::catalog::segment::{self, Type};
-use crate::catalog::spec::{Found, Part};
+use crate::catalog::spec::{Found, Part, SpecSet};
 use crate::catalog::trie::{Calls, Step, Trie};
 use crate::catalog::{Admission, NodeId, Object};
 use crate::exchange::Exchange;
@@ -57,11 +58,7 @@ impl Catalog {
         let slot = slot(method, operation);
         let trie = &self.state.trie;
         let root = trie.root(host)?;
-        let asked = self.state.groups.spec_host(host);
-        let documented = self
-            .specs
-            .find(asked, method, segments)
-            .and_then(Result::ok);
+        let documented = documented(&self.specs, &self.state.groups, host, method, segments);
         let node = match documented {
             Some(found) => found.template().try_fold(root, |at, part| match part {
                 Part::Word(word) => trie.node(at).words.get(&*word.folded).copied(),
@@ -103,11 +100,7 @@ impl Catalog {
     ) -> Option<u32> {
         self.make_room(changes);
         let parts = segment::parts(segments);
-        let asked = self.state.groups.spec_host(host);
-        let documented = self
-            .specs
-            .find(asked, method, segments)
-            .and_then(Result::ok);
+        let documented = documented(&self.specs, &self.state.groups, host, method, segments);
         let steps = steps(documented.as_ref(), segments, &parts);
         let room = self.settings.max_nodes;
         let trie = &mut self.state.trie;
@@ -197,11 +190,7 @@ impl Catalog {
     ) {
         let parts = segment::parts(segments);
         let method = slot.split(' ').next().unwrap_or_default();
-        let asked = self.state.groups.spec_host(host);
-        let documented = self
-            .specs
-            .find(asked, method, segments)
-            .and_then(Result::ok);
+        let documented = documented(&self.specs, &self.state.groups, host, method, segments);
         let trie = &mut self.state.trie;
         let makes = matches!(admission, Admission::Answered | Admission::Unseen);
         let room = self.settings.max_nodes.saturating_sub(trie.routes());
@@ -253,6 +242,17 @@ pub(super) fn object(trie: &Trie, node: NodeId, segments: &[Cow<'_, str>]) -> Op
         at = node.parent?;
     }
     None
+}
+
+/// The path as a spec has it, where one does.
+fn documented<'a>(
+    specs: &'a SpecSet,
+    groups: &Groups,
+    host: &str,
+    method: &str,
+    segments: &[Cow<'_, str>],
+) -> Option<Found<'a>> {
+    specs.find(groups.spec_host(host), method, segments)?.ok()
 }
 
 /// A path's steps in the evidence: as a spec has them, else as they came.

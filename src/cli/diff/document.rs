@@ -215,15 +215,8 @@ impl<'a> Reader<'a> {
         if depth > DEPTH || fields.len() > FIELDS {
             return;
         }
-        for group in ["allOf", "anyOf", "oneOf"] {
-            for part in schema
-                .get(group)
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-            {
-                self.walk(place, pointer, self.resolve(part), depth + 1, fields);
-            }
+        for part in parts(schema) {
+            self.walk(place, pointer, self.resolve(part), depth + 1, fields);
         }
         let required = schema.get("required").and_then(Value::as_array);
         let is_required = |name: &str| required.is_some_and(|r| r.iter().any(|n| n == name));
@@ -270,17 +263,10 @@ impl<'a> Reader<'a> {
             words.insert("nullable".into());
         }
         if words.is_empty() {
-            for group in ["allOf", "anyOf", "oneOf"] {
-                for part in schema
-                    .get(group)
-                    .and_then(Value::as_array)
-                    .into_iter()
-                    .flatten()
-                {
-                    let part = self.resolve(part);
-                    let name = part.get("type").and_then(Value::as_str);
-                    words.extend(name.map(str::to_owned));
-                }
+            for part in parts(schema) {
+                let part = self.resolve(part);
+                let name = part.get("type").and_then(Value::as_str);
+                words.extend(name.map(str::to_owned));
             }
         }
         let format = schema.get("format").and_then(Value::as_str);
@@ -288,4 +274,13 @@ impl<'a> Reader<'a> {
         words.extend(required.then(|| "required".to_owned()));
         words
     }
+}
+
+/// The schemas that one is put together from.
+fn parts(schema: &Value) -> impl Iterator<Item = &Value> {
+    let groups = ["allOf", "anyOf", "oneOf"];
+    let lists = groups
+        .into_iter()
+        .filter_map(|group| schema.get(group)?.as_array());
+    lists.flatten()
 }
