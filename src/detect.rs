@@ -4,12 +4,15 @@
 //! the exchange and answer with a [`Verdict`]. One number is set by a person, the false alarms a
 //! week one will bear; each detector's bar follows from it.
 
+mod authorization;
 mod budget;
 mod counter;
 mod credential;
 mod distinct;
 mod enumeration;
+mod evidence;
 mod exfiltration;
+mod objects;
 mod principals;
 mod renames;
 mod scan;
@@ -29,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::{Access, Change, EndpointId, RestoreError};
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
+use budget::Family;
 use counter::{Crowd, Entry};
 use principals::Table;
 use renames::Renames;
@@ -121,6 +125,7 @@ impl Default for Settings {
 struct Watch {
     detector: &'static str,
     kind: VerdictKind,
+    family: Family,
     owasp: &'static str,
     /// What the counts are of, in the plural.
     unit: &'static str,
@@ -189,6 +194,8 @@ struct State {
     principals: Table,
     crowds: Vec<Crowd>,
     nodes: enumeration::Nodes,
+    owners: objects::Owners,
+    porter: authorization::Porter,
     endpoints: volume::Endpoints,
 }
 
@@ -205,6 +212,8 @@ impl Detect {
             principals: Table::new(settings.max_principals),
             crowds: vec![Crowd::default(); WATCHES.len()],
             nodes: enumeration::Nodes::default(),
+            owners: objects::Owners::default(),
+            porter: authorization::Porter::default(),
             endpoints: volume::Endpoints::default(),
         };
         Self { settings, state }
@@ -217,11 +226,15 @@ impl Detect {
             return;
         }
         let at = self.clock(x);
-        let share = self.settings.false_alarms_per_week.max(0.0) / budget::FAMILIES;
+        let budget = self.settings.false_alarms_per_week;
         let state = &mut self.state;
         let who = state.principals.of(x);
         who.presence.turn(&at, &mut state.crowds);
-        let novel = who.known.novel(access);
+        let mark = who.mark();
+        let last = state.owners.pass(mark, access, x);
+        // What it created itself is neither new to it nor a step of a walk.
+        let own = state.nodes.own(&mut who.walks, last, access, x, &at);
+        let novel = who.known.novel(access) && !own;
         let look = Look { access, x, novel };
         let place = who.nameless().then_some(access.endpoint);
         let mut hits = Vec::new();
@@ -236,18 +249,11 @@ impl Detect {
                 continue;
             };
             let endpoint = access.endpoint.filter(|_| watch.names_endpoint);
-            // Three lengths, new and known; enumeration spends a quarter each on ids, new ids,
-            // misses and rows.
-            let cells = if watch.kind == VerdictKind::Enumeration {
-                24.0
-            } else {
-                6.0
-            };
             let entry = Entry {
                 item,
                 endpoint,
                 place: place.filter(|_| watch.precedent),
-                per_week: share / cells,
+                per_week: watch.family.cell(budget),
             };
             let counter = counter.get_or_insert_default();
             let hit = counter.add(entry, &at, &who.presence, crowd, sample);
@@ -257,15 +263,31 @@ impl Detect {
             hits.into_iter()
                 .map(|(watch, hit)| verdict::count(watch, hit, who, &at)),
         );
-        let mark = who.mark();
+        let per_week = Family::Walk.cell(budget);
         let [alone, together] =
             state
                 .nodes
-                .visit(&mut who.walks, mark, access, x, &at, share / 8.0);
+                .visit(&mut who.walks, mark, own, access, x, &at, per_week);
         out.extend(
             alone.map(|found| verdict::row(found, Some(who.principal()), access.endpoint, x, &at)),
         );
-        if who.walks.over(&at) || who.counters.iter().flatten().any(|c| c.over(&at)) {
+        let per_week = Family::Strangers.cell(budget);
+        let strange = if state.nodes.walked(access, &at) {
+            None
+        } else {
+            let newness = &mut who.newness;
+            state.owners.visit(newness, last, &look, &at, per_week)
+        };
+        out.extend(strange.map(|found| objects::tell(found, who, access.endpoint, x, &at)));
+        let nameless = who.nameless();
+        let tried = state
+            .porter
+            .visit(&mut who.doors, nameless, &look, &at, budget);
+        out.extend(tried.map(|found| authorization::tell(found, who, x, &at)));
+        if who.walks.over(&at)
+            || who.doors.over(&at)
+            || who.counters.iter().flatten().any(|c| c.over(&at))
+        {
             who.counters.iter_mut().flatten().for_each(|c| c.told());
         }
         out.extend(together.map(|found| verdict::row(found, None, access.endpoint, x, &at)));
@@ -273,7 +295,8 @@ impl Detect {
             return;
         };
         let failed = credential::failed(access, x);
-        let [requests, failures] = state.endpoints.request(endpoint, failed, &at, share / 4.0);
+        let per_week = Family::EndpointVolume.cell(budget);
+        let [requests, failures] = state.endpoints.request(endpoint, failed, &at, per_week);
         out.extend(requests.map(|surge| verdict::surge(surge, false, endpoint, x, &at)));
         out.extend(failures.map(|surge| verdict::surge(surge, true, endpoint, x, &at)));
     }
@@ -292,6 +315,7 @@ impl Detect {
                 }
                 Change::NodeMerged { from, into } => {
                     state.nodes.merged(*from, *into);
+                    state.owners.merged(*from, *into);
                     nodes.add(*from, *into);
                 }
                 Change::Evicted(endpoint) => {

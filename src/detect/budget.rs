@@ -10,9 +10,53 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Families share the budget evenly: volume, enumeration, scan, scraping,
-/// credential and exfiltration by principal; volume and credential by endpoint.
-pub(super) const FAMILIES: f64 = 8.0;
+/// Who spends of the budget: a family of tests that may ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    PrincipalVolume,
+    Objects,
+    Walk,
+    SpreadWalk,
+    Strangers,
+    Scan,
+    Probing,
+    Authorization,
+    Scraping,
+    Credential,
+    Exfiltration,
+    EndpointVolume,
+    EndpointCredential,
+}
+
+/// The split: a family, its part of the whole (the parts need not add up to anything), and how many
+/// cells share it. A count has a cell for each window length, new and known.
+const SPLIT: [(Family, f64, usize); 13] = [
+    (Family::PrincipalVolume, 1.0, COUNT),
+    (Family::Objects, 0.75, 3 * COUNT),
+    (Family::Walk, 0.25, 1),
+    (Family::SpreadWalk, 0.25, 1),
+    (Family::Strangers, 0.25, 2),
+    (Family::Scan, 0.5, COUNT),
+    (Family::Probing, 0.5, 2),
+    (Family::Authorization, 0.5, 2),
+    (Family::Scraping, 1.0, COUNT),
+    (Family::Credential, 1.0, COUNT),
+    (Family::Exfiltration, 1.0, COUNT),
+    (Family::EndpointVolume, 1.0, 4),
+    (Family::EndpointCredential, 1.0, 4),
+];
+const COUNT: usize = 2 * super::counter::SPANS.len();
+
+impl Family {
+    /// What one cell of this family may cost, of so many false alarms a week in all.
+    pub(super) fn cell(self, per_week: f64) -> f64 {
+        let all: f64 = SPLIT.iter().map(|(_, part, _)| part).sum();
+        let own = SPLIT.iter().find(|(family, ..)| *family == self);
+        own.map_or(0.0, |(_, part, cells)| {
+            per_week.max(0.0) * part / all / *cells as f64
+        })
+    }
+}
 
 const BINS: usize = 96;
 /// How long a cell remembers, in hours.
@@ -21,6 +65,8 @@ const WEEK: f64 = 7.0 * 24.0;
 /// The tail starts where at most this share of windows, yet at least `ENOUGH`, lie above.
 const TAIL: f64 = 0.02;
 const ENOUGH: f64 = 25.0;
+/// Fewer windows than this in a place are no step of a tail.
+const LEAST_STEP: f64 = 0.5;
 /// What is believed of the tail before there is one: this many windows, exponential, this mean. A
 /// perfect law would have 1 / ln 10 = 0.43.
 const PRIOR_WEIGHT: f64 = 10.0;
@@ -168,6 +214,14 @@ impl Cell {
             start -= 1;
             above += self.bins.0[start];
         }
+        // Where all that have a score lie above, the tail starts at the lowest of them: scores of
+        // whole numbers come in steps, and the empty places below the first are no tail.
+        let mut below = 0.0;
+        while start < BINS - 1 && below + self.bins.0[start] < LEAST_STEP {
+            below += self.bins.0[start];
+            start += 1;
+        }
+        above -= below;
         // Sums over exceedances from the highest down: `rank` is how many lie above.
         let (mut rank, mut first, mut second) = (0.0, 0.0, 0.0);
         let from = lower(start);

@@ -1,5 +1,6 @@
 //! Credential attacks: logins that fail, by client here and by endpoint in `volume`'s series.
 
+use super::budget::Family;
 use super::{Item, Look, Severity, VerdictKind, Watch};
 use crate::catalog::Access;
 use crate::exchange::Exchange;
@@ -7,6 +8,7 @@ use crate::exchange::Exchange;
 pub(super) const WATCH: Watch = Watch {
     detector: "failed-logins",
     kind: VerdictKind::Credential,
+    family: Family::Credential,
     owasp: "API2:2023",
     unit: "failed logins",
     severity: Severity::High,

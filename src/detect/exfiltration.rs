@@ -1,10 +1,12 @@
 //! Exfiltration: how much one caller carries away.
 
+use super::budget::Family;
 use super::{Item, Severity, VerdictKind, Watch};
 
 pub(super) const WATCH: Watch = Watch {
     detector: "response-bytes",
     kind: VerdictKind::Exfiltration,
+    family: Family::Exfiltration,
     owasp: "API6:2023",
     unit: "KiB of responses",
     severity: Severity::High,

@@ -11,8 +11,10 @@ use foldhash::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::Principal;
+use super::authorization::Doors;
 use super::counter::{Counter, Presence};
 use super::enumeration::{Known, Walks};
+use super::objects::Newness;
 use crate::exchange::Exchange;
 
 /// Exchanges after which a principal is worth the inner part.
@@ -35,6 +37,8 @@ pub(super) struct Followed {
     pub counters: Vec<Option<Box<Counter>>>,
     pub walks: Walks,
     pub known: Known,
+    pub newness: Newness,
+    pub doors: Doors,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -149,6 +153,8 @@ impl Table {
             counters: Vec::new(),
             walks: Walks::default(),
             known: Known::default(),
+            newness: Newness::default(),
+            doors: Doors::default(),
         };
         let slot = Slot {
             who,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::budget::{Cell, Rung};
+use super::budget::{Cell, Family, Rung};
 use super::tail::log10_upper;
 use super::{Clock, Item, Point, Severity, VerdictKind, Watch};
 use crate::catalog::EndpointId;
@@ -18,6 +18,7 @@ use crate::time::Timestamp;
 pub(super) const WATCH: Watch = Watch {
     detector: "principal-volume",
     kind: VerdictKind::Volume,
+    family: Family::PrincipalVolume,
     owasp: "API4:2023",
     unit: "requests",
     severity: Severity::Low,
