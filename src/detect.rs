@@ -7,6 +7,7 @@
 mod authorization;
 mod budget;
 mod counter;
+mod countries;
 mod credential;
 mod distinct;
 mod enumeration;
@@ -17,6 +18,7 @@ mod principals;
 mod renames;
 mod scan;
 mod scraping;
+mod sources;
 mod tail;
 mod verdict;
 mod volume;
@@ -33,7 +35,7 @@ use crate::catalog::{Access, Change, EndpointId, RestoreError};
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
 use budget::Family;
-use counter::{Crowd, Entry};
+use counter::{Crowd, Entry, Spot};
 use principals::Table;
 use renames::Renames;
 
@@ -133,7 +135,10 @@ struct Watch {
     severity: Severity,
     names_endpoint: bool,
     /// A stranger is no surprise where strangers did as much before: crawlers change addresses.
-    precedent: bool,
+    precedent: Option<fn(&Look<'_>) -> Spot>,
+    /// Which other one (its place in `WATCHES`) this is a part of: who has many of that may be
+    /// expected to have some of this.
+    part_of: Option<usize>,
     pick: fn(&Look<'_>) -> Option<Item>,
 }
 
@@ -166,6 +171,10 @@ static WATCHES: [&Watch; 8] = [
     &exfiltration::WATCH,
 ];
 
+fn at_endpoint(look: &Look<'_>) -> Spot {
+    Spot::Endpoint(look.access.endpoint)
+}
+
 /// Packet time, taken apart once an exchange.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
@@ -196,6 +205,7 @@ struct State {
     nodes: enumeration::Nodes,
     owners: objects::Owners,
     porter: authorization::Porter,
+    atlas: sources::Atlas,
     endpoints: volume::Endpoints,
 }
 
@@ -214,6 +224,7 @@ impl Detect {
             nodes: enumeration::Nodes::default(),
             owners: objects::Owners::default(),
             porter: authorization::Porter::default(),
+            atlas: sources::Atlas::default(),
             endpoints: volume::Endpoints::default(),
         };
         Self { settings, state }
@@ -227,6 +238,7 @@ impl Detect {
         }
         let at = self.clock(x);
         let budget = self.settings.false_alarms_per_week;
+        let before = out.len();
         let state = &mut self.state;
         let who = state.principals.of(x);
         who.presence.turn(&at, &mut state.crowds);
@@ -236,23 +248,27 @@ impl Detect {
         let own = state.nodes.own(&mut who.walks, last, access, x, &at);
         let novel = who.known.novel(access) && !own;
         let look = Look { access, x, novel };
-        let place = who.nameless().then_some(access.endpoint);
+        let nameless = who.nameless();
         let mut hits = Vec::new();
         // Many counters may want it, and most exchanges nobody.
         let sample = OnceCell::new();
         let sample = || sample.get_or_init(|| verdict::sample(x)).clone();
         who.counters.resize_with(WATCHES.len(), || None);
-        for ((watch, crowd), counter) in
-            WATCHES.iter().zip(&mut state.crowds).zip(&mut who.counters)
-        {
+        for (i, watch) in WATCHES.iter().enumerate() {
             let Some(item) = (watch.pick)(&look) else {
                 continue;
             };
+            let base = watch.part_of.and_then(|of| {
+                let counts = who.counters[of].as_ref()?.counts(&who.presence);
+                Some(state.crowds[i].share_of(&state.crowds[of], counts))
+            });
+            let (crowd, counter) = (&mut state.crowds[i], &mut who.counters[i]);
             let endpoint = access.endpoint.filter(|_| watch.names_endpoint);
             let entry = Entry {
                 item,
                 endpoint,
-                place: place.filter(|_| watch.precedent),
+                place: watch.precedent.filter(|_| nameless).map(|f| f(&look)),
+                base: base.unwrap_or_default(),
                 per_week: watch.family.cell(budget),
             };
             let counter = counter.get_or_insert_default();
@@ -263,11 +279,10 @@ impl Detect {
             hits.into_iter()
                 .map(|(watch, hit)| verdict::count(watch, hit, who, &at)),
         );
-        let per_week = Family::Walk.cell(budget);
         let [alone, together] =
             state
                 .nodes
-                .visit(&mut who.walks, mark, own, access, x, &at, per_week);
+                .visit(&mut who.walks, mark, own, access, x, &at, budget);
         out.extend(
             alone.map(|found| verdict::row(found, Some(who.principal()), access.endpoint, x, &at)),
         );
@@ -279,11 +294,16 @@ impl Detect {
             state.owners.visit(newness, last, &look, &at, per_week)
         };
         out.extend(strange.map(|found| objects::tell(found, who, access.endpoint, x, &at)));
-        let nameless = who.nameless();
         let tried = state
             .porter
             .visit(&mut who.doors, nameless, &look, &at, budget);
         out.extend(tried.map(|found| authorization::tell(found, who, x, &at)));
+        if !nameless {
+            let odd = state.atlas.visit(&mut who.sources, x, &at, budget);
+            let joined = state.atlas.join(&mut who.sources, out.len() > before, &at);
+            let odd = joined.or(odd);
+            out.extend(odd.map(|odd| sources::tell(odd, who, x, &at)));
+        }
         if who.walks.over(&at)
             || who.doors.over(&at)
             || who.counters.iter().flatten().any(|c| c.over(&at))

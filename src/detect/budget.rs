@@ -215,9 +215,10 @@ impl Cell {
             above += self.bins.0[start];
         }
         // Where all that have a score lie above, the tail starts at the lowest of them: scores of
-        // whole numbers come in steps, and the empty places below the first are no tail.
+        // whole numbers come in steps, and the empty places below the first are no tail. (Unless
+        // these are so few that they may be all one attack.)
         let mut below = 0.0;
-        while start < BINS - 1 && below + self.bins.0[start] < LEAST_STEP {
+        while above > PRIOR_WEIGHT && start < BINS - 1 && below + self.bins.0[start] < LEAST_STEP {
             below += self.bins.0[start];
             start += 1;
         }

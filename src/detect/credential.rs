@@ -13,7 +13,8 @@ pub(super) const WATCH: Watch = Watch {
     unit: "failed logins",
     severity: Severity::High,
     names_endpoint: true,
-    precedent: false,
+    precedent: None,
+    part_of: None,
     pick,
 };
 

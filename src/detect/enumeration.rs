@@ -28,7 +28,8 @@ pub(super) const OBJECTS: Watch = Watch {
     unit: "different object ids",
     severity: Severity::Medium,
     names_endpoint: true,
-    precedent: false,
+    precedent: None,
+    part_of: None,
     pick: |Look { access, x, .. }| x.status.filter(|s| *s < 500).and_then(|_| object(access)),
 };
 
@@ -49,6 +50,7 @@ pub(super) const MISSES: Watch = Watch {
     detector: "missing-objects",
     unit: "different object ids that are not there or not allowed",
     severity: Severity::High,
+    part_of: Some(1),
     pick: |Look { access, x, .. }| {
         matches!(x.status, Some(403 | 404 | 410))
             .then(|| object(access))
@@ -150,7 +152,7 @@ impl Nodes {
         access: &Access,
         x: &Exchange,
         at: &Clock,
-        per_week: f64,
+        budget: f64,
     ) -> [Option<Found>; 2] {
         let answered = x.status.is_some_and(|s| s < 500) && access.confirmed;
         let (Some(node), Some(number)) = (
@@ -166,11 +168,13 @@ impl Nodes {
         if x.status.is_some_and(|s| s < 400) {
             place.highest = place.highest.max(number);
         }
+        let per_week = Family::SpreadWalk.cell(budget);
         let together = place.cross(number, mark, at, &mut self.together, per_week);
         if own {
             walks.stand(node, number);
             return [None, together];
         }
+        let per_week = Family::Walk.cell(budget);
         let alone = walks.step(node, number, place, at, &mut self.alone, per_week);
         [alone, together]
     }

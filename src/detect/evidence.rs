@@ -25,6 +25,10 @@ const MARGIN: f64 = 1.25;
 const SILENCE: f64 = 6.0;
 /// Evidence that is as good as any, in nats.
 const ENOUGH: f64 = 60.0;
+/// Days in a row with one told after which it is known.
+const HABIT: u8 = 3;
+/// Fewer steps than this are nothing to call a person for, however rare.
+const LEAST_HITS: u32 = 5;
 /// Steps for it after which a row that was told still goes on.
 const GOING_ON: u32 = 8;
 /// A sum that a row which rang may at least teach, in nats.
@@ -47,6 +51,8 @@ pub(super) struct Row {
     place: u8,
     tested: bool,
     rung: Option<(i64, u32)>,
+    /// Days that ended with a row told, of late.
+    days: u8,
     /// Steps for it since, less two for each against it.
     neighbours: u32,
 }
@@ -146,7 +152,7 @@ impl Row {
         if score <= 0.0 || !hit || !self.tested {
             return None;
         }
-        let rung = if at.ringing {
+        let rung = if at.ringing && self.hits >= LEAST_HITS {
             cell.rings(score, per_week)
         } else {
             None
@@ -178,7 +184,16 @@ impl Row {
             return;
         }
         let faded = self.top * (-((at.hour - self.top_hour).max(0) as f64) / HALF_LIFE).exp2();
-        let learnt = if self.rung.is_some() {
+        if self
+            .rung
+            .is_some_and(|(when, _)| at.nanos - when <= 2 * DAY)
+        {
+            self.days = self.days.saturating_add(1);
+        } else if self.peak > 0.0 {
+            self.days = 0;
+        }
+        // What was told on three days is a habit.
+        let learnt = if self.rung.is_some() && self.days < HABIT {
             self.peak.min((2.0 * self.top).max(NOTABLE))
         } else {
             self.peak

@@ -11,7 +11,8 @@ pub(super) const WATCH: Watch = Watch {
     unit: "KiB of responses",
     severity: Severity::High,
     names_endpoint: true,
-    precedent: true,
+    precedent: Some(super::at_endpoint),
+    part_of: None,
     pick: |look| {
         look.x
             .response_bytes

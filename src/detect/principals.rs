@@ -15,6 +15,7 @@ use super::authorization::Doors;
 use super::counter::{Counter, Presence};
 use super::enumeration::{Known, Walks};
 use super::objects::Newness;
+use super::sources::Sources;
 use crate::exchange::Exchange;
 
 /// Exchanges after which a principal is worth the inner part.
@@ -39,6 +40,7 @@ pub(super) struct Followed {
     pub known: Known,
     pub newness: Newness,
     pub doors: Doors,
+    pub sources: Sources,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -155,6 +157,7 @@ impl Table {
             known: Known::default(),
             newness: Newness::default(),
             doors: Doors::default(),
+            sources: Sources::default(),
         };
         let slot = Slot {
             who,

@@ -4,6 +4,7 @@
 use compact_str::CompactString;
 
 use super::budget::Family;
+use super::counter::Spot;
 use super::distinct::hash_text;
 use super::{Item, Look, Severity, VerdictKind, Watch};
 
@@ -15,9 +16,18 @@ pub(super) const WATCH: Watch = Watch {
     unit: "different paths that are not there",
     severity: Severity::Medium,
     names_endpoint: false,
-    precedent: false,
+    precedent: Some(below),
+    part_of: None,
     pick,
 };
+
+/// The folder a path lies in: crawlers keep to one, and come again under other addresses.
+fn below(Look { x, .. }: &Look<'_>) -> Spot {
+    let path = x.path.as_deref().unwrap_or_default();
+    Spot::Below(hash_text(
+        path.rsplit_once('/').map_or("", |(folder, _)| folder),
+    ))
+}
 
 /// A path that has never answered and does not now. What was asked matters, not how often.
 fn pick(Look { access, x, .. }: &Look<'_>) -> Option<Item> {

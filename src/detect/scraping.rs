@@ -12,7 +12,8 @@ pub(super) const WATCH: Watch = Watch {
     unit: "different pages or searches",
     severity: Severity::Medium,
     names_endpoint: true,
-    precedent: true,
+    precedent: Some(super::at_endpoint),
+    part_of: None,
     pick,
 };
 

@@ -23,7 +23,8 @@ pub(super) const WATCH: Watch = Watch {
     unit: "requests",
     severity: Severity::Low,
     names_endpoint: false,
-    precedent: true,
+    precedent: Some(super::at_endpoint),
+    part_of: None,
     pick: |_| Some(Item::Each),
 };
 
