@@ -5,6 +5,7 @@
 //! week one will bear; each detector's bar follows from it.
 
 mod authorization;
+mod automation;
 mod budget;
 mod counter;
 mod countries;
@@ -53,6 +54,7 @@ pub enum VerdictKind {
 }
 
 pub use crate::catalog::Severity;
+pub use automation::Automation;
 
 /// Who acts: the identity where there is one, and the address last seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -206,6 +208,7 @@ struct State {
     owners: objects::Owners,
     porter: authorization::Porter,
     atlas: sources::Atlas,
+    automation: automation::Register,
     endpoints: volume::Endpoints,
 }
 
@@ -225,6 +228,7 @@ impl Detect {
             owners: objects::Owners::default(),
             porter: authorization::Porter::default(),
             atlas: sources::Atlas::default(),
+            automation: automation::Register::default(),
             endpoints: volume::Endpoints::default(),
         };
         Self { settings, state }
@@ -249,7 +253,7 @@ impl Detect {
         let novel = who.known.novel(access) && !own;
         let look = Look { access, x, novel };
         let nameless = who.nameless();
-        let mut hits = Vec::new();
+        let (mut hits, mut much) = (Vec::new(), 0);
         // Many counters may want it, and most exchanges nobody.
         let sample = OnceCell::new();
         let sample = || sample.get_or_init(|| verdict::sample(x)).clone();
@@ -273,6 +277,10 @@ impl Detect {
             };
             let counter = counter.get_or_insert_default();
             let hit = counter.add(entry, &at, &who.presence, crowd, sample);
+            let hour = counter.counts(&who.presence)[1];
+            if !matches!(item, Item::Many(_)) && automation::much(hour, crowd.mean(1)) {
+                much |= 1 << i;
+            }
             hits.extend(hit.map(|hit| (*watch, hit)));
         }
         out.extend(
@@ -298,6 +306,22 @@ impl Detect {
             .porter
             .visit(&mut who.doors, nameless, &look, &at, budget);
         out.extend(tried.map(|found| authorization::tell(found, who, x, &at)));
+        let now = automation::Now {
+            mark,
+            much,
+            requests: who.requests()[1],
+            day: who.requests()[2],
+            restless: who.presence.restless(),
+        };
+        if now.much != 0 || now.restless {
+            let subject = if nameless {
+                automation::Subject::Place(scan::place(&look))
+            } else {
+                automation::Subject::Principal(mark)
+            };
+            let changed = state.automation.note(subject, now, || who.principal(), &at);
+            out.extend(changed.map(|change| automation::tell(change, access.endpoint, x, &at)));
+        }
         if !nameless {
             let odd = state.atlas.visit(&mut who.sources, x, &at, budget);
             let joined = state.atlas.join(&mut who.sources, out.len() > before, &at);
@@ -331,6 +355,7 @@ impl Detect {
                 Change::Merged { from, into } => {
                     state.endpoints.merged(*from, *into);
                     state.crowds.iter_mut().for_each(|c| c.merged(*from, *into));
+                    state.automation.merged(*from, *into);
                     endpoints.add(*from, *into);
                 }
                 Change::NodeMerged { from, into } => {
@@ -341,6 +366,7 @@ impl Detect {
                 Change::Evicted(endpoint) => {
                     state.endpoints.evicted(*endpoint);
                     state.crowds.iter_mut().for_each(|c| c.evicted(*endpoint));
+                    state.automation.evicted(*endpoint);
                 }
                 Change::Found(_) | Change::Exposed(_) | Change::Drifted(_) => {}
             }
@@ -385,6 +411,11 @@ impl Detect {
         }
         state.principals = state.principals.restored(settings.max_principals);
         Ok(Self { settings, state })
+    }
+
+    /// Known automation: batch jobs, syncs, crawlers and health checks, the oldest first.
+    pub fn automation(&self) -> Vec<Automation> {
+        self.state.automation.list(self.state.now)
     }
 
     /// Principals followed now, and put out by the budget so far.

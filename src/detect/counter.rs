@@ -29,6 +29,8 @@ const HALF_LIFE: f32 = 14.0 * 24.0;
 const SAMPLES: usize = 5;
 /// Score of an amount ten times the reference: beforehand a Pareto tail of index 1.4.
 const HEAVY: f64 = 2.0;
+/// Hours of a day in which one that never rests calls at least.
+const RESTLESS: u32 = 20;
 const MAX_PLACES: usize = 10_000;
 /// Days on which strangers did something after which it is what is done, if the last was in so many.
 const RECURRENT: u8 = 3;
@@ -98,6 +100,8 @@ struct Peers {
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Presence {
     scales: [Seen; 3],
+    /// Hours of this day with anything in them, as bits.
+    hours: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -206,6 +210,10 @@ impl Crowd {
 impl Presence {
     /// The principal does something: windows that begin with it are counted as tests in all kinds.
     pub(super) fn turn(&mut self, at: &Clock, crowds: &mut [Crowd]) {
+        if self.scales[2].index != at.secs.div_euclid(SPANS[2]) + 1 {
+            self.hours = 0;
+        }
+        self.hours |= 1 << at.of_day;
         for (i, (seen, span)) in self.scales.iter_mut().zip(SPANS).enumerate() {
             let index = at.secs.div_euclid(span) + 1;
             if index == seen.index {
@@ -226,6 +234,13 @@ impl Presence {
                 crowd.scales[i].open(seen, at.hour);
             }
         }
+    }
+}
+
+impl Presence {
+    /// Whether it called in nearly every hour of this day.
+    pub(super) fn restless(&self) -> bool {
+        self.hours.count_ones() >= RESTLESS
     }
 }
 

@@ -254,6 +254,12 @@ impl Followed {
         }
     }
 
+    /// Requests in its open windows: the first watch counts them.
+    pub(super) fn requests(&self) -> [f64; 3] {
+        let counter = self.counters.first().and_then(Option::as_ref);
+        counter.map_or([0.0; 3], |c| c.counts(&self.presence))
+    }
+
     pub(super) fn nameless(&self) -> bool {
         matches!(self.key, Key::Client(_))
     }

@@ -21,6 +21,14 @@ pub(super) const WATCH: Watch = Watch {
     pick,
 };
 
+/// The endpoint, or the folder where there is none.
+pub(super) fn place(look: &Look<'_>) -> Spot {
+    match look.access.endpoint {
+        None => below(look),
+        endpoint => Spot::Endpoint(endpoint),
+    }
+}
+
 /// The folder a path lies in: crawlers keep to one, and come again under other addresses.
 fn below(Look { x, .. }: &Look<'_>) -> Spot {
     let path = x.path.as_deref().unwrap_or_default();
