@@ -16,6 +16,7 @@ mod evidence;
 mod exfiltration;
 mod objects;
 mod principals;
+mod purse;
 mod renames;
 mod scan;
 mod scraping;
@@ -209,6 +210,7 @@ struct State {
     porter: authorization::Porter,
     atlas: sources::Atlas,
     automation: automation::Register,
+    purses: purse::Purses,
     endpoints: volume::Endpoints,
 }
 
@@ -229,6 +231,7 @@ impl Detect {
             porter: authorization::Porter::default(),
             atlas: sources::Atlas::default(),
             automation: automation::Register::default(),
+            purses: purse::Purses::default(),
             endpoints: volume::Endpoints::default(),
         };
         Self { settings, state }
@@ -246,6 +249,7 @@ impl Detect {
         let state = &mut self.state;
         let who = state.principals.of(x);
         who.presence.turn(&at, &mut state.crowds);
+        state.purses.turn(&mut who.spent, &at);
         let mark = who.mark();
         let last = state.owners.pass(mark, access, x);
         // What it created itself is neither new to it nor a step of a walk.
@@ -273,10 +277,10 @@ impl Detect {
                 endpoint,
                 place: watch.precedent.filter(|_| nameless).map(|f| f(&look)),
                 base: base.unwrap_or_default(),
-                per_week: watch.family.cell(budget),
             };
             let counter = counter.get_or_insert_default();
-            let hit = counter.add(entry, &at, &who.presence, crowd, sample);
+            let mut stage = state.purses.stage(&mut who.spent, watch.family, budget);
+            let hit = counter.add(entry, &at, &who.presence, crowd, &mut stage, sample);
             let hour = counter.counts(&who.presence)[1];
             if !matches!(item, Item::Many(_)) && automation::much(hour, crowd.mean(1)) {
                 much |= 1 << i;
@@ -287,24 +291,34 @@ impl Detect {
             hits.into_iter()
                 .map(|(watch, hit)| verdict::count(watch, hit, who, &at)),
         );
+        let stage = state
+            .purses
+            .stage(&mut who.spent, Family::Enumeration, budget);
         let [alone, together] =
             state
                 .nodes
-                .visit(&mut who.walks, mark, own, access, x, &at, budget);
+                .visit(&mut who.walks, mark, own, access, x, &at, stage, budget);
         out.extend(
             alone.map(|found| verdict::row(found, Some(who.principal()), access.endpoint, x, &at)),
         );
-        let per_week = Family::Strangers.cell(budget);
         let strange = if state.nodes.walked(access, &at) {
             None
         } else {
+            let stage = state
+                .purses
+                .stage(&mut who.spent, Family::Enumeration, budget);
             let newness = &mut who.newness;
-            state.owners.visit(newness, last, &look, &at, per_week)
+            state.owners.visit(newness, last, &look, &at, stage)
         };
         out.extend(strange.map(|found| objects::tell(found, who, access.endpoint, x, &at)));
-        let tried = state
-            .porter
-            .visit(&mut who.doors, nameless, &look, &at, budget);
+        let tried = state.porter.visit(
+            &mut who.doors,
+            nameless,
+            &look,
+            &at,
+            (&mut state.purses, &mut who.spent),
+            budget,
+        );
         out.extend(tried.map(|found| authorization::tell(found, who, x, &at)));
         let now = automation::Now {
             mark,
@@ -324,7 +338,11 @@ impl Detect {
         }
         if !nameless {
             let odd = state.atlas.visit(&mut who.sources, x, &at, budget);
-            let joined = state.atlas.join(&mut who.sources, out.len() > before, &at);
+            let joined = state.atlas.join(
+                &mut who.sources,
+                out[before..].iter().any(|v| v.severity > Severity::Info),
+                &at,
+            );
             let odd = joined.or(odd);
             out.extend(odd.map(|odd| sources::tell(odd, who, x, &at)));
         }

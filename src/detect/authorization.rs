@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{Cell, Family, Rung};
 use super::distinct::{hash_text, mix};
-use super::evidence::{Row, Tally};
+use super::evidence::{Bar, Row, Tally};
 use super::principals::Followed;
+use super::purse::{Purses, Spent};
 use super::verdict::{self, round};
 use super::{Clock, Look, Severity, Verdict, VerdictKind};
 use crate::exchange::Exchange;
@@ -65,7 +66,8 @@ impl Porter {
         nameless: bool,
         look: &Look<'_>,
         at: &Clock,
-        per_week: f64,
+        purse: (&mut Purses, &mut Spent),
+        budget: f64,
     ) -> Option<Tried> {
         let answer = answer(look, nameless)?;
         let operation = operation(look);
@@ -93,12 +95,13 @@ impl Porter {
             }
             let missing = speaks == Answer::Missing;
             let family = if missing {
-                Family::Probing
+                Family::Scan
             } else {
                 Family::Authorization
             };
             let usual = tally.share();
-            let rung = row.take(hit, usual, at, cell, family.cell(per_week));
+            let stage = purse.0.stage(purse.1, family, budget);
+            let rung = row.take_more(hit, usual, 0.0, at, cell, Bar::Day(stage));
             if !row.open(at) {
                 tally.learn(hit);
             } else if hit {

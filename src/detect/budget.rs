@@ -14,34 +14,33 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
     PrincipalVolume,
-    Objects,
-    Walk,
-    SpreadWalk,
-    Strangers,
+    Enumeration,
     Scan,
-    Probing,
     Authorization,
     Scraping,
     Credential,
     Exfiltration,
+    SpreadWalk,
     EndpointVolume,
     EndpointCredential,
 }
 
+/// So many families, the first ones, are judged by principals' days (`purse`).
+pub(super) const PURSES: usize = 7;
+
 /// The split: a family, its part of the whole (the parts need not add up to anything), and how many
-/// cells share it. A count has a cell for each window length, new and known.
-const SPLIT: [(Family, f64, usize); 13] = [
+/// cells share it: of windows, where these are counts of a length, for the new and for the known.
+const SPLIT: [(Family, f64, usize); 10] = [
     (Family::PrincipalVolume, 1.0, COUNT),
-    (Family::Objects, 0.75, 3 * COUNT),
-    (Family::Walk, 0.25, 1),
-    (Family::SpreadWalk, 0.25, 1),
-    (Family::Strangers, 0.25, 2),
-    (Family::Scan, 0.5, COUNT),
-    (Family::Probing, 0.5, 2),
+    // Three counts, walks, strange objects.
+    (Family::Enumeration, 1.5, 3 * COUNT + 1 + 2),
+    // A count, and paths tried by clients and by identities.
+    (Family::Scan, 1.0, COUNT + 2),
     (Family::Authorization, 0.5, 2),
     (Family::Scraping, 1.0, COUNT),
     (Family::Credential, 1.0, COUNT),
     (Family::Exfiltration, 1.0, COUNT),
+    (Family::SpreadWalk, 0.25, 1),
     (Family::EndpointVolume, 1.0, 4),
     (Family::EndpointCredential, 1.0, 4),
 ];
@@ -49,11 +48,25 @@ const COUNT: usize = 2 * super::counter::SPANS.len();
 
 impl Family {
     /// What one cell of this family may cost, of so many false alarms a week in all.
-    pub(super) fn cell(self, per_week: f64) -> f64 {
+    pub(super) fn cell(self, budget: f64) -> f64 {
+        let (part, cells) = self.part(budget);
+        part / cells
+    }
+
+    /// The same for one that spends half on principals' days.
+    pub(super) fn window(self, budget: f64) -> f64 {
+        self.cell(budget) / 2.0
+    }
+
+    pub(super) fn day(self, budget: f64) -> f64 {
+        self.part(budget).0 / 2.0
+    }
+
+    fn part(self, budget: f64) -> (f64, f64) {
         let all: f64 = SPLIT.iter().map(|(_, part, _)| part).sum();
         let own = SPLIT.iter().find(|(family, ..)| *family == self);
-        own.map_or(0.0, |(_, part, cells)| {
-            per_week.max(0.0) * part / all / *cells as f64
+        own.map_or((0.0, 1.0), |(_, part, cells)| {
+            (budget.max(0.0) * part / all, *cells as f64)
         })
     }
 }
@@ -190,12 +203,28 @@ impl Cell {
         self.share.log10() + tail
     }
 
+    /// The score at which one rings.
+    pub(super) fn bar(&self, per_week: f64) -> f64 {
+        let rarer = self.share.log10() - self.log10_bar(per_week);
+        let times = rarer.max(0.0) * std::f64::consts::LN_10;
+        let excess = if self.shape > 1e-6 {
+            self.scale / self.shape * (self.shape * times).exp_m1()
+        } else {
+            self.scale * times
+        };
+        self.from + excess
+    }
+
+    fn log10_bar(&self, per_week: f64) -> f64 {
+        (per_week.max(1e-9) / self.tests_per_week.max(LEAST_TESTS))
+            .log10()
+            .min(-1.0)
+    }
+
     /// The log10 p of a score that rings, where `per_week` false alarms are this cell's to spend.
     pub(super) fn rings(&self, score: f64, per_week: f64) -> Option<Rung> {
         let p = self.log10_p(score);
-        let bar = (per_week.max(1e-9) / self.tests_per_week.max(LEAST_TESTS))
-            .log10()
-            .min(-1.0);
+        let bar = self.log10_bar(per_week);
         (score > self.from && p <= bar).then_some(Rung {
             log10_p: p,
             bar,

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{Cell, Rung};
 use super::distinct::Distinct;
+use super::purse::Stage;
 use super::renames::Renames;
 use super::tail::log10_upper;
 use super::{Clock, Item};
@@ -80,8 +81,6 @@ pub(super) struct Entry {
     pub place: Option<Spot>,
     /// What this principal's other counts let expect, by window length.
     pub base: [f64; 3],
-    /// What one cell may cost in false alarms.
-    pub per_week: f64,
 }
 
 /// Windows of one length over all principals: moments of their counts, and the cells of the new
@@ -259,6 +258,7 @@ impl Counter {
         at: &Clock,
         presence: &Presence,
         crowd: &mut Crowd,
+        stage: &mut Option<Stage<'_>>,
         sample: impl FnOnce() -> CompactString,
     ) -> Option<Hit> {
         let fresh = self.raised.is_none_or(|r| at.nanos - r.at > DAY);
@@ -286,7 +286,7 @@ impl Counter {
             // A window that is no test has no score.
             let rung = if seen.tested {
                 let score = window.score(entry.item, reference, peers);
-                window.judge(seen, score, peers, at, entry.per_week, fresh)
+                window.judge(seen, score, peers, stage.as_mut(), at, fresh)
             } else {
                 None
             };
@@ -433,16 +433,12 @@ impl Window {
         seen: &Seen,
         score: f64,
         peers: &mut Peers,
+        stage: Option<&mut Stage<'_>>,
         at: &Clock,
-        per_week: f64,
         fresh: bool,
     ) -> Option<Rung> {
         let cell = &mut peers.cells[seen.cell()];
-        let rung = if at.ringing {
-            cell.rings(score, per_week)
-        } else {
-            None
-        };
+        let rung = stage.and_then(|stage| stage.judge(cell, score, at));
         self.place = match rung {
             Some(_) if fresh => self.place,
             Some(_) => cell.withdraw(self.place),

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{Cell, Family, Rung};
 use super::distinct::mix;
-use super::evidence::{Row, fade};
+use super::evidence::{Bar, Row, fade};
 use super::objects::Last;
+use super::purse::Stage;
 use super::renames::Renames;
 use super::{Clock, Item, Look, Severity, VerdictKind, Watch};
 use crate::catalog::{Access, NodeId};
@@ -23,7 +24,7 @@ use crate::exchange::Exchange;
 pub(super) const OBJECTS: Watch = Watch {
     detector: "distinct-objects",
     kind: VerdictKind::Enumeration,
-    family: Family::Objects,
+    family: Family::Enumeration,
     owasp: "API1:2023",
     unit: "different object ids",
     severity: Severity::Medium,
@@ -152,6 +153,7 @@ impl Nodes {
         access: &Access,
         x: &Exchange,
         at: &Clock,
+        stage: Option<Stage<'_>>,
         budget: f64,
     ) -> [Option<Found>; 2] {
         let answered = x.status.is_some_and(|s| s < 500) && access.confirmed;
@@ -174,8 +176,7 @@ impl Nodes {
             walks.stand(node, number);
             return [None, together];
         }
-        let per_week = Family::Walk.cell(budget);
-        let alone = walks.step(node, number, place, at, &mut self.alone, per_week);
+        let alone = walks.step(node, number, place, at, &mut self.alone, stage);
         [alone, together]
     }
 
@@ -295,7 +296,7 @@ impl Walks {
         place: &mut Node,
         at: &Clock,
         cell: &mut Cell,
-        per_week: f64,
+        stage: Option<Stage<'_>>,
     ) -> Option<Found> {
         let Some(i) = self.rows.iter().position(|(n, ..)| *n == node) else {
             self.rows.truncate(PLACES - 1);
@@ -311,7 +312,7 @@ impl Walks {
         *last = number;
         let near = distance <= NEAR;
         let usual = (place.near + 3.0) / (place.steps + 30.0);
-        let rung = row.take(near, usual, at, cell, per_week);
+        let rung = row.take_more(near, usual, 0.0, at, cell, Bar::Day(stage));
         if !row.open(at) {
             place.steps += 1.0;
             place.near += f64::from(u8::from(near));

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Clock;
 use super::budget::{Cell, Rung};
+use super::purse::Stage;
 
 /// An attacker's share of steps that speak for it.
 const ATTACKER: f64 = 0.9;
@@ -84,6 +85,24 @@ pub(super) fn fade(total: &mut f64, part: &mut f64) {
     }
 }
 
+/// What a row is held against.
+pub(super) enum Bar<'a> {
+    /// Its own cell, which may cost so much.
+    PerWeek(f64),
+    /// Its principal's day.
+    Day(Option<Stage<'a>>),
+}
+
+impl Bar<'_> {
+    fn judge(self, cell: &Cell, score: f64, at: &Clock) -> Option<Rung> {
+        match self {
+            Self::PerWeek(per_week) if at.ringing => cell.rings(score, per_week),
+            Self::PerWeek(_) => None,
+            Self::Day(stage) => stage?.judge(cell, score, at),
+        }
+    }
+}
+
 impl Row {
     /// Takes a step that speaks for it, or against it; `usual` is the share that does.
     pub(super) fn take(
@@ -94,7 +113,7 @@ impl Row {
         cell: &mut Cell,
         per_week: f64,
     ) -> Option<Rung> {
-        self.take_more(hit, usual, 0.0, at, cell, per_week)
+        self.take_more(hit, usual, 0.0, at, cell, Bar::PerWeek(per_week))
     }
 
     /// The same for a step that says `more` nats besides.
@@ -105,7 +124,7 @@ impl Row {
         more: f64,
         at: &Clock,
         cell: &mut Cell,
-        per_week: f64,
+        bar: Bar<'_>,
     ) -> Option<Rung> {
         // Who does so as often as an attacker gives no evidence.
         let usual = usual.clamp(LEAST_USUAL, ATTACKER);
@@ -114,7 +133,7 @@ impl Row {
         } else {
             (1.0 - ATTACKER) / (1.0 - usual)
         };
-        self.weigh(ratio.ln() + more, hit, at, cell, per_week)
+        self.weigh(ratio.ln() + more, hit, at, cell, bar)
     }
 
     /// Takes a step worth so many nats.
@@ -124,7 +143,7 @@ impl Row {
         hit: bool,
         at: &Clock,
         cell: &mut Cell,
-        per_week: f64,
+        bar: Bar<'_>,
     ) -> Option<Rung> {
         self.turn(at, cell);
         if self.sum <= 0.0 {
@@ -152,8 +171,8 @@ impl Row {
         if score <= 0.0 || !hit || !self.tested {
             return None;
         }
-        let rung = if at.ringing && self.hits >= LEAST_HITS {
-            cell.rings(score, per_week)
+        let rung = if self.hits >= LEAST_HITS {
+            bar.judge(cell, score, at)
         } else {
             None
         };

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{Cell, Rung};
 use super::distinct::mix;
-use super::evidence::{Row, Tally};
+use super::evidence::{Bar, Row, Tally};
 use super::principals::Followed;
+use super::purse::Stage;
 use super::verdict::{self, round};
 use super::{Clock, Look, Severity, Verdict, VerdictKind};
 use crate::catalog::{Access, EndpointId, NodeId};
@@ -90,7 +91,7 @@ impl Owners {
         last: Last,
         look: &Look<'_>,
         at: &Clock,
-        per_week: f64,
+        stage: Option<Stage<'_>>,
     ) -> Option<Strange> {
         let node = look.access.node.filter(|_| last != Last::Unasked)?;
         let (novel, foreign) = (look.novel, look.novel && last == Last::Other);
@@ -102,7 +103,7 @@ impl Owners {
         newness.settle(at);
         let cell = &mut self.cells[usize::from(newness.age >= YOUNG)];
         let usual = newness.share(age.share()).max(place.novel.share());
-        let rung = newness.step(novel, foreign, usual, place, at, cell, per_week);
+        let rung = newness.step(novel, foreign, usual, place, at, cell, stage);
         if !newness.row.open(at) {
             age.learn(novel);
             place.novel.learn(novel);
@@ -159,7 +160,7 @@ impl Newness {
         place: &Place,
         at: &Clock,
         cell: &mut Cell,
-        per_week: f64,
+        stage: Option<Stage<'_>>,
     ) -> Option<Rung> {
         self.age = self.age.saturating_add(1);
         self.waiting[0] += 1.0;
@@ -170,7 +171,8 @@ impl Newness {
         } else {
             0.0
         };
-        self.row.take_more(novel, usual, more, at, cell, per_week)
+        self.row
+            .take_more(novel, usual, more, at, cell, Bar::Day(stage))
     }
 
     /// Steps of a row that came to nothing, or of another day, are habits.

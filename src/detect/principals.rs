@@ -15,6 +15,7 @@ use super::authorization::Doors;
 use super::counter::{Counter, Presence};
 use super::enumeration::{Known, Walks};
 use super::objects::Newness;
+use super::purse::Spent;
 use super::sources::Sources;
 use crate::exchange::Exchange;
 
@@ -41,6 +42,7 @@ pub(super) struct Followed {
     pub newness: Newness,
     pub doors: Doors,
     pub sources: Sources,
+    pub spent: Spent,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -158,6 +160,7 @@ impl Table {
             newness: Newness::default(),
             doors: Doors::default(),
             sources: Sources::default(),
+            spent: Spent::default(),
         };
         let slot = Slot {
             who,
