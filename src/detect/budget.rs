@@ -53,13 +53,13 @@ impl Family {
         part / cells
     }
 
-    /// The same for one that spends half on principals' days.
+    /// The same for one that is judged by principals' days, and what these may cost together.
     pub(super) fn window(self, budget: f64) -> f64 {
         self.cell(budget) / 2.0
     }
 
     pub(super) fn day(self, budget: f64) -> f64 {
-        self.part(budget).0 / 2.0
+        self.part(budget).0
     }
 
     fn part(self, budget: f64) -> (f64, f64) {

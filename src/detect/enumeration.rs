@@ -31,7 +31,10 @@ pub(super) const OBJECTS: Watch = Watch {
     names_endpoint: true,
     precedent: None,
     part_of: None,
-    pick: |Look { access, x, .. }| x.status.filter(|s| *s < 500).and_then(|_| object(access)),
+    pick: |Look { access, x, own, .. }| {
+        let answered = x.status.is_some_and(|s| s < 500) && !own;
+        answered.then(|| object(access)).flatten()
+    },
 };
 
 pub(super) const NOVEL: Watch = Watch {
@@ -149,7 +152,7 @@ impl Nodes {
         &mut self,
         walks: &mut Walks,
         mark: u64,
-        own: bool,
+        novel: bool,
         access: &Access,
         x: &Exchange,
         at: &Clock,
@@ -172,7 +175,8 @@ impl Nodes {
         }
         let per_week = Family::SpreadWalk.cell(budget);
         let together = place.cross(number, mark, at, &mut self.together, per_week);
-        if own {
+        // Back and forth between two objects, or over its own, is no walk.
+        if !novel {
             walks.stand(node, number);
             return [None, together];
         }
