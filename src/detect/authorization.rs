@@ -153,7 +153,7 @@ fn answer(Look { access, x, .. }: &Look<'_>, nameless: bool) -> Option<Answer> {
         return None;
     }
     match x.status? {
-        200..400 => Some(Answer::Open),
+        200..=399 => Some(Answer::Open),
         403 => Some(Answer::Refused),
         401 if nameless || !access.confirmed => Some(Answer::Refused),
         404 | 405 | 410 | 501 if !access.confirmed => Some(Answer::Missing),
