@@ -90,9 +90,9 @@ bench-templating:         ## path templates on real APIs
 	$(CARGO) build --release --locked
 	python3 $(SHARED)/templating/score.py $(SHARED)/templating --cmd '$(CURDIR)/target/release/apitap analyze {file} --format assignments'
 
-bench-detection:          ## labelled attacks; SEEDS and SCALE may be set
+bench-detection:          ## labelled attacks by type; SEEDS, SCALE, STRENGTHS, QUIET may be set
 	$(CARGO) build --release --locked
-	benches/detection.sh
+	python3 benches/detection.py
 
 install: deps             ## program, unit, man page, sample config
 	$(CARGO) build --release --locked
