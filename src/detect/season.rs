@@ -1,0 +1,125 @@
+//! The rhythm of a host: what an hour's traffic is of the mean hour's.
+//!
+//! Three estimates, each drawn towards the coarser one by the weight of two of its own: all hours,
+//! the hour of the day in its week part, the hour of the week. So the hour of the day speaks from
+//! the third day on, and the hour of the week outweighs it once it was seen three times: from the
+//! fourth week on. An hour is learnt when it is over, and what lies far above what was expected of
+//! it is clipped: an attack is no season.
+
+use serde::{Deserialize, Serialize};
+
+use super::Clock;
+
+const WEEK: usize = 168;
+/// Hours of its own after which an estimate weighs as much as the coarser one.
+const DRAWN: f32 = 2.0;
+/// Weeks that a slot remembers.
+const MEMORY: f32 = 8.0;
+/// An hour counts as at most this many times what was expected, once two days are known.
+const CLIP: f32 = 3.0;
+const KNOWN: f32 = 48.0;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Season {
+    /// Mean count and hours seen, by hour of the week from Monday; empty before the first hour.
+    slots: Vec<(f32, f32)>,
+    /// Factors by slot, made anew each hour.
+    factors: Vec<f32>,
+    now: f32,
+}
+
+impl Default for Season {
+    fn default() -> Self {
+        Self {
+            slots: vec![(0.0, 0.0); WEEK],
+            factors: vec![1.0; WEEK],
+            now: 0.0,
+        }
+    }
+}
+
+/// The hour of the week; the epoch began on a Thursday.
+fn slot(hour: i64) -> usize {
+    (hour + 3 * 24).rem_euclid(WEEK as i64) as usize
+}
+
+fn weekend(slot: usize) -> bool {
+    slot >= 5 * 24
+}
+
+impl Season {
+    pub(super) fn count(&mut self) {
+        self.now += 1.0;
+    }
+
+    /// The hour before `at` is over.
+    pub(super) fn close(&mut self, at: &Clock) {
+        let i = slot(at.hour - 1);
+        let (all, hours) = self.mean(|_| true);
+        let most = if hours >= KNOWN {
+            (CLIP * all * self.factors.get(i).copied().unwrap_or(1.0)).max(1.0)
+        } else {
+            f32::MAX
+        };
+        if let Some((mean, seen)) = self.slots.get_mut(i) {
+            *seen = (*seen + 1.0).min(MEMORY);
+            *mean += (self.now.min(most) - *mean) / *seen;
+        }
+        self.now = 0.0;
+        self.fit();
+    }
+
+    fn mean(&self, which: impl Fn(usize) -> bool) -> (f32, f32) {
+        let own = self.slots.iter().enumerate().filter(|(i, _)| which(*i));
+        let (sum, hours) = own.fold((0.0, 0.0), |(s, h), (_, (mean, seen))| {
+            (s + mean * seen, h + seen)
+        });
+        (sum / hours.max(1.0), hours)
+    }
+
+    fn fit(&mut self) {
+        let (all, _) = self.mean(|_| true);
+        if all <= 0.0 {
+            return;
+        }
+        let draw = |own: f32, seen: f32, coarse: f32| (own * seen + DRAWN * coarse) / (seen + DRAWN);
+        let of_day: Vec<f32> = (0..48)
+            .map(|k| {
+                let same = |i: usize| i % 24 == k % 24 && weekend(i) == (k >= 24);
+                let (own, seen) = self.mean(same);
+                draw(own, seen, all)
+            })
+            .collect();
+        self.factors = self
+            .slots
+            .iter()
+            .enumerate()
+            .map(|(i, (mean, seen))| {
+                let coarse = of_day.get(i % 24 + usize::from(weekend(i)) * 24);
+                let rate = draw(*mean, *seen, coarse.copied().unwrap_or(all));
+                (rate / all).clamp(0.05, 20.0)
+            })
+            .collect();
+    }
+
+    /// This hour's traffic over the mean hour's: 1 where little is known. A day has no season.
+    pub(super) fn factor(&self, span: i64, hour: i64) -> f64 {
+        if span >= 86_400 {
+            return 1.0;
+        }
+        f64::from(self.factors.get(slot(hour)).copied().unwrap_or(1.0))
+    }
+
+    /// What stands behind the factor, in words.
+    pub(super) fn words(&self, hour: i64) -> &'static str {
+        match self.slots.get(slot(hour)) {
+            Some((_, seen)) if *seen > DRAWN => "the hour of the week",
+            _ => "the hour of the day and the week part",
+        }
+    }
+}
+
+/// Saturday and Sunday.
+pub(super) fn is_weekend(secs: i64) -> bool {
+    weekend(slot(secs.div_euclid(3_600)))
+}
