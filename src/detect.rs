@@ -15,6 +15,7 @@ mod exfiltration;
 mod principals;
 mod quality;
 mod renames;
+mod rhythm;
 mod scan;
 mod scraping;
 mod season;

@@ -86,22 +86,25 @@ impl Filter {
     }
 }
 
-/// Addresses that were answered with success on a day before: a caller is no acquaintance on the
-/// day it first comes. A day's flood fills the day's filter alone, and then no one is added.
+/// Addresses that were answered with success before yesterday: a caller is no acquaintance on the
+/// day it first comes, nor when what it began goes on after midnight. A day's flood fills the day's
+/// filter alone, and then no one is added.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Callers {
     before: Filter,
+    yesterday: Bits,
     today: Bits,
     day: i64,
 }
 
 impl Callers {
-    /// Whether it was known before today.
+    /// Whether it was known before yesterday.
     pub(super) fn meet(&mut self, caller: u64, welcome: bool, at: &Clock) -> bool {
         let day = at.secs.div_euclid(86_400);
         if day != self.day {
             let today = std::mem::take(&mut self.today);
-            self.before.younger.add(&today);
+            let yesterday = std::mem::replace(&mut self.yesterday, today);
+            self.before.younger.add(&yesterday);
             self.before.turn();
             self.day = day;
         }

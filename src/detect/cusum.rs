@@ -25,6 +25,12 @@ const NOTABLE: f64 = 5.0;
 const MOST: f64 = 2.5;
 /// While an anomaly is open, one trial teaches as much as this of another.
 const CLIPPED: f64 = 0.05;
+/// What a sign against it leaves of a sum that rang.
+const OVER: f64 = 0.8;
+/// Hours of silence in which half the evidence of a share is forgotten.
+const SILENCE: f64 = 1.0;
+/// Evidence that is none, in nats.
+const FADED: f64 = 0.1;
 /// Trials that a share remembers, and the weight of what is believed of it beforehand.
 const MEMORY: f64 = 5_000.0;
 const BELIEVED: f64 = 30.0;
@@ -32,7 +38,7 @@ const BELIEVED: f64 = 30.0;
 /// A sum's highest by day, held against the highest known.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Peak {
-    top: f64,
+    pub top: f64,
     top_hour: i64,
     peak: f64,
     /// The day of the test, plus one, and its place in the cell.
@@ -124,10 +130,11 @@ impl Peak {
 pub(super) struct Sum {
     pub sum: f64,
     pub since: i64,
+    last: i64,
     /// Signs for and trials since the sum was last nothing.
     pub signs: u32,
     pub trials: u32,
-    peak: Peak,
+    pub peak: Peak,
 }
 
 impl Sum {
@@ -142,14 +149,28 @@ impl Sum {
         if self.sum <= 0.0 {
             (self.signs, self.trials, self.since) = (0, 0, at.nanos);
         }
+        self.last = at.nanos;
         self.trials = self.trials.saturating_add(1);
         self.signs = self.signs.saturating_add(u32::from(nats > 0.0));
         self.sum = (self.sum + nats).clamp(0.0, ENOUGH);
+        // What rang and does not go on is forgotten sooner.
+        if nats < 0.0 && self.peak.rang(at) {
+            self.sum *= OVER;
+        }
         if nats > 0.0 {
             self.peak.judge(self.sum, self.signs, at, cell, per_week)
         } else {
             self.peak.turn(self.sum, at, cell);
             None
+        }
+    }
+
+    /// Forgets with silence.
+    fn fade(&mut self, at: &Clock) {
+        let silent = (at.nanos - self.last).max(0) as f64 / HOUR as f64;
+        self.sum *= (-silent / SILENCE).exp2();
+        if self.sum < FADED {
+            self.sum = 0.0;
         }
     }
 
@@ -236,6 +257,7 @@ impl Share {
         } else {
             ((1.0 - changed) / (1.0 - usual)).ln()
         };
+        self.sum.fade(at);
         let rung = self.sum.add(nats, at, cell, per_week);
         let weight = if self.sum.open(at) { CLIPPED } else { 1.0 };
         self.trials += weight;

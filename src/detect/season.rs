@@ -1,18 +1,20 @@
 //! The rhythm of a host: what an hour's traffic is of the mean hour's.
 //!
-//! Three estimates, each drawn towards the coarser one by the weight of two of its own: all hours,
-//! the hour of the day in its week part, the hour of the week. So the hour of the day speaks from
-//! the third day on, and the hour of the week outweighs it once it was seen three times: from the
-//! fourth week on. An hour is learnt when it is over, and what lies far above what was expected of
-//! it is clipped: an attack is no season.
+//! Four estimates, each drawn towards the coarser one: all hours, the hour of the day, that in its
+//! week part, the hour of the week. The hour of the day outweighs the mean from the second day on,
+//! the week part as well once it was seen; the hour of the week needs three of its own: it speaks
+//! from the fourth week on. An hour is learnt when it is over, and what lies far above what was
+//! expected of it is clipped: an attack is no season.
 
 use serde::{Deserialize, Serialize};
 
 use super::Clock;
 
 const WEEK: usize = 168;
-/// Hours of its own after which an estimate weighs as much as the coarser one.
-const DRAWN: f32 = 2.0;
+/// Hours of its own after which an hour of the day weighs as much as the coarser estimate, and an
+/// hour of the week.
+const DRAWN: f32 = 0.5;
+const WEEKLY: f32 = 2.5;
 /// Weeks that a slot remembers.
 const MEMORY: f32 = 8.0;
 /// An hour counts as at most this many times what was expected, once two days are known.
@@ -82,12 +84,14 @@ impl Season {
         if all <= 0.0 {
             return;
         }
-        let draw = |own: f32, seen: f32, coarse: f32| (own * seen + DRAWN * coarse) / (seen + DRAWN);
+        let draw = |(own, seen): (f32, f32), coarse: f32, drawn: f32| {
+            (own * seen + drawn * coarse) / (seen + drawn)
+        };
         let of_day: Vec<f32> = (0..48)
             .map(|k| {
-                let same = |i: usize| i % 24 == k % 24 && weekend(i) == (k >= 24);
-                let (own, seen) = self.mean(same);
-                draw(own, seen, all)
+                let hour = self.mean(|i| i % 24 == k % 24);
+                let part = self.mean(|i| i % 24 == k % 24 && weekend(i) == (k >= 24));
+                draw(part, draw(hour, all, DRAWN), DRAWN)
             })
             .collect();
         self.factors = self
@@ -96,30 +100,30 @@ impl Season {
             .enumerate()
             .map(|(i, (mean, seen))| {
                 let coarse = of_day.get(i % 24 + usize::from(weekend(i)) * 24);
-                let rate = draw(*mean, *seen, coarse.copied().unwrap_or(all));
+                let rate = draw((*mean, *seen), coarse.copied().unwrap_or(all), WEEKLY);
                 (rate / all).clamp(0.05, 20.0)
             })
             .collect();
     }
 
-    /// This hour's traffic over the mean hour's: 1 where little is known. A day has no season.
-    pub(super) fn factor(&self, span: i64, hour: i64) -> f64 {
-        if span >= 86_400 {
-            return 1.0;
-        }
+    /// This hour's traffic over the mean hour's: 1 where little is known.
+    pub(super) fn factor(&self, hour: i64) -> f64 {
         f64::from(self.factors.get(slot(hour)).copied().unwrap_or(1.0))
     }
 
     /// What stands behind the factor, in words.
     pub(super) fn words(&self, hour: i64) -> &'static str {
         match self.slots.get(slot(hour)) {
-            Some((_, seen)) if *seen > DRAWN => "the hour of the week",
+            Some((_, seen)) if *seen > WEEKLY => "the hour of the week",
             _ => "the hour of the day and the week part",
         }
     }
-}
 
-/// Saturday and Sunday.
-pub(super) fn is_weekend(secs: i64) -> bool {
-    weekend(slot(secs.div_euclid(3_600)))
+    /// Whether this hour of the day was seen in this week part, and two days at all.
+    pub(super) fn knows(&self, hour: i64) -> bool {
+        let now = slot(hour);
+        let (_, hours) = self.mean(|_| true);
+        let same = |i: usize| i % 24 == now % 24 && weekend(i) == weekend(now);
+        hours >= KNOWN && self.mean(same).1 > 0.0
+    }
 }

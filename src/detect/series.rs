@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::budget::{Cell, Rung};
 use super::cusum::Sum;
 use super::distinct::Distinct;
+use super::rhythm::{Beat, Rhythm};
 use super::season::Season;
 use super::tail::{deviate, log10_upper};
 use super::{Clock, Point};
@@ -30,10 +31,14 @@ const WEIGHTS: [f64; 4] = [1.0 / 10_000.0, 1.0 / 700.0, 1.0 / 170.0, 1.0 / 14.0]
 const HALF_LIFE: f64 = 14.0 * 24.0;
 /// A target younger than this has no baseline yet, in hours: its callers are watched instead.
 const YOUNG: i64 = 24;
+/// Hours after which sums are kept: how far they go on quiet days must show before they tell.
+const SETTLED: i64 = 72;
 /// Windows without which there is nothing to hold one against.
 const BEGINNER: f64 = 3.0;
 /// A deviate counts for this much at most towards a ramp, and towards a drop.
 const CLIP: (f64, f64) = (3.0, -8.0);
+/// A deviate that no slow drift of the rest explains.
+const FAR_OUT: f64 = 5.0;
 /// Expected in a quarter of an hour, or nothing can be missing.
 const BUSY: f64 = 8.0;
 /// Dispersion believed beforehand (variance = mean + mean² × this), and its windows.
@@ -46,9 +51,25 @@ const HOUR: i64 = 3_600_000_000_000;
 pub(super) struct Series {
     born: i64,
     scales: [Scale; 4],
-    raised: Option<(i64, f64)>,
+    /// When it last rang.
+    raised: Option<i64>,
+    rhythm: Rhythm,
+    drift: Drift,
     ramp: Sum,
     drop: Sum,
+}
+
+/// How far quarters of an hour lie from what is foretold, for the sums.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Drift {
+    quarters: f64,
+    /// Decayed means: squares of what a law with no dispersion leaves, and of what was foretold.
+    excess: f64,
+    square: f64,
+    /// The last deviate, and the decayed means of squares and of products with the one before.
+    last: f64,
+    own: f64,
+    cross: f64,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -175,15 +196,19 @@ impl Series {
         let tested = at.scoring && at.hour - self.born >= YOUNG;
         let fresh = self
             .raised
-            .is_none_or(|(when, _)| at.nanos - when > 24 * HOUR);
+            .is_none_or(|when| at.nanos - when > 24 * HOUR);
         let (mut worst, mut rang) = (None::<Surge>, false);
+        let beat = Beat {
+            rhythm: &self.rhythm,
+            season,
+        };
         for (i, (scale, cell)) in self.scales.iter_mut().zip(cells).enumerate() {
-            scale.turn(i, at, season, tested.then_some(&mut *cell));
+            scale.turn(i, at, beat, tested.then_some(&mut *cell));
             scale.count += step;
             if step > 0.0 {
                 scale.mix.take(part);
             }
-            let expected = scale.reach(i, season, at.hour);
+            let expected = scale.reach(i, beat, at.hour);
             if step == 0.0 || !tested || scale.windows < BEGINNER || scale.count <= expected {
                 continue;
             }
@@ -198,13 +223,13 @@ impl Series {
         }
         if rang {
             for (i, scale) in self.scales.iter_mut().enumerate() {
-                let expected = scale.reach(i, season, at.hour);
+                let expected = scale.reach(i, beat, at.hour);
                 scale.cap.get_or_insert(2.0 * expected);
                 scale.told = scale.count;
             }
         }
         let surge = worst?;
-        self.raised = Some((at.nanos, surge.observed));
+        self.raised = Some(at.nanos);
         Some(surge)
     }
 
@@ -225,11 +250,15 @@ impl Series {
 
     /// Learns the windows that end now, all but the shortest.
     pub(super) fn close(&mut self, at: &Clock, season: &Season) {
+        let beat = Beat {
+            rhythm: &self.rhythm,
+            season,
+        };
         for (i, scale) in self.scales.iter_mut().enumerate().skip(1) {
             let index = (at.secs - 1).div_euclid(SPANS[i]) + 1;
             if at.secs.rem_euclid(SPANS[i]) == 0 {
-                scale.stand(i, index, season);
-                scale.close(i, season, 0.0, at.hour);
+                scale.stand(i, index, beat);
+                scale.close(i, beat, 0.0, at.hour);
                 scale.index = 0;
             }
         }
@@ -250,16 +279,32 @@ impl Series {
         bars: Bars<'_>,
     ) -> Option<Trend> {
         let index = (at.secs - 1).div_euclid(QUARTER) + 1;
+        let beat = Beat {
+            rhythm: &self.rhythm,
+            season,
+        };
         let quarter = &mut self.scales[1];
-        quarter.stand(1, index, season);
+        quarter.stand(1, index, beat);
+        let hour = quarter.hour(1);
+        let (level, by_host) = (quarter.mean, beat.by_host());
+        let mean = quarter.usual(1, beat, hour) * if by_host { others } else { 1.0 };
+        let count = quarter.count;
+        if quarter.windows >= BEGINNER {
+            self.rhythm.learn(count, level, others, season, hour);
+        }
         if at.hour - self.born < YOUNG {
             return None;
         }
-        let mean = quarter.usual(1, season, quarter.hour(1)) * others;
-        let z = deviate(quarter.count, mean, 1.0 / quarter.broad()).clamp(CLIP.1, CLIP.0);
-        let up = self.ramp.add(z - 0.5, at, bars.ramp, bars.per_week);
+        let z = self.drift.deviate(count, mean);
+        if at.hour - self.born < SETTLED || (by_host && !season.knows(hour)) {
+            return None;
+        }
+        let worth = self.drift.worth(z);
+        let z = z.clamp(CLIP.1, CLIP.0);
+        if std::env::var_os("DBG").is_some() { eprintln!("Z {} {} {:.1} {:.2} z {:.2} worth {:.2} broad {:.3} ramp {:.1} top {:.1} bar {:.1} drop {:.1} others {:.2} {}", self.born, at.secs, count, mean, z, worth, self.drift.broad(), self.ramp.sum, self.ramp.peak.top, bars.ramp.score_at(bars.per_week), self.drop.sum, others, by_host); }
+        let up = self.ramp.add(worth * (z - 0.5), at, bars.ramp, bars.per_week);
         let down = if complete && mean >= BUSY {
-            self.drop.add(-z - 0.5, at, bars.drop, bars.per_week)
+            self.drop.add(worth * (-z - 0.5), at, bars.drop, bars.per_week)
         } else {
             self.drop.sum = 0.0;
             None
@@ -282,18 +327,27 @@ impl Series {
         })
     }
 
-    /// What the last quarter of an hour had and what was usual: for the rest of the host.
-    pub(super) fn quarter(&self, at: &Clock, season: &Season) -> (f64, f64) {
+    /// What the last quarter of an hour had and what was usual, where the host's rhythm is kept:
+    /// for the rest of the host.
+    pub(super) fn quarter(&self, at: &Clock, season: &Season) -> Option<(f64, f64)> {
         let index = (at.secs - 1).div_euclid(QUARTER) + 1;
-        let scale = &self.scales[1];
+        let (scale, beat) = (&self.scales[1], self.beat(season));
         let count = if scale.index == index { scale.count } else { 0.0 };
-        (count, scale.usual(1, season, (at.secs - 1).div_euclid(3_600)))
+        let usual = scale.usual(1, beat, (at.secs - 1).div_euclid(3_600));
+        beat.by_host().then_some((count, usual))
     }
 
     /// What was usual for one of these windows in this hour.
     pub(super) fn usual(&self, span: i64, season: &Season, at: &Clock) -> f64 {
         let found = SPANS.iter().position(|s| *s == span);
-        found.map_or(0.0, |i| self.scales[i].usual(i, season, at.hour))
+        found.map_or(0.0, |i| self.scales[i].usual(i, self.beat(season), at.hour))
+    }
+
+    pub(super) fn beat<'a>(&'a self, season: &'a Season) -> Beat<'a> {
+        Beat {
+            rhythm: &self.rhythm,
+            season,
+        }
     }
 
     /// Adds another target's past: means add, and maxima at worst coincide.
@@ -315,16 +369,52 @@ impl Series {
     }
 }
 
+impl Drift {
+    /// 1 / size of the Gamma-Poisson law around what is foretold.
+    fn broad(&self) -> f64 {
+        let own = self.excess.max(0.0) / self.square.max(1e-9);
+        let weight = self.quarters / (self.quarters + BELIEVED);
+        (weight * own + (1.0 - weight) * BROAD).clamp(0.002, 4.0)
+    }
+
+    /// The count's standard deviate; then learns it, up to three deviations.
+    fn deviate(&mut self, count: f64, mean: f64) -> f64 {
+        let broad = self.broad();
+        let z = deviate(count, mean, 1.0 / broad);
+        let most = 9.0 * (mean + mean * mean * broad).max(1.0);
+        let square = ((count - mean) * (count - mean)).min(most);
+        self.quarters += 1.0;
+        let weight = WEIGHTS[1].max(1.0 / self.quarters);
+        self.excess += weight * (square - mean - self.excess);
+        self.square += weight * (mean * mean - self.square);
+        let calm = z.clamp(-3.0, 3.0);
+        self.own += weight * (calm * calm - self.own);
+        self.cross += weight * (calm * self.last - self.cross);
+        self.last = calm;
+        z
+    }
+
+    /// What a deviate is worth: neighbours that rise and fall together are fewer signs than they
+    /// are, by (1 - r) / (1 + r) for their correlation r. What lies far out is no drift.
+    fn worth(&self, z: f64) -> f64 {
+        if z.abs() >= FAR_OUT {
+            return 1.0;
+        }
+        let r = (self.cross / self.own.max(0.25)).clamp(0.0, 0.8);
+        (1.0 - r) / (1.0 + r)
+    }
+}
+
 impl Scale {
     /// A request now: where its window is another than the last, that one is learnt.
-    fn turn(&mut self, i: usize, at: &Clock, season: &Season, cell: Option<&mut Cell>) {
+    fn turn(&mut self, i: usize, at: &Clock, beat: Beat<'_>, cell: Option<&mut Cell>) {
         let index = at.secs.div_euclid(SPANS[i]) + 1;
         if index == self.index {
             return;
         }
         if self.index != 0 {
             let empty = (index - self.index - 1).max(0) as f64;
-            self.close(i, season, empty, at.hour);
+            self.close(i, beat, empty, at.hour);
         }
         self.begin(index, at.nanos);
         if let Some(cell) = cell {
@@ -338,13 +428,13 @@ impl Scale {
     }
 
     /// The window of this index ends, with or without requests.
-    fn stand(&mut self, i: usize, index: i64, season: &Season) {
+    fn stand(&mut self, i: usize, index: i64, beat: Beat<'_>) {
         if self.index == index {
             return;
         }
         if self.index != 0 {
             let empty = (index - self.index - 1).max(0) as f64;
-            self.close(i, season, empty, self.hour(i));
+            self.close(i, beat, empty, self.hour(i));
         }
         let since = (index - 1).saturating_mul(SPANS[i]);
         self.begin(index, Timestamp::from_secs(since).nanos());
@@ -356,16 +446,16 @@ impl Scale {
     }
 
     /// Learns the window that ended and the `empty` ones after it.
-    fn close(&mut self, i: usize, season: &Season, empty: f64, hour: i64) {
+    fn close(&mut self, i: usize, beat: Beat<'_>, empty: f64, hour: i64) {
         let began = self.hour(i);
-        let reach = self.reach(i, season, began);
+        let reach = self.reach(i, beat, began);
         self.recent
             .push_back((self.index, reach as f32, self.count as f32));
         if self.recent.len() > POINTS {
             self.recent.pop_front();
         }
         let count = self.cap.map_or(self.count, |cap| self.count.min(cap));
-        self.learn(i, count, season.factor(SPANS[i], began));
+        self.learn(i, count, beat.factor(SPANS[i], began));
         let fade = (1.0 - WEIGHTS[i].max(1.0 / (self.windows + empty).max(1.0))).powf(empty);
         self.windows += empty;
         self.mean *= fade;
@@ -403,26 +493,30 @@ impl Scale {
         (weight * own + (1.0 - weight) * BROAD).clamp(0.002, 2.0)
     }
 
-    fn usual(&self, i: usize, season: &Season, hour: i64) -> f64 {
-        self.mean * season.factor(SPANS[i], hour)
+    fn usual(&self, i: usize, beat: Beat<'_>, hour: i64) -> f64 {
+        self.mean * beat.factor(SPANS[i], hour)
     }
 
     /// What a window in this hour may reach.
-    fn reach(&self, i: usize, season: &Season, hour: i64) -> f64 {
-        self.usual(i, season, hour).max(self.faded(hour)).max(1.0)
+    fn reach(&self, i: usize, beat: Beat<'_>, hour: i64) -> f64 {
+        self.usual(i, beat, hour).max(self.faded(hour)).max(1.0)
     }
 
     fn faded(&self, hour: i64) -> f64 {
         self.top * (-((hour - self.top_hour).max(0) as f64) / HALF_LIFE).exp2()
     }
 
-    /// As a principal's window does: the first in a day, the double, or still going on.
-    fn news(&self, expected: f64, last: Option<(i64, f64)>, at: &Clock) -> bool {
+    /// Whether it says more than was told: the first in a day, the double of what this window was
+    /// told with, or after an hour still going on.
+    fn news(&self, expected: f64, last: Option<i64>, at: &Clock) -> bool {
         let grown = self.told == 0.0 || self.count - self.told > expected;
-        let Some((when, seen)) = last.filter(|(when, _)| at.nanos - when < 24 * HOUR) else {
-            return grown;
-        };
-        self.count >= 2.0 * seen || (grown && at.nanos - when >= HOUR)
+        match last.filter(|when| at.nanos - when < 24 * HOUR) {
+            None => grown,
+            Some(when) => {
+                let doubled = self.told > 0.0 && self.count >= 2.0 * self.told;
+                doubled || (grown && at.nanos - when >= HOUR)
+            }
+        }
     }
 
     fn judge(

@@ -35,6 +35,8 @@ const SERVED: f64 = 0.8;
 const EACH: f64 = 12.0;
 /// What the rest of a host does is believed between these, over what was expected.
 const OTHERS: (f64, f64) = (0.4, 2.5);
+/// Requests expected of the rest that weigh as much as knowing nothing of it.
+const FEW: f64 = 50.0;
 const HOUR: i64 = 3_600_000_000_000;
 /// Cells of each family that the target side spends on.
 const VOLUME_CELLS: f64 = 5.0;
@@ -216,9 +218,7 @@ impl Targets {
 
     fn sweep(&mut self, at: &Clock, share: f64, out: &mut Vec<Verdict>) {
         let (cells, per_week) = (&mut self.cells, share / VOLUME_CELLS);
-        let mut rest = BTreeMap::new();
-        for (key, host) in &mut self.hosts {
-            rest.insert(*key, host.series.quarter(at, &host.season));
+        for host in self.hosts.values_mut() {
             let bars = Bars {
                 ramp: &mut cells.ramp,
                 drop: &mut cells.drop,
@@ -228,23 +228,22 @@ impl Targets {
             let trend = host.series.sweep(at, &host.season, 1.0, complete, bars);
             if let Some(trend) = trend.filter(|t| !t.rising || at.nanos - host.told > HOUR) {
                 let name = format!("host {}", host.name);
-                out.extend(moved(trend, &host.view, None, &name, &host.season, at));
+                let season = host.series.beat(&host.season).words(at.hour);
+                out.extend(moved(trend, &host.view, None, &name, season, at));
             }
         }
+        let others = others(&self.hosts, &self.endpoints, at);
         for (endpoint, target) in &mut self.endpoints {
             let Some(host) = self.hosts.get_mut(&target.host) else {
                 continue;
             };
-            let (count, usual) = rest.get(&target.host).copied().unwrap_or_default();
-            let (mine, expected) = target.series.quarter(at, &host.season);
-            let prior = 20.0 + 0.1 * usual;
-            let others = ((count - mine).max(0.0) + prior) / ((usual - expected).max(0.0) + prior);
-            let others = others.clamp(OTHERS.0, OTHERS.1);
+            let others = others.get(&target.host).copied().unwrap_or(1.0);
             let bars = Bars {
                 ramp: &mut cells.ramp,
                 drop: &mut cells.drop,
                 per_week,
             };
+            if std::env::var_os("DBG").is_some() { eprint!("{} ", endpoint.0); }
             let complete = target.view.complete && !host.series.falling(at);
             let trend = target
                 .series
@@ -252,7 +251,8 @@ impl Targets {
             if let Some(trend) = trend {
                 host.told = at.nanos;
                 let view = &target.view;
-                let found = moved(trend, view, Some(*endpoint), "this endpoint", &host.season, at);
+                let season = target.series.beat(&host.season).words(at.hour);
+                let found = moved(trend, view, Some(*endpoint), "this endpoint", season, at);
                 out.extend(found);
             }
             if let Some(failures) = &mut target.failures {
@@ -277,6 +277,39 @@ impl Targets {
     pub(super) fn evicted(&mut self, endpoint: EndpointId) {
         self.endpoints.remove(&endpoint);
     }
+}
+
+/// What each host's endpoints that keep its rhythm did in the last quarter of an hour over what was
+/// expected of them: the median, weighted by what was expected, so that no one of them decides.
+fn others(
+    hosts: &BTreeMap<u64, Box<Host>>,
+    endpoints: &BTreeMap<EndpointId, Box<Target>>,
+    at: &Clock,
+) -> BTreeMap<u64, f64> {
+    let mut ratios: BTreeMap<u64, Vec<(f64, f64)>> = BTreeMap::new();
+    for target in endpoints.values() {
+        let Some(host) = hosts.get(&target.host) else {
+            continue;
+        };
+        if let Some((count, usual)) = target.series.quarter(at, &host.season) {
+            let ratio = (count + 0.5) / (usual + 0.5);
+            ratios.entry(target.host).or_default().push((ratio, usual));
+        }
+    }
+    let median = |mut ratios: Vec<(f64, f64)>| {
+        ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let all: f64 = ratios.iter().map(|(_, weight)| weight).sum();
+        let mut left = all / 2.0;
+        let found = ratios.iter().find(|(_, weight)| {
+            left -= weight;
+            left <= 0.0
+        });
+        let ratio = found.map_or(1.0, |(ratio, _)| ratio.clamp(OTHERS.0, OTHERS.1));
+        // Few requests say little of the rest.
+        ratio.powf(all / (all + FEW))
+    };
+    let hosts = ratios.into_iter();
+    hosts.map(|(host, ratios)| (host, median(ratios))).collect()
 }
 
 /// One exchange on its way through the detectors of its target.
@@ -326,7 +359,7 @@ impl Host {
         let usual = self.series.usual(surge.span, &self.season, at);
         let cause = self.view.cause(&surge.mix, usual);
         let name = format!("host {}", self.name);
-        let season = self.season.words(at.hour);
+        let season = self.series.beat(&self.season).words(at.hour);
         call.out.extend(rose(surge, cause, None, &name, season, call));
     }
 
@@ -339,7 +372,7 @@ impl Host {
             let name = format!("host {}", self.name);
             call.out.push(self.errors.verdict(rung, None, &name, call));
         }
-        self.errors.open(call.at)
+        self.errors.open(call.at) || call.at.nanos - self.failed < HOUR
     }
 }
 
@@ -364,7 +397,7 @@ impl Target {
         host.told = at.nanos;
         let usual = self.series.usual(surge.span, &host.season, at);
         let cause = self.view.cause(&surge.mix, usual);
-        let season = host.season.words(at.hour);
+        let season = self.series.beat(&host.season).words(at.hour);
         let endpoint = Some(call.endpoint);
         let found = rose(surge, cause, endpoint, "this endpoint", season, call);
         call.out.extend(found);
@@ -446,7 +479,7 @@ fn rose(
             verdict::round(surge.expected)
         ),
         format!(
-            "mean of such windows {} (season: {season}), the most in one before {}",
+            "mean of such windows {} (rhythm: {season}), the most in one before {}",
             verdict::round(surge.mean),
             verdict::round(surge.top)
         ),
@@ -526,7 +559,7 @@ fn moved(
     view: &View,
     endpoint: Option<EndpointId>,
     target: &str,
-    season: &Season,
+    season: &str,
     at: &Clock,
 ) -> Option<Verdict> {
     let cause = view.cause(&trend.mix, trend.expected);
@@ -551,8 +584,7 @@ fn moved(
             verdict::round(trend.expected)
         ),
         format!(
-            "expected from its mean, the season ({}) and the rest of its host at this time",
-            season.words(at.hour)
+            "expected from its mean, its rhythm ({season}) and the rest of its host at this time"
         ),
     ];
     if trend.observed > 0.0 {
