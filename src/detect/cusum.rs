@@ -21,8 +21,12 @@ const MARGIN: f64 = 1.25;
 const ENOUGH: f64 = 60.0;
 /// A sum that an anomaly may at least teach, in nats.
 const NOTABLE: f64 = 5.0;
+/// What rings so many days on end is learnt, by the double a day.
+const STREAK: u8 = 3;
 /// What one trial may say at most, in nats: no two or three make an alarm.
 const MOST: f64 = 2.5;
+/// A change that is one.
+const SEVERAL: f64 = 4.0;
 /// While an anomaly is open, one trial teaches as much as this of another.
 const CLIPPED: f64 = 0.05;
 /// What a sign against it leaves of a sum that rang.
@@ -45,6 +49,7 @@ pub(super) struct Peak {
     day: i64,
     place: u8,
     tested: bool,
+    streak: u8,
     /// When it last rang, and after how many signs.
     rung: Option<(i64, u32)>,
 }
@@ -96,17 +101,22 @@ impl Peak {
             return;
         }
         let faded = self.top * (-((at.hour - self.top_hour).max(0) as f64) / HALF_LIFE).exp2();
-        let learnt = if self.rung.is_some() {
-            self.peak.min((2.0 * self.top).max(NOTABLE))
+        self.streak = if self.rung.is_some() && day - self.day <= 1 {
+            self.streak.saturating_add(1)
         } else {
-            self.peak
+            0
+        };
+        let learnt = match self.streak {
+            0 => self.peak,
+            1..STREAK => self.peak.min(self.top.max(NOTABLE)),
+            _ => self.peak.min((2.0 * self.top).max(NOTABLE)),
         };
         if learnt > faded {
             (self.top, self.top_hour) = (learnt, at.hour);
         }
         (self.day, self.place, self.tested, self.peak) = (day, 0, at.scoring, sum);
         if self.rung.is_some_and(|(when, _)| at.nanos - when > DAY) {
-            self.rung = None;
+            (self.rung, self.streak) = (None, 0);
         }
         if at.scoring {
             cell.open(at.hour);
@@ -138,10 +148,11 @@ pub(super) struct Sum {
 }
 
 impl Sum {
-    /// Adds nats; only a sign for the change can ring.
+    /// Adds nats; only a sign for the change can ring, if `loud`.
     pub(super) fn add(
         &mut self,
         nats: f64,
+        loud: bool,
         at: &Clock,
         cell: &mut Cell,
         per_week: f64,
@@ -157,7 +168,7 @@ impl Sum {
         if nats < 0.0 && self.peak.rang(at) {
             self.sum *= OVER;
         }
-        if nats > 0.0 {
+        if nats > 0.0 && loud {
             self.peak.judge(self.sum, self.signs, at, cell, per_week)
         } else {
             self.peak.turn(self.sum, at, cell);
@@ -246,19 +257,16 @@ impl Share {
     ) -> Option<Rung> {
         self.recent.take(hit, at);
         let usual = self.usual(shift).clamp(0.001, 0.9);
-        // Where it is common already, the change is to half of what is left.
-        let changed = if 3.0 * usual < shift.changed {
-            shift.changed
-        } else {
-            shift.changed.max((1.0 + usual) / 2.0)
-        };
+        // Where it is common already, the change is to several times as much, or half of what is left.
+        let more = (SEVERAL * usual).min((1.0 + usual) / 2.0);
+        let changed = shift.changed.max(more);
         let nats = if hit {
             (changed / usual).ln().min(MOST)
         } else {
             ((1.0 - changed) / (1.0 - usual)).ln()
         };
         self.sum.fade(at);
-        let rung = self.sum.add(nats, at, cell, per_week);
+        let rung = self.sum.add(nats, true, at, cell, per_week);
         let weight = if self.sum.open(at) { CLIPPED } else { 1.0 };
         self.trials += weight;
         self.hits += weight * f64::from(u8::from(hit));

@@ -37,6 +37,11 @@ const SETTLED: i64 = 72;
 const BEGINNER: f64 = 3.0;
 /// A deviate counts for this much at most towards a ramp, and towards a drop.
 const CLIP: (f64, f64) = (3.0, -8.0);
+/// A sum tells at a quarter of an hour that shows it: what is over is no news.
+const LOUD: f64 = 1.5;
+/// Deviates teach how far neighbours go together up to this, and in an anomaly by this part.
+const CALM: f64 = 1.5;
+const CLIPPED: f64 = 0.05;
 /// A deviate that no slow drift of the rest explains.
 const FAR_OUT: f64 = 5.0;
 /// Expected in a quarter of an hour, or nothing can be missing.
@@ -295,16 +300,18 @@ impl Series {
         if at.hour - self.born < YOUNG {
             return None;
         }
-        let z = self.drift.deviate(count, mean);
+        let open = self.ramp.open(at) || self.drop.open(at);
+        let z = self.drift.deviate(count, mean, open);
         if at.hour - self.born < SETTLED || (by_host && !season.knows(hour)) {
             return None;
         }
         let worth = self.drift.worth(z);
         let z = z.clamp(CLIP.1, CLIP.0);
         if std::env::var_os("DBG").is_some() { eprintln!("Z {} {} {:.1} {:.2} z {:.2} worth {:.2} broad {:.3} ramp {:.1} top {:.1} bar {:.1} drop {:.1} others {:.2} {}", self.born, at.secs, count, mean, z, worth, self.drift.broad(), self.ramp.sum, self.ramp.peak.top, bars.ramp.score_at(bars.per_week), self.drop.sum, others, by_host); }
-        let up = self.ramp.add(worth * (z - 0.5), at, bars.ramp, bars.per_week);
+        let (up, down) = (worth * (z - 0.5), worth * (-z - 0.5));
+        let up = self.ramp.add(up, z >= LOUD, at, bars.ramp, bars.per_week);
         let down = if complete && mean >= BUSY {
-            self.drop.add(worth * (-z - 0.5), at, bars.drop, bars.per_week)
+            self.drop.add(down, z <= -LOUD, at, bars.drop, bars.per_week)
         } else {
             self.drop.sum = 0.0;
             None
@@ -377,17 +384,21 @@ impl Drift {
         (weight * own + (1.0 - weight) * BROAD).clamp(0.002, 4.0)
     }
 
-    /// The count's standard deviate; then learns it, up to three deviations.
-    fn deviate(&mut self, count: f64, mean: f64) -> f64 {
+    /// The count's standard deviate; then learns it, up to three deviations and little of an anomaly.
+    fn deviate(&mut self, count: f64, mean: f64, open: bool) -> f64 {
         let broad = self.broad();
         let z = deviate(count, mean, 1.0 / broad);
         let most = 9.0 * (mean + mean * mean * broad).max(1.0);
         let square = ((count - mean) * (count - mean)).min(most);
-        self.quarters += 1.0;
-        let weight = WEIGHTS[1].max(1.0 / self.quarters);
+        let mut weight = WEIGHTS[1].max(1.0 / (self.quarters + 1.0));
+        if open {
+            weight *= CLIPPED;
+        } else {
+            self.quarters += 1.0;
+        }
         self.excess += weight * (square - mean - self.excess);
         self.square += weight * (mean * mean - self.square);
-        let calm = z.clamp(-3.0, 3.0);
+        let calm = z.clamp(-CALM, CALM);
         self.own += weight * (calm * calm - self.own);
         self.cross += weight * (calm * self.last - self.cross);
         self.last = calm;
