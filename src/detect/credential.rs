@@ -131,7 +131,7 @@ pub(super) struct Logins {
 }
 
 impl Logins {
-    /// Takes an attempt that failed or did not; others say nothing.
+    /// Takes an attempt that failed or did not; others say nothing. Whether it told of something.
     pub(super) fn take(
         &mut self,
         failed: bool,
@@ -139,10 +139,11 @@ impl Logins {
         names: &mut Names,
         cells: &mut Cells,
         per_week: f64,
-    ) {
+    ) -> bool {
         if !failed && !call.x.status.is_some_and(|s| (200..400).contains(&s)) {
-            return;
+            return false;
         }
+        let told = call.out.len();
         let by_name = self.by_name(failed, call, names, &mut cells.names, per_week);
         if let Some(rung) = by_name {
             let verdict = self.verdict(rung, true, call);
@@ -153,6 +154,7 @@ impl Logins {
             let verdict = self.verdict(rung, false, call);
             call.out.push(verdict);
         }
+        call.out.len() > told
     }
 
     fn by_name(

@@ -21,6 +21,8 @@ const MARGIN: f64 = 1.25;
 const ENOUGH: f64 = 60.0;
 /// A sum that an anomaly may at least teach, in nats.
 const NOTABLE: f64 = 5.0;
+/// A day that did not ring counts in its cell up to this score: it may be part of an anomaly.
+const MOST_SCORE: f64 = 8.0;
 /// What rings so many days on end is learnt, by the double a day.
 const STREAK: u8 = 3;
 /// What one trial may say at most, in nats: no two or three make an alarm.
@@ -45,21 +47,19 @@ pub(super) struct Peak {
     pub top: f64,
     top_hour: i64,
     peak: f64,
-    /// The day of the test, plus one, and its place in the cell.
+    /// The day of the test, plus one.
     day: i64,
-    place: u8,
     tested: bool,
     streak: u8,
-    /// When it last rang, and after how many signs.
-    rung: Option<(i64, u32)>,
+    /// When it last rang.
+    rung: Option<i64>,
 }
 
 impl Peak {
-    /// A sum stands at this many nats after so many signs.
+    /// A sum stands at this many nats.
     pub(super) fn judge(
         &mut self,
         sum: f64,
-        signs: u32,
         at: &Clock,
         cell: &mut Cell,
         per_week: f64,
@@ -75,23 +75,10 @@ impl Peak {
         } else {
             None
         };
-        let Some(rung) = rung else {
-            if self.rung.is_none() {
-                self.place = cell.climb(self.place, score);
-            }
-            return None;
-        };
-        if self.rung.is_some() {
-            self.place = cell.withdraw(self.place);
-        }
-        // The first in a day, twice as long, or after an hour still going on.
-        let again = self
-            .rung
-            .is_none_or(|(when, n)| at.nanos - when >= HOUR || signs >= n.saturating_mul(2).max(8));
-        if again {
-            self.rung = Some((at.nanos, signs));
-        }
-        again.then_some(rung)
+        // The first in a day, or after an hour still going on.
+        let rung = rung.filter(|_| self.rung.is_none_or(|when| at.nanos - when >= HOUR))?;
+        self.rung = Some(at.nanos);
+        Some(rung)
     }
 
     /// A new day: the most of the last one is learnt; of one that rang, little.
@@ -99,6 +86,12 @@ impl Peak {
         let day = at.secs.div_euclid(86_400) + 1;
         if day == self.day {
             return;
+        }
+        // A sum that is still growing must not raise the bar it is held against: a day enters the
+        // cell when it is over, one that rang at nothing.
+        let score = (self.peak - MARGIN * self.top) / std::f64::consts::LN_10;
+        if self.tested && self.rung.is_none() {
+            cell.climb(0, score.min(MOST_SCORE));
         }
         let faded = self.top * (-((at.hour - self.top_hour).max(0) as f64) / HALF_LIFE).exp2();
         self.streak = if self.rung.is_some() && day - self.day <= 1 {
@@ -114,8 +107,8 @@ impl Peak {
         if learnt > faded {
             (self.top, self.top_hour) = (learnt, at.hour);
         }
-        (self.day, self.place, self.tested, self.peak) = (day, 0, at.scoring, sum);
-        if self.rung.is_some_and(|(when, _)| at.nanos - when > DAY) {
+        (self.day, self.tested, self.peak) = (day, at.scoring, sum);
+        if self.rung.is_some_and(|when| at.nanos - when > DAY) {
             (self.rung, self.streak) = (None, 0);
         }
         if at.scoring {
@@ -125,7 +118,7 @@ impl Peak {
 
     /// Whether it rang within a day.
     pub(super) fn rang(&self, at: &Clock) -> bool {
-        self.rung.is_some_and(|(when, _)| at.nanos - when <= DAY)
+        self.rung.is_some_and(|when| at.nanos - when <= DAY)
     }
 
     pub(super) fn absorb(&mut self, old: &Self) {
@@ -169,7 +162,7 @@ impl Sum {
             self.sum *= OVER;
         }
         if nats > 0.0 && loud {
-            self.peak.judge(self.sum, self.signs, at, cell, per_week)
+            self.peak.judge(self.sum, at, cell, per_week)
         } else {
             self.peak.turn(self.sum, at, cell);
             None

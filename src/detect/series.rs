@@ -207,6 +207,7 @@ impl Series {
             rhythm: &self.rhythm,
             season,
         };
+        let going_on = self.scales[1].unusual(beat, at);
         for (i, (scale, cell)) in self.scales.iter_mut().zip(cells).enumerate() {
             scale.turn(i, at, beat, tested.then_some(&mut *cell));
             scale.count += step;
@@ -215,6 +216,10 @@ impl Series {
             }
             let expected = scale.reach(i, beat, at.hour);
             if step == 0.0 || !tested || scale.windows < BEGINNER || scale.count <= expected {
+                continue;
+            }
+            // What a long window still holds of something that is over is no news.
+            if i > 1 && !going_on {
                 continue;
             }
             let Some(rung) = scale.judge(expected, cell, at, per_week, fresh) else {
@@ -227,15 +232,24 @@ impl Series {
             }
         }
         if rang {
-            for (i, scale) in self.scales.iter_mut().enumerate() {
-                let expected = scale.reach(i, beat, at.hour);
-                scale.cap.get_or_insert(2.0 * expected);
-                scale.told = scale.count;
-            }
+            self.told(at, season);
         }
         let surge = worst?;
         self.raised = Some(at.nanos);
         Some(surge)
+    }
+
+    /// What the windows hold by now is known, from here or another detector, and little is learnt.
+    pub(super) fn told(&mut self, at: &Clock, season: &Season) {
+        let beat = Beat {
+            rhythm: &self.rhythm,
+            season,
+        };
+        for (i, scale) in self.scales.iter_mut().enumerate() {
+            let expected = scale.reach(i, beat, at.hour);
+            scale.cap.get_or_insert(2.0 * expected);
+            scale.told = scale.count;
+        }
     }
 
     /// Packet time stands at a quarter of an hour: windows that end there are learnt. `others` is
@@ -316,6 +330,9 @@ impl Series {
             self.drop.sum = 0.0;
             None
         };
+        if up.is_some() {
+            self.told(at, season);
+        }
         let quarter = &self.scales[1];
         let (rising, sum, rung) = match (up, down) {
             (Some(rung), _) => (true, &self.ramp, rung),
@@ -511,6 +528,12 @@ impl Scale {
     /// What a window in this hour may reach.
     fn reach(&self, i: usize, beat: Beat<'_>, hour: i64) -> f64 {
         self.usual(i, beat, hour).max(self.faded(hour)).max(1.0)
+    }
+
+    /// Whether the window so far holds more than two deviations over what is usual.
+    fn unusual(&self, beat: Beat<'_>, at: &Clock) -> bool {
+        let usual = self.usual(1, beat, at.hour);
+        self.count > usual + 2.0 * (usual + usual * usual * self.broad()).sqrt()
     }
 
     fn faded(&self, hour: i64) -> f64 {

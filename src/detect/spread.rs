@@ -130,7 +130,7 @@ impl Crossings {
             head.len = head.len.saturating_add(1);
             let worth = -usual.max(LEAST).ln();
             head.sum = (head.sum * (-silent / SILENCE).exp2() + worth).min(ENOUGH);
-            rung = self.peak.judge(head.sum, head.len, at, cell, per_week);
+            rung = self.peak.judge(head.sum, at, cell, per_week);
             self.learn(true, at);
         }
         self.heads.push(head);

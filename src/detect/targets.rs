@@ -410,13 +410,16 @@ impl Target {
         }
         let (at, per_week) = (call.at, call.share / LOGIN_CELLS);
         let failed = credential::failed(call.access, call.x);
+        let logins = self.logins.get_or_insert_default();
+        let told = logins.take(failed, call, names, &mut cells.logins, per_week);
         let failures = self.failures.get_or_insert_with(|| Series::new(at));
+        if told {
+            failures.told(at, &host.season);
+        }
         let step = f64::from(u8::from(failed));
         let cells_of = &mut cells.failures;
         let surge = failures.count(step, call.part, at, &host.season, cells_of, per_week);
         call.out.extend(surge.map(|s| refused(s, call)));
-        let logins = self.logins.get_or_insert_default();
-        logins.take(failed, call, names, &mut cells.logins, per_week);
     }
 
     fn absorb(&mut self, old: Self) {
