@@ -157,7 +157,6 @@ impl Cell {
         })
     }
 
-    pub fn score_at(&self, per_week: f64) -> f64 { let mut s=0.0; while s<200.0 && self.rings(s, per_week).is_none() { s+=0.1; } s }
     fn fit(&mut self) {
         let total: f64 = self.bins.0.iter().sum();
         self.tests_per_week = total / self.hours.max(24.0) * WEEK;

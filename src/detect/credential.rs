@@ -171,7 +171,6 @@ impl Logins {
         }
         let strange = name == Name::Strange;
         let rung = self.names.take(strange, STRANGE, call.at, cell, per_week);
-        if std::env::var_os("DBG").is_some() { eprintln!("N {} {:?} sum {:.1} top {:.1} bar {:.1} usual {:.4}", call.at.secs, name, self.names.sum.sum, self.names.sum.peak.top, cell.score_at(per_week), self.names.usual(STRANGE)); }
         if strange {
             self.strange.take(call.part.caller, &self.names.sum);
         }

@@ -44,7 +44,7 @@ const BELIEVED: f64 = 30.0;
 /// A sum's highest by day, held against the highest known.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Peak {
-    pub top: f64,
+    top: f64,
     top_hour: i64,
     peak: f64,
     /// The day of the test, plus one.
@@ -137,7 +137,7 @@ pub(super) struct Sum {
     /// Signs for and trials since the sum was last nothing.
     pub signs: u32,
     pub trials: u32,
-    pub peak: Peak,
+    peak: Peak,
 }
 
 impl Sum {

@@ -321,7 +321,6 @@ impl Series {
         }
         let worth = self.drift.worth(z);
         let z = z.clamp(CLIP.1, CLIP.0);
-        if std::env::var_os("DBG").is_some() { eprintln!("Z {} {} {:.1} {:.2} z {:.2} worth {:.2} broad {:.3} ramp {:.1} top {:.1} bar {:.1} drop {:.1} others {:.2} {}", self.born, at.secs, count, mean, z, worth, self.drift.broad(), self.ramp.sum, self.ramp.peak.top, bars.ramp.score_at(bars.per_week), self.drop.sum, others, by_host); }
         let (up, down) = (worth * (z - 0.5), worth * (-z - 0.5));
         let up = self.ramp.add(up, z >= LOUD, at, bars.ramp, bars.per_week);
         let down = if complete && mean >= BUSY {

@@ -243,7 +243,6 @@ impl Targets {
                 drop: &mut cells.drop,
                 per_week,
             };
-            if std::env::var_os("DBG").is_some() { eprint!("{} ", endpoint.0); }
             let complete = target.view.complete && !host.series.falling(at);
             let trend = target
                 .series
