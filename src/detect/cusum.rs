@@ -31,8 +31,6 @@ const MOST: f64 = 2.5;
 const SEVERAL: f64 = 4.0;
 /// While an anomaly is open, one trial teaches as much as this of another.
 const CLIPPED: f64 = 0.05;
-/// What a sign against it leaves of a sum that rang.
-const OVER: f64 = 0.8;
 /// Hours of silence in which half the evidence of a share is forgotten.
 const SILENCE: f64 = 1.0;
 /// Evidence that is none, in nats.
@@ -157,10 +155,6 @@ impl Sum {
         self.trials = self.trials.saturating_add(1);
         self.signs = self.signs.saturating_add(u32::from(nats > 0.0));
         self.sum = (self.sum + nats).clamp(0.0, ENOUGH);
-        // What rang and does not go on is forgotten sooner.
-        if nats < 0.0 && self.peak.rang(at) {
-            self.sum *= OVER;
-        }
         if nats > 0.0 && loud {
             self.peak.judge(self.sum, at, cell, per_week)
         } else {
