@@ -23,6 +23,8 @@ const ENOUGH: f64 = 60.0;
 const NOTABLE: f64 = 5.0;
 /// A day that did not ring counts in its cell up to this score: it may be part of an anomaly.
 const MOST_SCORE: f64 = 8.0;
+/// What is left of a sum that was told, in nats.
+const LINGER: f64 = 10.0;
 /// What rings so many days on end is learnt, by the double a day.
 const STREAK: u8 = 3;
 /// What one trial may say at most, in nats: no two or three make an alarm.
@@ -114,6 +116,15 @@ impl Peak {
         }
     }
 
+    /// What a sum may hold: for an hour after it rang no more than a little, so that what rings
+    /// again is what goes on, and not the memory of what was told.
+    pub(super) fn held(&self, sum: f64, at: &Clock) -> f64 {
+        match self.rung {
+            Some(when) if at.nanos - when < HOUR => sum.min(LINGER),
+            _ => sum,
+        }
+    }
+
     /// Whether it rang within a day.
     pub(super) fn rang(&self, at: &Clock) -> bool {
         self.rung.is_some_and(|when| at.nanos - when <= DAY)
@@ -154,7 +165,7 @@ impl Sum {
         self.last = at.nanos;
         self.trials = self.trials.saturating_add(1);
         self.signs = self.signs.saturating_add(u32::from(nats > 0.0));
-        self.sum = (self.sum + nats).clamp(0.0, ENOUGH);
+        self.sum = self.peak.held((self.sum + nats).clamp(0.0, ENOUGH), at);
         if nats > 0.0 && loud {
             self.peak.judge(self.sum, at, cell, per_week)
         } else {

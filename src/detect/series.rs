@@ -39,8 +39,6 @@ const BEGINNER: f64 = 3.0;
 const CLIP: (f64, f64) = (3.0, -8.0);
 /// A sum tells at a quarter of an hour that shows it: what is over is no news.
 const LOUD: f64 = 1.5;
-/// What a sign against it leaves of a sum that rang: it does not go on.
-const OVER: f64 = 0.8;
 /// Deviates teach how far neighbours go together up to this, and in an anomaly by this part.
 const CALM: f64 = 1.5;
 const CLIPPED: f64 = 0.05;
@@ -210,17 +208,21 @@ impl Series {
             season,
         };
         let going_on = self.scales[1].unusual(beat, at);
+        let lately = self.raised.is_some_and(|when| at.nanos - when < HOUR);
         for (i, (scale, cell)) in self.scales.iter_mut().zip(cells).enumerate() {
             scale.turn(i, at, beat, tested.then_some(&mut *cell));
             scale.count += step;
             if step > 0.0 {
                 scale.mix.take(part);
             }
+            // What a long window holds of something that was told, or is over, is no news.
+            if i > 1 && lately {
+                scale.told = scale.count;
+            }
             let expected = scale.reach(i, beat, at.hour);
             if step == 0.0 || !tested || scale.windows < BEGINNER || scale.count <= expected {
                 continue;
             }
-            // What a long window still holds of something that is over is no news.
             if i > 1 && !going_on {
                 continue;
             }
@@ -324,11 +326,6 @@ impl Series {
         let worth = self.drift.worth(z);
         let z = z.clamp(CLIP.1, CLIP.0);
         let (up, down) = (worth * (z - 0.5), worth * (-z - 0.5));
-        for (sum, step) in [(&mut self.ramp, up), (&mut self.drop, down)] {
-            if step < 0.0 && sum.open(at) {
-                sum.sum *= OVER;
-            }
-        }
         let up = self.ramp.add(up, z >= LOUD, at, bars.ramp, bars.per_week);
         let down = if complete && mean >= BUSY {
             self.drop.add(down, z <= -LOUD, at, bars.drop, bars.per_week)

@@ -129,7 +129,8 @@ impl Crossings {
             head.callers.insert(mark);
             head.len = head.len.saturating_add(1);
             let worth = -usual.max(LEAST).ln();
-            head.sum = (head.sum * (-silent / SILENCE).exp2() + worth).min(ENOUGH);
+            let sum = (head.sum * (-silent / SILENCE).exp2() + worth).min(ENOUGH);
+            head.sum = self.peak.held(sum, at);
             rung = self.peak.judge(head.sum, at, cell, per_week);
             self.learn(true, at);
         }

@@ -33,8 +33,12 @@ const MEMORY: f32 = 5_000.0;
 /// A crowd: this share of requests is served, and a caller does so much at most in the window.
 const SERVED: f64 = 0.8;
 const EACH: f64 = 12.0;
+/// Share of known callers below which a target is one of strangers.
+const STRANGERS: f64 = 0.2;
 /// What the rest of a host does is believed between these, over what was expected.
 const OTHERS: (f64, f64) = (0.4, 2.5);
+/// A host's endpoints do so much more than was expected, in the median, where all rise.
+const GENERAL: f64 = 1.5;
 /// Requests expected of the rest that weigh as much as knowing nothing of it.
 const FEW: f64 = 50.0;
 const HOUR: i64 = 3_600_000_000_000;
@@ -132,12 +136,12 @@ impl View {
         let known = mix.known - self.share() * usual;
         let strange = mix.requests - mix.known - (1.0 - self.share()) * usual;
         let familiar = known >= 2.0 * strange.max(0.0);
-        if familiar && mix.broken >= 0.5 * mix.requests {
+        let each = mix.requests <= EACH * mix.callers.estimate();
+        // Where few are known as yet, many who each do a little must do for acquaintances.
+        let usual = familiar || (each && self.share() < STRANGERS);
+        if usual && mix.broken >= 0.5 * mix.requests {
             Cause::Retries
-        } else if familiar
-            && mix.fine >= SERVED * mix.requests
-            && mix.requests <= EACH * mix.callers.estimate()
-        {
+        } else if familiar && each && mix.fine >= SERVED * mix.requests {
             Cause::Crowd
         } else {
             Cause::Flood
@@ -218,7 +222,8 @@ impl Targets {
 
     fn sweep(&mut self, at: &Clock, share: f64, out: &mut Vec<Verdict>) {
         let (cells, per_week) = (&mut self.cells, share / VOLUME_CELLS);
-        for host in self.hosts.values_mut() {
+        let others = others(&self.hosts, &self.endpoints, at);
+        for (key, host) in &mut self.hosts {
             let bars = Bars {
                 ramp: &mut cells.ramp,
                 drop: &mut cells.drop,
@@ -226,13 +231,14 @@ impl Targets {
             };
             let complete = host.view.complete;
             let trend = host.series.sweep(at, &host.season, 1.0, complete, bars);
-            if let Some(trend) = trend.filter(|t| !t.rising || at.nanos - host.told > HOUR) {
+            // A host rises where its endpoints do; the rise of one is told there.
+            let general = others.get(key).is_some_and(|ratio| *ratio > GENERAL);
+            if let Some(trend) = trend.filter(|t| !t.rising || general) {
                 let name = format!("host {}", host.name);
                 let season = host.series.beat(&host.season).words(at.hour);
                 out.extend(moved(trend, &host.view, None, &name, season, at));
             }
         }
-        let others = others(&self.hosts, &self.endpoints, at);
         for (endpoint, target) in &mut self.endpoints {
             let Some(host) = self.hosts.get_mut(&target.host) else {
                 continue;
