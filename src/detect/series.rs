@@ -97,7 +97,7 @@ struct Scale {
     /// The most in one window, and the hour that was.
     top: f64,
     top_hour: i64,
-    /// The last windows, oldest first: index, expected, observed.
+    /// The last windows, oldest first: index, usual, observed.
     recent: VecDeque<(i64, f32, f32)>,
 }
 
@@ -230,9 +230,10 @@ impl Series {
                 continue;
             };
             rang = true;
-            let news = scale.news(expected, self.raised, at);
+            let usual = scale.usual(i, beat, at.hour);
+            let news = scale.news(expected, usual, self.raised, at);
             if news && worst.as_ref().is_none_or(|w| rung.log10_p < w.rung.log10_p) {
-                worst = Some(scale.surge(i, expected, at, rung));
+                worst = Some(scale.surge(i, expected, usual, at, rung));
             }
         }
         if rang {
@@ -479,9 +480,9 @@ impl Scale {
     /// Learns the window that ended and the `empty` ones after it.
     fn close(&mut self, i: usize, beat: Beat<'_>, empty: f64, hour: i64) {
         let began = self.hour(i);
-        let reach = self.reach(i, beat, began);
+        let usual = self.usual(i, beat, began);
         self.recent
-            .push_back((self.index, reach as f32, self.count as f32));
+            .push_back((self.index, usual as f32, self.count as f32));
         if self.recent.len() > POINTS {
             self.recent.pop_front();
         }
@@ -545,8 +546,9 @@ impl Scale {
 
     /// Whether it says more than was told: the first in a day, the double of what this window was
     /// told with, or after an hour still going on.
-    fn news(&self, expected: f64, last: Option<i64>, at: &Clock) -> bool {
-        let grown = self.told == 0.0 || self.count - self.told > expected;
+    fn news(&self, expected: f64, usual: f64, last: Option<i64>, at: &Clock) -> bool {
+        // What comes on top of what was told is a window's worth of its own.
+        let grown = self.told == 0.0 || self.count - self.told > expected + usual;
         match last.filter(|when| at.nanos - when < 24 * HOUR) {
             None => grown,
             Some(when) => {
@@ -581,7 +583,7 @@ impl Scale {
         rung
     }
 
-    fn surge(&self, i: usize, expected: f64, at: &Clock, rung: Rung) -> Surge {
+    fn surge(&self, i: usize, expected: f64, usual: f64, at: &Clock, rung: Rung) -> Surge {
         Surge {
             span: SPANS[i],
             since: self.since,
@@ -591,12 +593,12 @@ impl Scale {
             top: self.faded(at.hour),
             mix: self.mix,
             rung,
-            series: self.points(i, expected),
+            series: self.points(i, usual),
         }
     }
 
-    /// The windows before and this one.
-    fn points(&self, i: usize, expected: f64) -> Vec<Point> {
+    /// The windows before and this one, with what is usual.
+    fn points(&self, i: usize, usual: f64) -> Vec<Point> {
         let point = |(index, expected, observed): (i64, f64, f64)| Point {
             at: Timestamp::from_secs((index - 1).saturating_mul(SPANS[i])),
             expected,
@@ -607,7 +609,7 @@ impl Scale {
             .iter()
             .skip((self.recent.len() + 1).saturating_sub(POINTS));
         let past = past.map(|(index, e, o)| point((*index, f64::from(*e), f64::from(*o))));
-        past.chain([point((self.index, expected, self.count))])
+        past.chain([point((self.index, usual, self.count))])
             .collect()
     }
 }
