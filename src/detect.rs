@@ -89,6 +89,9 @@ pub struct Verdict {
     pub principal: Option<Principal>,
     #[serde(skip)]
     pub endpoint: Option<EndpointId>,
+    /// The host, where it is meant as a whole.
+    #[serde(skip)]
+    pub host: Option<String>,
     pub since: Timestamp,
     pub until: Timestamp,
     /// What the baseline expected, in the unit that `summary` names.

@@ -223,6 +223,7 @@ impl Logins {
             severity: Severity::High,
             principal: alone.then(|| call.who.principal()),
             endpoint: Some(call.endpoint),
+            host: None,
             since: sum.since,
             expected,
             observed: f64::from(sum.signs),

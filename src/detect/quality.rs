@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{Cell, Rung};
 use super::cusum::{Share, Shift};
-use super::targets::Call;
+use super::targets::{Aim, Call};
 use super::verdict::{self, Sign};
-use super::{Clock, EndpointId, Severity, Verdict, VerdictKind};
+use super::{Clock, Severity, Verdict, VerdictKind};
 
 /// Callers of late who are no further sign.
 const RECENT: usize = 8;
@@ -86,18 +86,17 @@ impl Errors {
     pub(super) fn verdict(
         &self,
         rung: Rung,
-        endpoint: Option<EndpointId>,
-        target: &str,
+        target: Aim<'_>,
         call: &Call<'_>,
     ) -> Verdict {
         let words = Words {
             kind: VerdictKind::Availability,
             detector: "server-errors",
             owasp: "",
-            what: format!("{target} fails its callers"),
+            what: format!("{} fails its callers", target.words()),
             of: "answers to different callers were 5xx",
         };
-        changed(&self.0, FAILING, words, rung, endpoint, call)
+        changed(&self.0, FAILING, words, rung, target, call)
     }
 }
 
@@ -201,10 +200,10 @@ impl Quality {
         parts: f64,
     ) {
         let per_week = call.share / parts;
-        let endpoint = Some(call.endpoint);
+        let aim = Aim::Endpoint(call.endpoint);
         let errors = self.errors.take(call, &mut cells.errors, per_week);
         if let Some(rung) = errors.filter(|_| !failing) {
-            let verdict = self.errors.verdict(rung, endpoint, "this endpoint", call);
+            let verdict = self.errors.verdict(rung, aim, call);
             call.out.push(verdict);
         }
         let fine = call.x.status.is_some_and(|s| (200..300).contains(&s));
@@ -223,7 +222,7 @@ impl Quality {
                     ),
                     of: "answers to different callers came later than nearly all before",
                 };
-                let verdict = changed(&self.latency.spread, SLOW, words, rung, endpoint, call);
+                let verdict = changed(&self.latency.spread, SLOW, words, rung, aim, call);
                 call.out.push(verdict);
             }
         }
@@ -241,7 +240,7 @@ impl Quality {
                     ),
                     of: "answers to different callers were larger than nearly all before",
                 };
-                let verdict = changed(&self.sizes.spread, SLOW, words, rung, endpoint, call);
+                let verdict = changed(&self.sizes.spread, SLOW, words, rung, aim, call);
                 call.out.push(verdict);
             }
         }
@@ -268,7 +267,7 @@ fn changed(
     shift: Shift,
     words: Words,
     rung: Rung,
-    endpoint: Option<EndpointId>,
+    target: Aim<'_>,
     call: &Call<'_>,
 ) -> Verdict {
     let sum = &spread.share.sum;
@@ -281,7 +280,8 @@ fn changed(
         owasp: words.owasp,
         severity: Severity::Medium,
         principal: None,
-        endpoint,
+        endpoint: target.endpoint(),
+        host: target.host(),
         since: sum.since,
         expected,
         observed: f64::from(sum.signs),

@@ -234,9 +234,9 @@ impl Targets {
             // A host rises where its endpoints do; the rise of one is told there.
             let general = others.get(key).is_some_and(|ratio| *ratio > GENERAL);
             if let Some(trend) = trend.filter(|t| !t.rising || general) {
-                let name = format!("host {}", host.name);
                 let season = host.series.beat(&host.season).words(at.hour);
-                out.extend(moved(trend, &host.view, None, &name, season, at));
+                let aim = Aim::Host(&host.name);
+                out.extend(moved(trend, &host.view, aim, season, at));
             }
         }
         for (endpoint, target) in &mut self.endpoints {
@@ -257,8 +257,8 @@ impl Targets {
                 host.told = at.nanos;
                 let view = &target.view;
                 let season = target.series.beat(&host.season).words(at.hour);
-                let found = moved(trend, view, Some(*endpoint), "this endpoint", season, at);
-                out.extend(found);
+                let aim = Aim::Endpoint(*endpoint);
+                out.extend(moved(trend, view, aim, season, at));
             }
             if let Some(failures) = &mut target.failures {
                 failures.close(at, &host.season);
@@ -329,6 +329,36 @@ pub(super) struct Call<'a> {
     pub out: &'a mut Vec<Verdict>,
 }
 
+/// What a verdict is about.
+#[derive(Clone, Copy)]
+pub(super) enum Aim<'a> {
+    Endpoint(EndpointId),
+    Host(&'a str),
+}
+
+impl Aim<'_> {
+    pub(super) fn endpoint(self) -> Option<EndpointId> {
+        match self {
+            Self::Endpoint(id) => Some(id),
+            Self::Host(_) => None,
+        }
+    }
+
+    pub(super) fn host(self) -> Option<String> {
+        match self {
+            Self::Endpoint(_) => None,
+            Self::Host(name) => Some(name.into()),
+        }
+    }
+
+    pub(super) fn words(self) -> String {
+        match self {
+            Self::Endpoint(_) => "this endpoint".into(),
+            Self::Host(name) => format!("host {name}"),
+        }
+    }
+}
+
 /// The host's place: those past the limit share one.
 fn host_key(hosts: &BTreeMap<u64, Box<Host>>, x: &Exchange) -> u64 {
     let key = hash_text(x.host.as_deref().unwrap_or_default());
@@ -363,9 +393,9 @@ impl Host {
         };
         let usual = self.series.usual(surge.span, &self.season, at);
         let cause = self.view.cause(&surge.mix, usual);
-        let name = format!("host {}", self.name);
         let season = self.series.beat(&self.season).words(at.hour);
-        call.out.extend(rose(surge, cause, None, &name, season, call));
+        let aim = Aim::Host(&self.name);
+        call.out.extend(rose(surge, cause, aim, season, call));
     }
 
     /// Failures of the server, over all callers; whether the host is failing now.
@@ -374,8 +404,8 @@ impl Host {
         let rung = self.errors.take(call, &mut cells.errors, per_week);
         if let Some(rung) = rung {
             self.failed = call.at.nanos;
-            let name = format!("host {}", self.name);
-            call.out.push(self.errors.verdict(rung, None, &name, call));
+            let aim = Aim::Host(&self.name);
+            call.out.push(self.errors.verdict(rung, aim, call));
         }
         self.errors.open(call.at) || call.at.nanos - self.failed < HOUR
     }
@@ -403,9 +433,8 @@ impl Target {
         let usual = self.series.usual(surge.span, &host.season, at);
         let cause = self.view.cause(&surge.mix, usual);
         let season = self.series.beat(&host.season).words(at.hour);
-        let endpoint = Some(call.endpoint);
-        let found = rose(surge, cause, endpoint, "this endpoint", season, call);
-        call.out.extend(found);
+        let aim = Aim::Endpoint(call.endpoint);
+        call.out.extend(rose(surge, cause, aim, season, call));
     }
 
     /// Failed logins by count, by share, and by names that never came in here.
@@ -462,12 +491,11 @@ fn callers(mix: &Mix) -> String {
 fn rose(
     surge: Surge,
     cause: Cause,
-    endpoint: Option<EndpointId>,
-    target: &str,
+    aim: Aim<'_>,
     season: &str,
     call: &Call<'_>,
 ) -> Option<Verdict> {
-    let span = verdict::length(surge.span);
+    let (span, target) = (verdict::length(surge.span), aim.words());
     let (severity, what) = match cause {
         // The host's errors tell of these.
         Cause::Retries => return None,
@@ -497,11 +525,15 @@ fn rose(
     Some(verdict::sign(
         Sign {
             kind: VerdictKind::Volume,
-            detector: if endpoint.is_some() { "endpoint-volume" } else { "host-volume" },
+            detector: match aim {
+                Aim::Endpoint(_) => "endpoint-volume",
+                Aim::Host(_) => "host-volume",
+            },
             owasp: "API4:2023",
             severity,
             principal: alone.then(|| call.who.principal()),
-            endpoint,
+            endpoint: aim.endpoint(),
+            host: aim.host(),
             since: surge.since,
             expected: surge.expected,
             observed: surge.observed,
@@ -544,6 +576,7 @@ fn refused(surge: Surge, call: &Call<'_>) -> Verdict {
             severity: Severity::High,
             principal: alone.then(|| call.who.principal()),
             endpoint: Some(call.endpoint),
+            host: None,
             since: surge.since,
             expected: surge.expected,
             observed: surge.observed,
@@ -565,11 +598,11 @@ fn refused(surge: Surge, call: &Call<'_>) -> Verdict {
 fn moved(
     trend: Trend,
     view: &View,
-    endpoint: Option<EndpointId>,
-    target: &str,
+    aim: Aim<'_>,
     season: &str,
     at: &Clock,
 ) -> Option<Verdict> {
+    let target = aim.words();
     let cause = view.cause(&trend.mix, trend.expected);
     let severity = match (trend.rising, cause) {
         (true, Cause::Retries) => return None,
@@ -607,7 +640,8 @@ fn moved(
             owasp,
             severity,
             principal: None,
-            endpoint,
+            endpoint: aim.endpoint(),
+            host: aim.host(),
             since: trend.since,
             expected: trend.expected,
             observed: trend.observed,
