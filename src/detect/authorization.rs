@@ -209,6 +209,7 @@ pub(super) fn tell(found: Tried, who: &Followed, x: &Exchange, at: &Clock) -> Ve
         detector: detector.into(),
         principal: Some(who.principal()),
         endpoint: None,
+        host: None,
         since: Timestamp(row.since),
         until: Timestamp(at.nanos),
         expected,

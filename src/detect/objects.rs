@@ -215,6 +215,7 @@ pub(super) fn tell(
         detector: "strange-objects".into(),
         principal: Some(who.principal()),
         endpoint,
+        host: None,
         since: Timestamp(row.since),
         until: Timestamp(at.nanos),
         expected,
