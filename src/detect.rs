@@ -6,10 +6,12 @@
 
 mod authorization;
 mod automation;
+mod bloom;
 mod budget;
 mod counter;
 mod countries;
 mod credential;
+mod cusum;
 mod distinct;
 mod enumeration;
 mod evidence;
@@ -17,11 +19,17 @@ mod exfiltration;
 mod objects;
 mod principals;
 mod purse;
+mod quality;
 mod renames;
+mod rhythm;
 mod scan;
 mod scraping;
+mod season;
+mod series;
 mod sources;
+mod spread;
 mod tail;
+mod targets;
 mod verdict;
 mod volume;
 
@@ -52,6 +60,8 @@ pub enum VerdictKind {
     Exfiltration,
     Authorization,
     Source,
+    /// Traffic fell, or the server fails or slows: no attack by itself.
+    Availability,
 }
 
 pub use crate::catalog::Severity;
@@ -88,6 +98,9 @@ pub struct Verdict {
     pub principal: Option<Principal>,
     #[serde(skip)]
     pub endpoint: Option<EndpointId>,
+    /// The host, where it is meant as a whole.
+    #[serde(skip)]
+    pub host: Option<String>,
     pub since: Timestamp,
     pub until: Timestamp,
     /// What the baseline expected, in the unit that `summary` names.
@@ -228,8 +241,6 @@ struct Clock {
     nanos: i64,
     secs: i64,
     hour: i64,
-    of_day: usize,
-    weekend: bool,
     /// Baselines are worth something: scores are collected.
     scoring: bool,
     /// Learning is over.
@@ -255,13 +266,19 @@ struct State {
     atlas: sources::Atlas,
     automation: automation::Register,
     purses: purse::Purses,
-    endpoints: volume::Endpoints,
+    targets: targets::Targets,
 }
 
 /// Some 146 years from the epoch, in nanoseconds.
 const FAR: i64 = i64::MAX / 2;
 /// First byte of the saved form; another one is refused.
 const SAVED: u8 = 1;
+
+impl Clock {
+    fn of_day(&self) -> usize {
+        self.hour.rem_euclid(24) as usize
+    }
+}
 
 impl Detect {
     pub fn new(settings: Settings) -> Self {
@@ -276,7 +293,7 @@ impl Detect {
             atlas: sources::Atlas::default(),
             automation: automation::Register::default(),
             purses: purse::Purses::default(),
-            endpoints: volume::Endpoints::default(),
+            targets: targets::Targets::default(),
         };
         Self { settings, state }
     }
@@ -287,9 +304,10 @@ impl Detect {
         if x.method.is_none() {
             return;
         }
-        let at = self.clock(x);
+        let at = self.clock(x.end);
         let budget = self.settings.false_alarms_per_week;
         let before = out.len();
+        self.advance(out);
         let state = &mut self.state;
         let who = state.principals.of(x);
         who.presence.turn(&at, &mut state.crowds);
@@ -318,12 +336,12 @@ impl Detect {
         let stage = state
             .purses
             .stage(&mut who.spent, Family::Enumeration, budget);
-        let [alone, together] =
+        let (alone, together) =
             state
                 .nodes
                 .visit(&mut who.walks, mark, novel, access, x, &at, stage, budget);
         out.extend(
-            alone.map(|found| verdict::row(found, Some(who.principal()), access.endpoint, x, &at)),
+            alone.map(|found| verdict::row(found, who.principal(), access.endpoint, x, &at)),
         );
         let strange = if state.nodes.walked(access, &at) {
             None
@@ -376,15 +394,8 @@ impl Detect {
         {
             who.counters.iter_mut().flatten().for_each(|c| c.told());
         }
-        out.extend(together.map(|found| verdict::row(found, None, access.endpoint, x, &at)));
-        let Some(endpoint) = access.endpoint.filter(|_| access.confirmed) else {
-            return;
-        };
-        let failed = credential::failed(access, x);
-        let per_week = Family::EndpointVolume.cell(budget);
-        let [requests, failures] = state.endpoints.request(endpoint, failed, &at, per_week);
-        out.extend(requests.map(|surge| verdict::surge(surge, false, endpoint, x, &at)));
-        out.extend(failures.map(|surge| verdict::surge(surge, true, endpoint, x, &at)));
+        out.extend(together.map(|row| verdict::spread(row, access.endpoint, x, &at)));
+        state.targets.apply(access, x, who, &at, budget, out);
     }
 
     /// Detector state follows the inventory: what was kept for a merged endpoint is added. A fold
@@ -395,7 +406,7 @@ impl Detect {
         for change in changes {
             match change {
                 Change::Merged { from, into } => {
-                    state.endpoints.merged(*from, *into);
+                    state.targets.merged(*from, *into);
                     state.crowds.iter_mut().for_each(|c| c.merged(*from, *into));
                     state.automation.merged(*from, *into);
                     endpoints.add(*from, *into);
@@ -406,7 +417,7 @@ impl Detect {
                     nodes.add(*from, *into);
                 }
                 Change::Evicted(endpoint) => {
-                    state.endpoints.evicted(*endpoint);
+                    state.targets.evicted(*endpoint);
                     state.crowds.iter_mut().for_each(|c| c.evicted(*endpoint));
                     state.automation.evicted(*endpoint);
                 }
@@ -423,9 +434,23 @@ impl Detect {
         }
     }
 
-    /// Moves packet time on where no exchange does. Nothing here waits for silence: a window is
-    /// closed by the next exchange that it concerns, so ticks change no verdict.
-    pub fn tick(&mut self, _now: Timestamp, _out: &mut Vec<Verdict>) {}
+    /// Moves packet time on where no exchange does: silence is heard when a window ends. Windows end
+    /// on their own grid of packet time, so ticks change no verdict but those of silence.
+    pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Verdict>) {
+        if self.state.started.is_some() {
+            self.clock(now);
+            self.advance(out);
+        }
+    }
+
+    /// Closes the windows of targets that ended by now.
+    fn advance(&mut self, out: &mut Vec<Verdict>) {
+        let budget = self.settings.false_alarms_per_week;
+        let (started, learning) = (self.state.started, self.settings.learning);
+        let clock = |secs| clock(secs_to_nanos(secs), started, learning);
+        let now = self.state.now.div_euclid(1_000_000_000);
+        self.state.targets.advance(now, clock, budget, out);
+    }
 
     pub fn save(&self) -> Vec<u8> {
         // Fails only where a length is unknown, and every collection here knows its own.
@@ -465,25 +490,29 @@ impl Detect {
         (self.state.principals.len(), self.state.principals.evicted)
     }
 
-    fn clock(&mut self, x: &Exchange) -> Clock {
+    fn clock(&mut self, end: Timestamp) -> Clock {
         // Within the order's lateness time may step back; windows must not.
         // Forged time stamps stay where differences do not overflow.
-        let end = x.end.nanos().clamp(-FAR, FAR);
+        let end = end.nanos().clamp(-FAR, FAR);
         self.state.now = self.state.now.max(end);
-        let nanos = self.state.now;
-        let started = *self.state.started.get_or_insert(nanos);
-        let age = u128::try_from(nanos - started).unwrap_or(0);
-        let learning = self.settings.learning.as_nanos();
-        let secs = nanos.div_euclid(1_000_000_000);
-        let hour = secs.div_euclid(3_600);
-        Clock {
-            nanos,
-            secs,
-            hour,
-            of_day: hour.rem_euclid(24) as usize,
-            weekend: volume::weekend(secs),
-            scoring: age * 2 >= learning,
-            ringing: age >= learning,
-        }
+        self.state.started.get_or_insert(self.state.now);
+        clock(self.state.now, self.state.started, self.settings.learning)
+    }
+}
+
+fn secs_to_nanos(secs: i64) -> i64 {
+    secs.saturating_mul(1_000_000_000).clamp(-FAR, FAR)
+}
+
+fn clock(nanos: i64, started: Option<i64>, learning: Duration) -> Clock {
+    let age = u128::try_from(nanos - started.unwrap_or(nanos)).unwrap_or(0);
+    let learning = learning.as_nanos();
+    let secs = nanos.div_euclid(1_000_000_000);
+    Clock {
+        nanos,
+        secs,
+        hour: secs.div_euclid(3_600),
+        scoring: age * 2 >= learning,
+        ringing: age >= learning,
     }
 }

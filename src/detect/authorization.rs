@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{Cell, Family, Rung};
 use super::distinct::{hash_text, mix};
-use super::evidence::{Bar, Row, Tally};
+use super::evidence::{Row, Tally};
 use super::principals::Followed;
 use super::purse::{Purses, Spent};
 use super::verdict::{self, round};
@@ -101,7 +101,7 @@ impl Porter {
             };
             let usual = tally.share();
             let stage = purse.0.stage(purse.1, family, budget);
-            let rung = row.take_more(hit, usual, 0.0, at, cell, Bar::Day(stage));
+            let rung = row.take(hit, usual, 0.0, at, cell, stage);
             if !row.open(at) {
                 tally.learn(hit);
             } else if hit {
@@ -209,6 +209,7 @@ pub(super) fn tell(found: Tried, who: &Followed, x: &Exchange, at: &Clock) -> Ve
         detector: detector.into(),
         principal: Some(who.principal()),
         endpoint: None,
+        host: None,
         since: Timestamp(row.since),
         until: Timestamp(at.nanos),
         expected,

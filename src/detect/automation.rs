@@ -226,7 +226,7 @@ impl Habit {
             self.reach = self.today.max(0.8 * self.reach + 0.2 * self.today);
         }
         (self.whole, self.several) = (0.0, false);
-        (self.day, self.began, self.today, self.resting) = (day, at.of_day as u8, 0.0, true);
+        (self.day, self.began, self.today, self.resting) = (day, at.of_day() as u8, 0.0, true);
         true
     }
 
@@ -257,17 +257,17 @@ impl Habit {
             );
             (self.reach, self.today, said)
         } else if began && !self.around_the_clock() {
-            let (usual, share, here) = self.rhythm(at.of_day);
+            let (usual, share, here) = self.rhythm(at.of_day());
             if share < REGULAR || here > 0.0 || f64::from(self.days) < RHYTHM {
                 return None;
             }
             let said = format!(
                 "it began at {:02}:00 UTC, where it begins about {usual:02}:00 on {} of {} days",
-                at.of_day,
+                at.of_day(),
                 (share * f64::from(self.days)).round(),
                 self.days
             );
-            (usual as f64, at.of_day as f64, said)
+            (usual as f64, at.of_day() as f64, said)
         } else {
             return None;
         };
@@ -357,6 +357,7 @@ pub(super) fn tell(
         detector: "automation-change".into(),
         principal: Some(change.who),
         endpoint,
+        host: None,
         since: Timestamp(at.nanos),
         until: Timestamp(at.nanos),
         expected: change.expected,

@@ -23,6 +23,8 @@ pub(super) enum Family {
     SpreadWalk,
     EndpointVolume,
     EndpointCredential,
+    /// Errors, latency and sizes of targets.
+    Quality,
 }
 
 /// So many families, the first ones, are judged by principals' days (`purse`).
@@ -30,7 +32,7 @@ pub(super) const PURSES: usize = 7;
 
 /// The split: a family, its part of the whole (the parts need not add up to anything), and how many
 /// cells share it: of windows, where these are counts of a length, for the new and for the known.
-const SPLIT: [(Family, f64, usize); 10] = [
+const SPLIT: [(Family, f64, usize); 11] = [
     (Family::PrincipalVolume, 1.0, COUNT),
     // Three counts, walks, strange objects.
     (Family::Enumeration, 1.5, 3 * COUNT + 1 + 2),
@@ -41,8 +43,9 @@ const SPLIT: [(Family, f64, usize); 10] = [
     (Family::Credential, 1.0, COUNT),
     (Family::Exfiltration, 1.0, COUNT),
     (Family::SpreadWalk, 0.25, 1),
-    (Family::EndpointVolume, 1.0, 4),
-    (Family::EndpointCredential, 1.0, 4),
+    (Family::EndpointVolume, 1.0, 5),
+    (Family::EndpointCredential, 1.0, 6),
+    (Family::Quality, 1.0, 5),
 ];
 const COUNT: usize = 2 * super::counter::SPANS.len();
 

@@ -216,7 +216,7 @@ impl Presence {
         if self.scales[2].index != at.secs.div_euclid(SPANS[2]) + 1 {
             self.hours = 0;
         }
-        self.hours |= 1 << at.of_day;
+        self.hours |= 1 << at.of_day();
         for (i, (seen, span)) in self.scales.iter_mut().zip(SPANS).enumerate() {
             let index = at.secs.div_euclid(span) + 1;
             if index == seen.index {

@@ -4,8 +4,7 @@
 //! next id asked for lie just beside the last one? By chance that share is learnt at each node of
 //! the path trie; a walker's share is near one. The log-likelihood ratio of the two, summed and
 //! never below zero (Page's CUSUM), grows with a walk however slow it is. It is kept for each
-//! principal and node, and for the node alone over *different* principals: a walk that is spread
-//! over many addresses or tokens is a row in none of them.
+//! principal and node; rows that several make together are in `spread`.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{Cell, Family, Rung};
 use super::distinct::mix;
-use super::evidence::{Bar, Row, fade};
+use super::evidence::{Row, fade};
 use super::objects::Last;
 use super::purse::Stage;
 use super::renames::Renames;
+use super::spread::{self, Crossings, NEAR};
 use super::{Clock, Item, Look, Severity, VerdictKind, Watch};
 use crate::catalog::{Access, NodeId};
 use crate::exchange::Exchange;
@@ -95,12 +95,8 @@ impl Known {
     }
 }
 
-/// Ids this near to one another are beside each other: walkers skip, and others create meanwhile.
-const NEAR: u64 = 16;
 /// Nodes a principal's walks are kept at; the least recent goes.
 const PLACES: usize = 4;
-/// Ids a node remembers, with who asked.
-const RECENT: usize = 16;
 const MAX_NODES: usize = 100_000;
 
 /// A principal's rows.
@@ -122,14 +118,10 @@ pub(super) struct Nodes {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Node {
-    /// Steps of single principals, and those to a neighbour; the same between principals.
+    /// Steps of single principals, and those to a neighbour.
     steps: f64,
     near: f64,
-    crossings: f64,
-    cross_near: f64,
-    recent: Vec<(u64, u64)>,
-    next: u8,
-    row: Row,
+    crossings: Crossings,
     /// The highest number that was there.
     highest: u64,
 }
@@ -143,7 +135,6 @@ pub(super) struct Found {
     pub usual: f64,
     pub rung: Rung,
     pub last: u64,
-    pub together: bool,
 }
 
 impl Nodes {
@@ -158,30 +149,31 @@ impl Nodes {
         at: &Clock,
         stage: Option<Stage<'_>>,
         budget: f64,
-    ) -> [Option<Found>; 2] {
+    ) -> (Option<Found>, Option<spread::Row>) {
         let answered = x.status.is_some_and(|s| s < 500) && access.confirmed;
         let (Some(node), Some(number)) = (
             access.node,
             access.object.and_then(|o| o.number).filter(|_| answered),
         ) else {
-            return [None; 2];
+            return (None, None);
         };
         if self.nodes.len() >= MAX_NODES && !self.nodes.contains_key(&node) {
-            return [None; 2];
+            return (None, None);
         }
         let place = self.nodes.entry(node).or_default();
         if x.status.is_some_and(|s| s < 400) {
             place.highest = place.highest.max(number);
         }
         let per_week = Family::SpreadWalk.cell(budget);
-        let together = place.cross(number, mark, at, &mut self.together, per_week);
+        let cell = &mut self.together;
+        let together = place.crossings.take(number, mark, at, cell, per_week);
         // Back and forth between two objects, or over its own, is no walk.
         if !novel {
             walks.stand(node, number);
-            return [None, together];
+            return (None, together);
         }
         let alone = walks.step(node, number, place, at, &mut self.alone, stage);
-        [alone, together]
+        (alone, together)
     }
 
     /// Whether this principal reads back what it created: an object that nobody asked for before,
@@ -206,7 +198,7 @@ impl Nodes {
     /// Whether several callers together walk there now.
     pub(super) fn walked(&self, access: &Access, at: &Clock) -> bool {
         let node = access.node.and_then(|node| self.nodes.get(&node));
-        node.is_some_and(|node| node.row.open(at))
+        node.is_some_and(|node| node.crossings.open(at))
     }
 
     pub(super) fn merged(&mut self, from: NodeId, into: NodeId) {
@@ -216,54 +208,7 @@ impl Nodes {
         let kept = self.nodes.entry(into).or_default();
         kept.steps += old.steps;
         kept.near += old.near;
-        kept.crossings += old.crossings;
-        kept.cross_near += old.cross_near;
-        if old.row.sum > kept.row.sum {
-            kept.row = old.row;
-        }
-        if kept.recent.is_empty() {
-            (kept.recent, kept.next) = (old.recent, old.next);
-        }
-    }
-}
-
-impl Node {
-    /// A neighbour of an id that someone else asked for a moment ago.
-    fn cross(
-        &mut self,
-        number: u64,
-        mark: u64,
-        at: &Clock,
-        cell: &mut Cell,
-        per_week: f64,
-    ) -> Option<Found> {
-        let repeat = self.recent.iter().any(|(n, _)| *n == number);
-        let mine = self
-            .recent
-            .iter()
-            .any(|(n, who)| *who == mark && n.abs_diff(number) <= NEAR);
-        let others = self
-            .recent
-            .iter()
-            .any(|(n, who)| *who != mark && n.abs_diff(number) <= NEAR);
-        // Beside its own last id it is a walk of one, which is not for this row.
-        if repeat || mine {
-            return None;
-        }
-        if self.recent.len() < RECENT {
-            self.recent.push((number, mark));
-        } else {
-            self.recent[usize::from(self.next) % RECENT] = (number, mark);
-        }
-        self.next = (self.next + 1) % RECENT as u8;
-        let usual = (self.cross_near + 3.0) / (self.crossings + 30.0);
-        let rung = self.row.take(others, usual, at, cell, per_week);
-        if !self.row.open(at) {
-            self.crossings += 1.0;
-            self.cross_near += f64::from(u8::from(others));
-            fade(&mut self.crossings, &mut self.cross_near);
-        }
-        rung.map(|rung| self.row.found(usual, rung, number, true))
+        kept.crossings.absorb(old.crossings);
     }
 }
 
@@ -316,7 +261,7 @@ impl Walks {
         *last = number;
         let near = distance <= NEAR;
         let usual = (place.near + 3.0) / (place.steps + 30.0);
-        let rung = row.take_more(near, usual, 0.0, at, cell, Bar::Day(stage));
+        let rung = row.take(near, usual, 0.0, at, cell, stage);
         if !row.open(at) {
             place.steps += 1.0;
             place.near += f64::from(u8::from(near));
@@ -325,7 +270,7 @@ impl Walks {
         if near && row.open(at) {
             self.over = at.nanos;
         }
-        rung.map(|rung| row.found(usual, rung, number, false))
+        rung.map(|rung| row.found(usual, rung, number))
     }
 
     pub(super) fn over(&self, at: &Clock) -> bool {
@@ -340,14 +285,13 @@ impl Walks {
 }
 
 impl Row {
-    fn found(&self, usual: f64, rung: Rung, last: u64, together: bool) -> Found {
+    fn found(&self, usual: f64, rung: Rung, last: u64) -> Found {
         Found {
             since: self.since,
             len: self.len,
             usual,
             rung,
             last,
-            together,
         }
     }
 }

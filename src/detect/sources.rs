@@ -363,6 +363,7 @@ pub(super) fn tell(odd: Odd, who: &Followed, x: &Exchange, at: &Clock) -> Verdic
         detector: detector.into(),
         principal: Some(who.principal()),
         endpoint: None,
+        host: None,
         since: Timestamp(sign.at),
         until: Timestamp(at.nanos),
         expected: 0.0,
