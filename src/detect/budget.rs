@@ -38,7 +38,7 @@ const SPLIT: [(Family, f64, usize); 11] = [
     (Family::Enumeration, 1.5, 3 * COUNT + 1 + 2),
     // A count, and paths tried by clients and by identities.
     (Family::Scan, 1.0, COUNT + 2),
-    (Family::Authorization, 1.0, 2),
+    (Family::Authorization, 1.5, 2),
     (Family::Scraping, 1.0, COUNT),
     (Family::Credential, 1.0, COUNT),
     (Family::Exfiltration, 1.0, COUNT),

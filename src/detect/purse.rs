@@ -126,8 +126,6 @@ mod tests {
             nanos: hour * 3_600_000_000_000,
             secs: hour * 3_600,
             hour,
-            of_day: hour.rem_euclid(24) as usize,
-            weekend: false,
             scoring: hour > 24,
             ringing: hour > 8 * 24,
         }
@@ -139,16 +137,16 @@ mod tests {
         -mean * (1.0 - u).ln()
     }
 
-    /// Days that ring a week: of 300 principals with eight windows a day that rise together, in
+    /// Days that ring a week: of 160 principals with eight windows a day that rise together, in
     /// cells of three lengths, whose law is as good as `mean` says (a perfect one has 0.43).
     fn rang(budget: f64, mean: f64, weeks: i64) -> f64 {
         let (mut purses, mut own) = (Purses::default(), [(); 3].map(|()| Cell::default()));
-        let mut spent = vec![Spent::default(); 300];
+        let mut spent = vec![Spent::default(); 160];
         let family = Family::PrincipalVolume;
         let mut count = 0;
         for day in 1..=weeks * 7 + 8 {
             for (i, spent) in spent.iter_mut().enumerate() {
-                let at = clock(day * 24 + i as i64 * 24 / 300);
+                let at = clock(day * 24 + i as i64 * 24 / 160);
                 purses.turn(spent, &at);
                 let mut told = false;
                 for window in 0..8_u64 {
@@ -173,10 +171,10 @@ mod tests {
     #[test]
     fn incidents_keep_to_the_budget_within_a_factor_of_two() {
         let family = Family::PrincipalVolume;
-        for mean in [0.43, 1.0, 4.0] {
-            for budget in [10.0, 50.0, 100.0] {
+        for mean in [0.43, 4.0] {
+            for budget in [30.0, 100.0] {
                 let asked = family.day(budget);
-                let seen = rang(budget, mean, 16);
+                let seen = rang(budget, mean, 20);
                 assert!(
                     (asked / 2.0..=asked * 2.0).contains(&seen),
                     "law {mean}, budget {budget}: {seen} a week, asked {asked}"
