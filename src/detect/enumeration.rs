@@ -29,7 +29,7 @@ pub(super) const OBJECTS: Watch = Watch {
     unit: "different object ids",
     severity: Severity::Medium,
     names_endpoint: true,
-    precedent: None,
+    precedent: Some(super::at_endpoint),
     part_of: None,
     pick: |Look { access, x, own, .. }| {
         let answered = x.status.is_some_and(|s| s < 500) && !own;
