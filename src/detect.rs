@@ -162,6 +162,8 @@ struct Watch {
 struct Look<'a> {
     access: &'a Access,
     x: &'a Exchange,
+    /// Tells the principal from others.
+    mark: u64,
     /// An object that this principal is not known to have asked for before.
     novel: bool,
     /// It created that object itself.
@@ -320,6 +322,7 @@ impl Detect {
         let look = Look {
             access,
             x,
+            mark,
             novel,
             own,
         };
@@ -336,10 +339,7 @@ impl Detect {
         let stage = state
             .purses
             .stage(&mut who.spent, Family::Enumeration, budget);
-        let (alone, together) =
-            state
-                .nodes
-                .visit(&mut who.walks, mark, novel, access, x, &at, stage, budget);
+        let (alone, together) = state.nodes.visit(&mut who.walks, &look, &at, stage, budget);
         out.extend(
             alone.map(|found| verdict::row(found, who.principal(), access.endpoint, x, &at)),
         );

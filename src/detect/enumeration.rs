@@ -142,14 +142,12 @@ impl Nodes {
     pub(super) fn visit(
         &mut self,
         walks: &mut Walks,
-        mark: u64,
-        novel: bool,
-        access: &Access,
-        x: &Exchange,
+        look: &Look<'_>,
         at: &Clock,
         stage: Option<Stage<'_>>,
         budget: f64,
     ) -> (Option<Found>, Option<spread::Row>) {
+        let (access, x) = (look.access, look.x);
         let answered = x.status.is_some_and(|s| s < 500) && access.confirmed;
         let (Some(node), Some(number)) = (
             access.node,
@@ -166,9 +164,9 @@ impl Nodes {
         }
         let per_week = Family::SpreadWalk.cell(budget);
         let cell = &mut self.together;
-        let together = place.crossings.take(number, mark, at, cell, per_week);
+        let together = place.crossings.take(number, look.mark, at, cell, per_week);
         // Back and forth between two objects, or over its own, is no walk.
-        if !novel {
+        if !look.novel {
             walks.stand(node, number);
             return (None, together);
         }
