@@ -28,8 +28,9 @@ fn main() -> ExitCode {
         return one(&size);
     }
     println!(
-        "endpoints principals spec | ns an exchange: new endpoint, new principal, steady | ms: view \
-         all, 1 %, none; save, restore | MiB: saved, in memory, peak with a restored copy"
+        "endpoints principals spec | ns an exchange: new endpoint, new principal, even, skewed | ms: \
+         view all, 1 %, none, new day; settle; save, restore | MiB: saved, in memory, peak with a \
+         restored copy"
     );
     let sound = SIZES.map(|(endpoints, principals, spec)| {
         let size = format!("{endpoints} {principals} 200000 {}", u8::from(spec));
@@ -57,6 +58,10 @@ fn one(size: &str) -> ExitCode {
         steady,
         spec: spec > 0,
     };
+    if std::env::var_os("ONLY_CALLS").is_some() {
+        scale::only_calls(size);
+        return ExitCode::SUCCESS;
+    }
     let f = scale::run(size);
     print(size, &f);
     let sound = f.restored
@@ -72,16 +77,19 @@ fn one(size: &str) -> ExitCode {
 fn print(size: Size, f: &Figures) {
     let ms = |d: std::time::Duration| d.as_secs_f64() * 1e3;
     println!(
-        "{:>6} {:>7} {:>5} | {:>6.0} {:>6.0} {:>6.0} | {:>7.1} {:>6.1} {:>6.1}; {:>6.0} {:>6.0} | {:>5} {:>5} {:>5}",
+        "{:>6} {:>7} {:>5} | {:>6.0} {:>6.0} {:>6.0} {:>6.0} | {:>7.1} {:>6.1} {:>6.1} {:>6.1}; {:>6.0}; {:>6.0} {:>6.0} | {:>5} {:>5} {:>5}",
         f.endpoints,
         f.principals,
         size.spec,
         f.admit,
         f.arrive,
-        f.steady,
+        f.even,
+        f.skewed,
         ms(f.view_all),
         ms(f.view_some),
         ms(f.view_none),
+        ms(f.view_day),
+        ms(f.settle),
         ms(f.save),
         ms(f.restore),
         f.saved_bytes >> 20,

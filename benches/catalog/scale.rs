@@ -22,7 +22,7 @@ const LINE: &str = r#"{"ts":1795719812.380734,"client":"10.99.0.2","client_port"
 pub(crate) struct Size {
     pub(crate) endpoints: u64,
     pub(crate) principals: u64,
-    /// Calls of the steady part.
+    /// Calls of each of the two steady parts.
     pub(crate) steady: u64,
     /// All endpoints are documented.
     pub(crate) spec: bool,
@@ -33,14 +33,20 @@ pub(crate) struct Size {
 pub(crate) struct Figures {
     pub(crate) endpoints: usize,
     pub(crate) principals: usize,
-    /// Nanoseconds an exchange: of endpoints that are new, of principals that are, and of neither.
+    /// Nanoseconds an exchange: of endpoints that are new, of principals that are, and of neither,
+    /// called evenly and as traffic calls them.
     pub(crate) admit: f64,
     pub(crate) arrive: f64,
-    pub(crate) steady: f64,
+    pub(crate) even: f64,
+    pub(crate) skewed: f64,
     /// Publishing: all views anew, 1 % of them, none.
     pub(crate) view_all: Duration,
     pub(crate) view_some: Duration,
     pub(crate) view_none: Duration,
+    /// The first publishing of a day.
+    pub(crate) view_day: Duration,
+    /// All templates judged by all evidence, as is done by the hour.
+    pub(crate) settle: Duration,
     /// Of catalogue and detectors together.
     pub(crate) save: Duration,
     pub(crate) saved_bytes: usize,
@@ -85,6 +91,13 @@ impl Traffic {
         let h = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let h = (h ^ (h >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (h ^ (h >> 31)) % below
+    }
+
+    /// The n-th most called has an n-th of the calls of the first (Zipf's law), and stands anywhere.
+    fn zipf(&mut self, of: u64) -> u64 {
+        let even = self.random(1 << 32) as f64 / (1_u64 << 32) as f64;
+        let rank = ((of + 1) as f64).powf(even) as u64 - 1;
+        rank * 48_271 % of
     }
 
     /// A call; one of 64 was looked into, as of a place that is long known.
@@ -151,29 +164,65 @@ pub(crate) fn settings(size: Size) -> Settings {
     settings
 }
 
-/// Kept out of line: callgrind counts it by itself.
+/// Kept out of line, as the next is: callgrind counts each by itself.
 #[inline(never)]
-pub(crate) fn steady(analysis: &mut Analysis, traffic: &mut Traffic, size: Size) -> usize {
+pub(crate) fn evenly(analysis: &mut Analysis, traffic: &mut Traffic, size: Size) {
+    calls(analysis, traffic, size, Traffic::random);
+}
+
+#[inline(never)]
+pub(crate) fn skewed(analysis: &mut Analysis, traffic: &mut Traffic, size: Size) {
+    calls(analysis, traffic, size, Traffic::zipf);
+}
+
+fn calls(
+    analysis: &mut Analysis,
+    traffic: &mut Traffic,
+    size: Size,
+    pick: impl Fn(&mut Traffic, u64) -> u64,
+) {
     let mut alerts = Vec::new();
     for n in 0..size.steady {
-        let endpoint = traffic.random(size.endpoints);
-        let principal = traffic.random(size.principals);
+        let endpoint = pick(traffic, size.endpoints);
+        let principal = pick(traffic, size.principals);
         let x = traffic.call(endpoint, principal, n % 64 == 0);
         analysis.apply(x.end, x, &mut alerts);
     }
-    alerts.len()
 }
 
 pub(crate) fn run(size: Size) -> Figures {
     let empty = memory("VmRSS:");
     let mut figures = Figures::default();
     let mut traffic = Traffic::new(size);
+    let mut analysis = fill(size, &mut traffic, &mut figures);
+    let since = Instant::now();
+    evenly(&mut analysis, &mut traffic, size);
+    figures.even = each(since, size.steady);
+    let since = Instant::now();
+    skewed(&mut analysis, &mut traffic, size);
+    figures.skewed = each(since, size.steady);
+    publish(&mut analysis, &mut traffic, size, &mut figures);
+    figures.principals = analysis.detect.principals().0;
+    figures.memory = memory("VmRSS:").saturating_sub(empty);
+    keep(&analysis, size, &mut figures);
+    figures
+}
+
+/// The steady parts alone, for callgrind.
+pub(crate) fn only_calls(size: Size) {
+    let mut traffic = Traffic::new(size);
+    let mut analysis = fill(size, &mut traffic, &mut Figures::default());
+    evenly(&mut analysis, &mut traffic, size);
+    skewed(&mut analysis, &mut traffic, size);
+}
+
+/// All endpoints and all principals, each called a few times.
+fn fill(size: Size, traffic: &mut Traffic, figures: &mut Figures) -> Analysis {
     let mut analysis = Analysis::new(settings(size));
     let mut alerts = Vec::new();
     if size.spec {
         analysis.set_specs(spec(), &mut alerts);
     }
-    let each = |since: Instant, n: u64| since.elapsed().as_nanos() as f64 / n.max(1) as f64;
     let since = Instant::now();
     for round in 0..3 {
         for endpoint in 0..size.endpoints {
@@ -191,14 +240,11 @@ pub(crate) fn run(size: Size) -> Figures {
         }
     }
     figures.arrive = each(since, 2 * size.principals);
-    let since = Instant::now();
-    steady(&mut analysis, &mut traffic, size);
-    figures.steady = each(since, size.steady);
-    publish(&mut analysis, &mut traffic, size, &mut figures);
-    figures.principals = analysis.detect.principals().0;
-    figures.memory = memory("VmRSS:").saturating_sub(empty);
-    keep(&analysis, size, &mut figures);
-    figures
+    analysis
+}
+
+fn each(since: Instant, n: u64) -> f64 {
+    since.elapsed().as_nanos() as f64 / n.max(1) as f64
 }
 
 fn publish(analysis: &mut Analysis, traffic: &mut Traffic, size: Size, figures: &mut Figures) {
@@ -218,6 +264,13 @@ fn publish(analysis: &mut Analysis, traffic: &mut Traffic, size: Size, figures: 
     figures.view_some = took;
     figures.made_anew = anew(&all, &some);
     figures.view_none = timed(analysis).0;
+    traffic.now = traffic.now + Duration::from_secs(86_400);
+    let x = traffic.call(0, 1, false);
+    analysis.apply(x.end, x, &mut Vec::new());
+    figures.view_day = timed(analysis).0;
+    let since = Instant::now();
+    analysis.settle(&mut Vec::new());
+    figures.settle = since.elapsed();
 }
 
 fn anew(before: &CatalogView, after: &CatalogView) -> usize {

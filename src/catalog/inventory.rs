@@ -15,7 +15,7 @@ mod status;
 mod versions;
 mod views;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 use std::mem;
 use std::net::IpAddr;
@@ -45,6 +45,7 @@ use crate::exchange::{Exchange, TlsFlow};
 use crate::time::Timestamp;
 use listing::Views;
 use places::{object, slot};
+use versions::Versions;
 
 /// Of the saved form.
 const VERSION: u8 = 5;
@@ -116,8 +117,7 @@ pub struct Catalog {
     confirmed: bool,
     /// What people decided; the journal brings it back.
     decisions: Decisions,
-    /// Endpoints that are versions of each other, by each of them; oldest first.
-    versions: HashMap<u32, Arc<[u32]>>,
+    versions: Versions,
     /// The day of the views.
     day: i64,
     /// Hosts when tenants were last looked for.
@@ -149,7 +149,7 @@ impl Catalog {
             grown_at: BTreeSet::new(),
             confirmed: false,
             decisions: Decisions::default(),
-            versions: HashMap::new(),
+            versions: Versions::default(),
             day: 0,
             hosts_judged: 0,
             programs: Families::default(),
@@ -259,9 +259,13 @@ impl Catalog {
             self.state.trie.count(node);
         }
         self.take_drift(id.unwrap_or_default(), x);
-        self.confirmed |= confirmed && !before;
         self.history_grew(grown);
         let id = id.unwrap_or_default();
+        self.versions.called(id);
+        if confirmed && !before {
+            self.confirmed = true;
+            self.versions.news.push(id);
+        }
         self.dirty.insert(id);
         if confirmed {
             self.find_facts(id, changes);
@@ -420,13 +424,15 @@ impl Catalog {
         state.tls.refresh();
         let dirty = state.endpoints.keys().copied().collect();
         let drifts = state.endpoints.values().map(|n| n.e.drift.len()).sum();
-        Ok(Self {
+        let mut restored = Self {
             state,
             dirty,
             drifts,
             confirmed: true,
             ..Self::new(settings)
-        })
+        };
+        restored.versions.stale = true;
+        Ok(restored)
     }
 
     /// Past the budget the least useful hundredth goes: candidates first, then what was called
@@ -470,6 +476,7 @@ impl Catalog {
             self.views.remove(&id);
             self.dirty.remove(&id);
             self.look_again = true;
+            self.versions.stale = true;
             changes.push(Change::Evicted(EndpointId(id)));
         }
     }

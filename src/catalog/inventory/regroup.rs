@@ -66,6 +66,7 @@ impl Catalog {
             self.dirty.insert(kept);
         }
         self.renamed = true;
+        self.versions.stale = true;
     }
 
     /// Which place each endpoint belongs to: where most of its calls were. What it has of other

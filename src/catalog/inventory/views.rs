@@ -74,8 +74,8 @@ impl Catalog {
         if mem::replace(&mut self.day, today) != today {
             self.dirty.extend(self.state.endpoints.keys());
         }
-        let groups = self.dirty.iter().filter_map(|id| self.versions.get(id));
-        let versions: BTreeSet<u32> = groups.flat_map(|group| group.iter().copied()).collect();
+        let versions = self.dirty.iter().flat_map(|id| self.versions.of(*id));
+        let versions: Vec<u32> = versions.collect();
         self.dirty.extend(versions);
     }
 
