@@ -57,12 +57,12 @@ fn one(size: &str) -> ExitCode {
         principals,
         steady,
         spec: spec > 0,
+        whole: std::env::var_os("ONLY_CALLS").is_none(),
     };
-    if std::env::var_os("ONLY_CALLS").is_some() {
-        scale::only_calls(size);
+    let f = scale::run(size);
+    if !size.whole {
         return ExitCode::SUCCESS;
     }
-    let f = scale::run(size);
     print(size, &f);
     let sound = f.restored
         && f.endpoints as u64 == endpoints

@@ -116,6 +116,13 @@ impl Analysis {
         self.take_changes(out);
     }
 
+    /// A part of it; whether it was the last.
+    pub fn settle_part(&mut self, parts: usize, out: &mut Vec<Alert>) -> bool {
+        let over = self.catalog.settle_part(parts, &mut self.changes);
+        self.take_changes(out);
+        over
+    }
+
     pub fn view(&mut self) -> Arc<CatalogView> {
         self.catalog.view()
     }

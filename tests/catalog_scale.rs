@@ -13,6 +13,7 @@ fn every_endpoint_and_principal_is_there_and_only_what_changed_is_published_anew
             principals: 500,
             steady: 1_000,
             spec,
+            whole: true,
         };
         let figures = scale::run(size);
         assert_eq!((figures.endpoints, figures.principals), (400, 500));

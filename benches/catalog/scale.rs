@@ -26,6 +26,8 @@ pub(crate) struct Size {
     pub(crate) steady: u64,
     /// All endpoints are documented.
     pub(crate) spec: bool,
+    /// It is published and saved too; else called alone, for callgrind.
+    pub(crate) whole: bool,
 }
 
 /// What one size came to.
@@ -201,19 +203,14 @@ pub(crate) fn run(size: Size) -> Figures {
     let since = Instant::now();
     skewed(&mut analysis, &mut traffic, size);
     figures.skewed = each(since, size.steady);
+    if !size.whole {
+        return figures;
+    }
     publish(&mut analysis, &mut traffic, size, &mut figures);
     figures.principals = analysis.detect.principals().0;
     figures.memory = memory("VmRSS:").saturating_sub(empty);
     keep(&analysis, size, &mut figures);
     figures
-}
-
-/// The steady parts alone, for callgrind.
-pub(crate) fn only_calls(size: Size) {
-    let mut traffic = Traffic::new(size);
-    let mut analysis = fill(size, &mut traffic, &mut Figures::default());
-    evenly(&mut analysis, &mut traffic, size);
-    skewed(&mut analysis, &mut traffic, size);
 }
 
 /// All endpoints and all principals, each called a few times.

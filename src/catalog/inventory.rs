@@ -83,7 +83,8 @@ struct Entry {
     key: String,
     /// Keys that it had, or that those had which are part of it.
     aliases: BTreeSet<String>,
-    e: Endpoint,
+    /// Boxed: a half of the tree's room is empty.
+    e: Box<Endpoint>,
 }
 
 /// The inventory.
@@ -119,7 +120,11 @@ pub struct Catalog {
     decisions: Decisions,
     versions: Versions,
     /// The day of the views.
-    day: i64,
+    day: Option<i64>,
+    /// From which endpoint on the views are of an earlier day.
+    aged: Option<u32>,
+    /// The host that was judged last, while all of them are.
+    settling: Option<String>,
     /// Hosts when tenants were last looked for.
     hosts_judged: usize,
     programs: Families,
@@ -150,7 +155,9 @@ impl Catalog {
             confirmed: false,
             decisions: Decisions::default(),
             versions: Versions::default(),
-            day: 0,
+            day: None,
+            aged: None,
+            settling: None,
             hosts_judged: 0,
             programs: Families::default(),
         }

@@ -162,7 +162,7 @@ impl Catalog {
             .endpoints
             .insert(slot.clone().into_owned(), id);
         let template = self.state.trie.template(node);
-        let mut e = Endpoint::new(node, method, host, ts);
+        let mut e = Box::new(Endpoint::new(node, method, host, ts));
         e.operation = operation.map(str::to_owned);
         self.state.endpoints.insert(
             id,

@@ -9,7 +9,6 @@
 use std::collections::BTreeMap;
 
 use super::{Catalog, Change, EndpointId, Entry, key, slot};
-use crate::catalog::endpoint::Endpoint;
 use crate::catalog::trie::{Calls, Place};
 
 /// Earlier keys that an endpoint is still found by: the first by their own order, so that they do
@@ -25,6 +24,27 @@ impl Catalog {
         }
         self.hosts_judged = 0;
         self.group_hosts(changes);
+    }
+
+    /// Does of [`Self::settle`] what falls to one of `parts` steps, host by host: for whoever must not
+    /// stop for all of it. Whether that was the last.
+    pub fn settle_part(&mut self, parts: usize, changes: &mut Vec<Change>) -> bool {
+        let last = self.settling.take();
+        let next = self
+            .state
+            .trie
+            .evidence
+            .hosts_behind(last.as_deref(), parts);
+        for host in &next {
+            self.regroup(host, false, changes);
+        }
+        self.settling = next.into_iter().next_back();
+        let over = self.settling.is_none();
+        if over {
+            self.hosts_judged = 0;
+            self.group_hosts(changes);
+        }
+        over
     }
 
     /// Judges amid the stream, where only what is plain already is merged.
@@ -191,7 +211,7 @@ struct Parts {
 impl Entry {
     /// A part with these calls, under the same key until it gets its own.
     fn split(&mut self, calls: &Calls) -> Self {
-        let e: Endpoint = self.e.split(calls.by_class, calls.answered);
+        let e = Box::new(self.e.split(calls.by_class, calls.answered));
         Self {
             key: self.key.clone(),
             aliases: self.aliases.clone(),

@@ -54,3 +54,52 @@ proptest! {
         prop_assert_eq!(hosts(&seen), hosts(&all));
     }
 }
+
+#[test]
+fn judging_host_by_host_comes_to_what_judging_all_does() {
+    let (mut whole, mut parts) = (Bench::new(), Bench::new());
+    for b in [&mut whole, &mut parts] {
+        for n in 0..240_u8 {
+            let name = char::from(b'a' + n / 5 % 26);
+            let path = format!("/v1/people/p{name}{}/orders", n % 13);
+            b.call("GET", &format!("h{}.example", n % 5), &path, 200);
+        }
+    }
+    whole.catalog.settle(&mut whole.changes);
+    let mut steps = 1;
+    while !parts.catalog.settle_part(3, &mut parts.changes) {
+        steps += 1;
+    }
+    assert_eq!(
+        steps, 4,
+        "two hosts a step, and one to see that there is none"
+    );
+    assert_eq!(lines(&parts.catalog.view()), lines(&whole.catalog.view()));
+    let folded = whole.catalog.view().endpoints.len();
+    assert_eq!(folded, 5, "each host has one place");
+}
+
+#[test]
+fn a_new_day_is_published_piece_by_piece() {
+    let mut b = Bench::new();
+    for n in 0..5_000_u32 {
+        for _ in 0..2 {
+            b.call("GET", &format!("h{n}.example"), "/v1/items", 200);
+        }
+    }
+    let first = b.catalog.view();
+    assert!(first.endpoints.iter().all(|e| e.last_week == 2));
+    b.now += 8 * 86_400;
+    b.call("GET", "h7.example", "/v1/items", 200);
+    let old = |view: &CatalogView| view.endpoints.iter().filter(|e| e.last_week == 2).count();
+    assert_eq!(old(&b.catalog.view()), 904);
+    let seen = b.catalog.view();
+    assert_eq!(old(&seen), 0);
+    assert_eq!(lines(&seen), lines(&anew(&b)));
+    assert_eq!(anew_of(&seen, &b.catalog.view()), 0, "once is enough");
+}
+
+fn anew_of(before: &CatalogView, after: &CatalogView) -> usize {
+    let pairs = before.endpoints.iter().zip(&after.endpoints);
+    pairs.filter(|(a, b)| !Arc::ptr_eq(a, b)).count()
+}
