@@ -16,6 +16,16 @@ use apitap::time::Timestamp;
 /// Endpoints of a host: five groups of five resources, each with four of them.
 const OF_HOST: u64 = 100;
 
+/// What an endpoint with its schema and view, and a principal may take, and what there is beside.
+const ENDPOINT: u64 = 18 << 10;
+const PRINCIPAL: u64 = 3 << 10;
+const REST: u64 = 48 << 20;
+
+/// Bytes that the inventory and the detectors may take.
+pub(crate) fn budget(size: Size) -> u64 {
+    REST + size.endpoints * ENDPOINT + size.principals * PRINCIPAL
+}
+
 const LINE: &str = r#"{"ts":1795719812.380734,"client":"10.99.0.2","client_port":14018,"server":"10.99.0.1","server_port":8081,"protocol":"http/1.1","scheme":"http","method":"GET","host":"a.example","path":"/","query":"page=0","status":200,"latency_ms":1.161,"request_bytes":0,"response_bytes":740,"content_type":"application/json","identity":"bearer:0","auth":"bearer","query_shape":{"":"object","/page":"integer"},"response_shape":{"":"object","/id":"integer","/uuid":"string hex","/items":"array","/items/*":"object","/items/*/sku":"string","/items/*/qty":"integer","/items/*/price":"number"},"end":1795719812.381928}"#;
 
 #[derive(Clone, Copy, Debug)]
@@ -47,8 +57,9 @@ pub(crate) struct Figures {
     pub(crate) view_none: Duration,
     /// The first publishing of a day.
     pub(crate) view_day: Duration,
-    /// All templates judged by all evidence, as is done by the hour.
+    /// All templates judged by all evidence, as is done by the hour; endpoints after it.
     pub(crate) settle: Duration,
+    pub(crate) settled: usize,
     /// Of catalogue and detectors together.
     pub(crate) save: Duration,
     pub(crate) saved_bytes: usize,
@@ -193,23 +204,25 @@ fn calls(
 }
 
 pub(crate) fn run(size: Size) -> Figures {
-    let empty = memory("VmRSS:");
-    let mut figures = Figures::default();
+    let mut figures = Figures {
+        // Before anything is there.
+        memory: memory("VmRSS:"),
+        ..Figures::default()
+    };
     let mut traffic = Traffic::new(size);
     let mut analysis = fill(size, &mut traffic, &mut figures);
-    let since = Instant::now();
+    let since = Clock::start();
     evenly(&mut analysis, &mut traffic, size);
-    figures.even = each(since, size.steady);
-    let since = Instant::now();
+    figures.even = since.each(size.steady);
+    let since = Clock::start();
     skewed(&mut analysis, &mut traffic, size);
-    figures.skewed = each(since, size.steady);
+    figures.skewed = since.each(size.steady);
     if !size.whole {
         return figures;
     }
     publish(&mut analysis, &mut traffic, size, &mut figures);
-    figures.principals = analysis.detect.principals().0;
-    figures.memory = memory("VmRSS:").saturating_sub(empty);
     keep(&analysis, size, &mut figures);
+    later(&mut analysis, &mut traffic, &mut figures);
     figures
 }
 
@@ -220,15 +233,15 @@ fn fill(size: Size, traffic: &mut Traffic, figures: &mut Figures) -> Analysis {
     if size.spec {
         analysis.set_specs(spec(), &mut alerts);
     }
-    let since = Instant::now();
+    let since = Clock::start();
     for round in 0..3 {
         for endpoint in 0..size.endpoints {
             let x = traffic.call(endpoint, (endpoint + round) % size.principals, true);
             analysis.apply(x.end, x, &mut alerts);
         }
     }
-    figures.admit = each(since, 3 * size.endpoints);
-    let since = Instant::now();
+    figures.admit = since.each(3 * size.endpoints);
+    let since = Clock::start();
     for principal in 0..size.principals {
         for _ in 0..2 {
             let endpoint = traffic.random(size.endpoints);
@@ -236,12 +249,8 @@ fn fill(size: Size, traffic: &mut Traffic, figures: &mut Figures) -> Analysis {
             analysis.apply(x.end, x, &mut alerts);
         }
     }
-    figures.arrive = each(since, 2 * size.principals);
+    figures.arrive = since.each(2 * size.principals);
     analysis
-}
-
-fn each(since: Instant, n: u64) -> f64 {
-    since.elapsed().as_nanos() as f64 / n.max(1) as f64
 }
 
 fn publish(analysis: &mut Analysis, traffic: &mut Traffic, size: Size, figures: &mut Figures) {
@@ -252,7 +261,7 @@ fn publish(analysis: &mut Analysis, traffic: &mut Traffic, size: Size, figures: 
     };
     let (took, all) = timed(analysis);
     figures.view_all = took;
-    figures.endpoints = all.endpoints.iter().filter(|e| e.confirmed).count();
+    figures.endpoints = confirmed(&all);
     for n in 0..size.endpoints / 100 {
         let x = traffic.call(n * 100, 1, false);
         analysis.apply(x.end, x, &mut Vec::new());
@@ -261,18 +270,51 @@ fn publish(analysis: &mut Analysis, traffic: &mut Traffic, size: Size, figures: 
     figures.view_some = took;
     figures.made_anew = anew(&all, &some);
     figures.view_none = timed(analysis).0;
-    traffic.now = traffic.now + Duration::from_secs(86_400);
-    let x = traffic.call(0, 1, false);
-    analysis.apply(x.end, x, &mut Vec::new());
-    figures.view_day = timed(analysis).0;
+    figures.principals = analysis.detect.principals().0;
+    figures.memory = memory("VmRSS:").saturating_sub(figures.memory);
+}
+
+/// What comes by the hour and by the day.
+fn later(analysis: &mut Analysis, traffic: &mut Traffic, figures: &mut Figures) {
     let since = Instant::now();
     analysis.settle(&mut Vec::new());
     figures.settle = since.elapsed();
+    figures.settled = confirmed(&analysis.view());
+    traffic.now = traffic.now + Duration::from_secs(86_400);
+    let x = traffic.call(0, 1, false);
+    analysis.apply(x.end, x, &mut Vec::new());
+    let since = Instant::now();
+    analysis.view();
+    figures.view_day = since.elapsed();
+}
+
+fn confirmed(view: &CatalogView) -> usize {
+    view.endpoints.iter().filter(|e| e.confirmed).count()
 }
 
 fn anew(before: &CatalogView, after: &CatalogView) -> usize {
     let pairs = before.endpoints.iter().zip(&after.endpoints);
     pairs.filter(|(a, b)| !Arc::ptr_eq(a, b)).count()
+}
+
+/// Of the time that this thread has run: others on the machine change it less than the time of day.
+struct Clock(u64);
+
+impl Clock {
+    fn start() -> Self {
+        Self(Self::now())
+    }
+
+    /// Nanoseconds, as the kernel has it.
+    fn now() -> u64 {
+        let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+        let run = stat.split_whitespace().next().and_then(|n| n.parse().ok());
+        run.unwrap_or(0)
+    }
+
+    fn each(&self, n: u64) -> f64 {
+        Self::now().saturating_sub(self.0) as f64 / n.max(1) as f64
+    }
 }
 
 /// A checkpoint, and back from it.
@@ -286,14 +328,8 @@ fn keep(analysis: &Analysis, size: Size, figures: &mut Figures) {
     let mut catalog = Catalog::restore(settings.catalog, &saved.0).unwrap();
     let detect = Detect::restore(settings.detect, &saved.1).unwrap();
     figures.restore = since.elapsed();
-    let confirmed = catalog
-        .view()
-        .endpoints
-        .iter()
-        .filter(|e| e.confirmed)
-        .count();
-    figures.restored =
-        (confirmed, detect.principals().0) == (figures.endpoints, figures.principals);
+    let there = (confirmed(&catalog.view()), detect.principals().0);
+    figures.restored = there == (figures.endpoints, figures.principals);
 }
 
 /// Of this process, in MiB, as the kernel has it.

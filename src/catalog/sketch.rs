@@ -122,6 +122,7 @@ mod tests {
     #[test]
     fn nothing_has_no_quantiles() {
         assert_eq!(Sketch::default().quantiles(), None);
-        assert_eq!(of(&[7.0]).quantiles().map(|q| q.p99), Some(7.0));
+        let one = of(&[7.0]).quantiles().unwrap();
+        assert!((one.p50 - 7.0).abs() <= 0.14 && one.p50 == one.p99);
     }
 }
