@@ -69,10 +69,10 @@ fn one(size: &str) -> ExitCode {
         whole: std::env::var_os("ONLY_CALLS").is_none(),
     };
     let f = scale::run(size);
+    print(size, &f);
     if !size.whole {
         return ExitCode::SUCCESS;
     }
-    print(size, &f);
     let sound = f.restored
         && [f.endpoints, f.settled] == [endpoints as usize; 2]
         && f.principals as u64 == principals

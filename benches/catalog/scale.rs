@@ -136,9 +136,31 @@ impl Traffic {
 
 /// Method and path of a host's endpoint.
 fn place(n: u64, id: u64) -> (&'static str, String) {
-    const GROUPS: [&str; 5] = ["billing", "catalog", "people", "shipping", "stock"];
-    const RESOURCES: [&str; 5] = ["accounts", "events", "items", "orders", "reports"];
-    let (group, resource) = (GROUPS[(n / 20) as usize], RESOURCES[(n / 4 % 5) as usize]);
+    // Each group has resources of its own, as APIs do: groups that are called alike would be values.
+    const GROUPS: [(&str, [&str; 5]); 5] = [
+        (
+            "billing",
+            ["credits", "invoices", "payments", "refunds", "taxes"],
+        ),
+        (
+            "catalog",
+            ["brands", "categories", "prices", "products", "reviews"],
+        ),
+        (
+            "people",
+            ["addresses", "contacts", "devices", "roles", "users"],
+        ),
+        (
+            "shipping",
+            ["carriers", "labels", "parcels", "rates", "returns"],
+        ),
+        (
+            "stock",
+            ["counts", "moves", "shelves", "suppliers", "warehouses"],
+        ),
+    ];
+    let (group, resources) = GROUPS[(n / 20) as usize];
+    let resource = resources[(n / 4 % 5) as usize];
     match n % 4 {
         0 => ("GET", format!("/v1/{group}/{resource}")),
         1 => ("POST", format!("/v1/{group}/{resource}")),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
+use std::ops::Bound;
 
 use super::asked::Asked;
 use super::{Catalog, Change, Entry, HASH, key};
@@ -68,7 +69,8 @@ impl Catalog {
     pub(super) fn known_path(&self, asked: &Asked<'_>) -> Option<NodeId> {
         let (trie, method) = (&self.state.trie, asked.method);
         trie.find(trie.root(asked.host)?, &asked.parts, &|node| {
-            let first = node.endpoints.range(method.to_owned()..).next();
+            let from = (Bound::Included(method), Bound::Unbounded);
+            let first = node.endpoints.range::<str, _>(from).next();
             let rest = first.and_then(|(slot, _)| slot.strip_prefix(method));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
         })
@@ -142,7 +144,7 @@ impl Catalog {
             .trie
             .node_mut(node)
             .endpoints
-            .insert(slot.clone().into_owned(), id);
+            .insert(slot.as_ref().into(), id);
         let template = self.state.trie.template(node);
         let mut e = Box::new(Endpoint::new(node, asked.method, host, ts));
         e.operation = operation.map(str::to_owned);

@@ -103,3 +103,63 @@ fn anew_of(before: &CatalogView, after: &CatalogView) -> usize {
     let pairs = before.endpoints.iter().zip(&after.endpoints);
     pairs.filter(|(a, b)| !Arc::ptr_eq(a, b)).count()
 }
+
+/// Confirms versions one after the other, judging at each step.
+fn versions(b: &mut Bench) {
+    for path in ["/v1/orders", "/v2/orders"] {
+        for _ in 0..2 {
+            b.get(path);
+        }
+        b.catalog.tick(Timestamp::from_secs(b.now), &mut b.changes);
+    }
+}
+
+#[test]
+fn versions_are_judged_again_once_one_was_called_and_not_while_none_is() {
+    let mut b = Bench::new();
+    versions(&mut b);
+    assert!(
+        !b.endpoint("/v1/orders").zombie,
+        "it was last called before"
+    );
+    b.get("/v1/orders");
+    // Whatever is confirmed next.
+    b.call("GET", "other.example", "/a", 200);
+    b.call("GET", "other.example", "/a", 200);
+    b.catalog.tick(Timestamp::from_secs(b.now), &mut b.changes);
+    let seen = b.endpoint("/v1/orders");
+    assert_eq!((seen.zombie, seen.version_share), (true, Some(0.6)));
+    assert_eq!(
+        b.found(FindingKind::Zombie),
+        ["GET shop.example /v1/orders"]
+    );
+}
+
+#[test]
+fn a_version_that_the_budget_puts_out_is_none_any_more() {
+    let settings = Settings {
+        max_endpoints: 3,
+        ..Settings::default()
+    };
+    let mut b = Bench::with(settings);
+    versions(&mut b);
+    assert!(b.endpoint("/v1/orders").version_share.is_some());
+    for _ in 0..2 {
+        b.get("/v2/orders");
+        b.get("/v3/orders");
+    }
+    // The one that was called longest ago goes, and the rest is told apart anew.
+    for _ in 0..2 {
+        b.get("/v4/orders");
+    }
+    b.catalog.tick(Timestamp::from_secs(b.now), &mut b.changes);
+    let shares = |b: &mut Bench, n| b.endpoint(&format!("/v{n}/orders")).version_share;
+    let view = b.catalog.view();
+    assert!(view.endpoints.iter().all(|e| e.template != "/v1/orders"));
+    assert_eq!(
+        shares(&mut b, 2),
+        Some(0.5),
+        "four of it, two each of the others"
+    );
+    assert_eq!(shares(&mut b, 4), None, "nothing is newer");
+}
