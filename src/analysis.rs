@@ -12,6 +12,10 @@ use crate::time::Timestamp;
 
 /// How often, in packet time, baselines and statuses are looked at.
 const TICK: Duration = Duration::from_secs(10);
+/// How often, in packet time, path templates are judged by all the evidence there is.
+const SETTLE: i64 = 3_600 * 1_000_000_000;
+/// Endpoints that are judged at one tick, about: the rest of a large inventory is at the next ones.
+const SETTLED_AT_ONCE: usize = 4_096;
 
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -25,6 +29,10 @@ pub struct Analysis {
     pub detect: Detect,
     pub alerts: alert::Manager,
     next_tick: Timestamp,
+    /// The hour in which templates were judged last.
+    settled: Option<i64>,
+    /// Not all of them were since.
+    settling: bool,
     changes: Vec<Change>,
     verdicts: Vec<Verdict>,
 }
@@ -51,6 +59,8 @@ impl Analysis {
             detect,
             alerts,
             next_tick: Timestamp::MIN,
+            settled: None,
+            settling: false,
             changes,
             verdicts,
         }
@@ -90,6 +100,14 @@ impl Analysis {
         self.take_changes(out);
         self.detect.tick(tick, &mut self.verdicts);
         self.take_verdicts(out);
+        let hour = now.nanos().div_euclid(SETTLE);
+        self.settling |= self.settled.replace(hour).is_some_and(|last| last < hour);
+        if self.settling {
+            // A hundred thousand endpoints at once are seconds in which nothing is taken.
+            let parts = self.catalog.sizes().1.div_ceil(SETTLED_AT_ONCE);
+            self.settling = !self.catalog.settle_part(parts, &mut self.changes);
+            self.take_changes(out);
+        }
     }
 
     pub fn set_specs(&mut self, specs: catalog::spec::SpecSet, out: &mut Vec<Alert>) {
@@ -114,13 +132,6 @@ impl Analysis {
     pub fn settle(&mut self, out: &mut Vec<Alert>) {
         self.catalog.settle(&mut self.changes);
         self.take_changes(out);
-    }
-
-    /// A part of it; whether it was the last.
-    pub fn settle_part(&mut self, parts: usize, out: &mut Vec<Alert>) -> bool {
-        let over = self.catalog.settle_part(parts, &mut self.changes);
-        self.take_changes(out);
-        over
     }
 
     pub fn view(&mut self) -> Arc<CatalogView> {

@@ -30,8 +30,6 @@ use crate::web::{Command, Live, SensorView, SourceView, Views};
 
 /// How often readers get new views.
 const PUBLISH: Duration = Duration::from_secs(1);
-/// Steps in which all templates are judged: a hundred thousand endpoints at once are seconds.
-const SETTLE_PARTS: usize = 256;
 /// How long workers may take to finish once told.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -65,8 +63,6 @@ pub(super) struct Analyst {
     published: Instant,
     checkpointed: Instant,
     checkpoint_every: Duration,
-    settled: Timestamp,
-    settling: bool,
     last_count: u64,
     known_panics: u64,
     /// Dead letters by sink, as they were told of.
@@ -108,8 +104,6 @@ impl Analyst {
             published: now,
             checkpointed: now,
             checkpoint_every,
-            settled: Timestamp::MIN,
-            settling: false,
             last_count: 0,
             known_panics: 0,
             known_dead: BTreeMap::new(),
@@ -221,13 +215,6 @@ impl Analyst {
         let now = self.merger.watermark();
         if now > Timestamp::MIN && now < Timestamp::MAX {
             self.analysis.advance(now, raised);
-            // By the hour, siblings are judged by all the evidence there is.
-            if now.since(self.settled) >= Duration::from_secs(3_600) {
-                (self.settled, self.settling) = (now, true);
-            }
-            if self.settling {
-                self.settling = !self.analysis.settle_part(SETTLE_PARTS, raised);
-            }
         }
     }
 

@@ -136,12 +136,18 @@ impl Evidence {
         self.roots.keys().map(String::as_str)
     }
 
-    /// The next hosts behind one, so that all of them come in `parts` steps, or before.
-    pub(in crate::catalog) fn hosts_behind(&self, last: Option<&str>, parts: usize) -> Vec<String> {
+    /// The next hosts behind one, so that all of them come in `parts` steps, or before; and whether
+    /// there are more.
+    pub(in crate::catalog) fn hosts_behind(
+        &self,
+        last: Option<&str>,
+        parts: usize,
+    ) -> (Vec<String>, bool) {
         let behind = last.map_or(Bound::Unbounded, Bound::Excluded);
-        let next = self.roots.range::<str, _>((behind, Bound::Unbounded));
+        let mut rest = self.roots.range::<str, _>((behind, Bound::Unbounded));
         let many = self.roots.len().div_ceil(parts.max(1));
-        next.take(many).map(|(host, _)| host.clone()).collect()
+        let next = rest.by_ref().take(many).map(|(host, _)| host.clone());
+        (next.collect(), rest.next().is_some())
     }
 
     /// All nodes of a host.
