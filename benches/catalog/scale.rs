@@ -204,13 +204,13 @@ pub(crate) fn settings(size: Size) -> Settings {
 
 /// Kept out of line, as the next is: callgrind counts each by itself.
 #[inline(never)]
-pub(crate) fn evenly(analysis: &mut Analysis, traffic: &mut Traffic, size: Size) {
-    calls(analysis, traffic, size, Traffic::random);
+pub(crate) fn evenly(analysis: &mut Analysis, traffic: &mut Traffic, size: Size) -> usize {
+    calls(analysis, traffic, size, Traffic::random)
 }
 
 #[inline(never)]
-pub(crate) fn skewed(analysis: &mut Analysis, traffic: &mut Traffic, size: Size) {
-    calls(analysis, traffic, size, Traffic::zipf);
+pub(crate) fn skewed(analysis: &mut Analysis, traffic: &mut Traffic, size: Size) -> usize {
+    calls(analysis, traffic, size, Traffic::zipf)
 }
 
 fn calls(
@@ -218,7 +218,7 @@ fn calls(
     traffic: &mut Traffic,
     size: Size,
     pick: impl Fn(&mut Traffic, u64) -> u64,
-) {
+) -> usize {
     let mut alerts = Vec::new();
     for n in 0..size.steady {
         let endpoint = pick(traffic, size.endpoints);
@@ -226,6 +226,7 @@ fn calls(
         let x = traffic.call(endpoint, principal, n % 64 == 0);
         analysis.apply(x.end, x, &mut alerts);
     }
+    alerts.len()
 }
 
 pub(crate) fn run(size: Size) -> Figures {

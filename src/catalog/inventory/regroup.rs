@@ -30,21 +30,18 @@ impl Catalog {
     /// stop for all of it. Whether that was the last.
     pub fn settle_part(&mut self, parts: usize, changes: &mut Vec<Change>) -> bool {
         let last = self.settling.take();
-        let next = self
-            .state
-            .trie
-            .evidence
-            .hosts_behind(last.as_deref(), parts);
+        let evidence = &self.state.trie.evidence;
+        let (next, more) = evidence.hosts_behind(last.as_deref(), parts);
         for host in &next {
             self.regroup(host, false, changes);
         }
-        self.settling = next.into_iter().next_back();
-        let over = self.settling.is_none();
-        if over {
+        if more {
+            self.settling = next.into_iter().next_back();
+        } else {
             self.hosts_judged = 0;
             self.group_hosts(changes);
         }
-        over
+        !more
     }
 
     /// Judges amid the stream, where only what is plain already is merged.
