@@ -10,6 +10,7 @@ mod credential;
 mod distinct;
 mod enumeration;
 mod exfiltration;
+mod place;
 mod principals;
 mod renames;
 mod scan;
@@ -47,6 +48,8 @@ pub enum VerdictKind {
 }
 
 pub use crate::catalog::Severity;
+pub use place::{Place, Route};
+pub use verdict::Part;
 
 /// Who acts: the identity where there is one, and the address last seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -94,6 +97,10 @@ pub struct Verdict {
     pub series: Vec<Point>,
     /// `API1:2023` and its like.
     pub owasp: String,
+    /// What the score is made of.
+    pub parts: Vec<Part>,
+    /// Where its packets are.
+    pub place: Place,
 }
 
 #[derive(Clone, Debug)]
@@ -190,6 +197,7 @@ struct State {
     crowds: Vec<Crowd>,
     nodes: enumeration::Nodes,
     endpoints: volume::Endpoints,
+    servers: place::Servers,
 }
 
 /// Some 146 years from the epoch, in nanoseconds.
@@ -206,12 +214,34 @@ impl Detect {
             crowds: vec![Crowd::default(); WATCHES.len()],
             nodes: enumeration::Nodes::default(),
             endpoints: volume::Endpoints::default(),
+            servers: place::Servers::default(),
         };
         Self { settings, state }
     }
 
     /// Takes one exchange with what the catalogue made of it, in total order.
     pub fn apply(&mut self, access: &Access, x: &Exchange, out: &mut Vec<Verdict>) {
+        let before = out.len();
+        self.judge(access, x, out);
+        if let Some(new) = out.get_mut(before..).filter(|new| !new.is_empty()) {
+            let who = self.state.principals.find(x);
+            for verdict in new {
+                verdict.place = self.state.servers.place(verdict, x, who);
+            }
+        }
+    }
+
+    /// Notes which server answers for an endpoint; before the exchange is applied.
+    pub fn meet(&mut self, endpoint: EndpointId, x: &Exchange) {
+        self.state.servers.meet(endpoint, x);
+    }
+
+    /// The servers that have answered for an endpoint since then.
+    pub fn servers(&self, endpoint: EndpointId, since: Timestamp) -> Place {
+        self.state.servers.of(endpoint, since)
+    }
+
+    fn judge(&mut self, access: &Access, x: &Exchange, out: &mut Vec<Verdict>) {
         // A request that was not seen says nothing of what was asked.
         if x.method.is_none() {
             return;
@@ -287,6 +317,7 @@ impl Detect {
             match change {
                 Change::Merged { from, into } => {
                     state.endpoints.merged(*from, *into);
+                    state.servers.merged(*from, *into);
                     state.crowds.iter_mut().for_each(|c| c.merged(*from, *into));
                     endpoints.add(*from, *into);
                 }
@@ -296,6 +327,7 @@ impl Detect {
                 }
                 Change::Evicted(endpoint) => {
                     state.endpoints.evicted(*endpoint);
+                    state.servers.evicted(*endpoint);
                     state.crowds.iter_mut().for_each(|c| c.evicted(*endpoint));
                 }
                 Change::Found(_) | Change::Exposed(_) | Change::Drifted(_) => {}

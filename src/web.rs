@@ -12,6 +12,7 @@ mod decide;
 mod decisions;
 mod deliveries;
 mod edges;
+mod evidence;
 mod export;
 mod filters;
 mod findings;

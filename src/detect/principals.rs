@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::Principal;
 use super::counter::{Counter, Presence};
 use super::enumeration::{Known, Walks};
+use super::place::{Pair, Recent};
 use crate::exchange::Exchange;
 
 /// Exchanges after which a principal is worth the inner part.
@@ -35,6 +36,8 @@ pub(super) struct Followed {
     pub counters: Vec<Option<Box<Counter>>>,
     pub walks: Walks,
     pub known: Known,
+    /// With whom it spoke, as on the wire.
+    pub routes: Recent<Pair>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -138,7 +141,16 @@ impl Table {
         self.touch(place);
         let who = &mut self.slots[place as usize].who;
         who.client = client;
+        who.routes.meet(x);
         who
+    }
+
+    /// Whom `of` has found for this exchange.
+    pub(super) fn find(&self, x: &Exchange) -> Option<&Followed> {
+        let identity = x.identity.as_ref().map(|id| Key::Identity(id.clone()));
+        let place = identity.and_then(|key| self.places.get(&key));
+        let place = place.or_else(|| self.places.get(&Key::Client(network(x.client))))?;
+        Some(&self.slots.get(*place as usize)?.who)
     }
 
     fn admit(&mut self, key: Key, client: IpAddr) -> u32 {
@@ -149,6 +161,7 @@ impl Table {
             counters: Vec::new(),
             walks: Walks::default(),
             known: Known::default(),
+            routes: Recent::default(),
         };
         let slot = Slot {
             who,
@@ -265,7 +278,7 @@ impl Followed {
 }
 
 /// The address, or the /64 an IPv6 address lies in.
-fn network(ip: IpAddr) -> IpAddr {
+pub(super) fn network(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {

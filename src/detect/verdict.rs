@@ -1,16 +1,44 @@
 //! From what crossed a bar to what a person reads.
 
+use std::borrow::Cow;
+
 use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
 
 use super::budget::Rung;
 use super::counter::Hit;
 use super::enumeration::Found;
 use super::principals::Followed;
 use super::volume::Surge;
-use super::{Clock, Principal, Severity, Verdict, VerdictKind, Watch};
+use super::{Clock, Place, Principal, Severity, Verdict, VerdictKind, Watch};
 use crate::catalog::EndpointId;
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
+
+/// One of the numbers that a score is made of, by name: `log10_p`, `own_most`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    pub name: Cow<'static, str>,
+    pub value: f64,
+}
+
+/// What the detector weighed, and how that was held against the bar. What is no number is left out:
+/// JSON has no form for it.
+pub(super) fn parts<const N: usize>(rung: Rung, weighed: [(&'static str, f64); N]) -> Vec<Part> {
+    let judged = [
+        ("log10_p", rung.log10_p),
+        ("bar_log10_p", rung.bar),
+        ("tests_a_week", rung.tests_per_week),
+    ];
+    let all = weighed.into_iter().chain(judged);
+    let finite = all.filter(|(_, value)| value.is_finite());
+    finite
+        .map(|(name, value)| Part {
+            name: name.into(),
+            value,
+        })
+        .collect()
+}
 
 /// Characters of a path that a sample shows.
 const SHOWN: usize = 120;
@@ -76,6 +104,17 @@ pub(super) fn count(watch: &Watch, hit: Hit, who: &Followed, at: &Clock) -> Verd
         samples: hit.samples,
         series: Vec::new(),
         owasp: watch.owasp.into(),
+        parts: parts(
+            hit.rung,
+            [
+                ("observed", hit.observed),
+                ("expected", hit.expected),
+                ("own_most", hit.top),
+                ("own_windows", f64::from(hit.closed)),
+                ("peers_mean", hit.peers),
+            ],
+        ),
+        place: Place::default(),
     }
 }
 
@@ -126,6 +165,15 @@ pub(super) fn row(
         samples: vec![sample(x).into()],
         series: Vec::new(),
         owasp: "API1:2023".into(),
+        parts: parts(
+            found.rung,
+            [
+                ("steps", f64::from(found.len)),
+                ("expected", expected),
+                ("usual_share", found.usual),
+            ],
+        ),
+        place: Place::default(),
     }
 }
 
@@ -189,6 +237,17 @@ pub(super) fn surge(
         samples: vec![sample(x).into()],
         series: surge.series,
         owasp: owasp.into(),
+        parts: parts(
+            surge.rung,
+            [
+                ("observed", surge.observed),
+                ("expected", surge.expected),
+                ("mean", surge.mean),
+                ("most_before", surge.top),
+                ("season", surge.season),
+            ],
+        ),
+        place: Place::default(),
     }
 }
 

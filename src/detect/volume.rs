@@ -98,6 +98,8 @@ pub(super) struct Surge {
     pub observed: f64,
     pub mean: f64,
     pub top: f64,
+    /// This hour's share of traffic over the mean hour's.
+    pub season: f64,
     pub rung: Rung,
     pub series: Vec<Point>,
 }
@@ -192,7 +194,8 @@ impl Series {
             rang = true;
             let news = scale.news(expected, self.raised, at);
             if news && worst.as_ref().is_none_or(|w| rung.log10_p < w.rung.log10_p) {
-                worst = Some(scale.surge(i, expected, top, rung));
+                let factor = season.factor(SPANS[i], at.of_day, at.weekend);
+                worst = Some(scale.surge(i, (expected, factor), top, rung));
             }
         }
         if rang {
@@ -332,7 +335,7 @@ impl Scale {
         rung
     }
 
-    fn surge(&self, i: usize, expected: f64, top: f64, rung: Rung) -> Surge {
+    fn surge(&self, i: usize, (expected, season): (f64, f64), top: f64, rung: Rung) -> Surge {
         let point = |(index, expected, observed): (i64, f64, f64)| Point {
             at: Timestamp::from_secs((index - 1).saturating_mul(SPANS[i])),
             expected,
@@ -350,6 +353,7 @@ impl Scale {
             observed: self.count,
             mean: self.mean,
             top,
+            season,
             rung,
             series: past
                 .chain([point((self.index, expected, self.count))])
