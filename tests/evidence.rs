@@ -217,9 +217,9 @@ fn inside_a_tunnel_the_network_is_found_by_its_number() {
         })
         .collect();
     let inside = both.clone();
-    // The same addresses outside of it are others.
+    // Outside of it are others.
     let at = Timestamp::from_secs(ATTACK + 62);
-    both.extend(talk(ATTACKER, 40_000, at, "token0", &[1]));
+    both.extend(talk("198.51.100.77", 40_000, at, "token77", &[1]));
     both.sort_by_key(|p| p.ts);
     let file = save(dir.path(), "vxlan.pcap", &both);
     let all = alerts("read", dir.path(), &file);

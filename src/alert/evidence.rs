@@ -269,7 +269,7 @@ mod tests {
         );
         let evil = of("GET a\"b /x\"||frame\\(.*)é{").unwrap();
         assert!(
-            evil.contains(r#""^a.b("#) && evil.contains(")?/x...frame.......([?]|$)\""),
+            evil.contains(r#""^a.b("#) && evil.contains(")?/x...frame..[.].....([?]|$)\""),
             "{evil}"
         );
         assert_eq!(of("G\"T h /"), None);
