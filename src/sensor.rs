@@ -24,6 +24,7 @@ mod own;
 mod pipeline;
 mod quic;
 mod readings;
+mod recorder;
 mod sights;
 mod tap;
 mod worker;
@@ -35,6 +36,7 @@ pub use merge::{Either, Merger, Ordered, interleave};
 pub use own::Own;
 pub use pipeline::{Counts, END_OF_INPUT, Inline, Pool, PoolHandle, Report, SourceStatus};
 pub use readings::{NetworkReading, Readings, SourceReading, TapReading, readings};
+pub use recorder::{Found, Kept, RecorderSettings, Talk, Wish};
 pub use sights::Sights;
 pub use tap::{Flows, Frames, Networks, Segments, Volume};
 pub use worker::{Status, Worker};
@@ -70,6 +72,8 @@ pub struct Settings {
     pub checksums: Checksums,
     /// Keys of TLS sessions.
     pub keys: Arc<KeyStore>,
+    /// The last packets of each source, where they are to be kept.
+    pub recorder: RecorderSettings,
 }
 
 impl Default for Settings {
@@ -88,6 +92,7 @@ impl Default for Settings {
             own: Own::default(),
             checksums: Checksums::default(),
             keys: Arc::default(),
+            recorder: RecorderSettings::default(),
         }
     }
 }
@@ -97,7 +102,7 @@ impl Settings {
     pub fn memory(&self) -> usize {
         let tables = SHARDS as usize * flow::FlowTable::<http::Connection>::memory(&self.flow);
         let samplers = SHARDS as usize * http::Sampler::memory();
-        tables + samplers + self.fragments.max_bytes
+        tables + samplers + self.fragments.max_bytes + self.recorder.ring
     }
 }
 

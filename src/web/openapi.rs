@@ -83,6 +83,8 @@ fn operation(path: &str, method: &str) -> Value {
     let content = match form {
         Some("csv") => json!({ "text/csv": { "schema": text() } }),
         Some("jsonl") => json!({ "application/jsonl": { "schema": text() } }),
+        // A savefile, pcapng.
+        _ if path.ends_with("/packets") => json!({ "application/octet-stream": {} }),
         _ if filters.is_empty() || form.is_some() || list == "/api/v1/dark" => {
             json!({ "application/json": { "schema": shape(path) } })
         }

@@ -734,6 +734,9 @@ struct AlertPage<'a> {
     parts: Vec<(String, String)>,
     /// What they are for, their place on the page, and the text.
     filters: Vec<(&'static str, &'static str, String)>,
+    /// Whether packets are recorded, and the size of what is saved.
+    recorded: bool,
+    saved: Option<String>,
     times: Vec<Moment>,
     /// The page of the endpoint that it is about.
     place: Option<String>,
@@ -793,6 +796,8 @@ pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Respons
         facts: known.collect(),
         parts: evidence::parts(a),
         filters: evidence::filters(a),
+        recorded: !app.views.saved.load().dir.as_os_str().is_empty(),
+        saved: evidence::saved(&app.views.saved.load(), a),
         others: all
             .alerts
             .iter()
