@@ -17,6 +17,9 @@ use crate::capture::{Cursor, Frame, LinkType, Ring};
 use crate::decode::{DatagramKey, Decoded, Decoder, Segment};
 use crate::time::Timestamp;
 
+#[cfg(test)]
+mod tests;
+
 /// Frames that a search looks at between two batches: some hundred microseconds.
 const STEP: usize = 1_024;
 /// Wishes that wait for a source.
