@@ -10,6 +10,7 @@ mod credential;
 mod distinct;
 mod enumeration;
 mod exfiltration;
+mod past;
 mod place;
 mod principals;
 mod renames;

@@ -4,12 +4,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use apitap::compose::tunnel::Wrap;
 use apitap::compose::{Conversation, Packet, write_pcap};
 use apitap::time::Timestamp;
+use apitap::web::{self, SavedView, Views};
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
 use serde_json::Value;
+use tower::ServiceExt;
 
 /// A Monday.
 const START: i64 = 1_767_571_200;
@@ -304,5 +309,42 @@ fn filters_of_every_form_are_taken() {
                 assert!(tshark(&file, &text(alert, "requests")).is_empty());
             }
         }
+    }
+}
+
+/// The download, as the web room gives it out: what is known to be saved, as it is, and nothing else
+/// of the disk.
+#[tokio::test]
+async fn saved_packets_are_given_out_and_no_other_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let packets: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
+    std::fs::write(dir.path().join("ab12.pcapng"), &packets).unwrap();
+    std::fs::write(dir.path().join("secret.pcapng"), "keys").unwrap();
+    let views = Arc::new(Views::default());
+    views.saved.store(Arc::new(SavedView {
+        dir: dir.path().to_owned(),
+        // One more has been put out since the view was made, and the first goes on growing.
+        files: [("ab12".into(), 1_000_000), ("cd34".into(), 9)].into(),
+        ..SavedView::default()
+    }));
+    let (commands, _) = tokio::sync::mpsc::channel(1);
+    let app = web::router(views, commands, web::Settings::default());
+    let get = async |id: &str| {
+        let path = format!("/api/v1/alerts/{id}/packets");
+        let request = Request::get(path).header("host", "localhost");
+        let request = request.body(Body::empty()).unwrap();
+        let answer = app.clone().oneshot(request).await.unwrap();
+        let (head, body) = answer.into_parts();
+        (head, to_bytes(body, 4 << 20).await.unwrap())
+    };
+    let (head, body) = get("ab12").await;
+    assert_eq!((head.status.as_u16(), body.len()), (200, 1_000_000));
+    assert!(body[..] == packets[..1_000_000]);
+    let name = &head.headers["content-disposition"];
+    assert_eq!(name, "attachment; filename=\"apitap-ab12.pcapng\"");
+    assert_eq!(head.headers["x-content-type-options"], "nosniff");
+    assert_eq!(head.headers["cache-control"], "no-store");
+    for id in ["cd34", "secret", "..%2fsecret", "ab12.pcapng"] {
+        assert_eq!(get(id).await.0.status.as_u16(), 404, "{id}");
     }
 }

@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{Cell, Rung};
 use super::distinct::Distinct;
+use super::past::Past;
 use super::renames::Renames;
 use super::tail::log10_upper;
-use super::{Clock, Item};
+use super::{Clock, Item, Point};
 use crate::catalog::EndpointId;
 
 /// Window lengths in seconds: the quick, the patient and the slow attacker.
@@ -115,6 +116,8 @@ struct Window {
     /// The decayed maximum of the counts of windows before, and its hour.
     top: f32,
     top_hour: i64,
+    /// The windows before.
+    past: Past,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -139,6 +142,7 @@ pub(super) struct Hit {
     pub peers: f64,
     pub endpoint: Option<EndpointId>,
     pub samples: Vec<String>,
+    pub series: Vec<Point>,
 }
 
 impl Crowd {
@@ -307,6 +311,7 @@ impl Window {
         }
         if self.index != 0 {
             self.close(at.hour);
+            self.past.close(self.count, seen.index - self.index);
         }
         self.index = seen.index;
         (self.seen, self.count, self.place, self.cap, self.told) =
@@ -395,6 +400,9 @@ impl Window {
             peers,
             endpoint: None,
             samples: Vec::new(),
+            series: self
+                .past
+                .series(span, self.index, self.count.round(), expected),
         }
     }
 }

@@ -318,6 +318,20 @@ mod tests {
         );
     }
 
+    /// What is kept for evidence alone is little beside the rest: the last windows of each counter,
+    /// and with whom a principal spoke (most with one server).
+    #[test]
+    fn evidence_takes_little_of_what_a_principal_takes() {
+        use crate::detect::past::Past;
+        let counters = 4;
+        let whole = size_of::<Slot>() + counters * size_of::<Counter>() + size_of::<Pair>();
+        let past = counters * 3 * size_of::<Past>();
+        println!(
+            "a principal with {counters} counters: {whole} bytes, {past} of them past windows"
+        );
+        assert!(past * 10 <= whole, "{past} of {whole}");
+    }
+
     #[test]
     fn a_credential_counts_once_it_was_answered_with_success() {
         let mut table = Table::new(10);

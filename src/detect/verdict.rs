@@ -102,7 +102,7 @@ pub(super) fn count(watch: &Watch, hit: Hit, who: &Followed, at: &Clock) -> Verd
         ),
         why,
         samples: hit.samples,
-        series: Vec::new(),
+        series: hit.series,
         owasp: watch.owasp.into(),
         parts: parts(
             hit.rung,
