@@ -1,12 +1,12 @@
-//! The last windows of a count, in 24 bytes: what a chart shows beside the one that rings.
+//! The last windows of a count, in 16 bytes: what a chart shows beside the one that rings.
 
 use serde::{Deserialize, Serialize};
 
 use super::Point;
 use crate::time::Timestamp;
 
-/// Windows kept: an hour of the shortest ones, twelve days of the longest.
-const WINDOWS: usize = 12;
+/// Windows kept: forty minutes of the shortest ones, eight days of the longest.
+const WINDOWS: usize = 8;
 /// Bits of a kept count's significand; the other 5 are the exponent.
 const BITS: u32 = 11;
 
@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(observed(&past)[WINDOWS + 1 - tail.len()..], tail);
         let last = past.series(300, 100, 50.0, 2.0)[WINDOWS];
         assert_eq!((last.at.secs(), last.expected), (99 * 300, 2.0));
-        past.close(3.0, 12);
+        past.close(3.0, WINDOWS as i64);
         assert_eq!(observed(&past)[..2], [3.0, 0.0]);
         past.close(3.0, 1_000_000);
         assert_eq!(past, Past::default());

@@ -324,7 +324,9 @@ mod tests {
     fn evidence_takes_little_of_what_a_principal_takes() {
         use crate::detect::past::Past;
         let counters = 4;
-        let whole = size_of::<Slot>() + counters * size_of::<Counter>() + size_of::<Pair>();
+        let places = crate::detect::WATCHES.len() * size_of::<Option<Box<Counter>>>();
+        let entry = size_of::<(Key, u32)>() + size_of::<Pair>();
+        let whole = size_of::<Slot>() + places + entry + counters * size_of::<Counter>();
         let past = counters * 3 * size_of::<Past>();
         println!(
             "a principal with {counters} counters: {whole} bytes, {past} of them past windows"
