@@ -276,6 +276,21 @@ mod tests {
         assert_eq!(of(&format!("GET h /{}", "a".repeat(MAX_PATTERN))), None);
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(256))]
+
+        /// Whatever a path or Host was, each expression is one string of harmless letters.
+        #[test]
+        fn no_label_ends_a_string_or_begins_an_expression(host in "\\PC{1,20}", path in "\\PC{0,60}") {
+            let (host, path) = (pattern(&host, "P").unwrap(), pattern(&path, "P").unwrap());
+            let harmless = |text: &str| {
+                let bare = text.replace("[.]", "");
+                bare.bytes().all(|b| b.is_ascii_alphanumeric() || b"./-_~:%@,".contains(&b))
+            };
+            proptest::prop_assert!(harmless(&host) && harmless(&path), "{} {}", host, path);
+        }
+    }
+
     #[test]
     fn an_alert_that_goes_on_keeps_its_routes_and_says_what_it_leaves_out() {
         let mut all: Option<Evidence> = None;
