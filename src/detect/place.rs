@@ -258,7 +258,7 @@ mod tests {
         for n in 0..20_u32 {
             recent.note(n / 2, n);
         }
-        assert_eq!(recent.since(0).collect::<Vec<_>>().len(), FEW);
+        assert_eq!(recent.since(0).count(), FEW);
         assert_eq!(recent.since(16).collect::<Vec<_>>(), [8, 9]);
         assert!(recent.whole(12) && !recent.whole(11));
     }
