@@ -16,6 +16,7 @@ use crate::time::Timestamp;
 use crate::tls::KeyStore;
 
 mod checks;
+mod country;
 pub mod doctor;
 mod intake;
 mod ledger;
@@ -30,6 +31,7 @@ mod tap;
 mod worker;
 
 pub use checks::{Checks, Checksums, Mode};
+pub use country::{Countries, Unreadable};
 pub use intake::{FrameCounters, Intake, Route};
 pub use ledger::{Counters, Drops, Ledger, Stage};
 pub use merge::{Either, Merger, Ordered, interleave};
@@ -74,6 +76,8 @@ pub struct Settings {
     pub keys: Arc<KeyStore>,
     /// The last packets of each source, where they are to be kept.
     pub recorder: RecorderSettings,
+    /// Where clients are.
+    pub countries: Countries,
 }
 
 impl Default for Settings {
@@ -93,6 +97,7 @@ impl Default for Settings {
             checksums: Checksums::default(),
             keys: Arc::default(),
             recorder: RecorderSettings::default(),
+            countries: Countries::default(),
         }
     }
 }

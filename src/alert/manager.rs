@@ -76,7 +76,7 @@ impl Manager {
             kind,
             &v.detector,
             who.unwrap_or("-"),
-            endpoint.as_deref().unwrap_or("-"),
+            endpoint.as_deref().or(v.host.as_deref()).unwrap_or("-"),
         ]);
         self.take(Alert {
             v: VERSION,
@@ -87,8 +87,8 @@ impl Manager {
             score: v.score,
             detector: v.detector.clone(),
             principal: v.principal.clone(),
-            host: endpoint.as_deref().and_then(host_of),
             evidence: Evidence::of(&v.place, (v.since, v.until), endpoint.as_deref()),
+            host: v.host.clone().or(endpoint.as_deref().and_then(host_of)),
             endpoint,
             since: v.since,
             until: v.until,
@@ -404,6 +404,7 @@ fn kind_name(kind: VerdictKind) -> &'static str {
         VerdictKind::Exfiltration => "exfiltration",
         VerdictKind::Authorization => "authorization",
         VerdictKind::Source => "source",
+        VerdictKind::Availability => "availability",
     }
 }
 

@@ -46,6 +46,7 @@ pub(super) fn read(args: &ReadArgs) -> anyhow::Result<ExitCode> {
         trusted: config.trusted(),
         rules: config.rules(),
         mask: !args.no_mask,
+        countries: config.countries()?,
         ..sensor::Settings::default()
     };
     if let Some(path) = &args.keylog {

@@ -173,13 +173,25 @@ impl Servers {
         let Some(servers) = self.0.get(&endpoint) else {
             return Place::default();
         };
+        // Where nobody has come since then, it is where they came before.
+        let met = servers.items.iter().map(|(_, met)| *met).max();
+        let since = since.min(met.unwrap_or_default());
+        let routes = servers.since(since).filter_map(|s| route(None, Some(s)));
         Place {
-            routes: servers
-                .since(since)
-                .filter_map(|s| route(None, Some(s)))
-                .collect(),
+            routes: routes.collect(),
             more: !servers.whole(since),
         }
+    }
+
+    /// What is told when a window ends is of no exchange: where the endpoint is.
+    pub(super) fn silent(&self, v: &Verdict) -> Place {
+        let known = v.endpoint.map(|e| self.of(e, v.since));
+        known
+            .filter(|place| !place.routes.is_empty())
+            .unwrap_or(Place {
+                routes: Vec::new(),
+                more: true,
+            })
     }
 
     /// Where a verdict's packets are, raised by an exchange of `who`.
@@ -193,6 +205,14 @@ impl Servers {
             (Some(_), _) => Place::default(),
         };
         if !place.routes.is_empty() {
+            return place;
+        }
+        // What is about many together may be about others than this exchange's.
+        let here = v
+            .host
+            .as_deref()
+            .is_none_or(|h| x.host.as_deref() == Some(h));
+        if v.principal.is_none() && (v.endpoint.is_some() || !here) {
             return place;
         }
         let client = v.principal.as_ref().map(|_| network(x.peer().0));

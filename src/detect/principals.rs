@@ -11,9 +11,13 @@ use foldhash::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::Principal;
+use super::authorization::Doors;
 use super::counter::{Counter, Presence};
 use super::enumeration::{Known, Walks};
+use super::objects::Newness;
 use super::place::{Pair, Recent};
+use super::purse::Spent;
+use super::sources::Sources;
 use crate::exchange::Exchange;
 
 /// Exchanges after which a principal is worth the inner part.
@@ -38,6 +42,10 @@ pub(super) struct Followed {
     pub known: Known,
     /// With whom it spoke, as on the wire.
     pub routes: Recent<Pair>,
+    pub newness: Newness,
+    pub doors: Doors,
+    pub sources: Sources,
+    pub spent: Spent,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -162,6 +170,10 @@ impl Table {
             walks: Walks::default(),
             known: Known::default(),
             routes: Recent::default(),
+            newness: Newness::default(),
+            doors: Doors::default(),
+            sources: Sources::default(),
+            spent: Spent::default(),
         };
         let slot = Slot {
             who,
@@ -256,6 +268,12 @@ impl Followed {
             identity,
             client: Some(client),
         }
+    }
+
+    /// Requests in its open windows: the first watch counts them.
+    pub(super) fn requests(&self) -> [f64; 3] {
+        let counter = self.counters.first().and_then(Option::as_ref);
+        counter.map_or([0.0; 3], |c| c.counts(&self.presence))
     }
 
     pub(super) fn nameless(&self) -> bool {
