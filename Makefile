@@ -27,7 +27,7 @@ browser: deps-test        ## the demo in real Chromium
 deps:
 	@dpkg -s libpcap-dev gcc >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq libpcap-dev gcc; }
 
-TEST_PACKAGES := libpcap-dev gcc nginx-light curl iproute2 openssl nghttp2-client python3-venv chromium rsyslog rsyslog-openssl
+TEST_PACKAGES := libpcap-dev gcc nginx-light curl iproute2 openssl nghttp2-client python3-venv chromium rsyslog rsyslog-openssl tcpdump tshark
 deps-test:
 	@dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $(TEST_PACKAGES); }
 	@command -v npm >/dev/null || $(SUDO) apt-get install -y -qq nodejs npm

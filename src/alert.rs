@@ -7,16 +7,18 @@ use std::sync::Arc;
 
 pub mod delivery;
 mod egress;
+mod evidence;
 mod manager;
 pub mod route;
 pub mod sink;
 
 pub use egress::Egress;
+pub use evidence::{Evidence, MARGIN};
 pub use manager::{Counts, Manager};
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::{Point, Principal, Severity};
+use crate::detect::{Part, Point, Principal, Severity};
 use crate::time::Timestamp;
 
 /// Version of the JSON form.
@@ -67,6 +69,12 @@ pub struct Alert {
     pub samples: Vec<String>,
     #[serde(default)]
     pub series: Vec<Point>,
+    /// The numbers that the score is made of.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub parts: Vec<Part>,
+    /// Where its packets are.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub evidence: Option<Evidence>,
     pub owasp: String,
     pub status: Status,
     /// Same fingerprint = same alert seen again.
@@ -120,6 +128,8 @@ fn test_alert() -> Alert {
         why: vec!["somebody asked for it; nothing has happened".into()],
         samples: Vec::new(),
         series: Vec::new(),
+        parts: Vec::new(),
+        evidence: None,
         owasp: String::new(),
         status: Status::Open,
         fingerprint: "test".into(),

@@ -71,6 +71,9 @@ impl Analysis {
     pub fn apply(&mut self, at: Timestamp, x: &Exchange, out: &mut Vec<Alert>) -> Access {
         self.advance(at, out);
         let access = self.catalog.apply(x, &mut self.changes);
+        if let Some(endpoint) = access.endpoint {
+            self.detect.meet(endpoint, x);
+        }
         self.take_changes(out);
         // What a connection carried is no request of anybody.
         if x.session.is_none() {
@@ -142,9 +145,20 @@ impl Analysis {
         self.detect.change(&self.changes);
         for change in self.changes.drain(..) {
             match &change {
-                Change::Found(finding) => out.extend(self.alerts.raise_finding(finding)),
+                Change::Found(finding) => {
+                    let place = finding
+                        .endpoint
+                        .map(|e| self.detect.servers(e, finding.since));
+                    let raised = self.alerts.raise_finding(finding);
+                    let place = place.unwrap_or_default();
+                    out.extend(raised.map(|alert| self.alerts.locate(alert, &place)));
+                }
                 Change::Exposed(exposed) => out.extend(self.alerts.raise_exposed(exposed)),
-                Change::Drifted(drifted) => out.extend(self.alerts.raise_drift(drifted)),
+                Change::Drifted(drifted) => {
+                    let place = self.detect.servers(drifted.endpoint, drifted.since);
+                    let raised = self.alerts.raise_drift(drifted);
+                    out.extend(raised.map(|alert| self.alerts.locate(alert, &place)));
+                }
                 Change::Merged { .. } | Change::NodeMerged { .. } | Change::Evicted(_) => {}
             }
         }

@@ -109,6 +109,8 @@ mod input;
 mod live;
 mod merge;
 mod pcapng;
+mod pcapng_writer;
+mod ring;
 
 #[cfg(test)]
 mod tests;
@@ -116,6 +118,8 @@ mod tests;
 pub use file::FileSource;
 pub use live::{LiveSettings, LiveSource, addresses, interfaces};
 pub use merge::MergedSource;
+pub use pcapng_writer::PcapngWriter;
+pub use ring::{Cursor, Ring};
 
 /// LINKTYPE_RAW is 101; an old BSD's DLT_RAW, 12 or 14, stands in some files and in memory.
 const fn raw_or(number: i32) -> LinkType {

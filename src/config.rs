@@ -14,6 +14,7 @@ use serde::Deserialize;
 use crate::observe::custom;
 use crate::{alert, analysis, capture, catalog, decode, detect, flow, http, sensor, web};
 
+mod evidence;
 mod places;
 mod sinks;
 mod units;
@@ -21,6 +22,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
+pub use evidence::Evidence;
 pub use places::{Deprecated, HostGroup};
 pub use sinks::{Egress, Route, Sink, Webhook};
 pub use units::{ByteSize, Date, Prefix, Span};
@@ -37,6 +39,7 @@ pub struct Config {
     pub catalog: Catalog,
     pub detect: Detect,
     pub alert: Alert,
+    pub evidence: Evidence,
     pub webhook: Vec<Webhook>,
     pub sink: Vec<Sink>,
     pub web: Web,
@@ -382,6 +385,7 @@ impl Config {
             let why = format!("{} is internal already", both.0);
             return Err(("partner", why));
         }
+        self.evidence.check()?;
         let mut weights = self.catalog.risk.all().into_iter();
         if let Some((name, _)) = weights.find(|(_, w)| *w > catalog::Weights::MAX) {
             return Err((name, "must be 0 (never a reason) to 10".into()));
@@ -471,6 +475,7 @@ impl Config {
             own: sensor::Own::default(),
             checksums: self.capture.checksums,
             keys: Arc::default(),
+            recorder: self.evidence.recorder(),
             countries: sensor::Countries::default(),
         }
     }

@@ -33,12 +33,14 @@ use crate::web::{self, Command, SensorView, Views};
 
 mod analyst;
 mod decisions;
+mod evidence;
 mod keys;
 mod specs;
 mod traffic;
 mod watch;
 
 use analyst::{Analyst, Message};
+use evidence::Evidence;
 use specs::Watched;
 
 /// Within this much all is written and ended.
@@ -233,6 +235,9 @@ impl Daemon {
         let analysis = restore(setup.analysis, recovered);
         let views = Arc::new(Views::default());
         let pool = Pool::start(setup.sources, &setup.sensor);
+        let handle = pool.handle.clone();
+        let evidence =
+            Evidence::start(&config.evidence, &config.store.path, handle, views.clone())?;
         let (done, ended) = tokio::sync::oneshot::channel();
         let mut analyst = Analyst::new(
             (analysis, decisions),
@@ -242,7 +247,8 @@ impl Daemon {
             sinks.clone(),
             setup.sensor.workers,
             config.store.checkpoint_every.0,
-        );
+        )
+        .with_evidence(evidence);
         if !config.sensor.exchanges.as_os_str().is_empty() {
             let path = &config.sensor.exchanges;
             let file = std::fs::OpenOptions::new()

@@ -20,7 +20,7 @@ mod tunnel;
 #[cfg(test)]
 mod tests;
 
-pub use fragment::Settings as FragmentSettings;
+pub use fragment::{Key as DatagramKey, Settings as FragmentSettings};
 pub use tunnel::Ports;
 
 /// More headers than any network nests; past it a forged packet goes on for ever.
@@ -369,6 +369,15 @@ impl Decoder {
                 Answer::new(Decoded::Malformed(Malformed::Truncated), 1)
             }
             Err(stop) => Answer::stopped(stop, 1),
+        }
+    }
+
+    /// Of which datagram a frame holds a piece; the same for all of its pieces.
+    pub fn piece(&self, frame: &Frame<'_>) -> Option<DatagramKey> {
+        let link = Layer::Link(frame.link);
+        match peel(link, frame.data, frame.ts, Network::default(), &self.ports) {
+            Ok(Step::Fragment(fragment)) => Some(fragment.key),
+            _ => None,
         }
     }
 

@@ -17,6 +17,8 @@ mod enumeration;
 mod evidence;
 mod exfiltration;
 mod objects;
+mod past;
+mod place;
 mod principals;
 mod purse;
 mod quality;
@@ -66,6 +68,8 @@ pub enum VerdictKind {
 
 pub use crate::catalog::Severity;
 pub use automation::Automation;
+pub use place::{Place, Route};
+pub use verdict::Part;
 
 /// Who acts: the identity where there is one, and the address last seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -116,6 +120,10 @@ pub struct Verdict {
     pub series: Vec<Point>,
     /// `API1:2023` and its like.
     pub owasp: String,
+    /// What the score is made of.
+    pub parts: Vec<Part>,
+    /// Where its packets are.
+    pub place: Place,
 }
 
 #[derive(Clone, Debug)]
@@ -263,6 +271,7 @@ struct State {
     principals: Table,
     crowds: Vec<Crowd>,
     nodes: enumeration::Nodes,
+    servers: place::Servers,
     owners: objects::Owners,
     porter: authorization::Porter,
     atlas: sources::Atlas,
@@ -290,6 +299,7 @@ impl Detect {
             principals: Table::new(settings.max_principals),
             crowds: vec![Crowd::default(); WATCHES.len()],
             nodes: enumeration::Nodes::default(),
+            servers: place::Servers::default(),
             owners: objects::Owners::default(),
             porter: authorization::Porter::default(),
             atlas: sources::Atlas::default(),
@@ -302,6 +312,27 @@ impl Detect {
 
     /// Takes one exchange with what the catalogue made of it, in total order.
     pub fn apply(&mut self, access: &Access, x: &Exchange, out: &mut Vec<Verdict>) {
+        let before = out.len();
+        self.judge(access, x, out);
+        if let Some(new) = out.get_mut(before..).filter(|new| !new.is_empty()) {
+            let who = self.state.principals.find(x);
+            for verdict in new.iter_mut().filter(|v| v.place == Place::default()) {
+                verdict.place = self.state.servers.place(verdict, x, who);
+            }
+        }
+    }
+
+    /// Notes which server answers for an endpoint; before the exchange is applied.
+    pub fn meet(&mut self, endpoint: EndpointId, x: &Exchange) {
+        self.state.servers.meet(endpoint, x);
+    }
+
+    /// The servers that have answered for an endpoint since then.
+    pub fn servers(&self, endpoint: EndpointId, since: Timestamp) -> Place {
+        self.state.servers.of(endpoint, since)
+    }
+
+    fn judge(&mut self, access: &Access, x: &Exchange, out: &mut Vec<Verdict>) {
         // A request that was not seen says nothing of what was asked.
         if x.method.is_none() {
             return;
@@ -406,6 +437,7 @@ impl Detect {
         for change in changes {
             match change {
                 Change::Merged { from, into } => {
+                    state.servers.merged(*from, *into);
                     state.targets.merged(*from, *into);
                     state.crowds.iter_mut().for_each(|c| c.merged(*from, *into));
                     state.automation.merged(*from, *into);
@@ -417,6 +449,7 @@ impl Detect {
                     nodes.add(*from, *into);
                 }
                 Change::Evicted(endpoint) => {
+                    state.servers.evicted(*endpoint);
                     state.targets.evicted(*endpoint);
                     state.crowds.iter_mut().for_each(|c| c.evicted(*endpoint));
                     state.automation.evicted(*endpoint);
@@ -449,7 +482,11 @@ impl Detect {
         let (started, learning) = (self.state.started, self.settings.learning);
         let clock = |secs| clock(secs_to_nanos(secs), started, learning);
         let now = self.state.now.div_euclid(1_000_000_000);
+        let before = out.len();
         self.state.targets.advance(now, clock, budget, out);
+        for verdict in out.iter_mut().skip(before) {
+            verdict.place = self.state.servers.silent(verdict);
+        }
     }
 
     pub fn save(&self) -> Vec<u8> {

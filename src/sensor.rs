@@ -25,6 +25,7 @@ mod own;
 mod pipeline;
 mod quic;
 mod readings;
+mod recorder;
 mod sights;
 mod tap;
 mod worker;
@@ -37,6 +38,7 @@ pub use merge::{Either, Merger, Ordered, interleave};
 pub use own::Own;
 pub use pipeline::{Counts, END_OF_INPUT, Inline, Pool, PoolHandle, Report, SourceStatus};
 pub use readings::{NetworkReading, Readings, SourceReading, TapReading, readings};
+pub use recorder::{Found, Kept, RecorderSettings, Talk, Wish};
 pub use sights::Sights;
 pub use tap::{Flows, Frames, Networks, Segments, Volume};
 pub use worker::{Status, Worker};
@@ -72,6 +74,8 @@ pub struct Settings {
     pub checksums: Checksums,
     /// Keys of TLS sessions.
     pub keys: Arc<KeyStore>,
+    /// The last packets of each source, where they are to be kept.
+    pub recorder: RecorderSettings,
     /// Where clients are.
     pub countries: Countries,
 }
@@ -92,6 +96,7 @@ impl Default for Settings {
             own: Own::default(),
             checksums: Checksums::default(),
             keys: Arc::default(),
+            recorder: RecorderSettings::default(),
             countries: Countries::default(),
         }
     }
@@ -102,7 +107,7 @@ impl Settings {
     pub fn memory(&self) -> usize {
         let tables = SHARDS as usize * flow::FlowTable::<http::Connection>::memory(&self.flow);
         let samplers = SHARDS as usize * http::Sampler::memory();
-        tables + samplers + self.fragments.max_bytes
+        tables + samplers + self.fragments.max_bytes + self.recorder.ring
     }
 }
 

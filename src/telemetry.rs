@@ -10,6 +10,7 @@ use prometheus_client::registry::Registry;
 
 mod coverage;
 mod deliveries;
+mod evidence;
 
 use crate::alert::Status;
 use crate::sensor::{TapReading, doctor};
@@ -26,6 +27,7 @@ struct Scrape {
     catalog: std::sync::Arc<crate::catalog::CatalogView>,
     alerts: std::sync::Arc<crate::alert::AlertsView>,
     deliveries: std::sync::Arc<crate::alert::delivery::DeliveriesView>,
+    saved: std::sync::Arc<crate::web::SavedView>,
 }
 
 /// All metrics as text.
@@ -35,6 +37,7 @@ pub fn render(views: &Views) -> Result<String, std::fmt::Error> {
         catalog: views.catalog.load_full(),
         alerts: views.alerts.load_full(),
         deliveries: views.deliveries.load_full(),
+        saved: views.saved.load_full(),
     };
     let mut registry = Registry::with_prefix("apitap");
     registry.register_collector(Box::new(scrape));
@@ -53,6 +56,7 @@ impl Collector for Scrape {
         self.coverage(&mut encoder)?;
         self.findings(&mut encoder)?;
         self.deliveries(&mut encoder)?;
+        self.evidence(&mut encoder)?;
         let s = &self.sensor;
         gauge(
             &mut encoder,

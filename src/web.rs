@@ -12,6 +12,7 @@ mod decide;
 mod decisions;
 mod deliveries;
 mod edges;
+mod evidence;
 mod export;
 mod filters;
 mod findings;
@@ -97,6 +98,7 @@ pub struct Views {
     pub sensor: ArcSwap<SensorView>,
     pub deliveries: ArcSwap<DeliveriesView>,
     pub decisions: ArcSwap<DecisionsView>,
+    pub saved: ArcSwap<SavedView>,
     pub live: broadcast::Sender<Live>,
     /// True once capture runs and the store is open: `/readyz`.
     pub ready: std::sync::atomic::AtomicBool,
@@ -110,6 +112,7 @@ impl Default for Views {
             sensor: ArcSwap::default(),
             deliveries: ArcSwap::default(),
             decisions: ArcSwap::default(),
+            saved: ArcSwap::default(),
             live: broadcast::channel(256).0,
             ready: std::sync::atomic::AtomicBool::new(false),
         }
@@ -180,6 +183,31 @@ pub enum Wish {
 #[derive(Clone, Debug, Default)]
 pub struct DecisionsView {
     pub items: Vec<(Arc<Decision>, usize)>,
+}
+
+/// Packets of alerts that were saved.
+#[derive(Clone, Debug, Default)]
+pub struct SavedView {
+    /// Where they are; empty where nothing is recorded.
+    pub dir: std::path::PathBuf,
+    /// Bytes of each alert's file, by its id.
+    pub files: std::collections::BTreeMap<String, u64>,
+    /// Packets saved so far; and alerts of which not all were, since they had their share.
+    pub saved: u64,
+    pub cut: u64,
+    /// Packets of the recorder that were written over before they were looked at.
+    pub missed: u64,
+    /// Files that went for the bound, writes that failed, alerts that found the queue full.
+    pub evicted: u64,
+    pub failed: u64,
+    pub shed: u64,
+}
+
+impl SavedView {
+    /// Of all files together.
+    pub fn bytes(&self) -> u64 {
+        self.files.values().sum()
+    }
 }
 
 #[derive(Clone, Debug)]

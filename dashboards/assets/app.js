@@ -43,6 +43,20 @@ function soon() {
   if (waiting === null) waiting = setTimeout(() => refresh().catch(() => {}), 3000);
 }
 
+// A filter goes to the clipboard; where the browser gives none (plain HTTP by name), it is selected.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const text = document.getElementById(button.dataset.copy);
+  try {
+    await navigator.clipboard.writeText(text.textContent);
+    button.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(text);
+    button.textContent = "Selected";
+  }
+});
+
 localTimes(document);
 const source = new EventSource("/live");
 for (const kind of ["inventory", "sensor", "alert", "resync"]) source.addEventListener(kind, soon);

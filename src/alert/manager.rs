@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Alert, AlertsView, Settings, Status, VERSION};
+use super::{Alert, AlertsView, Evidence, Settings, Status, VERSION};
 use crate::catalog::{DriftKind, Drifted, Exposed, Finding, FindingKind};
-use crate::detect::{Severity, Verdict, VerdictKind};
+use crate::detect::{Place, Severity, Verdict, VerdictKind};
 use crate::time::Timestamp;
 
 /// Where everything that was raised ended: `raised = opened + revised + duplicate`.
@@ -87,6 +87,7 @@ impl Manager {
             score: v.score,
             detector: v.detector.clone(),
             principal: v.principal.clone(),
+            evidence: Evidence::of(&v.place, (v.since, v.until), endpoint.as_deref()),
             host: v
                 .host
                 .clone()
@@ -102,6 +103,7 @@ impl Manager {
             why: v.why.clone(),
             samples: v.samples.clone(),
             series: v.series.clone(),
+            parts: v.parts.clone(),
             owasp: v.owasp.clone(),
             status: Status::Open,
             fingerprint,
@@ -245,6 +247,8 @@ impl Manager {
             why,
             samples: Vec::new(),
             series: Vec::new(),
+            parts: Vec::new(),
+            evidence: None,
             owasp: owasp.to_owned(),
             status: Status::Open,
             fingerprint: fingerprint(&[kind, detector, subject]),
@@ -281,7 +285,13 @@ impl Manager {
             (known.p_value, known.log10_p) = (new.p_value, new.log10_p);
             (known.summary, known.why) = (new.summary, new.why);
             (known.samples, known.series) = (new.samples, new.series);
+            known.parts = new.parts;
         }
+        let span = (known.since, known.until);
+        known.evidence = match known.evidence.take() {
+            Some(old) => old.joined(new.evidence, span, known.endpoint.as_deref()),
+            None => new.evidence,
+        };
         if !tell {
             self.counts.duplicate += 1;
             return None;
@@ -290,6 +300,16 @@ impl Manager {
         known.revision += 1;
         self.counts.revised += 1;
         Some(known.clone())
+    }
+
+    /// Says where the packets of an alert just raised are, where that is not in what raised it.
+    pub fn locate(&mut self, mut alert: Alert, place: &Place) -> Alert {
+        let span = (alert.since, alert.until);
+        alert.evidence = Evidence::of(place, span, alert.endpoint.as_deref());
+        if let Some(kept) = self.alerts.get_mut(&alert.id) {
+            Arc::make_mut(kept).evidence.clone_from(&alert.evidence);
+        }
+        alert
     }
 
     /// A person's decision. Errors name the alert that is not there, or the status it already has.

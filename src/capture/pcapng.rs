@@ -15,19 +15,21 @@ pub(super) const MAGIC: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 /// Larger blocks are passed over unread: no packet is that large, and a length may lie.
 const MAX_BLOCK: usize = 16 << 20;
 
-mod block {
+pub(super) mod block {
     pub(super) const SECTION_HEADER: u32 = 0x0a0d_0d0a;
-    pub(super) const INTERFACE: u32 = 1;
+    pub(in crate::capture) const INTERFACE: u32 = 1;
     pub(super) const OLD_PACKET: u32 = 2;
     pub(super) const SIMPLE_PACKET: u32 = 3;
     pub(super) const STATISTICS: u32 = 5;
-    pub(super) const ENHANCED_PACKET: u32 = 6;
+    pub(in crate::capture) const ENHANCED_PACKET: u32 = 6;
     pub(super) const DECRYPTION_SECRETS: u32 = 10;
 }
 
-mod option {
-    pub(super) const IF_NAME: u16 = 2;
-    pub(super) const IF_TSRESOL: u16 = 9;
+pub(super) mod option {
+    pub(in crate::capture) const COMMENT: u16 = 1;
+    pub(in crate::capture) const SHB_USERAPPL: u16 = 4;
+    pub(in crate::capture) const IF_NAME: u16 = 2;
+    pub(in crate::capture) const IF_TSRESOL: u16 = 9;
     pub(super) const IF_TSOFFSET: u16 = 14;
     pub(super) const ISB_IFDROP: u16 = 5;
     pub(super) const ISB_OSDROP: u16 = 7;

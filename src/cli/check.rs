@@ -36,6 +36,7 @@ pub(super) fn check(named: Option<&Path>, send_test: bool) -> anyhow::Result<Exi
     report.interfaces(&config);
     report.listen(&config);
     report.state(&config);
+    report.evidence(&config);
     report.sinks(&config, send_test)?;
     Ok(if report.failed {
         ExitCode::FAILURE
@@ -119,17 +120,18 @@ impl Report {
     }
 
     fn state(&mut self, config: &Config) {
-        let path = &config.store.path;
-        let found = std::fs::create_dir_all(path)
-            .and_then(|()| tempfile_in(path))
-            .map(|()| format!("{} can be written", path.display()))
-            .map_err(|e| {
-                format!(
-                    "{}: {e}: make it, owned by the user that apitap runs as",
-                    path.display()
-                )
-            });
-        self.line("state", found);
+        self.line("state", writable(&config.store.path));
+    }
+
+    fn evidence(&mut self, config: &Config) {
+        if config.evidence.is_on() {
+            // The daemon makes it as its own user.
+            let dir = config.evidence.dir(&config.store.path);
+            if dir.is_dir() {
+                self.line("evidence", writable(&dir));
+            }
+            println!("evidence    note  packets are recorded, with all the secrets that they hold");
+        }
     }
 
     /// Without a test: that it has its secrets, and that it could be reached by its settings.
@@ -156,6 +158,19 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// Whether files can be made in a folder.
+fn writable(path: &Path) -> Result<String, String> {
+    std::fs::create_dir_all(path)
+        .and_then(|()| tempfile_in(path))
+        .map(|()| format!("{} can be written", path.display()))
+        .map_err(|e| {
+            format!(
+                "{}: {e}: make it, owned by the user that apitap runs as",
+                path.display()
+            )
+        })
 }
 
 /// A short look through the tap: listens, and sends nothing. What the doctor says of it is advice,

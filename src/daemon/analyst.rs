@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crossbeam_channel::{Receiver, RecvTimeoutError, select};
 
 use super::decisions::Decisions;
+use super::evidence::Evidence;
 use super::traffic::Traffic;
 use super::watch::{Trouble, Watch};
 use crate::alert::Alert;
@@ -70,6 +71,7 @@ pub(super) struct Analyst {
     trouble: bool,
     /// Every exchange as a line, where the config asks for it.
     lines: Option<BufWriter<File>>,
+    evidence: Option<Evidence>,
 }
 
 impl Analyst {
@@ -109,7 +111,14 @@ impl Analyst {
             known_dead: BTreeMap::new(),
             trouble: false,
             lines: None,
+            evidence: None,
         }
+    }
+
+    /// Has the packets of alerts saved.
+    pub(super) fn with_evidence(mut self, evidence: Option<Evidence>) -> Self {
+        self.evidence = evidence;
+        self
     }
 
     /// Appends every exchange to this file, too.
@@ -335,6 +344,9 @@ impl Analyst {
     fn record(&mut self, raised: &mut Vec<Alert>) {
         for alert in raised.drain(..) {
             self.in_flight += 1;
+            if let Some(evidence) = &self.evidence {
+                evidence.take(&alert);
+            }
             self.store.record(alert);
         }
     }

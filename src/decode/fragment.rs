@@ -34,8 +34,9 @@ impl Default for Settings {
 /// Pieces of one datagram: 64 KiB in 8-byte pieces would be 8,192, and no sender does that.
 const MAX_PIECES: usize = 1_024;
 
+/// Which datagram it is that came in pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key {
+pub struct Key {
     pub(super) src: IpAddr,
     pub(super) dst: IpAddr,
     pub(super) protocol: u8,

@@ -15,7 +15,7 @@ use super::evidence::{Row, Tally};
 use super::principals::Followed;
 use super::purse::{Purses, Spent};
 use super::verdict::{self, round};
-use super::{Clock, Look, Severity, Verdict, VerdictKind};
+use super::{Clock, Look, Place, Severity, Verdict, VerdictKind};
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
 
@@ -233,5 +233,15 @@ pub(super) fn tell(found: Tried, who: &Followed, x: &Exchange, at: &Clock) -> Ve
         samples: vec![verdict::sample(x).into()],
         series: Vec::new(),
         owasp: owasp.into(),
+        parts: verdict::parts(
+            rung,
+            [
+                ("observed", f64::from(row.hits)),
+                ("steps", f64::from(row.len)),
+                ("expected", expected),
+                ("usual_share", found.usual),
+            ],
+        ),
+        place: Place::default(),
     }
 }

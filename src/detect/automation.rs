@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counter::Spot;
 use super::verdict::{self, round};
-use super::{Clock, Principal, Severity, Verdict, VerdictKind, WATCHES};
+use super::{Clock, Place, Principal, Severity, Verdict, VerdictKind, WATCHES};
 use crate::catalog::EndpointId;
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
@@ -380,5 +380,7 @@ pub(super) fn tell(
         samples: vec![verdict::sample(x).into()],
         series: Vec::new(),
         owasp: "API6:2023".into(),
+        parts: Vec::new(),
+        place: Place::default(),
     }
 }

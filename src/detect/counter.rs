@@ -15,10 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{Cell, Rung};
 use super::distinct::Distinct;
+use super::past::Past;
 use super::purse::Stage;
 use super::renames::Renames;
 use super::tail::log10_upper;
-use super::{Clock, Item};
+use super::{Clock, Item, Point};
 use crate::catalog::EndpointId;
 
 /// Window lengths in seconds: the quick, the patient and the slow attacker.
@@ -141,6 +142,8 @@ struct Window {
     /// The decayed maximum of the counts of windows before, and its hour.
     top: f32,
     top_hour: i64,
+    /// The windows before.
+    past: Past,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -165,6 +168,7 @@ pub(super) struct Hit {
     pub peers: f64,
     pub endpoint: Option<EndpointId>,
     pub samples: Vec<String>,
+    pub series: Vec<Point>,
 }
 
 impl Crowd {
@@ -383,6 +387,7 @@ impl Window {
         }
         if self.index != 0 {
             self.close(at.hour);
+            self.past.close(self.count, seen.index - self.index);
         }
         self.index = seen.index;
         (self.seen, self.count, self.place, self.cap, self.told) =
@@ -467,6 +472,9 @@ impl Window {
             peers,
             endpoint: None,
             samples: Vec::new(),
+            series: self
+                .past
+                .series(span, self.index, self.count.round(), expected),
         }
     }
 }

@@ -243,6 +243,7 @@ impl Logins {
             ],
             sample: verdict::sample(call.x),
             series: share.points(shift),
+            weighed: vec![("trials", f64::from(sum.trials)), ("usual_share", usual)],
         };
         verdict::sign(sign, call.at)
     }

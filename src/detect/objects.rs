@@ -238,5 +238,15 @@ pub(super) fn tell(
         samples: vec![verdict::sample(x).into()],
         series: Vec::new(),
         owasp: "API1:2023".into(),
+        parts: verdict::parts(
+            rung,
+            [
+                ("observed", f64::from(row.hits)),
+                ("steps", f64::from(row.len)),
+                ("expected", expected),
+                ("usual_share", found.usual),
+            ],
+        ),
+        place: super::Place::default(),
     }
 }

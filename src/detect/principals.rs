@@ -15,6 +15,7 @@ use super::authorization::Doors;
 use super::counter::{Counter, Presence};
 use super::enumeration::{Known, Walks};
 use super::objects::Newness;
+use super::place::{Pair, Recent};
 use super::purse::Spent;
 use super::sources::Sources;
 use crate::exchange::Exchange;
@@ -39,6 +40,8 @@ pub(super) struct Followed {
     pub counters: Vec<Option<Box<Counter>>>,
     pub walks: Walks,
     pub known: Known,
+    /// With whom it spoke, as on the wire.
+    pub routes: Recent<Pair>,
     pub newness: Newness,
     pub doors: Doors,
     pub sources: Sources,
@@ -146,7 +149,16 @@ impl Table {
         self.touch(place);
         let who = &mut self.slots[place as usize].who;
         who.client = client;
+        who.routes.meet(x);
         who
+    }
+
+    /// Whom `of` has found for this exchange.
+    pub(super) fn find(&self, x: &Exchange) -> Option<&Followed> {
+        let identity = x.identity.as_ref().map(|id| Key::Identity(id.clone()));
+        let place = identity.and_then(|key| self.places.get(&key));
+        let place = place.or_else(|| self.places.get(&Key::Client(network(x.client))))?;
+        Some(&self.slots.get(*place as usize)?.who)
     }
 
     fn admit(&mut self, key: Key, client: IpAddr) -> u32 {
@@ -157,6 +169,7 @@ impl Table {
             counters: Vec::new(),
             walks: Walks::default(),
             known: Known::default(),
+            routes: Recent::default(),
             newness: Newness::default(),
             doors: Doors::default(),
             sources: Sources::default(),
@@ -283,7 +296,7 @@ impl Followed {
 }
 
 /// The address, or the /64 an IPv6 address lies in.
-fn network(ip: IpAddr) -> IpAddr {
+pub(super) fn network(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
@@ -321,6 +334,22 @@ mod tests {
             1,
             "the regular was forgotten"
         );
+    }
+
+    /// What is kept for evidence alone is little beside the rest: the last windows of each counter,
+    /// and with whom a principal spoke (most with one server).
+    #[test]
+    fn evidence_takes_little_of_what_a_principal_takes() {
+        use crate::detect::past::Past;
+        let counters = 4;
+        let places = crate::detect::WATCHES.len() * size_of::<Option<Box<Counter>>>();
+        let entry = size_of::<(Key, u32)>() + size_of::<Pair>();
+        let whole = size_of::<Slot>() + places + entry + counters * size_of::<Counter>();
+        let past = counters * 3 * size_of::<Past>();
+        println!(
+            "a principal with {counters} counters: {whole} bytes, {past} of them past windows"
+        );
+        assert!(past * 10 <= whole, "{past} of {whole}");
     }
 
     #[test]

@@ -295,6 +295,7 @@ fn changed(
         ],
         sample: verdict::sample(call.x),
         series: spread.share.points(shift),
+        weighed: vec![("trials", f64::from(sum.trials)), ("usual_share", usual)],
     };
     verdict::sign(sign, call.at)
 }

@@ -22,7 +22,7 @@ use super::countries;
 use super::distinct::{hash_text, mix};
 use super::principals::Followed;
 use super::verdict;
-use super::{Clock, Severity, Verdict, VerdictKind};
+use super::{Clock, Place, Severity, Verdict, VerdictKind};
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
 
@@ -374,5 +374,7 @@ pub(super) fn tell(odd: Odd, who: &Followed, x: &Exchange, at: &Clock) -> Verdic
         samples: samples.into_iter().map(Into::into).collect(),
         series: Vec::new(),
         owasp: "API2:2023".into(),
+        parts: verdict::parts(odd.rung, [("rarity_log10", f64::from(sign.score))]),
+        place: Place::default(),
     }
 }

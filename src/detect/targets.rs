@@ -548,6 +548,7 @@ fn rose(
             why,
             sample: verdict::sample(call.x),
             series: surge.series,
+            weighed: vec![("mean", surge.mean), ("most_before", surge.top)],
         },
         call.at,
     ))
@@ -594,6 +595,7 @@ fn refused(surge: Surge, call: &Call<'_>) -> Verdict {
             why,
             sample: verdict::sample(call.x),
             series: surge.series,
+            weighed: vec![("mean", surge.mean), ("most_before", surge.top)],
         },
         call.at,
     )
@@ -653,6 +655,7 @@ fn moved(trend: Trend, view: &View, aim: Aim<'_>, season: &str, at: &Clock) -> O
             why,
             sample: view.sample.clone(),
             series: trend.series,
+            weighed: vec![("windows", f64::from(trend.windows))],
         },
         at,
     ))

@@ -171,6 +171,7 @@ fn honest(v: &Verdict) {
         (50.0..=100.0).contains(&v.score) && v.why.len() >= 3 && !v.summary.is_empty(),
         "{v:?}"
     );
+    assert!(v.parts.iter().any(|p| p.name == "bar_log10_p"), "{v:?}");
     assert!(
         (1..=5).contains(&v.samples.len()) && v.series.len() <= 60,
         "{v:?}"

@@ -1,16 +1,47 @@
 //! From what crossed a bar to what a person reads.
 
+use std::borrow::Cow;
+
 use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
 
 use super::budget::Rung;
 use super::counter::Hit;
 use super::enumeration::Found;
 use super::principals::Followed;
 use super::spread;
-use super::{Clock, Point, Principal, Severity, Verdict, VerdictKind, Watch};
+use super::{Clock, Place, Point, Principal, Severity, Verdict, VerdictKind, Watch};
 use crate::catalog::EndpointId;
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
+
+/// One of the numbers that a score is made of, by name: `log10_p`, `own_most`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    pub name: Cow<'static, str>,
+    pub value: f64,
+}
+
+/// What the detector weighed, and how that was held against the bar. What is no number is left out:
+/// JSON has no form for it.
+pub(super) fn parts(
+    rung: Rung,
+    weighed: impl IntoIterator<Item = (&'static str, f64)>,
+) -> Vec<Part> {
+    let judged = [
+        ("log10_p", rung.log10_p),
+        ("bar_log10_p", rung.bar),
+        ("tests_a_week", rung.tests_per_week),
+    ];
+    let all = weighed.into_iter().chain(judged);
+    let finite = all.filter(|(_, value)| value.is_finite());
+    finite
+        .map(|(name, value)| Part {
+            name: name.into(),
+            value,
+        })
+        .collect()
+}
 
 /// Characters of a path that a sample shows.
 const SHOWN: usize = 120;
@@ -75,8 +106,19 @@ pub(super) fn count(watch: &Watch, hit: Hit, who: &Followed, at: &Clock) -> Verd
         ),
         why,
         samples: hit.samples,
-        series: Vec::new(),
+        series: hit.series,
         owasp: watch.owasp.into(),
+        parts: parts(
+            hit.rung,
+            [
+                ("observed", hit.observed),
+                ("expected", hit.expected),
+                ("own_most", hit.top),
+                ("own_windows", f64::from(hit.closed)),
+                ("peers_mean", hit.peers),
+            ],
+        ),
+        place: Place::default(),
     }
 }
 
@@ -117,6 +159,7 @@ pub(super) fn spread(
         ],
         sample: sample(x),
         series: row.series,
+        weighed: vec![("usual_share", row.usual), ("callers", row.callers)],
     };
     sign(found, at)
 }
@@ -165,6 +208,15 @@ pub(super) fn row(
         samples: vec![sample(x).into()],
         series: Vec::new(),
         owasp: "API1:2023".into(),
+        parts: parts(
+            found.rung,
+            [
+                ("steps", f64::from(found.len)),
+                ("expected", expected),
+                ("usual_share", found.usual),
+            ],
+        ),
+        place: Place::default(),
     }
 }
 
@@ -186,6 +238,8 @@ pub(super) struct Sign {
     pub why: Vec<String>,
     pub sample: CompactString,
     pub series: Vec<Point>,
+    /// Parts of the score beside what was seen and expected.
+    pub weighed: Vec<(&'static str, f64)>,
 }
 
 pub(super) fn sign(sign: Sign, at: &Clock) -> Verdict {
@@ -215,6 +269,13 @@ pub(super) fn sign(sign: Sign, at: &Clock) -> Verdict {
         samples: vec![sign.sample.into()],
         series: sign.series,
         owasp: sign.owasp.into(),
+        parts: parts(
+            sign.rung,
+            [("observed", sign.observed), ("expected", sign.expected)]
+                .into_iter()
+                .chain(sign.weighed),
+        ),
+        place: Place::default(),
     }
 }
 

@@ -220,7 +220,7 @@ impl Intake {
 }
 
 /// Each VNI of a list stands for the first.
-fn same_network(lists: &[Vec<u32>]) -> Vec<(u32, u32)> {
+pub(super) fn same_network(lists: &[Vec<u32>]) -> Vec<(u32, u32)> {
     let pairs = |list: &Vec<u32>| {
         let first = list.first().copied();
         let rest = list.clone().into_iter().skip(1);

@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use super::intake::{FrameCounters, Intake, Route};
 use super::ledger::{Drops, Ledger, Stage};
 use super::readings::{Readings, readings};
+use super::recorder::{Recorder, Wish};
 use super::sights::Sights;
 use super::tap::{Frames, Networks, Segments};
 use super::worker::{Status, Worker};
@@ -311,12 +312,20 @@ pub struct Pool {
 pub struct PoolHandle {
     stop: Arc<AtomicBool>,
     sources: Arc<Mutex<Vec<SourceStatus>>>,
+    recorders: Arc<[Sender<Wish>]>,
 }
 
 impl PoolHandle {
     /// Asks the sources to end; the workers finish what they have.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks every source for some of its last packets; none where nothing is recorded. A source that
+    /// has too much to do already is passed over. How many were asked.
+    pub fn wish(&self, wish: &Wish) -> usize {
+        let asked = self.recorders.iter().map(|r| r.try_send(wish.clone()));
+        asked.filter(Result::is_ok).count()
     }
 
     pub fn sources(&self) -> Vec<SourceStatus> {
@@ -360,9 +369,18 @@ impl Pool {
                 ..SourceStatus::default()
             })
             .collect();
+        let made = sources.iter().map(|_| Recorder::new(settings));
+        let (mut recorders, wishes): (Vec<_>, Vec<_>) = made
+            .map(|made| {
+                made.map_or((None, None), |(recorder, wish)| {
+                    (Some(recorder), Some(wish))
+                })
+            })
+            .unzip();
         let handle = PoolHandle {
             stop: Arc::default(),
             sources: Arc::new(Mutex::new(statuses)),
+            recorders: wishes.into_iter().flatten().collect(),
         };
         let running = Arc::new(std::sync::atomic::AtomicUsize::new(sources.len()));
         for (index, source) in sources.into_iter().enumerate() {
@@ -375,6 +393,7 @@ impl Pool {
             let thread = SourceThread {
                 index,
                 source,
+                recorder: recorders[index].take(),
                 spread,
                 handle: handle.clone(),
                 settings: settings.clone(),
@@ -495,6 +514,7 @@ impl Route for Spread {
 struct SourceThread {
     index: usize,
     source: Box<dyn Source>,
+    recorder: Option<Recorder>,
     spread: Spread,
     handle: PoolHandle,
     settings: Settings,
@@ -507,10 +527,16 @@ impl SourceThread {
         let mut published = SystemTime::UNIX_EPOCH;
         let mut last_frame = Timestamp::MIN;
         while !self.handle.stop.load(Ordering::Relaxed) {
-            let spread = &mut self.spread;
-            let polled = self
-                .source
-                .poll(PATIENCE, &mut |frame| intake.take(&frame, spread));
+            let (spread, recorder) = (&mut self.spread, &mut self.recorder);
+            let polled = self.source.poll(PATIENCE, &mut |frame| {
+                if let Some(recorder) = recorder {
+                    recorder.keep(&frame);
+                }
+                intake.take(&frame, spread);
+            });
+            if let Some(recorder) = &mut self.recorder {
+                recorder.serve(|index| self.source.interface(index));
+            }
             take_secrets(self.source.as_mut(), &self.settings.keys);
             let wall = SystemTime::now();
             match polled {
@@ -529,6 +555,9 @@ impl SourceThread {
                 published = wall;
                 self.publish(&intake, last_frame, None);
             }
+        }
+        if let Some(mut recorder) = self.recorder.take() {
+            recorder.end(|index| self.source.interface(index));
         }
         intake.end();
         let ended = ended.unwrap_or_else(|| END_OF_INPUT.to_owned());

@@ -83,6 +83,8 @@ fn operation(path: &str, method: &str) -> Value {
     let content = match form {
         Some("csv") => json!({ "text/csv": { "schema": text() } }),
         Some("jsonl") => json!({ "application/jsonl": { "schema": text() } }),
+        // A savefile, pcapng.
+        _ if path.ends_with("/packets") => json!({ "application/octet-stream": {} }),
         _ if filters.is_empty() || form.is_some() || list == "/api/v1/dark" => {
             json!({ "application/json": { "schema": shape(path) } })
         }
@@ -173,7 +175,9 @@ fn shape(path: &str) -> Value {
         "/api/v1/endpoints/{key}/history" => history(),
         "/api/v1/endpoints" => list_of(endpoint(), json!({ "total": number() })),
         "/api/v1/endpoints/{key}" => endpoint(),
-        "/api/v1/hosts" | "/api/v1/alerts" | "/api/v1/specs" => json!({
+        "/api/v1/alerts" => list_of(alert(), json!({})),
+        "/api/v1/alerts/{id}" | "/api/v1/alerts/{id}/status" => alert(),
+        "/api/v1/hosts" | "/api/v1/specs" => json!({
             "type": "object", "required": ["items", "next"],
             "properties": { "items": { "type": "array", "items": { "type": "object" } }, "next": { "type": ["string", "null"] } } }),
         "/api/v1/dark" => list_of(
@@ -216,6 +220,21 @@ fn time() -> Value {
 
 fn texts() -> Value {
     json!({ "type": "array", "items": text() })
+}
+
+/// An alert; it has more members.
+fn alert() -> Value {
+    let point = json!({ "type": "object", "properties": { "at": time(), "expected": { "type": "number" }, "observed": { "type": "number" } } });
+    let part = json!({ "type": "object", "properties": { "name": text(), "value": { "type": "number" } } });
+    let route = json!({ "type": "object", "properties": { "client": text(), "server": text(), "port": number(), "vni": number() } });
+    json!({ "type": "object", "required": ["id", "ts", "kind", "severity", "detector", "since", "until", "summary", "why", "status"], "properties": {
+        "id": text(), "ts": time(), "kind": text(), "severity": { "enum": ["info", "low", "medium", "high", "critical"] },
+        "score": { "type": "number" }, "detector": text(), "since": time(), "until": time(), "expected": { "type": "number" },
+        "observed": { "type": "number" }, "log10_p": { "type": "number" }, "summary": text(), "why": texts(), "samples": texts(),
+        "status": { "enum": ["open", "acknowledged", "resolved"] }, "series": { "type": "array", "items": point },
+        "parts": { "type": "array", "items": part },
+        "evidence": { "type": "object", "required": ["routes", "more", "bpf", "tshark"], "properties": {
+            "routes": { "type": "array", "items": route }, "more": { "type": "boolean" }, "bpf": text(), "tshark": text(), "requests": text() } } } })
 }
 
 /// What it is, and what is said of its security; it has more members.

@@ -7,6 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::evidence;
 use super::history::{self, Charts, Span};
 use super::query::{AlertFilter, EndpointFilter, life, parse_status, review, severity, status};
 use super::routes::{App, Shared, asset_version};
@@ -731,6 +732,12 @@ struct AlertPage<'a> {
     chart: String,
     series: Vec<(String, String, String)>,
     facts: Vec<(&'static str, String)>,
+    parts: Vec<(String, String)>,
+    /// What they are for, their place on the page, and the text.
+    filters: Vec<(&'static str, &'static str, String)>,
+    /// Whether packets are recorded, and the size of what is saved.
+    recorded: bool,
+    saved: Option<String>,
     times: Vec<Moment>,
     /// The page of the endpoint that it is about.
     place: Option<String>,
@@ -788,6 +795,10 @@ pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Respons
             })
             .collect(),
         facts: known.collect(),
+        parts: evidence::parts(a),
+        filters: evidence::filters(a),
+        recorded: !app.views.saved.load().dir.as_os_str().is_empty(),
+        saved: evidence::saved(&app.views.saved.load(), a),
         others: all
             .alerts
             .iter()

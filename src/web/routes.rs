@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 
 use super::export::Form;
 use super::{
-    Command, Settings, Views, api, coverage, decide, decisions, deliveries, edges, export,
-    findings, guard, history, live, openapi, owasp, pages,
+    Command, Settings, Views, api, coverage, decide, decisions, deliveries, edges, evidence,
+    export, findings, guard, history, live, openapi, owasp, pages,
 };
 use crate::telemetry;
 
@@ -80,6 +80,7 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
         ),
         ("/api/v1/alerts/{id}", "get", get(api::alert)),
         ("/api/v1/alerts/{id}/status", "post", post(api::set_status)),
+        ("/api/v1/alerts/{id}/packets", "get", get(evidence::packets)),
         ("/api/v1/deliveries", "get", get(deliveries::list)),
         (
             "/api/v1/deliveries/{sink}/{message}/send",

@@ -210,14 +210,15 @@ fn param(value: &str) -> String {
     out
 }
 
-/// The alert as one line; where that is too long, without its chart, its samples, its reasons, and at
-/// last with its texts cut.
+/// The alert as one line; where that is too long, without its chart, its filters, its samples, its
+/// reasons, and at last with its texts cut.
 fn json(alert: &Alert, room: usize) -> String {
     let line = |alert: &Alert| escaped(&serde_json::to_string(alert).unwrap_or_default());
     let mut text = line(alert);
     let mut small = alert.clone();
-    let shorten: [fn(&mut Alert); 4] = [
+    let shorten: [fn(&mut Alert); 5] = [
         |a| a.series.clear(),
+        |a| a.evidence = None,
         |a| a.samples.clear(),
         |a| a.why.clear(),
         |a| {

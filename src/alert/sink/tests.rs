@@ -33,6 +33,8 @@ pub(in crate::alert) fn alert() -> Alert {
         why: vec!["412 ids in ten minutes".into(), "step 1".into()],
         samples: Vec::new(),
         series: Vec::new(),
+        parts: Vec::new(),
+        evidence: None,
         owasp: "API1:2023".into(),
         status: Status::Open,
         fingerprint: "fedcba98765432100123".into(),

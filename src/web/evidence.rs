@@ -1,0 +1,108 @@
+//! What an alert's page shows beside its words: the parts of its score, and the filters that find
+//! its packets; and those packets themselves, where they are saved.
+
+use std::fs::File;
+use std::io::Read;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::mpsc::Sender;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::SavedView;
+use super::api::problem;
+use super::routes::Shared;
+use crate::alert::Alert;
+
+/// The numbers of a score, named in words.
+pub(super) fn parts(a: &Alert) -> Vec<(String, String)> {
+    let parts = a.parts.iter();
+    parts
+        .map(|p| (p.name.replace('_', " "), format!("{:.2}", p.value)))
+        .collect()
+}
+
+/// How many bytes of packets are saved of an alert, in words.
+pub(super) fn saved(view: &SavedView, a: &Alert) -> Option<String> {
+    let bytes = *view.files.get(&a.id)? as f64;
+    Some(if bytes < 1_024.0 * 1_024.0 {
+        format!("{:.0} KiB", (bytes / 1_024.0).ceil())
+    } else {
+        format!("{:.1} MiB", bytes / 1_024.0 / 1_024.0)
+    })
+}
+
+/// What a filter is for, its place on the page, and its text.
+pub(super) fn filters(a: &Alert) -> Vec<(&'static str, &'static str, String)> {
+    let Some(e) = &a.evidence else {
+        return Vec::new();
+    };
+    let all = [
+        ("Capture filter (tcpdump)", "bpf", Some(&e.bpf)),
+        (
+            "Display filter (tshark, Wireshark)",
+            "tshark",
+            Some(&e.tshark),
+        ),
+        (
+            "Display filter: requests to this endpoint alone",
+            "requests",
+            e.requests.as_ref(),
+        ),
+    ];
+    let known = all
+        .into_iter()
+        .filter_map(|(what, id, text)| Some((what, id, text?.clone())));
+    known.collect()
+}
+
+/// Read and sent at once.
+const CHUNK: usize = 64 << 10;
+/// Chunks that wait for a slow receiver.
+const CHUNKS: usize = 4;
+
+/// `/api/v1/alerts/{id}/packets`: the file as it is saved. Only names of files that are known to be
+/// there reach the file system.
+pub(super) async fn packets(State(app): Shared, Path(id): Path<String>) -> Response {
+    let saved = app.views.saved.load_full();
+    let Some((id, size)) = saved.files.get_key_value(&id) else {
+        return problem(
+            StatusCode::NOT_FOUND,
+            "no packets of such an alert are saved",
+        );
+    };
+    let path = saved.dir.join(format!("{id}.pcapng"));
+    let opened = tokio::task::spawn_blocking(move || File::open(path)).await;
+    let Ok(Ok(file)) = opened else {
+        return problem(StatusCode::NOT_FOUND, "the packets were put out meanwhile");
+    };
+    // As far as it is written whole: more may come while it is read.
+    let file = file.take(*size);
+    let (sender, chunks) = tokio::sync::mpsc::channel(CHUNKS);
+    tokio::task::spawn_blocking(move || send(file, &sender));
+    let name = format!("attachment; filename=\"apitap-{id}.pcapng\"");
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_DISPOSITION, name),
+        (header::CONTENT_LENGTH, size.to_string()),
+    ];
+    (headers, Body::from_stream(ReceiverStream::new(chunks))).into_response()
+}
+
+/// Until the end, or until nobody receives any more.
+fn send(mut file: impl Read, chunks: &Sender<std::io::Result<Vec<u8>>>) {
+    loop {
+        let mut chunk = vec![0; CHUNK];
+        let read = file.read(&mut chunk).map(|n| {
+            chunk.truncate(n);
+            chunk
+        });
+        let end = read.as_ref().is_ok_and(Vec::is_empty);
+        let failed = read.is_err();
+        if end || chunks.blocking_send(read).is_err() || failed {
+            return;
+        }
+    }
+}
