@@ -90,6 +90,7 @@ impl Analysis {
         self.take_changes(out);
         self.detect.tick(tick, &mut self.verdicts);
         self.take_verdicts(out);
+        self.alerts.tick(tick, out);
     }
 
     pub fn set_specs(&mut self, specs: catalog::spec::SpecSet, out: &mut Vec<Alert>) {
@@ -101,6 +102,12 @@ impl Analysis {
     pub fn decide(&mut self, decision: &catalog::Decision, out: &mut Vec<Alert>) {
         self.catalog.decide(decision, &mut self.changes);
         self.take_changes(out);
+        if decision.action == catalog::Action::Accept {
+            for place in &decision.places {
+                let label = place.label();
+                self.alerts.accepted(&label, &decision.by, decision.at, out);
+            }
+        }
     }
 
     /// The input is over: what waits for more evidence is judged by what there is.
@@ -123,19 +130,23 @@ impl Analysis {
     fn take_changes(&mut self, out: &mut Vec<Alert>) {
         self.detect.change(&self.changes);
         for change in self.changes.drain(..) {
-            match &change {
-                Change::Found(finding) => out.extend(self.alerts.raise_finding(finding)),
-                Change::Exposed(exposed) => out.extend(self.alerts.raise_exposed(exposed)),
-                Change::Drifted(drifted) => out.extend(self.alerts.raise_drift(drifted)),
-                Change::Merged { .. } | Change::NodeMerged { .. } | Change::Evicted(_) => {}
-            }
+            let raised = match &change {
+                Change::Found(finding) => self.alerts.raise_finding(finding),
+                Change::Exposed(exposed) => self.alerts.raise_exposed(exposed),
+                Change::Drifted(drifted) => self.alerts.raise_drift(drifted),
+                Change::Merged { .. } | Change::NodeMerged { .. } | Change::Evicted(_) => None,
+            };
+            out.append(&mut self.alerts.came_back());
+            out.extend(raised);
         }
     }
 
     fn take_verdicts(&mut self, out: &mut Vec<Alert>) {
         for verdict in self.verdicts.drain(..) {
             let endpoint = verdict.endpoint.and_then(|id| self.catalog.label(id));
-            out.extend(self.alerts.raise(&verdict, endpoint));
+            let raised = self.alerts.raise(&verdict, endpoint);
+            out.append(&mut self.alerts.came_back());
+            out.extend(raised);
         }
     }
 }

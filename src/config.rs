@@ -160,6 +160,11 @@ pub struct Detect {
 #[serde(default, deny_unknown_fields)]
 pub struct Alert {
     pub max_alerts: usize,
+    pub max_incidents: usize,
+    /// An incident in which nothing rang for so long takes no more alerts.
+    pub incident_quiet: Span,
+    /// How long a false alarm stays one.
+    pub dismissal: Span,
     pub egress: Egress,
     pub routes: Vec<Route>,
 }
@@ -261,8 +266,12 @@ impl Default for Detect {
 
 impl Default for Alert {
     fn default() -> Self {
+        let room = alert::Settings::default();
         Self {
-            max_alerts: alert::Settings::default().max_alerts,
+            max_alerts: room.max_alerts,
+            max_incidents: room.max_incidents,
+            incident_quiet: Span(room.quiet),
+            dismissal: Span(room.dismissal),
             egress: Egress::default(),
             routes: Vec::new(),
         }
@@ -429,6 +438,9 @@ impl Config {
             },
             alert: alert::Settings {
                 max_alerts: self.alert.max_alerts,
+                max_incidents: self.alert.max_incidents,
+                quiet: self.alert.incident_quiet.0,
+                dismissal: self.alert.dismissal.0,
             },
         }
     }

@@ -17,6 +17,8 @@ mod filters;
 mod findings;
 mod guard;
 mod history;
+mod incidents;
+mod life;
 mod live;
 mod openapi;
 mod owasp;
@@ -32,7 +34,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::alert::delivery::DeliveriesView;
-use crate::alert::{Alert, AlertsView, Status};
+use crate::alert::{Alert, AlertsView, Incident, Wanted};
 use crate::catalog::{Action, CatalogView, Decision};
 use crate::sensor::doctor::Symptom;
 use crate::sensor::{Ledger, Readings};
@@ -121,10 +123,14 @@ impl Default for Views {
 pub enum Command {
     SetAlertStatus {
         id: String,
-        status: Status,
-        by: String,
-        note: Option<String>,
+        wanted: Wanted,
         reply: oneshot::Sender<Result<Alert, String>>,
+    },
+    /// Acts on the alerts in it, too.
+    SetIncidentStatus {
+        id: String,
+        wanted: Wanted,
+        reply: oneshot::Sender<Result<Incident, String>>,
     },
     /// A dead letter goes back into the outbox.
     Resend {
@@ -151,6 +157,7 @@ impl Command {
     pub fn refuse(self, why: &str) {
         match self {
             Self::SetAlertStatus { reply, .. } => drop(reply.send(Err(why.to_owned()))),
+            Self::SetIncidentStatus { reply, .. } => drop(reply.send(Err(why.to_owned()))),
             Self::Decide { reply, .. } => drop(reply.send(Err(why.to_owned()))),
             Self::Resend { reply, .. } | Self::TestSink { reply, .. } => {
                 drop(reply.send(Err(why.to_owned())));

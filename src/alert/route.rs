@@ -9,8 +9,41 @@ use jiff::ZonedDateTime;
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 
-use super::Alert;
+use super::{Alert, Incident};
 use crate::detect::Severity;
+
+/// What routes ask of an alert, or of an incident with all that is in it.
+#[derive(Clone, Debug)]
+pub struct About<'a> {
+    pub severity: Severity,
+    pub kinds: Vec<&'a str>,
+    /// One without a name where there is none.
+    pub hosts: Vec<&'a str>,
+}
+
+impl<'a> From<&'a Alert> for About<'a> {
+    fn from(alert: &'a Alert) -> Self {
+        Self {
+            severity: alert.severity,
+            kinds: vec![&alert.kind],
+            hosts: vec![alert.host.as_deref().unwrap_or_default()],
+        }
+    }
+}
+
+impl<'a> From<&'a Incident> for About<'a> {
+    fn from(incident: &'a Incident) -> Self {
+        let mut hosts: Vec<&str> = incident.hosts.iter().map(String::as_str).collect();
+        if hosts.is_empty() {
+            hosts.push("");
+        }
+        Self {
+            severity: incident.severity,
+            kinds: incident.kinds.iter().map(String::as_str).collect(),
+            hosts,
+        }
+    }
+}
 
 /// What a route takes; empty parts ask for nothing.
 #[derive(Clone, Debug)]
@@ -28,11 +61,15 @@ pub struct Route {
 }
 
 impl Route {
-    fn takes(&self, alert: &Alert, now: jiff::Timestamp) -> bool {
-        let host = alert.host.as_deref().unwrap_or_default();
-        alert.severity >= self.severity
-            && (self.kinds.is_empty() || self.kinds.contains(&alert.kind))
-            && (self.hosts.is_empty() || self.hosts.iter().any(|h| glob(h, host)))
+    fn takes(&self, about: &About<'_>, now: jiff::Timestamp) -> bool {
+        let mut hosts = about.hosts.iter();
+        about.severity >= self.severity
+            && (self.kinds.is_empty()
+                || about
+                    .kinds
+                    .iter()
+                    .any(|k| self.kinds.iter().any(|m| m == k)))
+            && (self.hosts.is_empty() || hosts.any(|host| self.hosts.iter().any(|h| glob(h, host))))
             && self.is_open(&now.to_zoned_datetime(self.zone.clone()))
     }
 
@@ -76,7 +113,7 @@ impl Router {
     /// The sinks that this revision is for; `told` are those that an earlier one was for.
     pub fn targets(
         &self,
-        alert: &Alert,
+        about: &About<'_>,
         told: &BTreeSet<String>,
         now: jiff::Timestamp,
     ) -> BTreeSet<String> {
@@ -84,7 +121,7 @@ impl Router {
         for sink in &self.sinks {
             let mut own = self.routes.iter().filter(|r| r.sinks.contains(sink));
             let is_routed = own.clone().next().is_some();
-            if !is_routed || told.contains(sink) || own.any(|r| r.takes(alert, now)) {
+            if !is_routed || told.contains(sink) || own.any(|r| r.takes(about, now)) {
                 out.insert(sink.clone());
             }
         }
@@ -137,7 +174,8 @@ mod tests {
     fn targets(routes: Vec<Route>, alert: &Alert, now: &str) -> Vec<String> {
         let router = Router::new(vec!["all".into(), "pager".into()], routes);
         let told = BTreeSet::new();
-        router.targets(alert, &told, at(now)).into_iter().collect()
+        let about = About::from(alert);
+        router.targets(&about, &told, at(now)).into_iter().collect()
     }
 
     const NOON: &str = "2026-11-26T12:00:00Z"; // a Thursday
@@ -190,7 +228,7 @@ mod tests {
         r.severity = Severity::Critical;
         let router = Router::new(vec!["pager".into()], vec![r]);
         let told: BTreeSet<String> = ["pager".to_owned(), "gone".to_owned()].into();
-        let found = router.targets(&alert(), &told, at(NOON));
+        let found = router.targets(&About::from(&alert()), &told, at(NOON));
         assert_eq!(found, ["pager".to_owned()].into());
     }
 

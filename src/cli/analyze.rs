@@ -54,7 +54,7 @@ pub(super) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     let host = args.common.host.as_deref();
     summary::write(args.common.format, host, &mut analysis, &reading, &mut out)?;
     out.flush()?;
-    input::keep(store, &analysis, &reading.alerts);
+    input::keep(store, &mut analysis, &reading.alerts);
     if late > 0 {
         eprintln!(
             "apitap: {late} lines came more than {} s late and were taken where they stood",

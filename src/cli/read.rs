@@ -83,7 +83,7 @@ pub(super) fn read(args: &ReadArgs) -> anyhow::Result<ExitCode> {
     let host = args.common.host.as_deref();
     summary::write(format, host, &mut analysis, &reading, &mut out)?;
     out.flush()?;
-    input::keep(store, &analysis, &reading.alerts);
+    input::keep(store, &mut analysis, &reading.alerts);
     for failure in &failures {
         eprintln!("apitap: {failure}");
     }

@@ -1,18 +1,16 @@
 //! The pages. Everything captured passes askama's escaping; only our own SVG goes as it is.
 
 use askama::Template;
-use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Redirect, Response};
-use serde::Deserialize;
+use axum::response::{Html, IntoResponse, Response};
 
 use super::history::{self, Charts, Span};
-use super::query::{AlertFilter, EndpointFilter, life, parse_status, review, severity, status};
+use super::query::{AlertFilter, EndpointFilter, life, review, severity};
 use super::routes::{App, Shared, asset_version};
 use super::schema::{self, SchemaPart};
 use super::security::{self, SchemeRow};
-use super::{SensorView, SourceView, api, chart, decisions, export, filters, guard};
+use super::{SensorView, SourceView, api, chart, decisions, export, filters};
 use crate::alert::{Alert, Status};
 use crate::catalog::{
     AuthVerdict, Documentation, EndpointView, Exposure, HostView, Kind, Life, Quantiles,
@@ -161,7 +159,7 @@ impl AlertRow {
             kind: a.kind.clone(),
             endpoint: a.endpoint.clone().unwrap_or_default(),
             who: who.unwrap_or_else(|| "–".into()),
-            status: status(a.status),
+            status: a.status.name(),
             occurrences: a.occurrences,
             at: a.ts.to_string(),
         }
@@ -691,7 +689,7 @@ pub(super) async fn alerts(State(app): Shared, Query(f): Query<AlertFilter>) -> 
             "status",
             &f.status,
             "any",
-            &["open", "acknowledged", "resolved"],
+            &Status::ALL.map(Status::name),
         ),
         Select::new("Kind", "kind", &f.kind, "any", &kinds),
         Select::new(
@@ -770,7 +768,7 @@ pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Respons
         place: place.map(|e| e.key.clone()),
         times: vec![("Since", Some(a.since)), ("Until", Some(a.until))],
         severity: severity(a),
-        status: status(a.status),
+        status: a.status.name(),
         chart: chart::band(
             &a.series,
             &format!("Expected {:.0}, seen {:.0}", a.expected, a.observed),
@@ -797,45 +795,6 @@ pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Respons
         a,
         page: Frame::new(&app, "alerts"),
     })
-}
-
-#[derive(Deserialize)]
-pub(super) struct StatusForm {
-    csrf: String,
-    status: String,
-    #[serde(default)]
-    note: String,
-}
-
-pub(super) async fn set_status(
-    State(app): Shared,
-    Path(id): Path<String>,
-    Form(form): Form<StatusForm>,
-) -> Response {
-    if !guard::same_token(&app, &form.csrf) {
-        return failed(
-            &app,
-            StatusCode::FORBIDDEN,
-            "This form is from before a restart",
-            "Load the page again and send it once more.",
-        );
-    }
-    let Some(status) = parse_status(&form.status) else {
-        return failed(
-            &app,
-            StatusCode::BAD_REQUEST,
-            "No such status",
-            "It is open, acknowledged or resolved.",
-        );
-    };
-    match api::change(&app, id.clone(), status, "web", Some(form.note)).await {
-        Ok(_) => Redirect::to(&format!(
-            "/alerts/{}",
-            percent_encoding::utf8_percent_encode(&id, percent_encoding::NON_ALPHANUMERIC)
-        ))
-        .into_response(),
-        Err((code, why)) => failed(&app, code, "The alert was not changed", &why),
-    }
 }
 
 /// Overlay networks that the page lists.
