@@ -13,17 +13,20 @@ use std::time::Duration;
 
 pub mod delivery;
 mod egress;
+mod feedback;
 mod incident;
 mod life;
 mod manager;
 mod raise;
 pub mod route;
+mod silence;
 pub mod sink;
 
 pub use egress::Egress;
 pub use incident::{Event, Incident};
 pub use life::{LONGEST_MUTE, Wanted};
 pub use manager::{Counts, Manager};
+pub use silence::{Ended, Scope, Silence};
 
 use serde::{Deserialize, Serialize};
 
@@ -184,6 +187,16 @@ pub enum Audience {
     Everybody,
 }
 
+/// Whether two labels name one endpoint: its parameters may have got other names since.
+pub fn same_endpoint(a: &str, b: &str) -> bool {
+    let same = |(a, b): (&str, &str)| {
+        let (rest, other) = (a.split_once('}'), b.split_once('}'));
+        let is_parameter = a.starts_with('{') && b.starts_with('{');
+        a == b || (is_parameter && rest.map(|r| r.1) == other.map(|o| o.1))
+    };
+    a.split('/').count() == b.split('/').count() && a.split('/').zip(b.split('/')).all(same)
+}
+
 impl Alert {
     /// It belongs to no incident, and nothing keeps it silent: it is sent by itself.
     pub fn is_told_alone(&self) -> bool {
@@ -260,6 +273,8 @@ pub struct Settings {
     pub quiet: Duration,
     /// A false alarm that rings again within this is counted and not told.
     pub dismissal: Duration,
+    /// Rules for silence of the config; `Silence::check` has passed them.
+    pub silences: Vec<Silence>,
 }
 
 impl Default for Settings {
@@ -269,6 +284,7 @@ impl Default for Settings {
             max_incidents: 2_000,
             quiet: Duration::from_secs(6 * 3_600),
             dismissal: Duration::from_secs(30 * 86_400),
+            silences: Vec::new(),
         }
     }
 }
@@ -279,5 +295,7 @@ pub struct AlertsView {
     pub alerts: Vec<Arc<Alert>>,
     /// The one in which something rang last comes first.
     pub incidents: Vec<Arc<Incident>>,
+    /// Rules that hold, then those that have ended.
+    pub silences: Vec<Arc<Silence>>,
     pub evicted: u64,
 }

@@ -1,6 +1,7 @@
 //! Catalogue, detectors and alert manager as one deterministic machine: exchanges in, inventory
 //! and alerts out. The single writer of all analysis state; one thread runs it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,14 +47,31 @@ impl Analysis {
     /// From parts that were restored.
     pub fn with(catalog: Catalog, detect: Detect, alerts: alert::Manager) -> Self {
         let (changes, verdicts) = (Vec::new(), Vec::new());
-        Self {
+        let mut analysis = Self {
             catalog,
             detect,
             alerts,
             next_tick: Timestamp::MIN,
             changes,
             verdicts,
-        }
+        };
+        analysis.judged();
+        analysis
+    }
+
+    /// People have said what alerts were worth: the detectors are told.
+    pub fn judged(&mut self) {
+        let view = self.alerts.view();
+        let labels = view.alerts.iter().filter(|a| a.principal.is_none());
+        let labels = labels.filter(|a| !a.history.is_empty());
+        let labels: BTreeSet<&str> = labels.filter_map(|a| a.endpoint.as_deref()).collect();
+        let ids = if labels.is_empty() {
+            BTreeMap::new()
+        } else {
+            self.catalog.named(&labels)
+        };
+        let given = self.alerts.feedback(|label| ids.get(label).copied());
+        self.detect.feedback(&given);
     }
 
     /// Takes one exchange that was complete at `at`, in total order. Alerts that it raises or

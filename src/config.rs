@@ -15,6 +15,7 @@ use crate::observe::custom;
 use crate::{alert, analysis, capture, catalog, decode, detect, flow, http, sensor, web};
 
 mod places;
+mod silences;
 mod sinks;
 mod units;
 
@@ -22,6 +23,7 @@ mod units;
 mod tests;
 
 pub use places::{Deprecated, HostGroup};
+pub use silences::SilenceRule;
 pub use sinks::{Egress, Route, Sink, Webhook};
 pub use units::{ByteSize, Date, Prefix, Span};
 
@@ -167,6 +169,8 @@ pub struct Alert {
     pub dismissal: Span,
     pub egress: Egress,
     pub routes: Vec<Route>,
+    /// What is kept and counted, and not told.
+    pub silences: Vec<SilenceRule>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -274,6 +278,7 @@ impl Default for Alert {
             dismissal: Span(room.dismissal),
             egress: Egress::default(),
             routes: Vec::new(),
+            silences: Vec::new(),
         }
     }
 }
@@ -402,6 +407,7 @@ impl Config {
             .try_for_each(HostGroup::check)?;
         custom::Rules::compile(&self.catalog.sensitive)
             .map_err(|e| ("sensitive", e.to_string()))?;
+        self.check_silences()?;
         self.check_sinks()
     }
 
@@ -441,6 +447,7 @@ impl Config {
                 max_incidents: self.alert.max_incidents,
                 quiet: self.alert.incident_quiet.0,
                 dismissal: self.alert.dismissal.0,
+                silences: self.silences(),
             },
         }
     }

@@ -10,6 +10,7 @@ mod credential;
 mod distinct;
 mod enumeration;
 mod exfiltration;
+mod feedback;
 mod principals;
 mod renames;
 mod scan;
@@ -30,6 +31,7 @@ use crate::catalog::{Access, Change, EndpointId, RestoreError};
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
 use counter::{Crowd, Entry};
+use feedback::About;
 use principals::Table;
 use renames::Renames;
 
@@ -47,6 +49,7 @@ pub enum VerdictKind {
 }
 
 pub use crate::catalog::Severity;
+pub use feedback::{Feedback, Subject};
 
 /// Who acts: the identity where there is one, and the address last seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -179,6 +182,8 @@ struct Clock {
 pub struct Detect {
     settings: Settings,
     state: State,
+    /// What people said of earlier alerts; handed over anew after a restart.
+    bars: feedback::Bars,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -207,7 +212,17 @@ impl Detect {
             nodes: enumeration::Nodes::default(),
             endpoints: volume::Endpoints::default(),
         };
-        Self { settings, state }
+        let bars = feedback::Bars::default();
+        Self {
+            settings,
+            state,
+            bars,
+        }
+    }
+
+    /// Takes what people said of earlier alerts, in place of what was taken before.
+    pub fn feedback(&mut self, all: &[Feedback]) {
+        self.bars = feedback::Bars::new(all);
     }
 
     /// Takes one exchange with what the catalogue made of it, in total order.
@@ -218,8 +233,11 @@ impl Detect {
         }
         let at = self.clock(x);
         let share = self.settings.false_alarms_per_week.max(0.0) / budget::FAMILIES;
+        let bars = &self.bars;
         let state = &mut self.state;
         let who = state.principals.of(x);
+        let mark = who.mark();
+        let factor = |detector: &str| bars.factor(About::Principal(mark), detector, at.nanos);
         who.presence.turn(&at, &mut state.crowds);
         let novel = who.known.novel(access);
         let look = Look { access, x, novel };
@@ -247,7 +265,7 @@ impl Detect {
                 item,
                 endpoint,
                 place: place.filter(|_| watch.precedent),
-                per_week: share / cells,
+                per_week: share / cells * factor(watch.detector),
             };
             let counter = counter.get_or_insert_default();
             let hit = counter.add(entry, &at, &who.presence, crowd, sample);
@@ -257,11 +275,14 @@ impl Detect {
             hits.into_iter()
                 .map(|(watch, hit)| verdict::count(watch, hit, who, &at)),
         );
-        let mark = who.mark();
-        let [alone, together] =
-            state
-                .nodes
-                .visit(&mut who.walks, mark, access, x, &at, share / 8.0);
+        let [alone, together] = state.nodes.visit(
+            &mut who.walks,
+            mark,
+            access,
+            x,
+            &at,
+            share / 8.0 * factor("id-walk"),
+        );
         out.extend(
             alone.map(|found| verdict::row(found, Some(who.principal()), access.endpoint, x, &at)),
         );
@@ -273,7 +294,13 @@ impl Detect {
             return;
         };
         let failed = credential::failed(access, x);
-        let [requests, failures] = state.endpoints.request(endpoint, failed, &at, share / 4.0);
+        let detector = if failed {
+            "endpoint-failed-logins"
+        } else {
+            "endpoint-volume"
+        };
+        let per_week = share / 4.0 * bars.factor(About::Endpoint(endpoint), detector, at.nanos);
+        let [requests, failures] = state.endpoints.request(endpoint, failed, &at, per_week);
         out.extend(requests.map(|surge| verdict::surge(surge, false, endpoint, x, &at)));
         out.extend(failures.map(|surge| verdict::surge(surge, true, endpoint, x, &at)));
     }
@@ -340,7 +367,12 @@ impl Detect {
             return Err(refused("inconsistent".into()));
         }
         state.principals = state.principals.restored(settings.max_principals);
-        Ok(Self { settings, state })
+        let bars = feedback::Bars::default();
+        Ok(Self {
+            settings,
+            state,
+            bars,
+        })
     }
 
     /// Principals followed now, and put out by the budget so far.

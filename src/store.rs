@@ -7,7 +7,7 @@
 //!
 //! | file | what | a crash costs |
 //! | --- | --- | --- |
-//! | `journal` | alerts, incidents, outbox, dead letters, decisions | what was not yet acknowledged |
+//! | `journal` | alerts, incidents, outbox, dead letters, rules for silence, decisions | what was not yet acknowledged |
 //! | `sled/` `checkpoint` | `catalog`, `detect`: version, CRC, postcard | what came after the last checkpoint |
 //! | `sled/` `alerts` | id → latest revision, JSON | nothing: rebuilt from the journal |
 //! | `identity.key` | 32 random bytes | – |
@@ -25,7 +25,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::alert::delivery::DeadLetter;
 use crate::alert::route::Router;
-use crate::alert::{Alert, Incident, Notice};
+use crate::alert::{Alert, Incident, Notice, Silence};
 use crate::catalog::Decision;
 
 mod checkpoint;
@@ -68,6 +68,8 @@ pub struct Recovered {
     pub alerts: Vec<Alert>,
     /// As they were when they were told or changed last.
     pub incidents: Vec<Incident>,
+    /// Rules for silence that people made, and the last of those that have ended.
+    pub silences: Vec<Silence>,
     /// What is not delivered to each sink yet, oldest first.
     pub outbox: Vec<Pending>,
     /// What people decided, oldest first.
@@ -120,6 +122,7 @@ impl Store {
         let recovered = Recovered {
             alerts: journal.alerts().cloned().collect(),
             incidents: journal.incidents().cloned().collect(),
+            silences: journal.silences().cloned().collect(),
             outbox: journal.pending(),
             decisions: journal.decisions().cloned().collect(),
             catalog: found.0,
@@ -170,6 +173,11 @@ impl Store {
     fn put(&self, entry: Entry) {
         // The thread ends only with `close`, after which nobody records.
         let _ = self.ops.send(Op::Record(entry));
+    }
+
+    /// Puts a rule for silence on disk, as it is now.
+    pub fn silence(&self, silence: Silence) {
+        let _ = self.ops.send(Op::Silence(Box::new(silence)));
     }
 
     /// Calls back on the store's thread once all that was handed over before is on disk.

@@ -27,6 +27,7 @@ mod query;
 mod routes;
 mod schema;
 mod security;
+mod silences;
 
 pub use routes::router;
 
@@ -34,7 +35,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::alert::delivery::DeliveriesView;
-use crate::alert::{Alert, AlertsView, Incident, Wanted};
+use crate::alert::{Alert, AlertsView, Incident, Silence, Wanted};
 use crate::catalog::{Action, CatalogView, Decision};
 use crate::sensor::doctor::Symptom;
 use crate::sensor::{Ledger, Readings};
@@ -132,6 +133,16 @@ pub enum Command {
         wanted: Wanted,
         reply: oneshot::Sender<Result<Incident, String>>,
     },
+    /// A rule for silence.
+    Silence {
+        wanted: Silence,
+        reply: oneshot::Sender<Result<Silence, String>>,
+    },
+    EndSilence {
+        id: String,
+        by: String,
+        reply: oneshot::Sender<Result<Silence, String>>,
+    },
     /// A dead letter goes back into the outbox.
     Resend {
         sink: String,
@@ -158,6 +169,9 @@ impl Command {
         match self {
             Self::SetAlertStatus { reply, .. } => drop(reply.send(Err(why.to_owned()))),
             Self::SetIncidentStatus { reply, .. } => drop(reply.send(Err(why.to_owned()))),
+            Self::Silence { reply, .. } | Self::EndSilence { reply, .. } => {
+                drop(reply.send(Err(why.to_owned())));
+            }
             Self::Decide { reply, .. } => drop(reply.send(Err(why.to_owned()))),
             Self::Resend { reply, .. } | Self::TestSink { reply, .. } => {
                 drop(reply.send(Err(why.to_owned())));

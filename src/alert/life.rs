@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::manager::Manager;
-use super::{Alert, Audience, Incident, Status, Transition, remember};
+use super::{Alert, Audience, Incident, Status, Transition, remember, same_endpoint};
 use crate::time::Timestamp;
 
 /// Who speaks where time does.
-const SELF: &str = "apitap";
+pub(super) const SELF: &str = "apitap";
 const GOES_ON: &str = "the time is over, and it goes on";
 /// The longest that anything is muted.
 pub const LONGEST_MUTE: Duration = Duration::from_secs(90 * 86_400);
@@ -168,7 +168,11 @@ impl Manager {
             at,
         };
         let is_it = |a: &&Arc<Alert>| {
-            a.kind == "shadow" && a.endpoint.as_deref() == Some(endpoint) && !a.status.is_settled()
+            a.kind == "shadow"
+                && a.endpoint
+                    .as_deref()
+                    .is_some_and(|e| same_endpoint(e, endpoint))
+                && !a.status.is_settled()
         };
         let mut ids: Vec<String> = (self.alerts.values().filter(is_it))
             .map(|a| a.id.clone())
@@ -211,6 +215,7 @@ impl Manager {
         let muted = muted.filter(|i| i.status == Status::Muted);
         let incidents = muted.filter_map(|i| later(i.status_until));
         self.wake = alerts.chain(incidents).min().unwrap_or(Timestamp::MAX);
+        self.expire_silences(now);
     }
 
     /// A fingerprint rings: what its alert was muted or dismissed for may be over. Alerts that come

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::silence::{Silence, Silences};
 use super::{Alert, AlertsView, Audience, Incident, Notice, Settings, Status};
 use crate::time::Timestamp;
 
@@ -22,6 +23,8 @@ pub struct Counts {
     pub revised: u64,
     /// Counted on the alert, and nothing else.
     pub duplicate: u64,
+    /// What a rule keeps silent.
+    pub silenced: u64,
     /// On a muted alert or incident.
     pub muted: u64,
     /// On what a person called a false alarm.
@@ -32,9 +35,10 @@ pub struct Counts {
 
 impl Counts {
     /// What the ledger calls analysed, and what it ignores by reason.
-    pub fn ignored(&self) -> [(&'static str, u64); 3] {
+    pub fn ignored(&self) -> [(&'static str, u64); 4] {
         [
             ("duplicate", self.duplicate),
+            ("silenced", self.silenced),
             ("muted", self.muted),
             ("false-alarm", self.dismissed),
         ]
@@ -54,7 +58,10 @@ pub struct Manager {
     due: BTreeMap<String, Audience>,
     /// Alerts that came back by themselves while others were raised.
     back: Vec<Alert>,
-    /// Nothing that was muted comes back before.
+    pub(super) silences: Silences,
+    /// Rules whose time was over.
+    pub(super) over: Vec<Silence>,
+    /// Nothing that was muted comes back before, and no rule ends.
     pub(super) wake: Timestamp,
     pub(super) counts: Counts,
     view: Option<Arc<AlertsView>>,
@@ -62,15 +69,18 @@ pub struct Manager {
 
 impl Manager {
     pub fn new(settings: Settings) -> Self {
+        let silences = Silences::new(&settings.silences);
         Self {
             settings,
+            wake: silences.next_end(),
+            silences,
+            over: Vec::new(),
             alerts: HashMap::new(),
             open: HashMap::new(),
             told: HashMap::new(),
             incidents: BTreeMap::new(),
             due: BTreeMap::new(),
             back: Vec::new(),
-            wake: Timestamp::MAX,
             counts: Counts::default(),
             view: None,
         }
@@ -133,12 +143,14 @@ impl Manager {
         let mut back = std::mem::take(&mut self.back);
         self.expire(&new.fingerprint, new.ts, &mut back);
         self.back = back;
+        new.silenced = self.silences.keeps(&new);
         if let Some(id) = self.open.get(&new.fingerprint).cloned() {
             return self.again(&id, new);
         }
         new.id = fingerprint(&[&new.fingerprint, &new.ts.nanos().to_string()]);
         self.join(&mut new);
         match new.status {
+            _ if new.silenced.is_some() => self.counts.silenced += 1,
             Status::Muted => self.counts.muted += 1,
             _ => self.counts.opened += 1,
         }
@@ -216,8 +228,12 @@ impl Manager {
             *told = known.occurrences;
             known.revision += 1;
         }
-        let is_heard = matches!(known.status, Status::Open | Status::Acknowledged);
+        let got_loud = known.silenced.is_some() && new.silenced.is_none();
+        known.silenced = new.silenced;
+        let is_heard =
+            known.silenced.is_none() && matches!(known.status, Status::Open | Status::Acknowledged);
         let count = match known.status {
+            _ if known.silenced.is_some() => &mut self.counts.silenced,
             Status::Muted => &mut self.counts.muted,
             Status::FalseAlarm => &mut self.counts.dismissed,
             _ if tell => &mut self.counts.revised,
@@ -225,19 +241,21 @@ impl Manager {
         };
         *count += 1;
         let mut known = known.clone();
-        self.tell_of(&mut known, is_heard);
+        self.tell_of(&mut known, is_heard, got_loud);
         // What is sent by itself is not sent while nobody wants it.
         (tell && (is_heard || known.incident.is_some())).then_some(known)
     }
 
     /// The incident of an alert that rang again.
-    fn tell_of(&mut self, known: &mut Alert, is_heard: bool) {
+    fn tell_of(&mut self, known: &mut Alert, is_heard: bool, got_loud: bool) {
         let Some(id) = known.incident.clone() else {
             return;
         };
         match self.incidents.get_mut(&id).map(Arc::make_mut) {
             Some(there) => {
-                let counted = is_heard || there.status == Status::Muted;
+                there.loud += u64::from(got_loud);
+                let is_muted = there.status == Status::Muted && known.silenced.is_none();
+                let counted = is_heard || is_muted;
                 there.again(known, counted);
                 self.judge(&id, false);
             }
@@ -288,6 +306,7 @@ impl Manager {
         let view = Arc::new(AlertsView {
             alerts,
             incidents,
+            silences: self.silences.view(),
             evicted: self.counts.evicted,
         });
         self.view = Some(view.clone());

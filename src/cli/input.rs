@@ -121,6 +121,9 @@ pub(super) fn keep(store: Option<Store>, analysis: &mut Analysis, alerts: &[Aler
     for alert in alerts {
         store.record(alert.clone());
     }
+    for silence in analysis.alerts.ended_silences() {
+        store.silence(silence);
+    }
     for notice in analysis.alerts.notices() {
         store.tell(notice);
     }

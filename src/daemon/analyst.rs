@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
+use tokio::sync::oneshot;
 
 use super::decisions::Decisions;
 use super::traffic::Traffic;
 use super::watch::{Trouble, Watch};
-use crate::alert::Alert;
 use crate::alert::delivery::{DeliveriesView, Sink};
+use crate::alert::{Alert, Silence};
 use crate::analysis::Analysis;
 use crate::catalog::Decision;
 use crate::catalog::spec::SpecSet;
@@ -281,12 +282,22 @@ impl Analyst {
         match message {
             Message::Command(Command::SetAlertStatus { id, wanted, reply }) => {
                 let changed = self.analysis.alerts.set_status(&id, &wanted);
+                self.analysis.judged();
                 raised.extend(changed.as_ref().ok().cloned());
                 self.answer(raised, move || drop(reply.send(changed)));
             }
             Message::Command(Command::SetIncidentStatus { id, wanted, reply }) => {
                 let changed = self.analysis.alerts.set_incident(&id, &wanted, raised);
+                self.analysis.judged();
                 self.answer(raised, move || drop(reply.send(changed)));
+            }
+            Message::Command(Command::Silence { wanted, reply }) => {
+                let made = self.analysis.alerts.silence(wanted);
+                self.keep_silence(&made, raised, reply);
+            }
+            Message::Command(Command::EndSilence { id, by, reply }) => {
+                let ended = self.analysis.alerts.end_silence(&id, &by, wall());
+                self.keep_silence(&ended, raised, reply);
             }
             Message::Command(Command::Resend {
                 sink,
@@ -339,6 +350,19 @@ impl Analyst {
         }
     }
 
+    fn keep_silence(
+        &mut self,
+        done: &Result<Silence, String>,
+        raised: &mut Vec<Alert>,
+        reply: oneshot::Sender<Result<Silence, String>>,
+    ) {
+        if let Ok(silence) = done {
+            self.store.silence(silence.clone());
+        }
+        let done = done.clone();
+        self.answer(raised, move || drop(reply.send(done)));
+    }
+
     /// Says how a change went, once it is on disk and shown.
     fn answer(&mut self, raised: &mut Vec<Alert>, say: impl FnOnce() + Send + 'static) {
         self.record(raised);
@@ -357,6 +381,10 @@ impl Analyst {
         for alert in raised.drain(..) {
             self.in_flight += 1;
             self.store.record(alert);
+        }
+        for silence in self.analysis.alerts.ended_silences() {
+            tracing::info!(rule = %silence.id, reason = ?silence.reason, silenced = silence.silenced, "a rule for silence is over");
+            self.store.silence(silence);
         }
         for notice in self.analysis.alerts.notices() {
             self.in_flight += 1;

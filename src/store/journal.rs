@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{StoreError, io_error};
 use crate::alert::delivery::{DeadLetter, MAX_AGE};
 use crate::alert::route::{About, Router};
-use crate::alert::{Alert, Audience, Incident, Notice, wall};
+use crate::alert::{Alert, Audience, Incident, Notice, Silence, wall};
 use crate::catalog::{Decision, Later, remains};
 use crate::time::Timestamp;
 
@@ -31,6 +31,9 @@ const OUTBOX: usize = 50_000;
 
 /// Dead letters kept at most; past it the oldest go.
 const DEAD: usize = 1_000;
+
+/// Rules for silence kept that have ended.
+const ENDED: usize = 200;
 
 /// Decisions kept as they were taken; older ones as far as they still hold.
 const AUDIT: usize = 5_000;
@@ -119,6 +122,8 @@ enum Line {
     },
     /// What a person decided about the inventory.
     Decision(Decision),
+    /// A rule for silence, as it was then.
+    Silence(Box<Silence>),
 }
 
 /// The latest revision of an alert or incident, and the sinks that were told of it.
@@ -143,6 +148,7 @@ pub struct Journal {
     dead: VecDeque<DeadLetter>,
     /// By id, which counts up.
     decisions: BTreeMap<u64, Decision>,
+    silences: BTreeMap<String, Silence>,
 }
 
 impl Journal {
@@ -168,6 +174,7 @@ impl Journal {
             outbox: BTreeMap::new(),
             dead: VecDeque::new(),
             decisions: BTreeMap::new(),
+            silences: BTreeMap::new(),
         };
         let notices = journal.replay()?;
         journal.compact()?;
@@ -198,6 +205,17 @@ impl Journal {
 
     pub fn dead(&self) -> impl Iterator<Item = &DeadLetter> {
         self.dead.iter()
+    }
+
+    pub fn silences(&self) -> impl Iterator<Item = &Silence> {
+        self.silences.values()
+    }
+
+    /// Appends a rule for silence, as it is now; it is on disk when this returns without error.
+    pub fn silence(&mut self, silence: &Silence) -> std::io::Result<()> {
+        self.write(Line::Silence(Box::new(silence.clone())))?;
+        self.compact_if_large();
+        Ok(())
     }
 
     /// Appends a decision; it is on disk when this returns without error.
@@ -403,6 +421,9 @@ impl Journal {
             Line::Decision(decision) => {
                 self.decisions.insert(decision.id, decision);
             }
+            Line::Silence(silence) => {
+                self.silences.insert(silence.id.clone(), *silence);
+            }
             Line::Dead(letter) => self.dead.push_back(*letter),
             Line::Again {
                 sink, message, at, ..
@@ -568,14 +589,28 @@ impl Journal {
         self.decisions = kept;
     }
 
+    /// Of rules that have ended the last are kept.
+    fn trim_silences(&mut self) {
+        let ended = self.silences.values();
+        let ended = ended.filter_map(|s| Some((s.ended.as_ref()?.at, s.id.clone())));
+        let ended = BTreeSet::from_iter(ended);
+        for (_, id) in ended.iter().take(ended.len().saturating_sub(ENDED)) {
+            self.silences.remove(id);
+        }
+    }
+
     /// Writes what is worth keeping to a new file, and puts it in the old one's place.
     fn compact(&mut self) -> Result<(), StoreError> {
         self.trim();
         self.forget_strangers();
         self.trim_decisions();
+        self.trim_silences();
         let mut text = Vec::new();
         for decision in self.decisions.values() {
             write_line(&mut text, &Line::Decision(decision.clone()));
+        }
+        for silence in self.silences.values() {
+            write_line(&mut text, &Line::Silence(Box::new(silence.clone())));
         }
         for Kept { what, told } in self.alerts.values() {
             let (alert, told) = (Box::new(what.clone()), told.clone());

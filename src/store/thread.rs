@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::checkpoint::Checkpoints;
 use super::journal::{Entry, Journal, Pending};
+use crate::alert::Silence;
 use crate::alert::delivery::DeadLetter;
 use crate::catalog::Decision;
 
@@ -26,6 +27,7 @@ pub(super) type Decided = Box<dyn FnOnce(Decision) + Send>;
 
 pub(super) enum Op {
     Record(Entry),
+    Silence(Box<Silence>),
     After(Box<dyn FnOnce() + Send>),
     Settled {
         sink: String,
@@ -72,6 +74,10 @@ impl Thread {
             for op in group {
                 match op {
                     Op::Record(entry) => entries.push(entry),
+                    Op::Silence(silence) => {
+                        let what = "a rule for silence";
+                        self.insist(what, |journal| journal.silence(&silence));
+                    }
                     Op::After(done) => {
                         self.record(&mut entries);
                         done();
@@ -102,7 +108,7 @@ impl Thread {
                         found(waiting);
                     }
                     Op::Decide(decision, decided) => {
-                        self.decide(&decision);
+                        self.insist("a decision", |journal| journal.decide(&decision));
                         decided(decision);
                     }
                     Op::Checkpoint { catalog, detect } => {
@@ -166,10 +172,10 @@ impl Thread {
     }
 
     /// On disk, however long that takes.
-    fn decide(&mut self, decision: &Decision) {
-        while let Err(e) = self.journal.decide(decision) {
-            tracing::error!(error = %e, "a decision cannot be written; trying again");
-            self.say(Some(format!("a decision cannot be written: {e}")));
+    fn insist(&mut self, what: &str, write: impl Fn(&mut Journal) -> std::io::Result<()>) {
+        while let Err(e) = write(&mut self.journal) {
+            tracing::error!(error = %e, "{what} cannot be written; trying again");
+            self.say(Some(format!("{what} cannot be written: {e}")));
             std::thread::sleep(RETRY);
         }
         self.say(None);
