@@ -212,9 +212,9 @@ fn kill_9_keeps_states_and_raises_nothing_twice() {
         // SIGKILL: no handler runs, nothing is flushed.
         child.kill().unwrap();
         child.wait().unwrap();
-        lines
-            .map_while(Result::ok)
-            .for_each(|line| drop(hear(&line)));
+        lines.map_while(Result::ok).for_each(|line| {
+            let _ = hear(&line);
+        });
         let (store, recovered) = open(dir.path());
         store.close();
         let messages: Vec<String> = recovered

@@ -241,6 +241,30 @@ fn a_path_scan_rings() {
     rings(&told(scan), VerdictKind::Scan, Some("5.5.5.5"));
 }
 
+/// A dismissal costs the scanner's next scan; another scanner, and another time, cost nothing.
+#[test]
+fn what_was_dismissed_rings_no_more_until_it_expires() {
+    let at = 6.5 * DAY as f64;
+    let scan = |client| attack(at, 0.5, 200, "", client, Call::Path);
+    let calls = sorted([world(8, 1), scan(0x0505_0505), scan(0x0606_0606)].concat());
+    let scanners = |until: f64| {
+        let mut detect = Detect::new(Settings::default());
+        detect.feedback(&[Feedback {
+            subject: Subject::Client("5.5.5.5".into()),
+            detector: scan::WATCH.detector.into(),
+            factor: 0.0,
+            until: Timestamp::from_secs_f64(START as f64 + until),
+        }]);
+        let found = run(&mut detect, &calls).into_iter();
+        let found = found.filter(|v| v.kind == VerdictKind::Scan);
+        let clients = found.filter_map(|v| v.principal?.client);
+        let clients: std::collections::BTreeSet<String> = clients.collect();
+        clients.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(scanners(at), ["5.5.5.5", "6.6.6.6"]);
+    assert_eq!(scanners(at + 1e6), ["6.6.6.6"]);
+}
+
 #[test]
 fn failed_logins_ring_from_one_address_and_from_many() {
     let one = attack(6.5 * DAY as f64, 1.0, 400, "", 0x0505_0505, |_| {
