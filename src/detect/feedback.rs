@@ -71,9 +71,9 @@ struct Bar {
 
 /// All that was handed over last.
 #[derive(Debug, Default)]
-pub(super) struct Bars(BTreeMap<About, Vec<Bar>>);
+pub(super) struct Opinions(BTreeMap<About, Vec<Bar>>);
 
-impl Bars {
+impl Opinions {
     pub(super) fn new(all: &[Feedback]) -> Self {
         let mut bars: BTreeMap<About, Vec<Bar>> = BTreeMap::new();
         for one in all.iter().take(SUBJECTS) {
@@ -113,7 +113,7 @@ mod tests {
             factor,
             until: Timestamp::from_secs(100),
         };
-        let bars = Bars::new(&[
+        let bars = Opinions::new(&[
             given(Subject::Identity("bearer:1".into()), 0.5),
             given(Subject::Client("10.0.0.1".into()), 0.25),
             given(Subject::Client("2001:db8:0:5::/64".into()), 4.0),

@@ -18,7 +18,7 @@ use crate::alert::{Alert, Event, Incident, Status, same_endpoint};
 use crate::catalog::CatalogView;
 
 /// Names of callers, addresses and endpoints that the page shows, of each.
-const SHOWN: usize = 20;
+const SHOWN: usize = 10;
 /// Alerts that it lists.
 const MEMBERS: usize = 200;
 

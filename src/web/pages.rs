@@ -135,7 +135,7 @@ fn hint(s: &SensorView, endpoints: usize) -> Option<(String, String)> {
 }
 
 /// What an alert may be of.
-pub(super) const KINDS: [&str; 13] = [
+pub(super) const KINDS: [&str; 14] = [
     "enumeration",
     "scan",
     "scraping",
@@ -144,6 +144,7 @@ pub(super) const KINDS: [&str; 13] = [
     "exfiltration",
     "authorization",
     "source",
+    "availability",
     "shadow",
     "deprecated",
     "drift",

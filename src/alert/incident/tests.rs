@@ -18,6 +18,7 @@ pub(in crate::alert) fn verdict(at: i64, kind: VerdictKind, who: &str) -> Verdic
         detector: format!("{kind:?}").to_lowercase(),
         principal: Some(principal).filter(|_| !who.is_empty()),
         endpoint: None,
+        host: None,
         since: Timestamp::from_secs(at - 60),
         until: Timestamp::from_secs(at),
         expected: 1.0,
