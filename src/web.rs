@@ -135,7 +135,7 @@ pub enum Command {
     },
     /// A rule for silence.
     Silence {
-        wanted: Silence,
+        wanted: Box<Silence>,
         reply: oneshot::Sender<Result<Silence, String>>,
     },
     EndSilence {

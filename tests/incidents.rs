@@ -280,7 +280,7 @@ fn site() -> (axum::Router, Arc<Views>, Arc<std::sync::Mutex<Manager>>) {
                     let _ = reply.send(m.set_incident(&id, &wanted, &mut Vec::new()));
                 }
                 Command::Silence { wanted, reply } => {
-                    let _ = reply.send(m.silence(wanted));
+                    let _ = reply.send(m.silence(*wanted));
                 }
                 Command::EndSilence { id, by, reply } => {
                     let _ = reply.send(m.end_silence(&id, &by, Timestamp::from_secs(1)));

@@ -414,7 +414,7 @@ impl Incident {
         let caller = only(&self.callers).filter(|_| self.more_callers == 0);
         let client = only(&self.clients);
         let principal = caller.map(|who| Principal {
-            identity: Some(who.clone()).filter(|who| client.as_ref() != Some(who)),
+            identity: Some(who).filter(|who| client.as_ref() != Some(who)),
             client,
         });
         let line = |e: &Event| format!("{} {}: {}", e.at, e.kind, e.text);

@@ -285,7 +285,7 @@ impl Analyst {
                 self.answer(raised, move || drop(reply.send(changed)));
             }
             Message::Command(Command::Silence { wanted, reply }) => {
-                let made = self.analysis.alerts.silence(wanted);
+                let made = self.analysis.alerts.silence(*wanted);
                 self.keep_silence(&made, raised, reply);
             }
             Message::Command(Command::EndSilence { id, by, reply }) => {

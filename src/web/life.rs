@@ -134,28 +134,26 @@ pub(super) struct StatusForm {
 }
 
 impl StatusForm {
-    fn wanted(self, app: &App) -> Result<Wanted, Response> {
-        same_token(app, &self.csrf)?;
+    fn wanted(self) -> Result<Wanted, Refused> {
         let hours = SPANS.iter().find(|(hours, _)| *hours == self.hours);
         let hours = hours.and_then(|(hours, _)| hours.parse::<u64>().ok());
         let hours = hours.filter(|_| self.status == Status::Muted.name());
         let until = hours.map(|h| wall() + Duration::from_secs(h * 3_600));
         wanted(&self.status, until, Some(self.note), "web")
-            .map_err(|(code, why)| failed(app, code, "Nothing was changed", &why))
     }
 }
 
 /// The answer to a form that our own page did not send.
-pub(super) fn same_token(app: &App, sent: &str) -> Result<(), Response> {
-    if guard::same_token(app, sent) {
-        return Ok(());
-    }
-    Err(failed(
-        app,
-        StatusCode::FORBIDDEN,
-        "This form is from before a restart",
-        "Load the page again and send it once more.",
-    ))
+pub(super) fn stale(app: &App, sent: &str) -> Option<Response> {
+    let refuse = || {
+        failed(
+            app,
+            StatusCode::FORBIDDEN,
+            "This form is from before a restart",
+            "Load the page again and send it once more.",
+        )
+    };
+    (!guard::same_token(app, sent)).then(refuse)
 }
 
 pub(super) async fn alert_form(
@@ -163,12 +161,14 @@ pub(super) async fn alert_form(
     Path(id): Path<String>,
     Form(form): Form<StatusForm>,
 ) -> Response {
-    let wanted = match form.wanted(&app) {
-        Ok(wanted) => wanted,
-        Err(response) => return response,
+    if let Some(stale) = stale(&app, &form.csrf) {
+        return stale;
+    }
+    let done = match form.wanted() {
+        Ok(wanted) => change_alert(&app, id.clone(), wanted).await.map(drop),
+        Err(refused) => Err(refused),
     };
-    let done = change_alert(&app, id.clone(), wanted).await;
-    back(&app, "/alerts", &id, done.map(drop))
+    back(&app, "/alerts", &id, done)
 }
 
 pub(super) async fn incident_form(
@@ -176,12 +176,14 @@ pub(super) async fn incident_form(
     Path(id): Path<String>,
     Form(form): Form<StatusForm>,
 ) -> Response {
-    let wanted = match form.wanted(&app) {
-        Ok(wanted) => wanted,
-        Err(response) => return response,
+    if let Some(stale) = stale(&app, &form.csrf) {
+        return stale;
+    }
+    let done = match form.wanted() {
+        Ok(wanted) => change_incident(&app, id.clone(), wanted).await.map(drop),
+        Err(refused) => Err(refused),
     };
-    let done = change_incident(&app, id.clone(), wanted).await;
-    back(&app, "/incidents", &id, done.map(drop))
+    back(&app, "/incidents", &id, done)
 }
 
 fn back(app: &App, list: &str, id: &str, done: Result<(), Refused>) -> Response {

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::api::{ask, json, problem};
 use super::decide::{Refused, read};
-use super::life::same_token;
+use super::life::stale;
 use super::pages::{Frame, failed, show};
 use super::routes::{App, Shared};
 use super::{Command, filters};
@@ -90,6 +90,7 @@ async fn make(app: &App, wanted: Silence) -> Result<Silence, Refused> {
     wanted
         .check()
         .map_err(|why| (StatusCode::BAD_REQUEST, why))?;
+    let wanted = Box::new(wanted);
     let command = |reply| Command::Silence { wanted, reply };
     ask(app, StatusCode::CONFLICT, command).await
 }
@@ -251,8 +252,8 @@ impl NewForm {
 }
 
 pub(super) async fn add_form(State(app): Shared, Form(form): Form<NewForm>) -> Response {
-    if let Err(response) = same_token(&app, &form.csrf) {
-        return response;
+    if let Some(stale) = stale(&app, &form.csrf) {
+        return stale;
     }
     back(&app, make(&app, form.wanted()).await)
 }
@@ -267,8 +268,8 @@ pub(super) async fn end_form(
     Path(id): Path<String>,
     Form(form): Form<EndForm>,
 ) -> Response {
-    if let Err(response) = same_token(&app, &form.csrf) {
-        return response;
+    if let Some(stale) = stale(&app, &form.csrf) {
+        return stale;
     }
     back(&app, finish(&app, id, "web").await)
 }
