@@ -15,6 +15,8 @@ use crate::time::Timestamp;
 const TICK: Duration = Duration::from_secs(10);
 /// How often, in packet time, path templates are judged by all the evidence there is.
 const SETTLE: i64 = 3_600 * 1_000_000_000;
+/// Endpoints that are judged at one tick, about: the rest of a large inventory is at the next ones.
+const SETTLED_AT_ONCE: usize = 4_096;
 
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -30,6 +32,8 @@ pub struct Analysis {
     next_tick: Timestamp,
     /// The hour in which templates were judged last.
     settled: Option<i64>,
+    /// Not all of them were since.
+    settling: bool,
     changes: Vec<Change>,
     verdicts: Vec<Verdict>,
 }
@@ -57,6 +61,7 @@ impl Analysis {
             alerts,
             next_tick: Timestamp::MIN,
             settled: None,
+            settling: false,
             changes,
             verdicts,
         };
@@ -115,8 +120,12 @@ impl Analysis {
         self.take_verdicts(out);
         self.alerts.tick(tick, out);
         let hour = now.nanos().div_euclid(SETTLE);
-        if self.settled.replace(hour).is_some_and(|last| last < hour) {
-            self.settle(out);
+        self.settling |= self.settled.replace(hour).is_some_and(|last| last < hour);
+        if self.settling {
+            // A hundred thousand endpoints at once are seconds in which nothing is taken.
+            let parts = self.catalog.sizes().1.div_ceil(SETTLED_AT_ONCE);
+            self.settling = !self.catalog.settle_part(parts, &mut self.changes);
+            self.take_changes(out);
         }
     }
 
