@@ -1,6 +1,7 @@
 //! Catalogue, detectors and alert manager as one deterministic machine: exchanges in, inventory
 //! and alerts out. The single writer of all analysis state; one thread runs it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,7 +55,7 @@ impl Analysis {
     /// From parts that were restored.
     pub fn with(catalog: Catalog, detect: Detect, alerts: alert::Manager) -> Self {
         let (changes, verdicts) = (Vec::new(), Vec::new());
-        Self {
+        let mut analysis = Self {
             catalog,
             detect,
             alerts,
@@ -63,7 +64,24 @@ impl Analysis {
             settling: false,
             changes,
             verdicts,
-        }
+        };
+        analysis.judged();
+        analysis
+    }
+
+    /// People have said what alerts were worth: the detectors are told.
+    pub fn judged(&mut self) {
+        let view = self.alerts.view();
+        let labels = view.alerts.iter().filter(|a| a.principal.is_none());
+        let labels = labels.filter(|a| !a.history.is_empty());
+        let labels: BTreeSet<&str> = labels.filter_map(|a| a.endpoint.as_deref()).collect();
+        let ids = if labels.is_empty() {
+            BTreeMap::new()
+        } else {
+            self.catalog.named(&labels)
+        };
+        let given = self.alerts.feedback(|label| ids.get(label).copied());
+        self.detect.feedback(&given);
     }
 
     /// Takes one exchange that was complete at `at`, in total order. Alerts that it raises or
@@ -103,6 +121,7 @@ impl Analysis {
         self.take_changes(out);
         self.detect.tick(tick, &mut self.verdicts);
         self.take_verdicts(out);
+        self.alerts.tick(tick, out);
         let hour = now.nanos().div_euclid(SETTLE);
         self.settling |= self.settled.replace(hour).is_some_and(|last| last < hour);
         if self.settling {
@@ -122,6 +141,12 @@ impl Analysis {
     pub fn decide(&mut self, decision: &catalog::Decision, out: &mut Vec<Alert>) {
         self.catalog.decide(decision, &mut self.changes);
         self.take_changes(out);
+        if decision.action == catalog::Action::Accept {
+            for place in &decision.places {
+                let label = place.label();
+                self.alerts.accepted(&label, &decision.by, decision.at, out);
+            }
+        }
     }
 
     /// The input is over: what waits for more evidence is judged by what there is.
@@ -144,30 +169,34 @@ impl Analysis {
     fn take_changes(&mut self, out: &mut Vec<Alert>) {
         self.detect.change(&self.changes);
         for change in self.changes.drain(..) {
-            match &change {
+            let raised = match &change {
                 Change::Found(finding) => {
                     let place = finding
                         .endpoint
                         .map(|e| self.detect.servers(e, finding.since));
                     let raised = self.alerts.raise_finding(finding);
                     let place = place.unwrap_or_default();
-                    out.extend(raised.map(|alert| self.alerts.locate(alert, &place)));
+                    raised.map(|alert| self.alerts.locate(alert, &place))
                 }
-                Change::Exposed(exposed) => out.extend(self.alerts.raise_exposed(exposed)),
+                Change::Exposed(exposed) => self.alerts.raise_exposed(exposed),
                 Change::Drifted(drifted) => {
                     let place = self.detect.servers(drifted.endpoint, drifted.since);
                     let raised = self.alerts.raise_drift(drifted);
-                    out.extend(raised.map(|alert| self.alerts.locate(alert, &place)));
+                    raised.map(|alert| self.alerts.locate(alert, &place))
                 }
-                Change::Merged { .. } | Change::NodeMerged { .. } | Change::Evicted(_) => {}
-            }
+                Change::Merged { .. } | Change::NodeMerged { .. } | Change::Evicted(_) => None,
+            };
+            out.append(&mut self.alerts.came_back());
+            out.extend(raised);
         }
     }
 
     fn take_verdicts(&mut self, out: &mut Vec<Alert>) {
         for verdict in self.verdicts.drain(..) {
             let endpoint = verdict.endpoint.and_then(|id| self.catalog.label(id));
-            out.extend(self.alerts.raise(&verdict, endpoint));
+            let raised = self.alerts.raise(&verdict, endpoint);
+            out.append(&mut self.alerts.came_back());
+            out.extend(raised);
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::{alert, analysis, capture, catalog, decode, detect, flow, http, senso
 
 mod evidence;
 mod places;
+mod silences;
 mod sinks;
 mod units;
 
@@ -24,6 +25,7 @@ mod tests;
 
 pub use evidence::Evidence;
 pub use places::{Deprecated, HostGroup};
+pub use silences::SilenceRule;
 pub use sinks::{Egress, Route, Sink, Webhook};
 pub use units::{ByteSize, Date, Prefix, Span};
 
@@ -165,8 +167,15 @@ pub struct Detect {
 #[serde(default, deny_unknown_fields)]
 pub struct Alert {
     pub max_alerts: usize,
+    pub max_incidents: usize,
+    /// An incident in which nothing rang for so long takes no more alerts.
+    pub incident_quiet: Span,
+    /// How long a false alarm stays one.
+    pub dismissal: Span,
     pub egress: Egress,
     pub routes: Vec<Route>,
+    /// What is kept and counted, and not told.
+    pub silences: Vec<SilenceRule>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -267,10 +276,15 @@ impl Default for Detect {
 
 impl Default for Alert {
     fn default() -> Self {
+        let room = alert::Settings::default();
         Self {
-            max_alerts: alert::Settings::default().max_alerts,
+            max_alerts: room.max_alerts,
+            max_incidents: room.max_incidents,
+            incident_quiet: Span(room.quiet),
+            dismissal: Span(room.dismissal),
             egress: Egress::default(),
             routes: Vec::new(),
+            silences: Vec::new(),
         }
     }
 }
@@ -400,6 +414,7 @@ impl Config {
             .try_for_each(HostGroup::check)?;
         custom::Rules::compile(&self.catalog.sensitive)
             .map_err(|e| ("sensitive", e.to_string()))?;
+        self.check_silences()?;
         self.check_sinks()
     }
 
@@ -436,6 +451,10 @@ impl Config {
             },
             alert: alert::Settings {
                 max_alerts: self.alert.max_alerts,
+                max_incidents: self.alert.max_incidents,
+                quiet: self.alert.incident_quiet.0,
+                dismissal: self.alert.dismissal.0,
+                silences: self.silences(),
             },
         }
     }

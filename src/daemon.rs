@@ -422,7 +422,8 @@ pub(crate) fn restore(settings: analysis::Settings, recovered: Recovered) -> Ana
         None => Detect::new(detect),
     };
     let mut alerts = alert::Manager::new(alert);
-    alerts.restore(recovered.alerts);
+    alerts.restore_silences(recovered.silences);
+    alerts.restore(recovered.alerts, recovered.incidents);
     Analysis::with(catalog, detect, alerts)
 }
 

@@ -16,6 +16,7 @@ mod distinct;
 mod enumeration;
 mod evidence;
 mod exfiltration;
+mod feedback;
 mod objects;
 mod past;
 mod place;
@@ -48,6 +49,7 @@ use crate::exchange::Exchange;
 use crate::time::Timestamp;
 use budget::Family;
 use counter::{Crowd, Entry, Spot};
+use feedback::{About, Opinions};
 use principals::Table;
 use renames::Renames;
 
@@ -68,6 +70,7 @@ pub enum VerdictKind {
 
 pub use crate::catalog::Severity;
 pub use automation::Automation;
+pub use feedback::{Feedback, Subject};
 pub use place::{Place, Route};
 pub use verdict::Part;
 
@@ -206,7 +209,7 @@ fn count(
     who: &mut principals::Followed,
     look: &Look<'_>,
     at: &Clock,
-    budget: f64,
+    budget: impl Fn(&'static str) -> f64,
     out: &mut Vec<Verdict>,
 ) -> u16 {
     let mut much = 0;
@@ -229,7 +232,8 @@ fn count(
             place: watch.precedent.filter(|_| nameless).map(|f| f(look)),
             base: base.unwrap_or_default(),
         };
-        let mut stage = purses.stage(&mut who.spent, watch.family, budget);
+        let own_budget = budget(watch.detector);
+        let mut stage = purses.stage(&mut who.spent, watch.family, own_budget);
         let counter = who.counters[i].get_or_insert_default();
         let hit = counter.add(entry, at, &who.presence, &mut crowds[i], &mut stage, sample);
         let hour = counter.counts(&who.presence)[1];
@@ -261,6 +265,8 @@ struct Clock {
 pub struct Detect {
     settings: Settings,
     state: State,
+    /// What people said of earlier alerts; handed over anew after a restart.
+    opinions: Opinions,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -307,7 +313,17 @@ impl Detect {
             purses: purse::Purses::default(),
             targets: targets::Targets::default(),
         };
-        Self { settings, state }
+        let opinions = Opinions::default();
+        Self {
+            settings,
+            state,
+            opinions,
+        }
+    }
+
+    /// Takes what people said of earlier alerts, in place of what was taken before.
+    pub fn feedback(&mut self, all: &[Feedback]) {
+        self.opinions = Opinions::new(all);
     }
 
     /// Takes one exchange with what the catalogue made of it, in total order.
@@ -341,11 +357,14 @@ impl Detect {
         let budget = self.settings.false_alarms_per_week;
         let before = out.len();
         self.advance(out);
+        let opinions = &self.opinions;
         let state = &mut self.state;
         let who = state.principals.of(x);
+        let mark = who.mark();
+        let own_budget =
+            |detector| budget * opinions.factor(About::Principal(mark), detector, at.nanos);
         who.presence.turn(&at, &mut state.crowds);
         state.purses.turn(&mut who.spent, &at);
-        let mark = who.mark();
         let last = state.owners.pass(mark, access, x);
         // What it created itself is neither new to it nor a step of a walk.
         let own = state.nodes.own(&mut who.walks, last, access, x, &at);
@@ -364,12 +383,12 @@ impl Detect {
             who,
             &look,
             &at,
-            budget,
+            own_budget,
             out,
         );
         let stage = state
             .purses
-            .stage(&mut who.spent, Family::Enumeration, budget);
+            .stage(&mut who.spent, Family::Enumeration, own_budget("id-walk"));
         let (alone, together) = state.nodes.visit(&mut who.walks, &look, &at, stage, budget);
         out.extend(
             alone.map(|found| verdict::row(found, who.principal(), access.endpoint, x, &at)),
@@ -377,9 +396,11 @@ impl Detect {
         let strange = if state.nodes.walked(access, &at) {
             None
         } else {
-            let stage = state
-                .purses
-                .stage(&mut who.spent, Family::Enumeration, budget);
+            let stage = state.purses.stage(
+                &mut who.spent,
+                Family::Enumeration,
+                own_budget("strange-objects"),
+            );
             let newness = &mut who.newness;
             state.owners.visit(newness, last, &look, &at, stage)
         };
@@ -426,6 +447,7 @@ impl Detect {
             who.counters.iter_mut().flatten().for_each(|c| c.told());
         }
         out.extend(together.map(|row| verdict::spread(row, access.endpoint, x, &at)));
+        let budget = targets::Budget::new(budget, opinions, access.endpoint, at.nanos);
         state.targets.apply(access, x, who, &at, budget, out);
     }
 
@@ -514,7 +536,12 @@ impl Detect {
             return Err(refused("inconsistent".into()));
         }
         state.principals = state.principals.restored(settings.max_principals);
-        Ok(Self { settings, state })
+        let opinions = Opinions::default();
+        Ok(Self {
+            settings,
+            state,
+            opinions,
+        })
     }
 
     /// Known automation: batch jobs, syncs, crawlers and health checks, the oldest first.

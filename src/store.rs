@@ -7,7 +7,7 @@
 //!
 //! | file | what | a crash costs |
 //! | --- | --- | --- |
-//! | `journal` | alerts, outbox, dead letters, decisions | what was not yet acknowledged |
+//! | `journal` | alerts, incidents, outbox, dead letters, rules for silence, decisions | what was not yet acknowledged |
 //! | `sled/` `checkpoint` | `catalog`, `detect`: version, CRC, postcard | what came after the last checkpoint |
 //! | `sled/` `alerts` | id → latest revision, JSON | nothing: rebuilt from the journal |
 //! | `identity.key` | 32 random bytes | – |
@@ -23,16 +23,16 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::alert::Alert;
 use crate::alert::delivery::DeadLetter;
 use crate::alert::route::Router;
+use crate::alert::{Alert, Incident, Notice, Silence};
 use crate::catalog::Decision;
 
 mod checkpoint;
 mod journal;
 mod thread;
 
-pub use journal::{Journal, Pending};
+pub use journal::{Entry, Journal, Pending};
 pub use thread::{Done, Found};
 use thread::{Op, Thread};
 
@@ -66,6 +66,10 @@ fn io_error(path: &Path) -> impl Fn(std::io::Error) -> StoreError + '_ {
 pub struct Recovered {
     /// Latest revision of each alert.
     pub alerts: Vec<Alert>,
+    /// As they were when they were told or changed last.
+    pub incidents: Vec<Incident>,
+    /// Rules for silence that people made, and the last of those that have ended.
+    pub silences: Vec<Silence>,
     /// What is not delivered to each sink yet, oldest first.
     pub outbox: Vec<Pending>,
     /// What people decided, oldest first.
@@ -117,6 +121,8 @@ impl Store {
             })?;
         let recovered = Recovered {
             alerts: journal.alerts().cloned().collect(),
+            incidents: journal.incidents().cloned().collect(),
+            silences: journal.silences().cloned().collect(),
             outbox: journal.pending(),
             decisions: journal.decisions().cloned().collect(),
             catalog: found.0,
@@ -147,10 +153,36 @@ impl Store {
         ))
     }
 
-    /// Puts an alert (or its next revision) on disk; waits where the disk is behind.
+    /// Puts an alert (or its next revision) on disk; waits where the disk is behind. It is sent
+    /// where it is told alone; otherwise its incident is.
     pub fn record(&self, alert: Alert) {
+        let alone = alert.is_told_alone();
+        let alert = Box::new(alert);
+        self.put(if alone {
+            Entry::Send(alert)
+        } else {
+            Entry::Keep(alert)
+        });
+    }
+
+    /// Puts an incident's next revision on disk, to be sent.
+    pub fn tell(&self, notice: Notice) {
+        self.put(Entry::Tell(Box::new(notice)));
+    }
+
+    fn put(&self, entry: Entry) {
         // The thread ends only with `close`, after which nobody records.
-        let _ = self.ops.send(Op::Record(Box::new(alert)));
+        let _ = self.ops.send(Op::Record(entry));
+    }
+
+    /// Puts a rule for silence on disk, as it is now.
+    pub fn silence(&self, silence: Silence) {
+        let _ = self.ops.send(Op::Silence(Box::new(silence)));
+    }
+
+    /// Calls back on the store's thread once all that was handed over before is on disk.
+    pub fn after(&self, done: Box<dyn FnOnce() + Send>) {
+        let _ = self.ops.send(Op::After(done));
     }
 
     /// A sink has taken a message.

@@ -18,6 +18,8 @@ mod filters;
 mod findings;
 mod guard;
 mod history;
+mod incidents;
+mod life;
 mod live;
 mod openapi;
 mod owasp;
@@ -26,6 +28,7 @@ mod query;
 mod routes;
 mod schema;
 mod security;
+mod silences;
 
 pub use routes::router;
 
@@ -33,7 +36,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::alert::delivery::DeliveriesView;
-use crate::alert::{Alert, AlertsView, Status};
+use crate::alert::{Alert, AlertsView, Incident, Silence, Wanted};
 use crate::catalog::{Action, CatalogView, Decision};
 use crate::sensor::doctor::Symptom;
 use crate::sensor::{Ledger, Readings};
@@ -124,10 +127,24 @@ impl Default for Views {
 pub enum Command {
     SetAlertStatus {
         id: String,
-        status: Status,
-        by: String,
-        note: Option<String>,
+        wanted: Wanted,
         reply: oneshot::Sender<Result<Alert, String>>,
+    },
+    /// Acts on the alerts in it, too.
+    SetIncidentStatus {
+        id: String,
+        wanted: Wanted,
+        reply: oneshot::Sender<Result<Incident, String>>,
+    },
+    /// A rule for silence.
+    Silence {
+        wanted: Box<Silence>,
+        reply: oneshot::Sender<Result<Silence, String>>,
+    },
+    EndSilence {
+        id: String,
+        by: String,
+        reply: oneshot::Sender<Result<Silence, String>>,
     },
     /// A dead letter goes back into the outbox.
     Resend {
@@ -154,6 +171,10 @@ impl Command {
     pub fn refuse(self, why: &str) {
         match self {
             Self::SetAlertStatus { reply, .. } => drop(reply.send(Err(why.to_owned()))),
+            Self::SetIncidentStatus { reply, .. } => drop(reply.send(Err(why.to_owned()))),
+            Self::Silence { reply, .. } | Self::EndSilence { reply, .. } => {
+                drop(reply.send(Err(why.to_owned())));
+            }
             Self::Decide { reply, .. } => drop(reply.send(Err(why.to_owned()))),
             Self::Resend { reply, .. } | Self::TestSink { reply, .. } => {
                 drop(reply.send(Err(why.to_owned())));

@@ -41,6 +41,11 @@ fn alerts(n: usize) -> Vec<Alert> {
                 why: "no spec".into(),
             })
         })
+        // Each is to be sent by itself.
+        .map(|alert| Alert {
+            incident: None,
+            ..alert
+        })
         .collect()
 }
 

@@ -1,277 +1,216 @@
-//! Alerts by fingerprint: new, revised, or nothing worth telling again. Sans-IO and deterministic.
+//! Alerts by fingerprint: new, revised, or nothing worth telling again; and the incidents that they
+//! join. Sans-IO and deterministic.
+//!
+//! An alert is kept, an incident is told: see [`Incident`] for what joins, and [`Notice`] for what
+//! goes out.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Alert, AlertsView, Evidence, Settings, Status, VERSION};
-use crate::catalog::{DriftKind, Drifted, Exposed, Finding, FindingKind};
-use crate::detect::{Place, Severity, Verdict, VerdictKind};
+use super::silence::{Silence, Silences};
+use super::{Alert, AlertsView, Audience, Evidence, Incident, Notice, Settings, Status};
+use crate::detect::Place;
 use crate::time::Timestamp;
 
-/// Where everything that was raised ended: `raised = opened + revised + duplicate`.
+/// Where everything that was raised ended: `raised` is the sum of the others but `evicted`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub raised: u64,
     pub opened: u64,
-    /// Told again: worse, or twice as often.
+    /// Worse, or twice as often.
     pub revised: u64,
-    /// Counted on the alert, and not told again.
+    /// Counted on the alert, and nothing else.
     pub duplicate: u64,
+    /// What a rule keeps silent.
+    pub silenced: u64,
+    /// On a muted alert or incident.
+    pub muted: u64,
+    /// On what a person called a false alarm.
+    pub dismissed: u64,
     /// Put out by the budget.
     pub evicted: u64,
 }
 
+impl Counts {
+    /// What the ledger calls analysed, and what it ignores by reason.
+    pub fn ignored(&self) -> [(&'static str, u64); 4] {
+        [
+            ("duplicate", self.duplicate),
+            ("silenced", self.silenced),
+            ("muted", self.muted),
+            ("false-alarm", self.dismissed),
+        ]
+    }
+}
+
 pub struct Manager {
-    settings: Settings,
+    pub(super) settings: Settings,
     /// By id.
-    alerts: HashMap<String, Arc<Alert>>,
+    pub(super) alerts: HashMap<String, Arc<Alert>>,
     /// The alert of a fingerprint that is not resolved yet.
-    open: HashMap<String, String>,
-    /// Occurrences at which an alert was told last.
+    pub(super) open: HashMap<String, String>,
+    /// Occurrences at which an alert was revised last.
     told: HashMap<String, u64>,
-    counts: Counts,
+    pub(super) incidents: BTreeMap<String, Arc<Incident>>,
+    /// Incidents with something to tell.
+    due: BTreeMap<String, Audience>,
+    /// Alerts that came back by themselves while others were raised.
+    back: Vec<Alert>,
+    pub(super) silences: Silences,
+    /// Rules whose time was over.
+    pub(super) over: Vec<Silence>,
+    /// Nothing that was muted comes back before, and no rule ends.
+    pub(super) wake: Timestamp,
+    pub(super) counts: Counts,
     view: Option<Arc<AlertsView>>,
 }
 
 impl Manager {
     pub fn new(settings: Settings) -> Self {
+        let silences = Silences::new(&settings.silences);
         Self {
             settings,
+            wake: silences.next_end(),
+            silences,
+            over: Vec::new(),
             alerts: HashMap::new(),
             open: HashMap::new(),
             told: HashMap::new(),
+            incidents: BTreeMap::new(),
+            due: BTreeMap::new(),
+            back: Vec::new(),
             counts: Counts::default(),
             view: None,
         }
     }
 
-    /// Takes back what the store kept.
-    pub fn restore(&mut self, alerts: Vec<Alert>) {
-        for alert in alerts {
+    /// Takes back what the store kept. An alert that is on disk without its incident, as a crash
+    /// may leave it, is joined again; what was not told is due.
+    pub fn restore(&mut self, mut alerts: Vec<Alert>, incidents: Vec<Incident>) {
+        for incident in incidents {
+            self.wake_at(incident.status, incident.status_until);
+            self.incidents
+                .insert(incident.id.clone(), Arc::new(incident));
+        }
+        alerts.sort_by(|a, b| (a.ts, &a.id).cmp(&(b.ts, &b.id)));
+        for mut alert in alerts {
+            self.rejoin(&mut alert);
             if alert.status != Status::Resolved {
                 self.open
                     .insert(alert.fingerprint.clone(), alert.id.clone());
             }
+            self.wake_at(alert.status, alert.status_until);
             self.told.insert(alert.id.clone(), alert.occurrences);
             self.alerts.insert(alert.id.clone(), Arc::new(alert));
         }
+        let ids: Vec<String> = self.incidents.keys().cloned().collect();
+        ids.iter().for_each(|id| self.judge(id, false));
         self.make_room();
         self.view = None;
+    }
+
+    fn rejoin(&mut self, alert: &mut Alert) {
+        let known = alert.incident.as_ref();
+        if let Some(there) = known.and_then(|id| self.incidents.get_mut(id)) {
+            let there = Arc::make_mut(there);
+            if there.has(alert) {
+                return there.recall(alert);
+            }
+        }
+        let is_old = known.is_none();
+        self.join(alert);
+        // From before there were incidents: it was told, and is what it was made.
+        if let Some(there) = alert.incident.as_ref().filter(|_| is_old)
+            && let Some(there) = self.incidents.get_mut(there).map(Arc::make_mut)
+        {
+            there.tell();
+            if there.count == 1 {
+                (there.status, there.status_until) = (alert.status, alert.status_until);
+            }
+            self.due.remove(&there.id);
+        }
     }
 
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// A verdict becomes a new alert, a revision of an open one, or nothing worth telling.
-    pub fn raise(&mut self, v: &Verdict, endpoint: Option<String>) -> Option<Alert> {
-        let kind = kind_name(v.kind);
-        let who = v
-            .principal
-            .as_ref()
-            .and_then(|p| p.identity.as_deref().or(p.client.as_deref()));
-        let fingerprint = fingerprint(&[
-            kind,
-            &v.detector,
-            who.unwrap_or("-"),
-            endpoint.as_deref().or(v.host.as_deref()).unwrap_or("-"),
-        ]);
-        self.take(Alert {
-            v: VERSION,
-            id: String::new(),
-            ts: v.at,
-            kind: kind.to_owned(),
-            severity: v.severity,
-            score: v.score,
-            detector: v.detector.clone(),
-            principal: v.principal.clone(),
-            evidence: Evidence::of(&v.place, (v.since, v.until), endpoint.as_deref()),
-            host: v
-                .host
-                .clone()
-                .or_else(|| endpoint.as_deref().and_then(host_of)),
-            endpoint,
-            since: v.since,
-            until: v.until,
-            expected: v.expected,
-            observed: v.observed,
-            p_value: 10_f64.powf(v.log10_p),
-            log10_p: v.log10_p,
-            summary: v.summary.clone(),
-            why: v.why.clone(),
-            samples: v.samples.clone(),
-            series: v.series.clone(),
-            parts: v.parts.clone(),
-            owasp: v.owasp.clone(),
-            status: Status::Open,
-            fingerprint,
-            occurrences: 1,
-            last_seen: v.at,
-            revision: 1,
-            changed_by: None,
-            note: None,
-        })
-    }
-
-    /// The same for a lasting fact of the catalogue. New endpoints and callers are inventory
-    /// news, no alert.
-    pub fn raise_finding(&mut self, f: &Finding) -> Option<Alert> {
-        let (kind, severity, what) = match f.kind {
-            FindingKind::New | FindingKind::NewCaller => return None,
-            FindingKind::Shadow => ("shadow", Severity::Medium, "no spec has it"),
-            FindingKind::UnknownHost => ("shadow", Severity::Medium, "no spec knows this host"),
-            FindingKind::DeprecatedInUse => {
-                ("deprecated", Severity::Low, "deprecated, and still called")
-            }
-            FindingKind::Zombie => (
-                "deprecated",
-                Severity::Low,
-                "an old version, and still called",
-            ),
-            FindingKind::Introspection => (
-                "exposure",
-                Severity::Low,
-                "gives its GraphQL schema to whoever asks",
-            ),
-            FindingKind::WiderExposure => (
-                "exposure",
-                Severity::Medium,
-                "answers callers from a wider zone than before",
-            ),
-            FindingKind::SunsetPassed => (
-                "deprecated",
-                Severity::Medium,
-                "past its sunset, and still called",
-            ),
-        };
-        let detector = format!("catalog-{}", serde_json::to_value(f.kind).ok()?.as_str()?);
-        let is_host = f.kind == FindingKind::UnknownHost;
-        self.plain(
-            kind,
-            severity,
-            &detector,
-            &f.subject,
-            !is_host,
-            format!("{}: {what}", f.subject),
-            vec![f.why.clone()],
-            f.at,
-            f.since,
-            f.kind.owasp(),
-        )
-    }
-
-    /// What lies open at a host: one alert, which grows with what is found later.
-    pub fn raise_exposed(&mut self, e: &Exposed) -> Option<Alert> {
-        let (summary, why) = (e.summary.clone(), e.why.clone());
-        self.plain(
-            "exposure", e.severity, e.detector, &e.subject, false, summary, why, e.at, e.since,
-            e.owasp,
-        )
-    }
-
-    /// An endpoint does what its document does not say: once for each kind of difference.
-    pub fn raise_drift(&mut self, d: &Drifted) -> Option<Alert> {
-        let severity = match d.kind {
-            DriftKind::UndocumentedAuth => Severity::Medium,
-            _ => Severity::Low,
-        };
-        let detector = format!("catalog-{}", d.kind.name());
-        let what = d.kind.name().replace('-', " ");
-        let summary = format!("{}: drifts from its document, {what}", d.subject);
-        self.plain(
-            "drift",
-            severity,
-            &detector,
-            &d.subject,
-            true,
-            summary,
-            d.why.clone(),
-            d.at,
-            d.since,
-            d.kind.owasp(),
-        )
-    }
-
-    /// Something is wrong with the watching itself.
-    pub fn raise_sensor(
-        &mut self,
-        summary: String,
-        why: Vec<String>,
-        severity: Severity,
-        at: Timestamp,
-    ) -> Option<Alert> {
-        let subject = summary.clone();
-        self.plain(
-            "sensor", severity, "sensor", &subject, false, summary, why, at, at, "",
-        )
-    }
-
-    #[allow(clippy::too_many_arguments)] // an alert's own fields
-    fn plain(
-        &mut self,
-        kind: &str,
-        severity: Severity,
-        detector: &str,
-        subject: &str,
-        is_endpoint: bool,
-        summary: String,
-        why: Vec<String>,
-        at: Timestamp,
-        since: Timestamp,
-        owasp: &str,
-    ) -> Option<Alert> {
-        self.take(Alert {
-            v: VERSION,
-            id: String::new(),
-            ts: at,
-            kind: kind.to_owned(),
-            severity,
-            score: 0.0,
-            detector: detector.to_owned(),
-            principal: None,
-            endpoint: is_endpoint.then(|| subject.to_owned()),
-            host: match (is_endpoint, kind) {
-                (true, _) => host_of(subject),
-                (false, "sensor") => None,
-                (false, _) => Some(subject.to_owned()),
-            },
-            since,
-            until: at,
-            expected: 0.0,
-            observed: 0.0,
-            p_value: 1.0,
-            log10_p: 0.0,
-            summary,
-            why,
-            samples: Vec::new(),
-            series: Vec::new(),
-            parts: Vec::new(),
-            evidence: None,
-            owasp: owasp.to_owned(),
-            status: Status::Open,
-            fingerprint: fingerprint(&[kind, detector, subject]),
-            occurrences: 1,
-            last_seen: at,
-            revision: 1,
-            changed_by: None,
-            note: None,
-        })
-    }
-
-    fn take(&mut self, mut new: Alert) -> Option<Alert> {
+    pub(super) fn take(&mut self, mut new: Alert) -> Option<Alert> {
         self.counts.raised += 1;
         self.view = None;
-        let Some(id) = self.open.get(&new.fingerprint) else {
-            new.id = fingerprint(&[&new.fingerprint, &new.ts.nanos().to_string()]);
-            self.counts.opened += 1;
-            self.open.insert(new.fingerprint.clone(), new.id.clone());
-            self.told.insert(new.id.clone(), 1);
-            self.alerts.insert(new.id.clone(), Arc::new(new.clone()));
-            self.make_room();
-            return Some(new);
+        let mut back = std::mem::take(&mut self.back);
+        self.expire(&new.fingerprint, new.ts, &mut back);
+        self.back = back;
+        new.silenced = self.silences.keeps(&new);
+        if let Some(id) = self.open.get(&new.fingerprint).cloned() {
+            return self.again(&id, new);
+        }
+        new.id = fingerprint(&[&new.fingerprint, &new.ts.nanos().to_string()]);
+        self.join(&mut new);
+        match new.status {
+            _ if new.silenced.is_some() => self.counts.silenced += 1,
+            Status::Muted => self.counts.muted += 1,
+            _ => self.counts.opened += 1,
+        }
+        self.open.insert(new.fingerprint.clone(), new.id.clone());
+        self.told.insert(new.id.clone(), 1);
+        self.alerts.insert(new.id.clone(), Arc::new(new.clone()));
+        self.make_room();
+        Some(new)
+    }
+
+    /// Finds or makes the incident of a new alert.
+    fn join(&mut self, new: &mut Alert) {
+        if new.kind == "sensor" {
+            return;
+        }
+        let id = new.incident.clone().or_else(|| self.place(new));
+        let made = ["incident", &new.id, &new.occurrences.to_string()];
+        let id = id.unwrap_or_else(|| fingerprint(&made));
+        new.incident = Some(id.clone());
+        let made = || Arc::new(Incident::new(id.clone(), new));
+        let incident = Arc::make_mut(self.incidents.entry(id.clone()).or_insert_with(made));
+        if incident.status == Status::Muted {
+            (new.status, new.status_until) = (Status::Muted, incident.status_until);
+        }
+        let is_new = incident.join(new);
+        self.judge(&id, is_new);
+    }
+
+    /// The incident that an alert belongs to: by the strongest rule, then the latest.
+    fn place(&self, new: &Alert) -> Option<String> {
+        let quiet = self.settings.quiet;
+        let fit = self.incidents.values().filter_map(|i| {
+            let rule = i.rule(new, quiet)?;
+            Some((rule, Reverse(i.last_seen), &i.id))
+        });
+        fit.min().map(|(_, _, id)| id.clone())
+    }
+
+    /// Whether an incident is to be told now; `is_new`: at least to those who were not told yet.
+    fn judge(&mut self, id: &str, is_new: bool) {
+        let Some(incident) = self.incidents.get_mut(id).map(Arc::make_mut) else {
+            return;
         };
+        if incident.is_due() {
+            incident.tell();
+            self.owe(id, Audience::Everybody);
+        } else if is_new && incident.is_wanted() && incident.told.alerts > 0 {
+            incident.revision += 1;
+            self.owe(id, Audience::Newcomers);
+        }
+    }
+
+    pub(super) fn owe(&mut self, id: &str, audience: Audience) {
+        let owed = self.due.entry(id.to_owned()).or_insert(audience);
+        *owed = audience.max(*owed);
+    }
+
+    /// It rang again.
+    fn again(&mut self, id: &str, new: Alert) -> Option<Alert> {
         let known = self.alerts.get_mut(id).map(Arc::make_mut)?;
         let worse = new.severity > known.severity || new.score >= 2.0 * known.score.max(1.0);
         known.occurrences += 1;
@@ -292,14 +231,26 @@ impl Manager {
             Some(old) => old.joined(new.evidence, span, known.endpoint.as_deref()),
             None => new.evidence,
         };
-        if !tell {
-            self.counts.duplicate += 1;
-            return None;
+        if tell {
+            *told = known.occurrences;
+            known.revision += 1;
         }
-        *told = known.occurrences;
-        known.revision += 1;
-        self.counts.revised += 1;
-        Some(known.clone())
+        let got_loud = known.silenced.is_some() && new.silenced.is_none();
+        known.silenced = new.silenced;
+        let is_heard =
+            known.silenced.is_none() && matches!(known.status, Status::Open | Status::Acknowledged);
+        let count = match known.status {
+            _ if known.silenced.is_some() => &mut self.counts.silenced,
+            Status::Muted => &mut self.counts.muted,
+            Status::FalseAlarm => &mut self.counts.dismissed,
+            _ if tell => &mut self.counts.revised,
+            _ => &mut self.counts.duplicate,
+        };
+        *count += 1;
+        let mut known = known.clone();
+        self.tell_of(&mut known, is_heard, got_loud);
+        // What is sent by itself is not sent while nobody wants it.
+        (tell && (is_heard || known.incident.is_some())).then_some(known)
     }
 
     /// Says where the packets of an alert just raised are, where that is not in what raised it.
@@ -312,39 +263,52 @@ impl Manager {
         alert
     }
 
-    /// A person's decision. Errors name the alert that is not there, or the status it already has.
-    pub fn set_status(
-        &mut self,
-        id: &str,
-        status: Status,
-        by: &str,
-        note: Option<String>,
-        at: Timestamp,
-    ) -> Result<Alert, String> {
-        let Some(alert) = self.alerts.get_mut(id) else {
-            return Err(format!("there is no alert {id}"));
+    /// The incident of an alert that rang again.
+    fn tell_of(&mut self, known: &mut Alert, is_heard: bool, got_loud: bool) {
+        let Some(id) = known.incident.clone() else {
+            return;
         };
-        if alert.status == status && note.is_none() {
-            return Err(format!(
-                "the alert is {} already",
-                format!("{status:?}").to_lowercase()
-            ));
+        match self.incidents.get_mut(&id).map(Arc::make_mut) {
+            Some(there) => {
+                there.loud += u64::from(got_loud);
+                let is_muted = there.status == Status::Muted && known.silenced.is_none();
+                let counted = is_heard || is_muted;
+                there.again(known, counted);
+                self.judge(&id, false);
+            }
+            // Put out by the budget, and it is still going on.
+            None => {
+                known.incident = None;
+                self.join(known);
+                self.alerts
+                    .insert(known.id.clone(), Arc::new(known.clone()));
+                self.make_room();
+            }
         }
-        let alert = Arc::make_mut(alert);
-        alert.status = status;
-        alert.changed_by = Some(by.to_owned());
-        alert.note = note.or_else(|| alert.note.take());
-        alert.revision += 1;
-        alert.last_seen = alert.last_seen.max(at.min(alert.last_seen));
-        if status == Status::Resolved {
-            // What comes after is another alert.
-            self.open.remove(&alert.fingerprint);
-        } else {
-            self.open
-                .insert(alert.fingerprint.clone(), alert.id.clone());
-        }
+    }
+
+    /// Alerts that came back by themselves, since the last call.
+    pub fn came_back(&mut self) -> Vec<Alert> {
+        std::mem::take(&mut self.back)
+    }
+
+    /// What is to be put on disk and told, since the last call.
+    pub fn notices(&mut self) -> Vec<Notice> {
+        let due = std::mem::take(&mut self.due);
+        let notice = |(id, audience): (String, Audience)| {
+            let incident = self.incidents.get(&id)?;
+            let lead = self.alerts.get(&incident.lead);
+            Some(Notice {
+                message: incident.message(lead.map(AsRef::as_ref)),
+                incident: incident.as_ref().clone(),
+                audience,
+            })
+        };
+        due.into_iter().filter_map(notice).collect()
+    }
+
+    pub(super) fn changed(&mut self) {
         self.view = None;
-        Ok(alert.clone())
     }
 
     /// Newest first.
@@ -354,24 +318,51 @@ impl Manager {
         }
         let mut alerts: Vec<Arc<Alert>> = self.alerts.values().cloned().collect();
         alerts.sort_by(|a, b| (b.ts, &a.id).cmp(&(a.ts, &b.id)));
+        let mut incidents: Vec<Arc<Incident>> = self.incidents.values().cloned().collect();
+        incidents.sort_by(|a, b| (b.last_seen, &a.id).cmp(&(a.last_seen, &b.id)));
         let view = Arc::new(AlertsView {
             alerts,
+            incidents,
+            silences: self.silences.view(),
             evicted: self.counts.evicted,
         });
         self.view = Some(view.clone());
         view
     }
 
-    /// Past the budget resolved ones go first, then the least severe, oldest first.
+    /// Past the budget settled ones go first, then the least severe, oldest first; some more than
+    /// needed, so that a flood does not sort them all for each.
     fn make_room(&mut self) {
-        let Some(last) = self.alerts.len().checked_sub(self.settings.max_alerts + 1) else {
+        let surplus = surplus(self.incidents.len(), self.settings.max_incidents);
+        if surplus > 0 {
+            let all = self.incidents.values();
+            let order = all.map(|i| {
+                (
+                    !i.status.is_settled(),
+                    i.severity,
+                    i.last_seen,
+                    i.id.clone(),
+                )
+            });
+            for (.., id) in BTreeSet::from_iter(order).into_iter().take(surplus) {
+                self.incidents.remove(&id);
+                self.due.remove(&id);
+            }
+        }
+        let surplus = self::surplus(self.alerts.len(), self.settings.max_alerts);
+        if surplus == 0 {
             return;
-        };
-        let rank = |a: &Alert| (a.status != Status::Resolved, a.severity, a.last_seen);
-        let mut order: Vec<&Arc<Alert>> = self.alerts.values().collect();
-        order.select_nth_unstable_by(last, |a, b| (rank(a), &a.id).cmp(&(rank(b), &b.id)));
-        let going: Vec<String> = order[..=last].iter().map(|a| a.id.clone()).collect();
-        for id in going {
+        }
+        let all = self.alerts.values();
+        let order = all.map(|a| {
+            (
+                !a.status.is_settled(),
+                a.severity,
+                a.last_seen,
+                a.id.clone(),
+            )
+        });
+        for (.., id) in BTreeSet::from_iter(order).into_iter().take(surplus) {
             if let Some(gone) = self.alerts.remove(&id) {
                 self.told.remove(&id);
                 if self.open.get(&gone.fingerprint) == Some(&id) {
@@ -383,143 +374,18 @@ impl Manager {
     }
 }
 
-/// `api.example.com` of `GET api.example.com /v1/users/{user_id}`.
-fn host_of(endpoint: &str) -> Option<String> {
-    endpoint.split(' ').nth(1).map(str::to_owned)
-}
-
-fn kind_name(kind: VerdictKind) -> &'static str {
-    match kind {
-        VerdictKind::Enumeration => "enumeration",
-        VerdictKind::Scan => "scan",
-        VerdictKind::Scraping => "scraping",
-        VerdictKind::Credential => "credential",
-        VerdictKind::Volume => "volume",
-        VerdictKind::Exfiltration => "exfiltration",
-        VerdictKind::Authorization => "authorization",
-        VerdictKind::Source => "source",
-        VerdictKind::Availability => "availability",
+fn surplus(now: usize, budget: usize) -> usize {
+    match now.saturating_sub(budget) {
+        0 => 0,
+        over => over + budget / 64,
     }
 }
 
 /// The same parts, the same text, in every process.
-fn fingerprint(parts: &[&str]) -> String {
+pub(super) fn fingerprint(parts: &[&str]) -> String {
     let digest = Sha256::digest(parts.join("\0"));
     digest[..10].iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn finding(subject: &str, at: i64) -> Finding {
-        let at = Timestamp::from_secs(at);
-        Finding {
-            kind: FindingKind::Shadow,
-            endpoint: None,
-            subject: subject.into(),
-            at,
-            since: at,
-            why: "w".into(),
-        }
-    }
-
-    #[test]
-    fn the_same_again_is_counted_and_told_seldom() {
-        let mut m = Manager::new(Settings::default());
-        let first = m.raise_finding(&finding("GET h /a", 1)).unwrap();
-        let told: Vec<u64> = (2..=20)
-            .filter_map(|t| m.raise_finding(&finding("GET h /a", t)))
-            .map(|a| a.occurrences)
-            .collect();
-        assert_eq!(told, [2, 4, 8, 16]);
-        let view = m.view();
-        assert_eq!(
-            (
-                view.alerts.len(),
-                view.alerts[0].occurrences,
-                &view.alerts[0].id
-            ),
-            (1, 20, &first.id)
-        );
-        let c = m.counts();
-        assert_eq!(c.raised, c.opened + c.revised + c.duplicate);
-    }
-
-    #[test]
-    fn after_it_is_resolved_it_is_another() {
-        let mut m = Manager::new(Settings::default());
-        let first = m.raise_finding(&finding("GET h /a", 1)).unwrap();
-        let done = m
-            .set_status(
-                &first.id,
-                Status::Resolved,
-                "ann",
-                Some("known".into()),
-                Timestamp::from_secs(2),
-            )
-            .unwrap();
-        assert_eq!(
-            (
-                done.revision,
-                done.changed_by.as_deref(),
-                done.note.as_deref()
-            ),
-            (2, Some("ann"), Some("known"))
-        );
-        assert!(
-            m.set_status(
-                &first.id,
-                Status::Resolved,
-                "ann",
-                None,
-                Timestamp::from_secs(2)
-            )
-            .is_err()
-        );
-        assert!(
-            m.set_status(
-                "nothing",
-                Status::Open,
-                "ann",
-                None,
-                Timestamp::from_secs(2)
-            )
-            .is_err()
-        );
-        assert_ne!(
-            m.raise_finding(&finding("GET h /a", 3)).unwrap().id,
-            first.id
-        );
-    }
-
-    #[test]
-    fn a_restart_goes_on_counting() {
-        let mut m = Manager::new(Settings::default());
-        let first = m.raise_finding(&finding("GET h /a", 1)).unwrap();
-        let mut again = Manager::new(Settings::default());
-        again.restore(vec![first.clone()]);
-        assert_eq!(
-            again.raise_finding(&finding("GET h /a", 2)).unwrap().id,
-            first.id
-        );
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn counts_add_up_and_the_budget_holds(ops in proptest::collection::vec((0_u8..4, 0_u8..30), 0..200)) {
-            let mut m = Manager::new(Settings { max_alerts: 10 });
-            for (i, (op, which)) in ops.into_iter().enumerate() {
-                let at = Timestamp::from_secs(i as i64);
-                if op < 3 {
-                    m.raise_finding(&finding(&format!("GET h /{which}"), i as i64));
-                } else if let Some(a) = m.view().alerts.get(usize::from(which)) {
-                    let _ = m.set_status(&a.id, Status::Resolved, "p", None, at);
-                }
-                proptest::prop_assert!(m.view().alerts.len() <= 10);
-            }
-            let c = m.counts();
-            proptest::prop_assert_eq!(c.raised, c.opened + c.revised + c.duplicate);
-        }
-    }
-}
+mod tests;

@@ -9,8 +9,42 @@ use jiff::ZonedDateTime;
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 
-use super::Alert;
+use super::{Alert, Incident};
 use crate::detect::Severity;
+use crate::time::Timestamp;
+
+/// What routes ask of an alert, or of an incident with all that is in it.
+#[derive(Clone, Debug)]
+pub struct About<'a> {
+    pub severity: Severity,
+    pub kinds: Vec<&'a str>,
+    /// One without a name where there is none.
+    pub hosts: Vec<&'a str>,
+}
+
+impl<'a> From<&'a Alert> for About<'a> {
+    fn from(alert: &'a Alert) -> Self {
+        Self {
+            severity: alert.severity,
+            kinds: vec![&alert.kind],
+            hosts: vec![alert.host.as_deref().unwrap_or_default()],
+        }
+    }
+}
+
+impl<'a> From<&'a Incident> for About<'a> {
+    fn from(incident: &'a Incident) -> Self {
+        let mut hosts: Vec<&str> = incident.hosts.iter().map(String::as_str).collect();
+        if hosts.is_empty() {
+            hosts.push("");
+        }
+        Self {
+            severity: incident.severity,
+            kinds: incident.kinds.iter().map(String::as_str).collect(),
+            hosts,
+        }
+    }
+}
 
 /// What a route takes; empty parts ask for nothing.
 #[derive(Clone, Debug)]
@@ -21,6 +55,12 @@ pub struct Route {
     pub kinds: Vec<String>,
     /// Patterns with `*`, without regard to case.
     pub hosts: Vec<String>,
+    pub window: Window,
+}
+
+/// Times of the day and week; all of them where nothing is said.
+#[derive(Clone, Debug)]
+pub struct Window {
     pub days: Vec<Weekday>,
     /// From, until; over midnight where the second is not later. The day is that of the beginning.
     pub hours: Option<(Time, Time)>,
@@ -28,15 +68,52 @@ pub struct Route {
 }
 
 impl Route {
-    fn takes(&self, alert: &Alert, now: jiff::Timestamp) -> bool {
-        let host = alert.host.as_deref().unwrap_or_default();
-        alert.severity >= self.severity
-            && (self.kinds.is_empty() || self.kinds.contains(&alert.kind))
-            && (self.hosts.is_empty() || self.hosts.iter().any(|h| glob(h, host)))
-            && self.is_open(&now.to_zoned_datetime(self.zone.clone()))
+    fn takes(&self, about: &About<'_>, now: jiff::Timestamp) -> bool {
+        let mut hosts = about.hosts.iter();
+        about.severity >= self.severity
+            && (self.kinds.is_empty()
+                || about
+                    .kinds
+                    .iter()
+                    .any(|k| self.kinds.iter().any(|m| m == k)))
+            && (self.hosts.is_empty() || hosts.any(|host| self.hosts.iter().any(|h| glob(h, host))))
+            && self.window.is_open_at(now)
+    }
+}
+
+impl Window {
+    /// As people write them: `mon` to `sun`, `08:00-18:00`, a name of the time zone database.
+    pub fn parse(
+        days: &[String],
+        hours: Option<&str>,
+        timezone: Option<&str>,
+    ) -> Result<Self, String> {
+        let days: Result<Vec<Weekday>, String> = days.iter().map(|d| weekday(d)).collect();
+        let hours = hours.map(|text| {
+            self::hours(text)
+                .ok_or_else(|| format!("`{text}` are no hours: write them like 08:00-18:00"))
+        });
+        let zone = match timezone {
+            Some(name) => TimeZone::get(name).map_err(|e| e.to_string())?,
+            None => TimeZone::system(),
+        };
+        Ok(Self {
+            days: days?,
+            hours: hours.transpose()?,
+            zone,
+        })
     }
 
-    fn is_open(&self, now: &ZonedDateTime) -> bool {
+    pub(super) fn is_open(&self, at: Timestamp) -> bool {
+        // What lies outside of all calendars is at no time of the day.
+        jiff::Timestamp::from_second(at.secs()).is_ok_and(|at| self.is_open_at(at))
+    }
+
+    fn is_open_at(&self, at: jiff::Timestamp) -> bool {
+        self.is_within(&at.to_zoned_datetime(self.zone.clone()))
+    }
+
+    fn is_within(&self, now: &ZonedDateTime) -> bool {
         let (time, mut day) = (now.time(), now.weekday());
         if let Some((from, until)) = self.hours {
             let over_midnight = until <= from;
@@ -54,6 +131,22 @@ impl Route {
         }
         self.days.is_empty() || self.days.contains(&day)
     }
+}
+
+fn weekday(text: &str) -> Result<Weekday, String> {
+    let names = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    let at = names.iter().position(|n| *n == text);
+    let day = at.and_then(|i| Weekday::from_monday_zero_offset(i as i8).ok());
+    day.ok_or_else(|| format!("`{text}` is no day: write mon, tue, wed, thu, fri, sat or sun"))
+}
+
+fn hours(text: &str) -> Option<(Time, Time)> {
+    let (from, until) = text.split_once('-')?;
+    let time = |text: &str| {
+        let (hour, minute) = text.trim().split_once(':')?;
+        Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok()
+    };
+    Some((time(from)?, time(until)?))
 }
 
 /// All sinks with all routes.
@@ -76,7 +169,7 @@ impl Router {
     /// The sinks that this revision is for; `told` are those that an earlier one was for.
     pub fn targets(
         &self,
-        alert: &Alert,
+        about: &About<'_>,
         told: &BTreeSet<String>,
         now: jiff::Timestamp,
     ) -> BTreeSet<String> {
@@ -84,7 +177,7 @@ impl Router {
         for sink in &self.sinks {
             let mut own = self.routes.iter().filter(|r| r.sinks.contains(sink));
             let is_routed = own.clone().next().is_some();
-            if !is_routed || told.contains(sink) || own.any(|r| r.takes(alert, now)) {
+            if !is_routed || told.contains(sink) || own.any(|r| r.takes(about, now)) {
                 out.insert(sink.clone());
             }
         }
@@ -93,7 +186,7 @@ impl Router {
 }
 
 /// `*` stands for any number of characters.
-fn glob(pattern: &str, text: &str) -> bool {
+pub(super) fn glob(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.to_lowercase(), text.to_lowercase());
     let mut parts = pattern.split('*');
     let Some(rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
@@ -124,9 +217,11 @@ mod tests {
             severity: Severity::Info,
             kinds: Vec::new(),
             hosts: Vec::new(),
-            days: Vec::new(),
-            hours: None,
-            zone: TimeZone::UTC,
+            window: Window {
+                days: Vec::new(),
+                hours: None,
+                zone: TimeZone::UTC,
+            },
         }
     }
 
@@ -137,7 +232,8 @@ mod tests {
     fn targets(routes: Vec<Route>, alert: &Alert, now: &str) -> Vec<String> {
         let router = Router::new(vec!["all".into(), "pager".into()], routes);
         let told = BTreeSet::new();
-        router.targets(alert, &told, at(now)).into_iter().collect()
+        let about = About::from(alert);
+        router.targets(&about, &told, at(now)).into_iter().collect()
     }
 
     const NOON: &str = "2026-11-26T12:00:00Z"; // a Thursday
@@ -163,8 +259,8 @@ mod tests {
     fn by_the_hour_and_the_day_of_its_beginning() {
         let night = |now: &str| {
             let mut r = route("pager");
-            r.days = vec![Weekday::Thursday];
-            r.hours = Some((
+            r.window.days = vec![Weekday::Thursday];
+            r.window.hours = Some((
                 jiff::civil::time(22, 0, 0, 0),
                 jiff::civil::time(6, 0, 0, 0),
             ));
@@ -176,8 +272,8 @@ mod tests {
         assert!(!night("2026-11-27T06:00:00Z"));
         assert!(!night("2026-11-26T05:00:00Z"), "Wednesday's night");
         let mut r = route("pager");
-        r.zone = TimeZone::fixed(jiff::tz::offset(5));
-        r.hours = Some((
+        r.window.zone = TimeZone::fixed(jiff::tz::offset(5));
+        r.window.hours = Some((
             jiff::civil::time(17, 0, 0, 0),
             jiff::civil::time(18, 0, 0, 0),
         ));
@@ -190,7 +286,7 @@ mod tests {
         r.severity = Severity::Critical;
         let router = Router::new(vec!["pager".into()], vec![r]);
         let told: BTreeSet<String> = ["pager".to_owned(), "gone".to_owned()].into();
-        let found = router.targets(&alert(), &told, at(NOON));
+        let found = router.targets(&About::from(&alert()), &told, at(NOON));
         assert_eq!(found, ["pager".to_owned()].into());
     }
 

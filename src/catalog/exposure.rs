@@ -237,6 +237,8 @@ pub struct Exposed {
     pub severity: Severity,
     /// The host.
     pub subject: String,
+    /// The label of the worst endpoint, where it is about endpoints.
+    pub endpoint: Option<String>,
     pub at: Timestamp,
     pub since: Timestamp,
     pub summary: String,
@@ -264,6 +266,7 @@ impl Exposed {
             owasp: worst.kind.owasp(),
             severity: worst.severity,
             subject: host.to_owned(),
+            endpoint: worst.endpoint.is_some().then(|| worst.subject.clone()),
             at,
             since: facts.iter().map(|f| f.first_seen).min().unwrap_or(at),
             summary: format!("{} {}{more}", worst.subject, worst.what),

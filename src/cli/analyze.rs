@@ -66,7 +66,7 @@ pub(super) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
         }
     }
     out.flush()?;
-    input::keep(store, &analysis, &reading.alerts);
+    input::keep(store, &mut analysis, &reading.alerts);
     if late > 0 {
         eprintln!(
             "apitap: {late} lines came more than {} s late and were taken where they stood",

@@ -116,10 +116,16 @@ pub(super) fn analysis(common: &Common) -> anyhow::Result<(Analysis, Option<Stor
 }
 
 /// Leaves the state for the next time.
-pub(super) fn keep(store: Option<Store>, analysis: &Analysis, alerts: &[Alert]) {
+pub(super) fn keep(store: Option<Store>, analysis: &mut Analysis, alerts: &[Alert]) {
     let Some(store) = store else { return };
     for alert in alerts {
         store.record(alert.clone());
+    }
+    for silence in analysis.alerts.ended_silences() {
+        store.silence(silence);
+    }
+    for notice in analysis.alerts.notices() {
+        store.tell(notice);
     }
     store.checkpoint(analysis.catalog.save(), analysis.detect.save());
     store.close();

@@ -92,7 +92,7 @@ pub(super) fn read(args: &ReadArgs) -> anyhow::Result<ExitCode> {
         }
     }
     out.flush()?;
-    input::keep(store, &analysis, &reading.alerts);
+    input::keep(store, &mut analysis, &reading.alerts);
     for failure in &failures {
         eprintln!("apitap: {failure}");
     }

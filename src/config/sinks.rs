@@ -4,13 +4,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use jiff::civil::{Time, Weekday};
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::Prefix;
 use crate::alert::Egress as ReadyEgress;
-use crate::alert::route::{Route as ReadyRoute, Router};
+use crate::alert::route::{Route as ReadyRoute, Router, Window};
 use crate::alert::sink::{
     Carrier, Class, Elastic, Kind, Layout, Mail, Ocsf, PagerDuty, Secret, Security, Settings,
     SigningKey, Slack, Splunk, Syslog, Teams, Webhook as ReadyWebhook,
@@ -452,40 +450,14 @@ impl Route {
         if let Some(unknown) = self.sinks.iter().find(|s| !known.contains(s)) {
             return Err(format!("there is no sink `{unknown}`"));
         }
-        let days: Result<Vec<Weekday>, String> = self.days.iter().map(|d| weekday(d)).collect();
-        let hours = self.hours.as_deref().map(|text| {
-            hours(text).ok_or_else(|| format!("`{text}` are no hours: write them like 08:00-18:00"))
-        });
-        let zone = match &self.timezone {
-            Some(name) => TimeZone::get(name).map_err(|e| e.to_string())?,
-            None => TimeZone::system(),
-        };
         Ok(ReadyRoute {
             sinks: self.sinks.clone(),
             severity: self.severity.unwrap_or(Severity::Info),
             kinds: self.kinds.clone(),
             hosts: self.hosts.clone(),
-            days: days?,
-            hours: hours.transpose()?,
-            zone,
+            window: Window::parse(&self.days, self.hours.as_deref(), self.timezone.as_deref())?,
         })
     }
-}
-
-fn weekday(text: &str) -> Result<Weekday, String> {
-    let names = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-    let at = names.iter().position(|n| *n == text);
-    let day = at.and_then(|i| Weekday::from_monday_zero_offset(i as i8).ok());
-    day.ok_or_else(|| format!("`{text}` is no day: write mon, tue, wed, thu, fri, sat or sun"))
-}
-
-fn hours(text: &str) -> Option<(Time, Time)> {
-    let (from, until) = text.split_once('-')?;
-    let time = |text: &str| {
-        let (hour, minute) = text.trim().split_once(':')?;
-        Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok()
-    };
-    Some((time(from)?, time(until)?))
 }
 
 impl super::Config {

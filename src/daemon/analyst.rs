@@ -7,14 +7,15 @@ use std::io::{BufWriter, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
+use tokio::sync::oneshot;
 
 use super::decisions::Decisions;
 use super::evidence::Evidence;
 use super::traffic::Traffic;
 use super::watch::{Trouble, Watch};
-use crate::alert::Alert;
 use crate::alert::delivery::{DeliveriesView, Sink};
+use crate::alert::{Alert, Silence};
 use crate::analysis::Analysis;
 use crate::catalog::Decision;
 use crate::catalog::spec::SpecSet;
@@ -34,6 +35,8 @@ const PUBLISH: Duration = Duration::from_secs(1);
 /// How long workers may take to finish once told.
 const DRAIN: Duration = Duration::from_secs(2);
 
+type Answer = Box<dyn FnOnce() + Send>;
+
 pub(super) enum Message {
     Command(Command),
     Specs(SpecSet),
@@ -49,6 +52,8 @@ pub(super) struct Analyst {
     views: Arc<Views>,
     sinks: Arc<Vec<Sink>>,
     decisions: Decisions,
+    /// Answers to people whose changes are on disk now.
+    answers: (Sender<Answer>, Receiver<Answer>),
     merger: Merger,
     flows: Merger<TlsRecord>,
     traffic: Traffic,
@@ -92,6 +97,7 @@ impl Analyst {
             views,
             sinks,
             decisions: Decisions::new(decisions),
+            answers: unbounded(),
             merger: Merger::new(workers),
             flows: Merger::new(workers),
             traffic: Traffic::new(workers),
@@ -152,6 +158,7 @@ impl Analyst {
             .store(true, std::sync::atomic::Ordering::Relaxed);
         let reports = self.pool.reports.clone();
         let decided = self.decisions.on_disk.clone();
+        let answers = self.answers.1.clone();
         let mut stopping: Option<Instant> = None;
         loop {
             select! {
@@ -161,6 +168,10 @@ impl Analyst {
                 },
                 recv(on_disk) -> pending => if let Ok(pending) = pending {
                     self.recorded(pending);
+                },
+                recv(answers) -> answer => if let Ok(answer) = answer {
+                    self.views.alerts.store(self.analysis.alerts.view());
+                    answer();
                 },
                 recv(decided) -> decision => if let Ok(decision) = decision {
                     self.decided(decision, &mut raised);
@@ -271,19 +282,24 @@ impl Analyst {
 
     fn hear(&mut self, message: Message, raised: &mut Vec<Alert>) {
         match message {
-            Message::Command(Command::SetAlertStatus {
-                id,
-                status,
-                by,
-                note,
-                reply,
-            }) => {
-                let changed = self
-                    .analysis
-                    .alerts
-                    .set_status(&id, status, &by, note, wall());
+            Message::Command(Command::SetAlertStatus { id, wanted, reply }) => {
+                let changed = self.analysis.alerts.set_status(&id, &wanted);
+                self.analysis.judged();
                 raised.extend(changed.as_ref().ok().cloned());
-                let _ = reply.send(changed);
+                self.answer(raised, move || drop(reply.send(changed)));
+            }
+            Message::Command(Command::SetIncidentStatus { id, wanted, reply }) => {
+                let changed = self.analysis.alerts.set_incident(&id, &wanted, raised);
+                self.analysis.judged();
+                self.answer(raised, move || drop(reply.send(changed)));
+            }
+            Message::Command(Command::Silence { wanted, reply }) => {
+                let made = self.analysis.alerts.silence(*wanted);
+                self.keep_silence(&made, raised, reply);
+            }
+            Message::Command(Command::EndSilence { id, by, reply }) => {
+                let ended = self.analysis.alerts.end_silence(&id, &by, wall());
+                self.keep_silence(&ended, raised, reply);
             }
             Message::Command(Command::Resend {
                 sink,
@@ -336,6 +352,28 @@ impl Analyst {
         }
     }
 
+    fn keep_silence(
+        &mut self,
+        done: &Result<Silence, String>,
+        raised: &mut Vec<Alert>,
+        reply: oneshot::Sender<Result<Silence, String>>,
+    ) {
+        if let Ok(silence) = done {
+            self.store.silence(silence.clone());
+        }
+        let done = done.clone();
+        self.answer(raised, move || drop(reply.send(done)));
+    }
+
+    /// Says how a change went, once it is on disk and shown.
+    fn answer(&mut self, raised: &mut Vec<Alert>, say: impl FnOnce() + Send + 'static) {
+        self.record(raised);
+        let answers = self.answers.0.clone();
+        let say: Answer = Box::new(say);
+        // The analysis thread may have ended by then; the change is safe.
+        self.store.after(Box::new(move || drop(answers.send(say))));
+    }
+
     fn publish_decisions(&self) {
         let view = self.decisions.view(&self.analysis);
         self.views.decisions.store(view);
@@ -348,6 +386,14 @@ impl Analyst {
                 evidence.take(&alert);
             }
             self.store.record(alert);
+        }
+        for silence in self.analysis.alerts.ended_silences() {
+            tracing::info!(rule = %silence.id, reason = ?silence.reason, silenced = silence.silenced, "a rule for silence is over");
+            self.store.silence(silence);
+        }
+        for notice in self.analysis.alerts.notices() {
+            self.in_flight += 1;
+            self.store.tell(notice);
         }
     }
 
@@ -447,7 +493,8 @@ impl Analyst {
         let stage = Stage {
             received: alerts.raised,
             analysed: alerts.opened + alerts.revised,
-            ignored: [("duplicate", alerts.duplicate)]
+            ignored: alerts
+                .ignored()
                 .into_iter()
                 .filter(|(_, n)| *n > 0)
                 .collect(),

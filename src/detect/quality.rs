@@ -194,7 +194,7 @@ pub(super) struct Quality {
 impl Quality {
     /// `failing`: the host as a whole is, and says so.
     pub(super) fn take(&mut self, call: &mut Call<'_>, cells: &mut Cells, failing: bool) {
-        let per_week = Family::Quality.cell(call.budget);
+        let per_week = Family::Quality.cell(call.budget.all);
         let aim = Aim::Endpoint(call.endpoint);
         let errors = self.errors.take(call, &mut cells.errors, per_week);
         if let Some(rung) = errors.filter(|_| !failing) {

@@ -15,6 +15,7 @@ use super::bloom::{Callers, network_hash};
 use super::budget::{Cell, Family};
 use super::credential::{Logins, Names};
 use super::distinct::hash_text;
+use super::feedback::{About, Opinions};
 use super::principals::Followed;
 use super::quality::{Errors, Quality};
 use super::season::Season;
@@ -146,14 +147,14 @@ impl View {
 }
 
 impl Targets {
-    /// Takes one exchange. `budget` is how many false alarms a week all may cost.
+    /// Takes one exchange.
     pub(super) fn apply(
         &mut self,
         access: &Access,
         x: &Exchange,
         who: &Followed,
         at: &Clock,
-        budget: f64,
+        budget: Budget,
         out: &mut Vec<Verdict>,
     ) {
         let Some(endpoint) = access.endpoint.filter(|_| access.confirmed) else {
@@ -319,6 +320,33 @@ fn others(
     hosts.map(|(host, ratios)| (host, median(ratios))).collect()
 }
 
+/// How many false alarms a week all may cost, and these of an endpoint by what people said of it.
+#[derive(Clone, Copy)]
+pub(super) struct Budget {
+    pub all: f64,
+    volume: f64,
+    logins: f64,
+}
+
+impl Budget {
+    pub(super) fn new(
+        all: f64,
+        opinions: &Opinions,
+        endpoint: Option<EndpointId>,
+        now: i64,
+    ) -> Self {
+        let own = |detector| {
+            let about = endpoint.map(About::Endpoint);
+            about.map_or(all, |about| all * opinions.factor(about, detector, now))
+        };
+        Self {
+            all,
+            volume: own("endpoint-volume"),
+            logins: own("endpoint-failed-logins"),
+        }
+    }
+}
+
 /// One exchange on its way through the detectors of its target.
 pub(super) struct Call<'a> {
     pub access: &'a Access,
@@ -327,7 +355,7 @@ pub(super) struct Call<'a> {
     pub part: Part,
     pub at: &'a Clock,
     pub endpoint: EndpointId,
-    pub budget: f64,
+    pub budget: Budget,
     pub out: &'a mut Vec<Verdict>,
 }
 
@@ -386,7 +414,7 @@ impl Host {
 
     /// Its requests; told only where none of its endpoints rang.
     fn requests(&mut self, call: &mut Call<'_>, cells: &mut [Cell; 4]) {
-        let (at, per_week) = (call.at, Family::EndpointVolume.cell(call.budget));
+        let (at, per_week) = (call.at, Family::EndpointVolume.cell(call.budget.all));
         let surge = self
             .series
             .count(1.0, call.part, at, &self.season, cells, per_week);
@@ -402,7 +430,7 @@ impl Host {
 
     /// Failures of the server, over all callers; whether the host is failing now.
     fn errors(&mut self, call: &mut Call<'_>, cells: &mut super::quality::Cells) -> bool {
-        let per_week = Family::Quality.cell(call.budget);
+        let per_week = Family::Quality.cell(call.budget.all);
         let rung = self.errors.take(call, &mut cells.errors, per_week);
         if let Some(rung) = rung {
             self.failed = call.at.nanos;
@@ -426,7 +454,7 @@ impl Target {
     }
 
     fn requests(&mut self, host: &mut Host, call: &mut Call<'_>, cells: &mut [Cell; 4]) {
-        let (at, per_week) = (call.at, Family::EndpointVolume.cell(call.budget));
+        let (at, per_week) = (call.at, Family::EndpointVolume.cell(call.budget.volume));
         let surge = self
             .series
             .count(1.0, call.part, at, &host.season, cells, per_week);
@@ -444,7 +472,7 @@ impl Target {
         if !call.access.login && call.x.login.is_none() {
             return;
         }
-        let (at, per_week) = (call.at, Family::EndpointCredential.cell(call.budget));
+        let (at, per_week) = (call.at, Family::EndpointCredential.cell(call.budget.logins));
         let failed = credential::failed(call.access, call.x);
         let logins = self.logins.get_or_insert_default();
         let told = logins.take(failed, call, names, &mut cells.logins, per_week);

@@ -252,6 +252,35 @@ fn a_path_scan_rings() {
     rings(&told(scan), VerdictKind::Scan, Some("5.5.5.5"));
 }
 
+/// What was dismissed of one scanner makes it ring later, until that expires; it costs no other.
+#[test]
+fn what_was_dismissed_rings_later_until_it_expires() {
+    let at = 6.5 * DAY as f64;
+    let scan = |client| attack(at, 0.5, 200, "", client, Call::Path);
+    let calls = sorted([world(8, 1), scan(0x0505_0505), scan(0x0606_0606)].concat());
+    let first = |until: f64, who: &str| {
+        let mut detect = Detect::new(Settings::default());
+        detect.feedback(&[Feedback {
+            subject: Subject::Client("5.5.5.5".into()),
+            detector: scan::WATCH.detector.into(),
+            factor: 1.0 / 256.0,
+            until: Timestamp::from_secs_f64(START as f64 + until),
+        }]);
+        let found = run(&mut detect, &calls).into_iter();
+        let mut found = found.filter(|v| v.kind == VerdictKind::Scan);
+        let client = |v: &Verdict| v.principal.as_ref().and_then(|p| p.client.clone());
+        found
+            .find(|v| client(v).as_deref() == Some(who))
+            .map(|v| v.at)
+    };
+    let (expired, dismissed) = (first(at, "5.5.5.5"), first(at + 1e6, "5.5.5.5"));
+    assert!(
+        expired.is_some() && expired < dismissed,
+        "{expired:?} {dismissed:?}"
+    );
+    assert!(first(at + 1e6, "6.6.6.6") < dismissed);
+}
+
 #[test]
 fn failed_logins_ring_from_one_address_and_from_many() {
     let one = attack(6.5 * DAY as f64, 1.0, 400, "", 0x0505_0505, |_| {

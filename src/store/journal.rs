@@ -1,6 +1,7 @@
 //! The journal: JSON Lines, each behind the CRC-32 of its text. A torn last line is cut off, a
 //! damaged one in the middle is passed over and said.
 
+use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
@@ -11,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{StoreError, io_error};
 use crate::alert::delivery::{DeadLetter, MAX_AGE};
-use crate::alert::route::Router;
-use crate::alert::{Alert, Status, wall};
+use crate::alert::route::{About, Router};
+use crate::alert::{Alert, Audience, Incident, Notice, Silence, wall};
 use crate::catalog::{Decision, Later, remains};
 use crate::time::Timestamp;
 
@@ -22,11 +23,17 @@ const COMPACT: u64 = 8 << 20;
 /// Alerts kept at most, beside those still to be delivered.
 const KEEP: usize = 20_000;
 
+/// Incidents kept at most.
+const INCIDENTS: usize = 5_000;
+
 /// Messages to be delivered at most; past it the oldest become dead letters.
 const OUTBOX: usize = 50_000;
 
 /// Dead letters kept at most; past it the oldest go.
 const DEAD: usize = 1_000;
+
+/// Rules for silence kept that have ended.
+const ENDED: usize = 200;
 
 /// Decisions kept as they were taken; older ones as far as they still hold.
 const AUDIT: usize = 5_000;
@@ -38,6 +45,27 @@ pub struct Pending {
     pub sinks: BTreeSet<String>,
     /// When it was recorded, wall time.
     pub since: Timestamp,
+}
+
+/// What is put on disk before anything is shown or sent.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// An alert of an incident, which is told in its place.
+    Keep(Box<Alert>),
+    /// An alert that is sent by itself.
+    Send(Box<Alert>),
+    /// An incident's next revision.
+    Tell(Box<Notice>),
+}
+
+impl Entry {
+    /// What is sent, where anything is.
+    fn message(&self) -> &Alert {
+        match self {
+            Self::Keep(alert) | Self::Send(alert) => alert,
+            Self::Tell(notice) => &notice.message,
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,6 +90,18 @@ enum Line {
         alert: Box<Alert>,
         told: BTreeSet<String>,
     },
+    /// An incident's next revision, and the message that is to be delivered to these.
+    Told {
+        incident: Box<Incident>,
+        message: Box<Alert>,
+        to: BTreeSet<String>,
+        at: Timestamp,
+    },
+    /// An incident; these sinks were told of it.
+    Incident {
+        incident: Box<Incident>,
+        told: BTreeSet<String>,
+    },
     /// A sink took the message, or it was given up.
     Settled {
         sink: String,
@@ -82,11 +122,14 @@ enum Line {
     },
     /// What a person decided about the inventory.
     Decision(Decision),
+    /// A rule for silence, as it was then.
+    Silence(Box<Silence>),
 }
 
+/// The latest revision of an alert or incident, and the sinks that were told of it.
 #[derive(Debug)]
-struct Kept {
-    alert: Alert,
+struct Kept<T> {
+    what: T,
     told: BTreeSet<String>,
 }
 
@@ -97,13 +140,15 @@ pub struct Journal {
     len: u64,
     kept: u64,
     router: Router,
-    alerts: BTreeMap<String, Kept>,
+    alerts: BTreeMap<String, Kept<Alert>>,
+    incidents: BTreeMap<String, Kept<Incident>>,
     /// By alert and revision.
     outbox: BTreeMap<(String, u64), Pending>,
     /// Oldest first.
     dead: VecDeque<DeadLetter>,
     /// By id, which counts up.
     decisions: BTreeMap<u64, Decision>,
+    silences: BTreeMap<String, Silence>,
 }
 
 impl Journal {
@@ -125,9 +170,11 @@ impl Journal {
             kept: 0,
             router,
             alerts: BTreeMap::new(),
+            incidents: BTreeMap::new(),
             outbox: BTreeMap::new(),
             dead: VecDeque::new(),
             decisions: BTreeMap::new(),
+            silences: BTreeMap::new(),
         };
         let notices = journal.replay()?;
         journal.compact()?;
@@ -135,7 +182,11 @@ impl Journal {
     }
 
     pub fn alerts(&self) -> impl Iterator<Item = &Alert> {
-        self.alerts.values().map(|kept| &kept.alert)
+        self.alerts.values().map(|kept| &kept.what)
+    }
+
+    pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.incidents.values().map(|kept| &kept.what)
     }
 
     /// Oldest first.
@@ -156,6 +207,17 @@ impl Journal {
         self.dead.iter()
     }
 
+    pub fn silences(&self) -> impl Iterator<Item = &Silence> {
+        self.silences.values()
+    }
+
+    /// Appends a rule for silence, as it is now; it is on disk when this returns without error.
+    pub fn silence(&mut self, silence: &Silence) -> std::io::Result<()> {
+        self.write(Line::Silence(Box::new(silence.clone())))?;
+        self.compact_if_large();
+        Ok(())
+    }
+
     /// Appends a decision; it is on disk when this returns without error.
     pub fn decide(&mut self, decision: &Decision) -> std::io::Result<()> {
         let mut text = Vec::new();
@@ -167,32 +229,63 @@ impl Journal {
         Ok(())
     }
 
-    /// Appends alerts, each with the sinks that it is for; they are on disk when this returns
+    /// Appends entries, each with the sinks that it is for; they are on disk when this returns
     /// without error. After an error nothing of them is, and it may be tried again.
-    pub fn record(&mut self, alerts: &[Alert]) -> std::io::Result<Vec<Pending>> {
-        let (now, at) = (jiff::Timestamp::now(), wall());
-        let (mut text, mut out, nobody) = (Vec::new(), Vec::new(), BTreeSet::new());
-        for alert in alerts {
-            let told = self.alerts.get(&alert.id).map_or(&nobody, |k| &k.told);
-            let sinks = self.router.targets(alert, told, now);
-            let line = Line::Queued {
-                alert: Box::new(alert.clone()),
-                to: sinks.clone(),
-                at,
+    pub fn record(&mut self, entries: &[Entry]) -> std::io::Result<Vec<Pending>> {
+        let at = wall();
+        let (mut text, mut lines, mut out) = (Vec::new(), Vec::new(), Vec::new());
+        for entry in entries {
+            let sinks = self.targets(entry);
+            let line = match entry.clone() {
+                Entry::Keep(alert) => Line::Kept {
+                    alert,
+                    told: BTreeSet::new(),
+                },
+                Entry::Send(alert) => Line::Queued {
+                    alert,
+                    to: sinks.clone(),
+                    at,
+                },
+                Entry::Tell(notice) => Line::Told {
+                    incident: Box::new(notice.incident),
+                    message: Box::new(notice.message),
+                    to: sinks.clone(),
+                    at,
+                },
             };
             write_line(&mut text, &line);
+            lines.push(line);
             out.push(Pending {
-                alert: alert.clone(),
+                alert: entry.message().clone(),
                 sinks,
                 since: at,
             });
         }
         self.append(&text)?;
-        for pending in &out {
-            self.queue(pending.clone());
-        }
+        lines.into_iter().for_each(|line| self.take(line));
         self.compact_if_large();
         Ok(out)
+    }
+
+    fn targets(&self, entry: &Entry) -> BTreeSet<String> {
+        let (now, nobody) = (jiff::Timestamp::now(), BTreeSet::new());
+        match entry {
+            Entry::Keep(_) => nobody,
+            Entry::Send(alert) => {
+                let told = self.alerts.get(&alert.id).map_or(&nobody, |k| &k.told);
+                self.router.targets(&About::from(alert.as_ref()), told, now)
+            }
+            Entry::Tell(notice) => {
+                let told = self.incidents.get(&notice.incident.id);
+                let told = told.map_or(&nobody, |k| &k.told);
+                let about = About::from(&notice.incident);
+                match notice.audience {
+                    Audience::Nobody => nobody,
+                    Audience::Newcomers => &self.router.targets(&about, &nobody, now) - told,
+                    Audience::Everybody => self.router.targets(&about, told, now),
+                }
+            }
+        }
     }
 
     /// Strikes a message off: taken, or given up for a reason. A crash may forget it: then it is
@@ -273,18 +366,36 @@ impl Journal {
     fn take(&mut self, line: Line) {
         match line {
             Line::Alert(alert) => {
-                let sinks = (self.router).targets(&alert, &BTreeSet::new(), jiff::Timestamp::now());
+                let sinks = self.targets(&Entry::Send(alert.clone()));
+                self.keep(*alert.clone(), &sinks);
                 self.queue(Pending {
                     since: wall(),
                     alert: *alert,
                     sinks,
                 });
             }
-            Line::Queued { alert, to, at } => self.queue(Pending {
-                alert: *alert,
-                sinks: to,
-                since: at,
-            }),
+            Line::Queued { alert, to, at } => {
+                self.keep(*alert.clone(), &to);
+                self.queue(Pending {
+                    alert: *alert,
+                    sinks: to,
+                    since: at,
+                });
+            }
+            Line::Told {
+                incident,
+                message,
+                to,
+                at,
+            } => {
+                self.keep_incident(*incident, &to);
+                self.queue(Pending {
+                    alert: *message,
+                    sinks: to,
+                    since: at,
+                });
+            }
+            Line::Incident { incident, told } => self.keep_incident(*incident, &told),
             Line::Outbox { alert, to, at } => {
                 let pending = Pending {
                     alert: *alert,
@@ -294,13 +405,7 @@ impl Journal {
                 let key = (pending.alert.id.clone(), pending.alert.revision);
                 self.outbox.insert(key, pending);
             }
-            Line::Kept { alert, told } => {
-                let kept = Kept {
-                    alert: *alert,
-                    told,
-                };
-                self.alerts.insert(kept.alert.id.clone(), kept);
-            }
+            Line::Kept { alert, told } => self.keep(*alert, &told),
             Line::Settled {
                 sink,
                 message,
@@ -315,6 +420,9 @@ impl Journal {
             }
             Line::Decision(decision) => {
                 self.decisions.insert(decision.id, decision);
+            }
+            Line::Silence(silence) => {
+                self.silences.insert(silence.id.clone(), *silence);
             }
             Line::Dead(letter) => self.dead.push_back(*letter),
             Line::Again {
@@ -339,17 +447,22 @@ impl Journal {
         }
     }
 
+    fn keep(&mut self, alert: Alert, told: &BTreeSet<String>) {
+        let (id, revision) = (alert.id.clone(), alert.revision);
+        keep(&mut self.alerts, id, alert, told, |was| {
+            was.revision > revision
+        });
+    }
+
+    fn keep_incident(&mut self, incident: Incident, told: &BTreeSet<String>) {
+        let (id, revision) = (incident.id.clone(), incident.revision);
+        keep(&mut self.incidents, id, incident, told, |was| {
+            was.revision > revision
+        });
+    }
+
     fn queue(&mut self, pending: Pending) {
         let alert = &pending.alert;
-        let told = self
-            .alerts
-            .remove(&alert.id)
-            .map_or_else(BTreeSet::new, |k| k.told);
-        let kept = Kept {
-            alert: alert.clone(),
-            told: &told | &pending.sinks,
-        };
-        self.alerts.insert(alert.id.clone(), kept);
         if !pending.sinks.is_empty() {
             self.outbox
                 .insert((alert.id.clone(), alert.revision), pending);
@@ -439,21 +552,14 @@ impl Journal {
         }
     }
 
-    /// Past the bound resolved alerts are forgotten first, then those seen longest ago; never one
-    /// that is still to be delivered.
+    /// Past the bound settled alerts are forgotten first, then those seen longest ago; never one
+    /// that is still to be delivered. Incidents likewise.
     fn trim(&mut self) {
-        let surplus = self.alerts.len().saturating_sub(KEEP);
-        let mut order: Vec<_> = self
-            .alerts
-            .values()
-            .map(|Kept { alert: a, .. }| (a.status != Status::Resolved, a.last_seen, a.id.clone()))
-            .collect();
-        order.sort();
-        for (_, _, id) in order.into_iter().take(surplus) {
-            if !self.outbox.keys().any(|(pending, _)| *pending == id) {
-                self.alerts.remove(&id);
-            }
-        }
+        let waiting: BTreeSet<&String> = self.outbox.keys().map(|(id, _)| id).collect();
+        let order = |a: &Alert| (!a.status.is_settled(), a.last_seen);
+        trim(&mut self.alerts, KEEP, &waiting, order);
+        let order = |i: &Incident| (!i.status.is_settled(), i.last_seen);
+        trim(&mut self.incidents, INCIDENTS, &waiting, order);
     }
 
     /// A sink that is taken out of the config may come back; for so long its messages wait.
@@ -483,18 +589,36 @@ impl Journal {
         self.decisions = kept;
     }
 
+    /// Of rules that have ended the last are kept.
+    fn trim_silences(&mut self) {
+        let ended = self.silences.values();
+        let ended = ended.filter_map(|s| Some((s.ended.as_ref()?.at, s.id.clone())));
+        let ended = BTreeSet::from_iter(ended);
+        for (_, id) in ended.iter().take(ended.len().saturating_sub(ENDED)) {
+            self.silences.remove(id);
+        }
+    }
+
     /// Writes what is worth keeping to a new file, and puts it in the old one's place.
     fn compact(&mut self) -> Result<(), StoreError> {
         self.trim();
         self.forget_strangers();
         self.trim_decisions();
+        self.trim_silences();
         let mut text = Vec::new();
         for decision in self.decisions.values() {
             write_line(&mut text, &Line::Decision(decision.clone()));
         }
-        for Kept { alert, told } in self.alerts.values() {
-            let (alert, told) = (Box::new(alert.clone()), told.clone());
+        for silence in self.silences.values() {
+            write_line(&mut text, &Line::Silence(Box::new(silence.clone())));
+        }
+        for Kept { what, told } in self.alerts.values() {
+            let (alert, told) = (Box::new(what.clone()), told.clone());
             write_line(&mut text, &Line::Kept { alert, told });
+        }
+        for Kept { what, told } in self.incidents.values() {
+            let (incident, told) = (Box::new(what.clone()), told.clone());
+            write_line(&mut text, &Line::Incident { incident, told });
         }
         for letter in &self.dead {
             write_line(&mut text, &Line::Dead(Box::new(letter.clone())));
@@ -528,6 +652,49 @@ impl Journal {
         }
         (self.file, self.len, self.kept) = (file, text.len() as u64, text.len() as u64);
         Ok(())
+    }
+}
+
+/// The later revision, and all who were told of one.
+fn keep<T>(
+    all: &mut BTreeMap<String, Kept<T>>,
+    id: String,
+    what: T,
+    told: &BTreeSet<String>,
+    is_later: impl Fn(&T) -> bool,
+) {
+    match all.entry(id) {
+        Slot::Vacant(slot) => {
+            let told = told.clone();
+            slot.insert(Kept { what, told });
+        }
+        Slot::Occupied(mut slot) => {
+            let kept = slot.get_mut();
+            kept.told.extend(told.iter().cloned());
+            if !is_later(&kept.what) {
+                kept.what = what;
+            }
+        }
+    }
+}
+
+/// Takes out what is first in this order, past the bound, but for what waits.
+fn trim<T, O: Ord>(
+    all: &mut BTreeMap<String, Kept<T>>,
+    bound: usize,
+    waiting: &BTreeSet<&String>,
+    order: impl Fn(&T) -> O,
+) {
+    let surplus = all.len().saturating_sub(bound);
+    let mut by_order: Vec<(O, &String)> = all
+        .iter()
+        .map(|(id, kept)| (order(&kept.what), id))
+        .collect();
+    by_order.sort();
+    let first = by_order.into_iter().take(surplus).map(|(_, id)| id);
+    let gone: Vec<String> = first.filter(|id| !waiting.contains(id)).cloned().collect();
+    for id in gone {
+        all.remove(&id);
     }
 }
 

@@ -8,8 +8,8 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::checkpoint::Checkpoints;
-use super::journal::{Journal, Pending};
-use crate::alert::Alert;
+use super::journal::{Entry, Journal, Pending};
+use crate::alert::Silence;
 use crate::alert::delivery::DeadLetter;
 use crate::catalog::Decision;
 
@@ -26,7 +26,9 @@ pub type Found = Box<dyn FnOnce(Vec<Pending>) + Send>;
 pub(super) type Decided = Box<dyn FnOnce(Decision) + Send>;
 
 pub(super) enum Op {
-    Record(Box<Alert>),
+    Record(Entry),
+    Silence(Box<Silence>),
+    After(Box<dyn FnOnce() + Send>),
     Settled {
         sink: String,
         message: String,
@@ -67,17 +69,25 @@ impl Thread {
         while let Ok(first) = queue.recv() {
             let mut group = vec![first];
             group.extend(queue.try_iter().take(GROUP));
-            let mut alerts = Vec::new();
+            let mut entries = Vec::new();
             let mut closing = None;
             for op in group {
                 match op {
-                    Op::Record(alert) => alerts.push(*alert),
+                    Op::Record(entry) => entries.push(entry),
+                    Op::Silence(silence) => {
+                        let what = "a rule for silence";
+                        self.insist(what, |journal| journal.silence(&silence));
+                    }
+                    Op::After(done) => {
+                        self.record(&mut entries);
+                        done();
+                    }
                     Op::Settled {
                         sink,
                         message,
                         given_up,
                     } => {
-                        self.record(&mut alerts);
+                        self.record(&mut entries);
                         self.settle(&sink, &message, given_up.as_deref());
                     }
                     Op::Again {
@@ -91,14 +101,14 @@ impl Thread {
                         self.show_dead();
                     }
                     Op::Waiting { sink, limit, found } => {
-                        self.record(&mut alerts);
+                        self.record(&mut entries);
                         let mut waiting = self.journal.pending();
                         waiting.retain(|p| p.sinks.contains(&sink));
                         waiting.truncate(limit);
                         found(waiting);
                     }
                     Op::Decide(decision, decided) => {
-                        self.decide(&decision);
+                        self.insist("a decision", |journal| journal.decide(&decision));
                         decided(decision);
                     }
                     Op::Checkpoint { catalog, detect } => {
@@ -108,7 +118,7 @@ impl Thread {
                     Op::Close(done) => closing = Some(done),
                 }
             }
-            self.record(&mut alerts);
+            self.record(&mut entries);
             if let Some(done) = closing {
                 self.checkpoints.flush();
                 drop(self);
@@ -119,12 +129,12 @@ impl Thread {
     }
 
     /// On disk, then told. A full disk is waited for: an alert is never dropped.
-    fn record(&mut self, alerts: &mut Vec<Alert>) {
-        if alerts.is_empty() {
+    fn record(&mut self, entries: &mut Vec<Entry>) {
+        if entries.is_empty() {
             return;
         }
         let recorded = loop {
-            match self.journal.record(alerts) {
+            match self.journal.record(entries) {
                 Ok(recorded) => break recorded,
                 Err(e) => {
                     tracing::error!(error = %e, "alerts cannot be written; trying again");
@@ -134,9 +144,12 @@ impl Thread {
             }
         };
         self.say(None);
-        alerts.clear();
-        for pending in recorded {
-            if let Err(e) = self.checkpoints.index(&pending.alert) {
+        for (entry, pending) in entries.drain(..).zip(recorded) {
+            let indexed = match &entry {
+                Entry::Keep(alert) | Entry::Send(alert) => self.checkpoints.index(alert),
+                Entry::Tell(_) => Ok(()),
+            };
+            if let Err(e) = indexed {
                 tracing::warn!(error = %e, "the alert index was not updated");
             }
             (self.recorded)(pending);
@@ -159,10 +172,10 @@ impl Thread {
     }
 
     /// On disk, however long that takes.
-    fn decide(&mut self, decision: &Decision) {
-        while let Err(e) = self.journal.decide(decision) {
-            tracing::error!(error = %e, "a decision cannot be written; trying again");
-            self.say(Some(format!("a decision cannot be written: {e}")));
+    fn insist(&mut self, what: &str, write: impl Fn(&mut Journal) -> std::io::Result<()>) {
+        while let Err(e) = write(&mut self.journal) {
+            tracing::error!(error = %e, "{what} cannot be written; trying again");
+            self.say(Some(format!("{what} cannot be written: {e}")));
             std::thread::sleep(RETRY);
         }
         self.say(None);

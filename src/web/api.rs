@@ -1,16 +1,14 @@
 //! The JSON API: the same views as the pages, as data.
 
-use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::query::{AlertFilter, EndpointFilter, Page, parse_status};
+use super::query::{AlertFilter, EndpointFilter, Page};
 use super::routes::{App, Shared};
-use super::{Command, export, guard, schema};
-use crate::alert::{Alert, Status};
+use super::{Command, export, schema};
 use crate::sensor::TapReading;
 
 /// RFC 9457.
@@ -100,64 +98,6 @@ pub(super) async fn specs(State(app): Shared) -> Response {
 /// Hosts with their versions, where they have several.
 pub(super) async fn hosts(State(app): Shared) -> Response {
     json(&serde_json::json!({ "items": app.views.catalog.load().hosts, "next": null }))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewStatus {
-    status: String,
-    note: Option<String>,
-}
-
-/// JSON only: a form on another site cannot send that without our leave (CORS preflight).
-pub(super) async fn set_status(
-    State(app): Shared,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .unwrap_or_default();
-    if !kind.starts_with("application/json") {
-        return guard::not_json();
-    }
-    let Ok(new) = serde_json::from_slice::<NewStatus>(&body) else {
-        return problem(StatusCode::BAD_REQUEST, "send {\"status\": …, \"note\": …}");
-    };
-    let Some(status) = parse_status(&new.status) else {
-        return problem(
-            StatusCode::BAD_REQUEST,
-            "status is open, acknowledged or resolved",
-        );
-    };
-    match change(&app, id, status, "api", new.note).await {
-        Ok(alert) => json(&alert),
-        Err((code, why)) => problem(code, &why),
-    }
-}
-
-/// Asks the single writer.
-pub(super) async fn change(
-    app: &App,
-    id: String,
-    status: Status,
-    by: &str,
-    note: Option<String>,
-) -> Result<Alert, (StatusCode, String)> {
-    if !app.views.alerts.load().alerts.iter().any(|a| a.id == id) {
-        return Err((StatusCode::NOT_FOUND, "there is no such alert".into()));
-    }
-    let (by, note) = (by.to_owned(), remark(note));
-    let command = |reply| Command::SetAlertStatus {
-        id,
-        status,
-        by,
-        note,
-        reply,
-    };
-    ask(app, StatusCode::CONFLICT, command).await
 }
 
 /// What a person adds to a change, of a bounded length.

@@ -19,7 +19,7 @@ use crate::catalog::{Action, Decision, EndpointView};
 /// Places of one decision that are listed.
 const PLACES: usize = 100;
 
-type Refused = (StatusCode, String);
+pub(super) type Refused = (StatusCode, String);
 
 /// Asks the single writer.
 pub(super) async fn decide(
@@ -101,7 +101,7 @@ fn answer(result: Result<Arc<Decision>, Refused>) -> Response {
 }
 
 /// JSON only: a form on another site cannot send that without our leave (CORS preflight).
-fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Refused> {
+pub(super) fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Refused> {
     let kind = headers.get(header::CONTENT_TYPE);
     let kind = kind.and_then(|v| v.to_str().ok()).unwrap_or_default();
     if !kind.starts_with("application/json") {

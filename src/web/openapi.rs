@@ -57,6 +57,7 @@ fn operation(path: &str, method: &str) -> Value {
             "cursor",
         ],
         "/api/v1/alerts" => &["status", "kind", "severity", "owasp", "cursor"],
+        "/api/v1/incidents" => &["status", "severity", "kind", "cursor"],
         "/api/v1/dark" => &["q", "inspection", "transport", "sort", "cursor"],
         "/api/v1/edges" => &["host", "class", "new", "sort", "cursor"],
         "/api/v1/findings" => &["q", "kind", "severity", "owasp", "sort", "cursor"],
@@ -85,7 +86,10 @@ fn operation(path: &str, method: &str) -> Value {
         Some("jsonl") => json!({ "application/jsonl": { "schema": text() } }),
         // A savefile, pcapng.
         _ if path.ends_with("/packets") => json!({ "application/octet-stream": {} }),
-        _ if filters.is_empty() || form.is_some() || list == "/api/v1/dark" => {
+        _ if filters.is_empty()
+            || form.is_some()
+            || ["/api/v1/dark", "/api/v1/incidents"].contains(&list) =>
+        {
             json!({ "application/json": { "schema": shape(path) } })
         }
         // By `Accept`.
@@ -142,10 +146,16 @@ fn body(path: &str) -> Value {
         .map(|(name, _)| (name.to_owned(), text()));
     let filter: Map<String, Value> = parts.into_iter().collect();
     let (required, properties) = match path {
-        "/api/v1/alerts/{id}/status" => (
+        "/api/v1/alerts/{id}/status" | "/api/v1/incidents/{id}/status" => (
             json!(["status"]),
-            json!({ "status": { "enum": ["open", "acknowledged", "resolved"] }, "note": note }),
+            json!({ "status": { "enum": statuses() }, "note": note, "until": time() }),
         ),
+        "/api/v1/silences" => (
+            json!(["until", "reason"]),
+            json!({ "principal": text(), "endpoint": text(), "kind": text(), "detector": text(), "host": text(), "days": texts(),
+                "hours": text(), "timezone": text(), "until": time(), "reason": text() }),
+        ),
+        "/api/v1/silences/{id}/end" => (json!([]), json!({})),
         "/api/v1/endpoints/accept" => (
             json!([]),
             json!({ "keys": texts(), "all": { "type": "boolean" }, "note": note,
@@ -170,13 +180,50 @@ fn decision() -> Value {
         "action": { "enum": ["accept", "unaccept", "pin-parameter", "pin-static", "unpin"] }, "places": { "type": "array", "items": place } } })
 }
 
+fn statuses() -> [&'static str; 5] {
+    crate::alert::Status::ALL.map(crate::alert::Status::name)
+}
+
+fn history_of_status() -> Value {
+    json!({ "type": "array", "items": { "type": "object", "required": ["at", "by", "from", "to"], "properties": {
+        "at": time(), "by": text(), "from": { "enum": statuses() }, "to": { "enum": statuses() }, "until": time(), "note": text() } } })
+}
+
+fn incident() -> Value {
+    let event = json!({ "type": "object", "required": ["at", "severity", "kind", "text"], "properties": {
+        "at": time(), "severity": severity(), "kind": text(), "text": text(), "alert": text() } });
+    json!({ "type": "object", "required": ["id", "title", "severity", "status", "kinds", "first_seen", "last_seen", "count", "alerts", "timeline"],
+        "properties": {
+            "id": text(), "title": text(), "severity": severity(), "escalated": text(), "status": { "enum": statuses() }, "status_until": time(),
+            "kinds": texts(), "callers": texts(), "more_callers": number(), "clients": texts(), "endpoints": texts(), "more_endpoints": number(),
+            "hosts": texts(), "first_seen": time(), "last_seen": time(), "peak": { "type": "number" }, "occurrences": number(), "count": number(),
+            "alerts": texts(), "loud": number(), "timeline": { "type": "array", "items": event }, "omitted": number(), "revision": number(),
+            "changed_by": text(), "note": text(), "history": history_of_status() } })
+}
+
+fn silence() -> Value {
+    json!({ "type": "object", "required": ["id", "at", "until", "by", "reason", "silenced"], "properties": {
+        "id": text(), "principal": text(), "endpoint": text(), "kind": text(), "detector": text(), "host": text(), "days": texts(), "hours": text(),
+        "timezone": text(), "at": time(), "until": time(), "by": text(), "reason": text(), "silenced": number(),
+        "ended": { "type": "object", "properties": { "at": time(), "by": text() } } } })
+}
+
+fn severity() -> Value {
+    json!({ "enum": ["info", "low", "medium", "high", "critical"] })
+}
+
 fn shape(path: &str) -> Value {
     match path {
+        "/api/v1/alerts" => list_of(alert(), json!({ "total": number() })),
+        "/api/v1/alerts/{id}" | "/api/v1/alerts/{id}/status" => alert(),
+        "/api/v1/incidents" => list_of(incident(), json!({ "total": number() })),
+        "/api/v1/incidents/{id}" | "/api/v1/incidents/{id}/status" => incident(),
+        // Of the list; what a change answers is one of its items.
+        "/api/v1/silences" => json!({ "oneOf": [list_of(silence(), json!({})), silence()] }),
+        "/api/v1/silences/{id}/end" => silence(),
         "/api/v1/endpoints/{key}/history" => history(),
         "/api/v1/endpoints" => list_of(endpoint(), json!({ "total": number() })),
         "/api/v1/endpoints/{key}" => endpoint(),
-        "/api/v1/alerts" => list_of(alert(), json!({})),
-        "/api/v1/alerts/{id}" | "/api/v1/alerts/{id}/status" => alert(),
         "/api/v1/hosts" | "/api/v1/specs" => json!({
             "type": "object", "required": ["items", "next"],
             "properties": { "items": { "type": "array", "items": { "type": "object" } }, "next": { "type": ["string", "null"] } } }),
@@ -227,11 +274,13 @@ fn alert() -> Value {
     let point = json!({ "type": "object", "properties": { "at": time(), "expected": { "type": "number" }, "observed": { "type": "number" } } });
     let part = json!({ "type": "object", "properties": { "name": text(), "value": { "type": "number" } } });
     let route = json!({ "type": "object", "properties": { "client": text(), "server": text(), "port": number(), "vni": number() } });
-    json!({ "type": "object", "required": ["id", "ts", "kind", "severity", "detector", "since", "until", "summary", "why", "status"], "properties": {
-        "id": text(), "ts": time(), "kind": text(), "severity": { "enum": ["info", "low", "medium", "high", "critical"] },
+    json!({ "type": "object", "required": ["id", "ts", "kind", "severity", "detector", "since", "until", "summary", "why", "status", "occurrences",
+        "last_seen", "revision"], "properties": {
+        "id": text(), "ts": time(), "kind": text(), "severity": severity(), "endpoint": text(), "host": text(),
         "score": { "type": "number" }, "detector": text(), "since": time(), "until": time(), "expected": { "type": "number" },
         "observed": { "type": "number" }, "log10_p": { "type": "number" }, "summary": text(), "why": texts(), "samples": texts(),
-        "status": { "enum": ["open", "acknowledged", "resolved"] }, "series": { "type": "array", "items": point },
+        "status": { "enum": statuses() }, "status_until": time(), "incident": text(), "silenced": text(), "occurrences": number(),
+        "last_seen": time(), "revision": number(), "changed_by": text(), "note": text(), "history": history_of_status(), "series": { "type": "array", "items": point },
         "parts": { "type": "array", "items": part },
         "evidence": { "type": "object", "required": ["routes", "more", "bpf", "tshark"], "properties": {
             "routes": { "type": "array", "items": route }, "more": { "type": "boolean" }, "bpf": text(), "tshark": text(), "requests": text() } } } })

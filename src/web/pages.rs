@@ -1,20 +1,18 @@
 //! The pages. Everything captured passes askama's escaping; only our own SVG goes as it is.
 
 use askama::Template;
-use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Redirect, Response};
-use serde::Deserialize;
+use axum::response::{Html, IntoResponse, Response};
 
 use super::evidence;
 use super::history::{self, Charts, Span};
-use super::query::{AlertFilter, EndpointFilter, life, parse_status, review, severity, status};
+use super::query::{AlertFilter, EndpointFilter, review, severity};
 use super::routes::{App, Shared, asset_version};
 use super::schema::{self, SchemaPart};
 use super::security::{self, SchemeRow};
-use super::{SensorView, SourceView, api, chart, decisions, export, filters, guard};
-use crate::alert::{Alert, Status};
+use super::{SensorView, SourceView, api, chart, decisions, export, filters, life, query};
+use crate::alert::{Alert, Incident, Status, same_endpoint};
 use crate::catalog::{
     AuthVerdict, Documentation, EndpointView, Exposure, HostView, Kind, Life, Quantiles,
     SessionKind, SessionsView, TopView, owasp,
@@ -30,6 +28,7 @@ const STALE: u64 = 60;
 /// What the frame around every page needs.
 pub(super) struct Frame {
     pub(super) here: &'static str,
+    /// Incidents that nobody has taken on yet.
     pub(super) open: usize,
     pub(super) health: String,
     pub(super) assets: String,
@@ -42,9 +41,9 @@ impl Frame {
             .views
             .alerts
             .load()
-            .alerts
+            .incidents
             .iter()
-            .filter(|a| a.status == Status::Open)
+            .filter(|i| i.status == Status::Open && i.loud > 0)
             .count();
         let health = health(&app.views.sensor.load()).1;
         Self {
@@ -136,21 +135,41 @@ fn hint(s: &SensorView, endpoints: usize) -> Option<(String, String)> {
     }
 }
 
+/// What an alert may be of.
+pub(super) const KINDS: [&str; 14] = [
+    "enumeration",
+    "scan",
+    "scraping",
+    "credential",
+    "volume",
+    "exfiltration",
+    "authorization",
+    "source",
+    "availability",
+    "shadow",
+    "deprecated",
+    "drift",
+    "exposure",
+    "sensor",
+];
+pub(super) const SEVERITIES: [&str; 5] = ["critical", "high", "medium", "low", "info"];
+
 /// One line of a list of alerts.
-struct AlertRow {
-    id: String,
-    summary: String,
-    severity: String,
-    kind: String,
-    endpoint: String,
-    who: String,
-    status: &'static str,
-    occurrences: u64,
-    at: String,
+pub(super) struct AlertRow {
+    pub(super) id: String,
+    pub(super) summary: String,
+    pub(super) severity: String,
+    pub(super) kind: String,
+    pub(super) endpoint: String,
+    pub(super) who: String,
+    pub(super) status: &'static str,
+    pub(super) silenced: bool,
+    pub(super) occurrences: u64,
+    pub(super) at: String,
 }
 
 impl AlertRow {
-    fn of(a: &Alert) -> Self {
+    pub(super) fn of(a: &Alert) -> Self {
         let who = a
             .principal
             .as_ref()
@@ -162,7 +181,8 @@ impl AlertRow {
             kind: a.kind.clone(),
             endpoint: a.endpoint.clone().unwrap_or_default(),
             who: who.unwrap_or_else(|| "–".into()),
-            status: status(a.status),
+            status: a.status.name(),
+            silenced: a.silenced.is_some(),
             occurrences: a.occurrences,
             at: a.ts.to_string(),
         }
@@ -333,7 +353,7 @@ fn badges(e: &EndpointView) -> Vec<&'static str> {
     out.extend(e.deprecated.then_some("deprecated"));
     out.extend(e.zombie.then_some("zombie"));
     out.extend((!e.drift.is_empty()).then_some("drift"));
-    out.extend((e.life != Life::Active).then_some(life(e.life)));
+    out.extend((e.life != Life::Active).then_some(query::life(e.life)));
     out
 }
 
@@ -648,7 +668,7 @@ pub(super) async fn endpoint(
             .load()
             .alerts
             .iter()
-            .filter(|a| a.endpoint.as_deref() == Some(&label))
+            .filter(|a| (a.endpoint.as_deref()).is_some_and(|e| same_endpoint(e, &label)))
             .take(20)
             .map(|a| AlertRow::of(a))
             .collect(),
@@ -671,38 +691,16 @@ struct Alerts {
 
 pub(super) async fn alerts(State(app): Shared, Query(f): Query<AlertFilter>) -> Response {
     let found = f.page(&app.views.alerts.load().alerts);
-    let kinds = [
-        "enumeration",
-        "scan",
-        "scraping",
-        "credential",
-        "volume",
-        "exfiltration",
-        "authorization",
-        "source",
-        "availability",
-        "shadow",
-        "deprecated",
-        "drift",
-        "exposure",
-        "sensor",
-    ];
     let selects = vec![
         Select::new(
             "Status",
             "status",
             &f.status,
             "any",
-            &["open", "acknowledged", "resolved"],
+            &Status::ALL.map(Status::name),
         ),
-        Select::new("Kind", "kind", &f.kind, "any", &kinds),
-        Select::new(
-            "Severity",
-            "severity",
-            &f.severity,
-            "any",
-            &["critical", "high", "medium", "low", "info"],
-        ),
+        Select::new("Kind", "kind", &f.kind, "any", &KINDS),
+        Select::new("Severity", "severity", &f.severity, "any", &SEVERITIES),
         Select::new("OWASP", "owasp", &f.owasp, "any", &OWASP),
     ];
     let parts = [
@@ -722,13 +720,30 @@ pub(super) async fn alerts(State(app): Shared, Query(f): Query<AlertFilter>) -> 
     })
 }
 
+/// What the form for a rule begins with.
+fn silence_link(a: &Alert) -> String {
+    let who = a.who().map(str::to_owned).unwrap_or_default();
+    let endpoint = a.endpoint.clone().unwrap_or_default();
+    let parts = [
+        ("principal", &who),
+        ("endpoint", &endpoint),
+        ("kind", &a.kind),
+    ];
+    query_link("/silences", &parts)
+}
+
 #[derive(Template)]
 #[template(path = "alert.html")]
 struct AlertPage<'a> {
     page: Frame,
     a: &'a Alert,
     severity: String,
-    status: &'static str,
+    action: String,
+    status: Status,
+    spans: &'static [(&'static str, &'static str)],
+    incident: Option<&'a Incident>,
+    /// The page that makes a rule for silence of it.
+    silence: String,
     chart: String,
     series: Vec<(String, String, String)>,
     facts: Vec<(&'static str, String)>,
@@ -770,15 +785,21 @@ pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Respons
                 || (a.endpoint.is_some() && o.endpoint == a.endpoint))
     };
     let catalog = app.views.catalog.load();
+    let mut incidents = all.incidents.iter();
+    let incident = incidents.find(|i| a.incident.as_ref() == Some(&i.id));
     let place = catalog
         .endpoints
         .iter()
-        .find(|e| a.endpoint.as_ref().is_some_and(|label| *label == e.label()));
+        .find(|e| (a.endpoint.as_ref()).is_some_and(|label| same_endpoint(label, &e.label())));
     show(&AlertPage {
         place: place.map(|e| e.key.clone()),
         times: vec![("Since", Some(a.since)), ("Until", Some(a.until))],
         severity: severity(a),
-        status: status(a.status),
+        action: format!("/alerts/{}/status", a.id),
+        status: a.status,
+        spans: &life::SPANS,
+        incident: incident.map(AsRef::as_ref),
+        silence: silence_link(a),
         chart: chart::band(
             &a.series,
             &format!("Expected {:.0}, seen {:.0}", a.expected, a.observed),
@@ -809,45 +830,6 @@ pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Respons
         a,
         page: Frame::new(&app, "alerts"),
     })
-}
-
-#[derive(Deserialize)]
-pub(super) struct StatusForm {
-    csrf: String,
-    status: String,
-    #[serde(default)]
-    note: String,
-}
-
-pub(super) async fn set_status(
-    State(app): Shared,
-    Path(id): Path<String>,
-    Form(form): Form<StatusForm>,
-) -> Response {
-    if !guard::same_token(&app, &form.csrf) {
-        return failed(
-            &app,
-            StatusCode::FORBIDDEN,
-            "This form is from before a restart",
-            "Load the page again and send it once more.",
-        );
-    }
-    let Some(status) = parse_status(&form.status) else {
-        return failed(
-            &app,
-            StatusCode::BAD_REQUEST,
-            "No such status",
-            "It is open, acknowledged or resolved.",
-        );
-    };
-    match api::change(&app, id.clone(), status, "web", Some(form.note)).await {
-        Ok(_) => Redirect::to(&format!(
-            "/alerts/{}",
-            percent_encoding::utf8_percent_encode(&id, percent_encoding::NON_ALPHANUMERIC)
-        ))
-        .into_response(),
-        Err((code, why)) => failed(&app, code, "The alert was not changed", &why),
-    }
 }
 
 /// Overlay networks that the page lists.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::alert::{Alert, Status};
+use crate::alert::Alert;
 use crate::catalog::{Documentation, EndpointView, Kind, Life, Zone, owasp};
 
 pub(super) const PAGE: usize = 100;
@@ -162,7 +162,7 @@ impl AlertFilter {
         let is =
             |filter: &str, value: &str| filter.is_empty() || filter.eq_ignore_ascii_case(value);
         let wanted = |a: &&Arc<Alert>| {
-            is(&self.status, status(a.status))
+            is(&self.status, a.status.name())
                 && is(&self.kind, &a.kind)
                 && is(&self.severity, &severity(a))
                 && owasp::matches(&self.owasp, &a.owasp)
@@ -234,20 +234,6 @@ pub(super) fn life(l: Life) -> &'static str {
         Life::Active => "active",
         Life::Dormant => "dormant",
     }
-}
-
-pub(super) fn status(s: Status) -> &'static str {
-    match s {
-        Status::Open => "open",
-        Status::Acknowledged => "acknowledged",
-        Status::Resolved => "resolved",
-    }
-}
-
-pub(super) fn parse_status(text: &str) -> Option<Status> {
-    [Status::Open, Status::Acknowledged, Status::Resolved]
-        .into_iter()
-        .find(|s| status(*s) == text)
 }
 
 pub(super) fn severity(a: &Alert) -> String {

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::export::Form;
 use super::{
     Command, Settings, Views, api, coverage, decide, decisions, deliveries, edges, evidence,
-    export, findings, guard, history, live, openapi, owasp, pages,
+    export, findings, guard, history, incidents, life, live, openapi, owasp, pages, silences,
 };
 use crate::telemetry;
 
@@ -79,8 +79,18 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
             form(get(export::alerts), Form::Lines),
         ),
         ("/api/v1/alerts/{id}", "get", get(api::alert)),
-        ("/api/v1/alerts/{id}/status", "post", post(api::set_status)),
+        ("/api/v1/alerts/{id}/status", "post", post(life::alert)),
         ("/api/v1/alerts/{id}/packets", "get", get(evidence::packets)),
+        ("/api/v1/incidents", "get", get(incidents::list)),
+        ("/api/v1/incidents/{id}", "get", get(incidents::one)),
+        (
+            "/api/v1/incidents/{id}/status",
+            "post",
+            post(life::incident),
+        ),
+        ("/api/v1/silences", "get", get(silences::list)),
+        ("/api/v1/silences", "post", post(silences::add)),
+        ("/api/v1/silences/{id}/end", "post", post(silences::end)),
         ("/api/v1/deliveries", "get", get(deliveries::list)),
         (
             "/api/v1/deliveries/{sink}/{message}/send",
@@ -135,7 +145,12 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/decisions/{id}/undo", post(decisions::undo))
         .route("/alerts", get(pages::alerts))
         .route("/alerts/{id}", get(pages::alert))
-        .route("/alerts/{id}/status", post(pages::set_status))
+        .route("/alerts/{id}/status", post(life::alert_form))
+        .route("/incidents", get(incidents::page))
+        .route("/incidents/{id}", get(incidents::one_page))
+        .route("/incidents/{id}/status", post(life::incident_form))
+        .route("/silences", get(silences::page).post(silences::add_form))
+        .route("/silences/{id}/end", post(silences::end_form))
         .route("/findings", get(findings::page))
         .route("/deliveries", get(deliveries::page).post(deliveries::act))
         .route("/coverage", get(coverage::page))

@@ -37,7 +37,12 @@ pub(crate) fn alerts(n: usize) -> Vec<Alert> {
             why: "no spec".into(),
         })
     });
-    found.collect()
+    // Each is to be sent by itself.
+    let alone = found.map(|alert| Alert {
+        incident: None,
+        ..alert
+    });
+    alone.collect()
 }
 
 /// One request as it came.

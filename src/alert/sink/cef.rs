@@ -30,7 +30,7 @@ pub(super) fn line(alert: &Alert) -> String {
         ("end", millis(alert.until)),
         ("externalId", alert.id.clone()),
         ("cat", alert.kind.clone()),
-        ("act", text::status(alert).to_owned()),
+        ("act", alert.status.name().to_owned()),
         ("cnt", alert.occurrences.to_string()),
         ("cn1", alert.revision.to_string()),
         ("cn1Label", "revision".into()),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::http::{Format, Request};
 use super::{Secret, text};
-use crate::alert::{Alert, Status};
+use crate::alert::Alert;
 use crate::detect::Severity;
 
 /// The version that the document keeps to.
@@ -73,7 +73,7 @@ fn document(alert: &Alert) -> Value {
         },
         "rule": { "name": alert.detector, "category": alert.kind, "ruleset": "apitap" },
         "observer": { "type": "ids", "vendor": "apitap", "product": "apitap", "version": env!("CARGO_PKG_VERSION") },
-        "tags": [alert.owasp, if alert.status == Status::Resolved { "resolved" } else { "open" }],
+        "tags": [alert.owasp, if alert.status.is_settled() { "resolved" } else { "open" }],
         "apitap": { "alert": alert },
     });
     let mut related = json!({});

@@ -70,16 +70,18 @@ fn base(alert: &Alert, class: u32, activity: u32) -> Value {
 
 fn finding(alert: &Alert) -> Value {
     let activity = match (alert.status, alert.revision) {
-        (Status::Resolved, _) => 3,
+        (status, _) if status.is_settled() => 3,
         (_, 1) => 1,
         _ => 2,
     };
     let mut event = base(alert, 2_004, activity);
-    event["is_alert"] = (alert.status != Status::Resolved).into();
+    event["is_alert"] = (!alert.status.is_settled()).into();
     event["status_id"] = match alert.status {
         Status::Open => 1,
         Status::Acknowledged => 2,
-        Status::Resolved => 4,
+        // Suppressed.
+        Status::Muted => 3,
+        Status::Resolved | Status::FalseAlarm => 4,
     }
     .into();
     event["finding_info"] = json!({
@@ -191,6 +193,8 @@ mod tests {
             (Status::Open, 2, 2, 1),
             (Status::Acknowledged, 3, 2, 2),
             (Status::Resolved, 4, 3, 4),
+            (Status::FalseAlarm, 5, 3, 4),
+            (Status::Muted, 6, 2, 3),
         ] {
             (a.status, a.revision) = (status, revision);
             let event = finding(&a);

@@ -38,8 +38,8 @@ impl Format for PagerDuty {
 fn event(alert: &Alert) -> Value {
     let action = match alert.status {
         Status::Open => "trigger",
-        Status::Acknowledged => "acknowledge",
-        Status::Resolved => "resolve",
+        Status::Acknowledged | Status::Muted => "acknowledge",
+        Status::Resolved | Status::FalseAlarm => "resolve",
     };
     let severity = match alert.severity {
         Severity::Critical => "critical",
@@ -87,6 +87,8 @@ mod tests {
             (Status::Open, "trigger"),
             (Status::Acknowledged, "acknowledge"),
             (Status::Resolved, "resolve"),
+            (Status::Muted, "acknowledge"),
+            (Status::FalseAlarm, "resolve"),
         ] {
             a.status = status;
             let event: Value = serde_json::from_str(&pager.request(&a, 0).body).unwrap();

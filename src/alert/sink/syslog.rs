@@ -185,7 +185,7 @@ fn structured(alert: &Alert) -> String {
         ("id", alert.id.as_str()),
         ("revision", &revision),
         ("severity", alert.severity.name()),
-        ("status", text::status(alert)),
+        ("status", alert.status.name()),
         ("detector", &alert.detector),
         ("endpoint", alert.endpoint.as_deref().unwrap_or_default()),
         ("identity", text::identity(alert).unwrap_or_default()),

@@ -43,6 +43,10 @@ pub(in crate::alert) fn alert() -> Alert {
         revision: 1,
         changed_by: None,
         note: None,
+        incident: None,
+        status_until: None,
+        silenced: None,
+        history: Vec::new(),
     }
 }
 

@@ -30,9 +30,8 @@ pub(super) fn clean(text: &str, max: usize) -> String {
 /// One line: how bad, what.
 pub(super) fn title(alert: &Alert, max: usize) -> String {
     let mark = match alert.status {
-        Status::Resolved => "RESOLVED",
-        Status::Acknowledged => "ACKNOWLEDGED",
         Status::Open => alert.severity.name(),
+        other => other.name(),
     };
     clean(&format!("[{}] {}", mark.to_uppercase(), alert.summary), max)
 }
@@ -42,7 +41,7 @@ pub(super) fn facts(alert: &Alert) -> Vec<(&'static str, String)> {
     let mut out = vec![
         ("Severity", alert.severity.name().to_owned()),
         ("Kind", alert.kind.clone()),
-        ("Status", status(alert).to_owned()),
+        ("Status", alert.status.name().to_owned()),
     ];
     let mut some = |name, value: Option<&String>| {
         if let Some(value) = value {
@@ -68,14 +67,6 @@ pub(super) fn facts(alert: &Alert) -> Vec<(&'static str, String)> {
 pub(super) fn evidence(alert: &Alert, max: usize) -> Vec<String> {
     let all = alert.why.iter().chain(&alert.samples);
     all.take(LINES).map(|line| clean(line, max)).collect()
-}
-
-pub(super) fn status(alert: &Alert) -> &'static str {
-    match alert.status {
-        Status::Open => "open",
-        Status::Acknowledged => "acknowledged",
-        Status::Resolved => "resolved",
-    }
 }
 
 /// Method and path of the endpoint, where it is one.

@@ -68,7 +68,12 @@ impl Format for Webhook {
     /// The id is the same for every attempt: a receiver drops what it has seen.
     fn request(&self, alert: &Alert, now: i64) -> Request {
         let kind = match (alert.changed_by.is_some(), alert.status, alert.revision) {
-            (true, ..) | (_, Status::Acknowledged | Status::Resolved, _) => "alert.status",
+            (true, ..)
+            | (
+                _,
+                Status::Acknowledged | Status::Resolved | Status::FalseAlarm | Status::Muted,
+                _,
+            ) => "alert.status",
             (_, _, 1) => "alert.raised",
             _ => "alert.revised",
         };

@@ -1,9 +1,9 @@
 //! What people decided, laid over what was learned.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::views::kind;
-use super::{Catalog, Change, Entry, slot};
+use super::{Catalog, Change, EndpointId, Entry, slot};
 use crate::catalog::decision::{self, Action, Decision, Place};
 use crate::catalog::pins::{self, Pinned};
 use crate::catalog::segment;
@@ -195,6 +195,15 @@ impl Catalog {
         }
     }
 
+    /// Endpoints by their labels, as far as they are there.
+    pub fn named(&self, labels: &BTreeSet<&str>) -> BTreeMap<String, EndpointId> {
+        let ids = self.state.endpoints.keys().map(|id| EndpointId(*id));
+        let named = ids.filter_map(|id| Some((self.label(id)?, id)));
+        named
+            .filter(|(label, _)| labels.contains(label.as_str()))
+            .collect()
+    }
+
     /// The places of endpoints, by their keys.
     pub fn places(&self, keys: &[String]) -> Vec<Place> {
         let wanted: BTreeSet<&str> = keys.iter().map(String::as_str).collect();
@@ -215,7 +224,7 @@ impl Catalog {
     }
 
     /// Decisions that hold, with the number of places that they hold for.
-    pub fn tally(&self) -> std::collections::BTreeMap<u64, usize> {
+    pub fn tally(&self) -> BTreeMap<u64, usize> {
         self.decisions.tally()
     }
 

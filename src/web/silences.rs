@@ -1,0 +1,282 @@
+//! Rules for silence: the list, a new one, and the end of one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template;
+use axum::Form;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::api::{ask, json, problem};
+use super::decide::{Refused, read};
+use super::life::stale;
+use super::pages::{Frame, failed, show};
+use super::routes::{App, Shared};
+use super::{Command, filters};
+use crate::alert::{Scope, Silence, wall};
+use crate::time::Timestamp;
+
+/// For how long a rule of the page holds, in hours.
+const SPANS: [(&str, &str); 5] = [
+    ("8", "8 hours"),
+    ("24", "1 day"),
+    ("168", "7 days"),
+    ("720", "30 days"),
+    ("2160", "90 days"),
+];
+
+/// `/api/v1/silences`: those that hold, then the last that ended. Their number is bounded.
+pub(super) async fn list(State(app): Shared) -> Response {
+    let view = app.views.alerts.load();
+    let items: Vec<&Silence> = view.silences.iter().map(AsRef::as_ref).collect();
+    json(&serde_json::json!({ "items": items, "next": null }))
+}
+
+#[derive(Deserialize)]
+struct New {
+    #[serde(flatten)]
+    scope: Strict,
+    /// Seconds of the epoch.
+    until: f64,
+    reason: String,
+}
+
+/// A part that is not known must never make a rule wider.
+#[derive(Deserialize)]
+#[serde(try_from = "serde_json::Map<String, serde_json::Value>")]
+struct Strict(Scope);
+
+impl TryFrom<serde_json::Map<String, serde_json::Value>> for Strict {
+    type Error = String;
+
+    fn try_from(map: serde_json::Map<String, serde_json::Value>) -> Result<Self, String> {
+        const PARTS: [&str; 8] = [
+            "principal",
+            "endpoint",
+            "kind",
+            "detector",
+            "host",
+            "days",
+            "hours",
+            "timezone",
+        ];
+        if let Some(unknown) = map.keys().find(|k| !PARTS.contains(&k.as_str())) {
+            return Err(format!("a rule has no `{unknown}`"));
+        }
+        serde_json::from_value(map.into())
+            .map(Self)
+            .map_err(|e| e.to_string())
+    }
+}
+
+fn wanted(scope: Scope, until: Timestamp, reason: &str, by: &str) -> Silence {
+    Silence {
+        id: String::new(),
+        scope,
+        at: wall(),
+        until,
+        by: by.to_owned(),
+        reason: reason.trim().to_owned(),
+        silenced: 0,
+        ended: None,
+    }
+}
+
+async fn make(app: &App, wanted: Silence) -> Result<Silence, Refused> {
+    wanted
+        .check()
+        .map_err(|why| (StatusCode::BAD_REQUEST, why))?;
+    let wanted = Box::new(wanted);
+    let command = |reply| Command::Silence { wanted, reply };
+    ask(app, StatusCode::CONFLICT, command).await
+}
+
+async fn finish(app: &App, id: String, by: &str) -> Result<Silence, Refused> {
+    let view = app.views.alerts.load();
+    if !view.silences.iter().any(|s| s.id == id) {
+        return Err((StatusCode::NOT_FOUND, "there is no such rule".into()));
+    }
+    let by = by.to_owned();
+    let command = |reply| Command::EndSilence { id, by, reply };
+    ask(app, StatusCode::CONFLICT, command).await
+}
+
+fn answer(done: Result<Silence, Refused>) -> Response {
+    match done {
+        Ok(silence) => json(&silence),
+        Err((code, why)) => problem(code, &why),
+    }
+}
+
+/// `POST /api/v1/silences`.
+pub(super) async fn add(State(app): Shared, headers: HeaderMap, body: Bytes) -> Response {
+    match read::<New>(&headers, &body) {
+        Ok(New {
+            scope,
+            until,
+            reason,
+        }) => {
+            let until = Timestamp::from_secs_f64(until);
+            answer(make(&app, wanted(scope.0, until, &reason, "api")).await)
+        }
+        Err((code, why)) => problem(code, &why),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// `POST /api/v1/silences/{id}/end`.
+pub(super) async fn end(
+    State(app): Shared,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    match read::<Nothing>(&headers, &body) {
+        Ok(Nothing {}) => answer(finish(&app, id, "api").await),
+        Err((code, why)) => problem(code, &why),
+    }
+}
+
+/// A rule as the page shows it.
+struct Row {
+    id: String,
+    scope: String,
+    times: String,
+    reason: String,
+    by: String,
+    until: String,
+    silenced: u64,
+    /// When it ended, and by whom.
+    ended: Option<(String, String)>,
+    may_end: bool,
+}
+
+impl Row {
+    fn of(s: &Silence) -> Self {
+        let parts = s.scope.parts().into_iter();
+        let parts: Vec<String> = parts.map(|(name, part)| format!("{name} {part}")).collect();
+        let mut times = s.scope.days.join(", ");
+        for part in [&s.scope.hours, &s.scope.timezone].into_iter().flatten() {
+            times += &format!(" {part}");
+        }
+        Self {
+            id: s.id.clone(),
+            scope: parts.join(" · "),
+            times: times.trim().to_owned(),
+            reason: s.reason.clone(),
+            by: s.by.clone(),
+            until: s.until.to_string(),
+            silenced: s.silenced,
+            ended: s.ended.as_ref().map(|e| (e.at.to_string(), e.by.clone())),
+            may_end: s.ended.is_none() && !s.id.starts_with("config-"),
+        }
+    }
+}
+
+/// What the form begins with, from an alert's page.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Draft {
+    principal: String,
+    endpoint: String,
+    kind: String,
+    detector: String,
+    host: String,
+}
+
+#[derive(Template)]
+#[template(path = "silences.html")]
+struct Silences {
+    page: Frame,
+    holding: Vec<Row>,
+    ended: Vec<Row>,
+    draft: Draft,
+    spans: &'static [(&'static str, &'static str)],
+}
+
+/// `/silences`.
+pub(super) async fn page(State(app): Shared, Query(draft): Query<Draft>) -> Response {
+    let view = app.views.alerts.load();
+    let rows = |ended: bool| {
+        let all = view.silences.iter().filter(|s| s.ended.is_some() == ended);
+        all.map(|s: &Arc<Silence>| Row::of(s)).collect()
+    };
+    show(&Silences {
+        holding: rows(false),
+        ended: rows(true),
+        draft,
+        spans: &SPANS,
+        page: Frame::new(&app, "silences"),
+    })
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct NewForm {
+    csrf: String,
+    principal: String,
+    endpoint: String,
+    kind: String,
+    detector: String,
+    host: String,
+    hours: String,
+    /// For so many hours.
+    span: String,
+    reason: String,
+}
+
+impl NewForm {
+    fn wanted(&self) -> Silence {
+        let part = |text: &String| Some(text.trim().to_owned()).filter(|t| !t.is_empty());
+        let span = SPANS.iter().find(|(hours, _)| *hours == self.span);
+        let hours: Option<u64> = span.and_then(|(hours, _)| hours.parse().ok());
+        let scope = Scope {
+            principal: part(&self.principal),
+            endpoint: part(&self.endpoint),
+            kind: part(&self.kind),
+            detector: part(&self.detector),
+            host: part(&self.host),
+            hours: part(&self.hours),
+            ..Scope::default()
+        };
+        let until = wall() + Duration::from_secs(hours.unwrap_or(0) * 3_600);
+        wanted(scope, until, &self.reason, "web")
+    }
+}
+
+pub(super) async fn add_form(State(app): Shared, Form(form): Form<NewForm>) -> Response {
+    if let Some(stale) = stale(&app, &form.csrf) {
+        return stale;
+    }
+    back(&app, make(&app, form.wanted()).await)
+}
+
+#[derive(Deserialize)]
+pub(super) struct EndForm {
+    csrf: String,
+}
+
+pub(super) async fn end_form(
+    State(app): Shared,
+    Path(id): Path<String>,
+    Form(form): Form<EndForm>,
+) -> Response {
+    if let Some(stale) = stale(&app, &form.csrf) {
+        return stale;
+    }
+    back(&app, finish(&app, id, "web").await)
+}
+
+fn back(app: &App, done: Result<Silence, Refused>) -> Response {
+    match done {
+        Ok(_) => Redirect::to("/silences").into_response(),
+        Err((code, why)) => failed(app, code, "Nothing was changed", &why),
+    }
+}
