@@ -236,15 +236,19 @@ pub(super) struct Share {
     pub sum: Sum,
 }
 
-/// What is known beforehand of a share: how large it is, and how large it would be in an anomaly.
+/// What is known beforehand of a share: how large it is, how large it would be in an anomaly, and
+/// how many signs that has at least.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shift {
     pub usual: f64,
     pub changed: f64,
+    pub least: u32,
 }
 
 impl Share {
     /// One trial.
+    ///
+    /// Fewer than `shift.least` signs do not ring, however telling each is.
     pub(super) fn take(
         &mut self,
         hit: bool,
@@ -264,7 +268,8 @@ impl Share {
             ((1.0 - changed) / (1.0 - usual)).ln()
         };
         self.sum.fade(at);
-        let rung = self.sum.add(nats, true, at, cell, per_week);
+        let loud = self.sum.signs + 1 >= shift.least;
+        let rung = self.sum.add(nats, loud, at, cell, per_week);
         let weight = if self.sum.open(at) { CLIPPED } else { 1.0 };
         self.trials += weight;
         self.hits += weight * f64::from(u8::from(hit));

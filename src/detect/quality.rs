@@ -25,13 +25,13 @@ const HIGHEST: f32 = 0.05;
 const SLOW: Shift = Shift {
     usual: 0.05,
     changed: 0.5,
+    least: 10,
 };
 const FAILING: Shift = Shift {
     usual: 0.02,
     changed: 0.5,
+    least: 10,
 };
-/// Signs that an anomaly has at least.
-const LEAST: u32 = 10;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Cells {
@@ -63,8 +63,7 @@ impl Spread {
         }
         self.recent[usize::from(self.next) % RECENT] = caller;
         self.next = (self.next + 1) % RECENT as u8;
-        let rung = self.share.take(hit, shift, call.at, cell, per_week);
-        rung.filter(|_| self.share.sum.signs >= LEAST)
+        self.share.take(hit, shift, call.at, cell, per_week)
     }
 }
 
