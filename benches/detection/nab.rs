@@ -73,9 +73,14 @@ pub fn run(real: &Path) {
         let rang = ours.chain([ewma(&series)]);
         let scores: Vec<_> = rang.map(|rang| score(&series, start, &rang)).collect();
         show(&series.name, &scores);
-        all.iter_mut().zip(scores).for_each(|(sum, score)| sum.add(score));
+        all.iter_mut()
+            .zip(scores)
+            .for_each(|(sum, score)| sum.add(score));
         let until = series.points[series.points.len() - 1].0;
-        let windows = series.windows.iter().map(|w| (w.1 - w.0.max(start)).max(0.0));
+        let windows = series
+            .windows
+            .iter()
+            .map(|w| (w.1 - w.0.max(start)).max(0.0));
         labelled += windows.sum::<f64>();
         time += until - start;
     }
@@ -85,7 +90,11 @@ pub fn run(real: &Path) {
 
 fn show(name: &str, scores: &[Score]) {
     let budgets = BUDGETS.iter().map(|b| format!("apitap, {b} a week"));
-    for (i, (who, score)) in budgets.chain(["EWMA, 3 sigma".to_owned()]).zip(scores).enumerate() {
+    for (i, (who, score)) in budgets
+        .chain(["EWMA, 3 sigma".to_owned()])
+        .zip(scores)
+        .enumerate()
+    {
         let name = if i == 0 { name } else { "" };
         println!("{name:26} {who:18} {}", score.shown());
     }

@@ -135,7 +135,9 @@ mod tests {
         let mut filter = Filter::default();
         (0..100_000_u64).for_each(|i| filter.insert(i));
         assert!((0..100_000_u64).all(|i| filter.contains(i)));
-        let mistaken = (200_000..210_000_u64).filter(|i| filter.contains(*i)).count();
+        let mistaken = (200_000..210_000_u64)
+            .filter(|i| filter.contains(*i))
+            .count();
         assert!(mistaken < 700, "{mistaken} of 10,000");
     }
 

@@ -157,7 +157,8 @@ impl Crossings {
             let middle = self.heads[*i].number;
             let step = number.wrapping_sub(middle) as i64;
             let before = middle.checked_add_signed(step.saturating_neg());
-            step.unsigned_abs() < LONGEST && self.heads[late..].iter().any(|h| Some(h.number) == before)
+            step.unsigned_abs() < LONGEST
+                && self.heads[late..].iter().any(|h| Some(h.number) == before)
         })
     }
 

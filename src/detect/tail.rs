@@ -55,7 +55,11 @@ pub(super) fn deviate(count: f64, mean: f64, size: f64) -> f64 {
         let below = if count == 0 { own } else { below.max(own) };
         normal.inverse_cdf(below.clamp(1e-300, 0.5))
     };
-    if z.is_finite() { z.clamp(-40.0, 40.0) } else { 0.0 }
+    if z.is_finite() {
+        z.clamp(-40.0, 40.0)
+    } else {
+        0.0
+    }
 }
 
 #[cfg(test)]
@@ -88,7 +92,10 @@ mod tests {
         for (count, z) in [(10_000.0, 0.0), (10_200.0, 2.0), (9_700.0, -3.0)] {
             assert!((deviate(count, 10_000.0, 1e9) - z).abs() < 0.05, "{count}");
         }
-        assert!(deviate(0.0, 0.01, 2.0).abs() < 0.1, "nothing of nearly nothing");
+        assert!(
+            deviate(0.0, 0.01, 2.0).abs() < 0.1,
+            "nothing of nearly nothing"
+        );
         assert!(deviate(0.0, 1_000.0, 20.0) < -8.0);
     }
 
