@@ -87,7 +87,10 @@ impl Manager {
             score: v.score,
             detector: v.detector.clone(),
             principal: v.principal.clone(),
-            host: v.host.clone().or(endpoint.as_deref().and_then(host_of)),
+            host: v
+                .host
+                .clone()
+                .or_else(|| endpoint.as_deref().and_then(host_of)),
             endpoint,
             since: v.since,
             until: v.until,
