@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::bloom::Filter;
-use super::budget::{Cell, Rung};
+use super::budget::{Cell, Family, Rung};
 use super::cusum::{Share, Shift, Sum};
 use super::distinct::{Distinct, hash_text};
 use super::targets::Call;
@@ -22,11 +22,13 @@ use crate::exchange::Exchange;
 pub(super) const WATCH: Watch = Watch {
     detector: "failed-logins",
     kind: VerdictKind::Credential,
+    family: Family::Credential,
     owasp: "API2:2023",
     unit: "failed logins",
     severity: Severity::High,
     names_endpoint: true,
-    precedent: false,
+    precedent: None,
+    part_of: None,
     pick,
 };
 

@@ -11,7 +11,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::budget::{Cell, Rung};
+use super::budget::{Cell, Family, Rung};
 use super::cusum::{Share, Shift};
 use super::surge::Aim;
 use super::targets::Call;
@@ -195,14 +195,8 @@ pub(super) struct Quality {
 
 impl Quality {
     /// `failing`: the host as a whole is, and says so.
-    pub(super) fn take(
-        &mut self,
-        call: &mut Call<'_>,
-        cells: &mut Cells,
-        failing: bool,
-        parts: f64,
-    ) {
-        let per_week = call.share / parts;
+    pub(super) fn take(&mut self, call: &mut Call<'_>, cells: &mut Cells, failing: bool) {
+        let per_week = Family::Quality.cell(call.budget);
         let aim = Aim::Endpoint(call.endpoint);
         let errors = self.errors.take(call, &mut cells.errors, per_week);
         if let Some(rung) = errors.filter(|_| !failing) {

@@ -85,6 +85,11 @@ impl Head {
 }
 
 impl Crossings {
+    /// Whether a row rang here of late.
+    pub(super) fn open(&self, at: &Clock) -> bool {
+        self.peak.rang(at)
+    }
+
     /// Takes the id that this principal asked for.
     pub(super) fn take(
         &mut self,

@@ -10,7 +10,7 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::bloom::{Callers, network_hash};
-use super::budget::Cell;
+use super::budget::{Cell, Family};
 use super::credential::{Logins, Names};
 use super::distinct::hash_text;
 use super::principals::Followed;
@@ -35,11 +35,6 @@ const GENERAL: f64 = 1.5;
 /// Requests expected of the rest that weigh as much as knowing nothing of it.
 const FEW: f64 = 50.0;
 const HOUR: i64 = 3_600_000_000_000;
-/// Cells that a family's share is spent on: volume on four lengths and ramps; logins on four lengths,
-/// share and names; the rest on errors, latency, sizes and drops.
-const VOLUME_CELLS: f64 = 5.0;
-const LOGIN_CELLS: f64 = 6.0;
-const QUALITY_CELLS: f64 = 4.0;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Targets {
@@ -85,14 +80,14 @@ struct Target {
 }
 
 impl Targets {
-    /// Takes one exchange. `share` is what a family may cost in false alarms a week.
+    /// Takes one exchange. `budget` is how many false alarms a week all may cost.
     pub(super) fn apply(
         &mut self,
         access: &Access,
         x: &Exchange,
         who: &Followed,
         at: &Clock,
-        share: f64,
+        budget: f64,
         out: &mut Vec<Verdict>,
     ) {
         let Some(endpoint) = access.endpoint.filter(|_| access.confirmed) else {
@@ -126,7 +121,7 @@ impl Targets {
             part,
             at,
             endpoint,
-            share,
+            budget,
             out,
         };
         let failing = host.errors(&mut call, &mut cells.quality);
@@ -134,7 +129,7 @@ impl Targets {
         target.view.take(access, x, part, at);
         target.logins(host, &mut call, cells, &mut self.names);
         let quality = &mut target.quality;
-        quality.take(&mut call, &mut cells.quality, failing, QUALITY_CELLS);
+        quality.take(&mut call, &mut cells.quality, failing);
         host.requests(&mut call, &mut cells.requests);
         host.view.take(access, x, part, at);
     }
@@ -145,7 +140,7 @@ impl Targets {
         &mut self,
         now: i64,
         clock: impl Fn(i64) -> Clock,
-        share: f64,
+        budget: f64,
         out: &mut Vec<Verdict>,
     ) {
         /// Eight days; a longer silence is cut to that.
@@ -156,14 +151,17 @@ impl Targets {
             .unwrap_or(quarter)
             .max(quarter.saturating_sub(LONGEST));
         for quarter in swept.saturating_add(1)..=quarter {
-            self.sweep(&clock(quarter.saturating_mul(QUARTER)), share, out);
+            self.sweep(&clock(quarter.saturating_mul(QUARTER)), budget, out);
         }
         self.swept = Some(quarter.max(swept));
     }
 
-    fn sweep(&mut self, at: &Clock, share: f64, out: &mut Vec<Verdict>) {
+    fn sweep(&mut self, at: &Clock, budget: f64, out: &mut Vec<Verdict>) {
         let cells = &mut self.cells;
-        let per_week = (share / VOLUME_CELLS, share / QUALITY_CELLS);
+        let per_week = (
+            Family::EndpointVolume.cell(budget),
+            Family::Quality.cell(budget),
+        );
         let others = others(&self.hosts, &self.endpoints, at);
         for (key, host) in &mut self.hosts {
             let bars = Bars {
@@ -267,7 +265,7 @@ pub(super) struct Call<'a> {
     pub part: Part,
     pub at: &'a Clock,
     pub endpoint: EndpointId,
-    pub share: f64,
+    pub budget: f64,
     pub out: &'a mut Vec<Verdict>,
 }
 
@@ -300,7 +298,7 @@ impl Host {
 
     /// Its requests; told only where none of its endpoints rang.
     fn requests(&mut self, call: &mut Call<'_>, cells: &mut [Cell; 4]) {
-        let (at, per_week) = (call.at, call.share / VOLUME_CELLS);
+        let (at, per_week) = (call.at, Family::EndpointVolume.cell(call.budget));
         let surge = self
             .series
             .count(1.0, call.part, at, &self.season, cells, per_week);
@@ -316,7 +314,7 @@ impl Host {
 
     /// Failures of the server, over all callers; whether the host is failing now.
     fn errors(&mut self, call: &mut Call<'_>, cells: &mut quality::Cells) -> bool {
-        let per_week = call.share / QUALITY_CELLS;
+        let per_week = Family::Quality.cell(call.budget);
         let rung = self.errors.take(call, &mut cells.errors, per_week);
         if let Some(rung) = rung {
             self.failed = call.at.nanos;
@@ -340,7 +338,7 @@ impl Target {
     }
 
     fn requests(&mut self, host: &mut Host, call: &mut Call<'_>, cells: &mut [Cell; 4]) {
-        let (at, per_week) = (call.at, call.share / VOLUME_CELLS);
+        let (at, per_week) = (call.at, Family::EndpointVolume.cell(call.budget));
         let surge = self
             .series
             .count(1.0, call.part, at, &host.season, cells, per_week);
@@ -358,7 +356,7 @@ impl Target {
         if !call.access.login && call.x.login.is_none() {
             return;
         }
-        let (at, per_week) = (call.at, call.share / LOGIN_CELLS);
+        let (at, per_week) = (call.at, Family::EndpointCredential.cell(call.budget));
         let failed = credential::failed(call.access, call.x);
         let logins = self.logins.get_or_insert_default();
         let told = logins.take(failed, call, names, &mut cells.logins, per_week);
