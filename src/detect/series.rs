@@ -137,7 +137,8 @@ impl Series {
         Some(surge)
     }
 
-    /// What the windows hold by now is known, from here or another detector, and little is learnt.
+    /// What the windows and the ramp hold by now is known, from here or another detector, and little
+    /// is learnt.
     pub(super) fn told(&mut self, at: &Clock, season: &Season) {
         let beat = Beat::of(&self.rhythm, season);
         for (i, scale) in self.scales.iter_mut().enumerate() {
@@ -145,6 +146,7 @@ impl Series {
             scale.cap.get_or_insert(2.0 * expected);
             scale.told = scale.count;
         }
+        self.ramp.sum = 0.0;
     }
 
     /// Packet time stands at a quarter of an hour: windows that end there are learnt. `others` is

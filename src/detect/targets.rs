@@ -363,6 +363,7 @@ impl Target {
         let failures = self.failures.get_or_insert_with(|| Series::new(at));
         if told {
             failures.told(at, &host.season);
+            self.series.told(at, &host.season);
         }
         let step = f64::from(u8::from(failed));
         let cells_of = &mut cells.failures;
