@@ -294,3 +294,78 @@ impl Share {
         self.sum.absorb(&old.sum);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHIFT: Shift = Shift {
+        usual: 0.05,
+        changed: 0.5,
+        least: 5,
+    };
+
+    fn clock(secs: i64) -> Clock {
+        Clock {
+            nanos: secs * 1_000_000_000,
+            secs,
+            hour: secs / 3_600,
+            scoring: true,
+            ringing: true,
+        }
+    }
+
+    /// Trials a minute apart, a sign at each `every`; those at which it rang.
+    fn rang(share: &mut Share, cell: &mut Cell, from: i64, trials: i64, every: i64) -> Vec<i64> {
+        (0..trials)
+            .filter(|i| {
+                let at = clock(from + i * 60);
+                share.take(i % every == 0, SHIFT, &at, cell, 0.1).is_some()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_share_that_rises_rings_and_one_that_stays_does_not() {
+        let (mut share, mut cell) = (Share::default(), Cell::default());
+        assert!(rang(&mut share, &mut cell, 86_400, 10_000, 20).is_empty());
+        let usual = share.usual(SHIFT);
+        let later = 86_400 + 10_000 * 60;
+        let told = rang(&mut share, &mut cell, later, 120, 2);
+        assert!(!told.is_empty() && told[0] < 40, "{told:?}");
+        assert!(told.len() <= 3, "told at most once an hour: {told:?}");
+        assert!(share.usual(SHIFT) < 1.3 * usual, "it learnt an anomaly");
+    }
+
+    #[test]
+    fn what_was_told_is_forgotten_in_silence() {
+        let (mut share, mut cell) = (Share::default(), Cell::default());
+        rang(&mut share, &mut cell, 86_400, 5_000, 20);
+        let later = 86_400 + 5_000 * 60;
+        assert!(!rang(&mut share, &mut cell, later, 40, 1).is_empty());
+        let after = later + 40 * 60 + 2 * 3_600;
+        assert!(rang(&mut share, &mut cell, after, 3, 1).is_empty());
+    }
+
+    #[test]
+    fn what_rings_for_days_on_end_becomes_usual() {
+        let (mut peak, mut cell) = (Peak::default(), Cell::default());
+        let told: Vec<i64> = (1..14)
+            .filter(|day| {
+                let at = clock(day * 86_400 + 3_600);
+                peak.judge(30.0, &at, &mut cell, 0.1).is_some()
+            })
+            .collect();
+        assert!(
+            told.len() >= 3 && told.iter().all(|day| *day < 9),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn the_chart_is_bounded() {
+        let mut buckets = Buckets::default();
+        (0..100_000).for_each(|i| buckets.take(i % 3 == 0, &clock(i * 60)));
+        assert_eq!(buckets.points(0.1).len(), BUCKETS);
+    }
+}
