@@ -199,11 +199,11 @@ const BUCKETS: usize = 24;
 
 /// Trials and signs of late, by time: the chart behind a sum.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Buckets(Vec<(i64, u32, u32)>);
+pub(super) struct Buckets(Vec<(u32, u16, u16)>);
 
 impl Buckets {
     pub(super) fn take(&mut self, hit: bool, at: &Clock) {
-        let index = at.secs.div_euclid(BUCKET);
+        let index = u32::try_from(at.secs.div_euclid(BUCKET)).unwrap_or(0);
         if self.0.last().is_none_or(|(i, ..)| *i != index) {
             if self.0.len() >= BUCKETS {
                 self.0.remove(0);
@@ -212,14 +212,14 @@ impl Buckets {
         }
         if let Some((_, signs, trials)) = self.0.last_mut() {
             *trials = trials.saturating_add(1);
-            *signs = signs.saturating_add(u32::from(hit));
+            *signs = signs.saturating_add(u16::from(hit));
         }
     }
 
     /// Signs seen, and those that so many trials usually bring.
     pub(super) fn points(&self, usual: f64) -> Vec<Point> {
-        let point = |(index, signs, trials): &(i64, u32, u32)| Point {
-            at: Timestamp::from_secs(index.saturating_mul(BUCKET)),
+        let point = |(index, signs, trials): &(u32, u16, u16)| Point {
+            at: Timestamp::from_secs(i64::from(*index) * BUCKET),
             expected: usual * f64::from(*trials),
             observed: f64::from(*signs),
         };

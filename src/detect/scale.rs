@@ -52,7 +52,7 @@ pub(super) struct Scale {
     top: f64,
     top_hour: i64,
     /// The last windows, oldest first: index, usual, observed.
-    recent: VecDeque<(i64, f32, f32)>,
+    recent: VecDeque<(i32, f32, f32)>,
 }
 
 /// Who and what made up a window's requests.
@@ -144,7 +144,7 @@ impl Scale {
         let began = self.hour(i);
         let usual = self.usual(i, beat, began);
         self.recent
-            .push_back((self.index, usual as f32, self.count as f32));
+            .push_back((self.index as i32, usual as f32, self.count as f32));
         if self.recent.len() > POINTS {
             self.recent.pop_front();
         }
@@ -277,7 +277,8 @@ impl Scale {
             .recent
             .iter()
             .skip((self.recent.len() + 1).saturating_sub(POINTS));
-        let past = past.map(|(index, e, o)| point((*index, f64::from(*e), f64::from(*o))));
+        let past =
+            past.map(|(index, e, o)| point((i64::from(*index), f64::from(*e), f64::from(*o))));
         past.chain([point((self.index, usual, self.count))])
             .collect()
     }

@@ -73,7 +73,7 @@ struct Host {
 struct Target {
     host: u64,
     series: Series,
-    failures: Option<Series>,
+    failures: Option<Box<Series>>,
     logins: Option<Box<Logins>>,
     quality: Quality,
     view: View,
@@ -360,7 +360,9 @@ impl Target {
         let failed = credential::failed(call.access, call.x);
         let logins = self.logins.get_or_insert_default();
         let told = logins.take(failed, call, names, &mut cells.logins, per_week);
-        let failures = self.failures.get_or_insert_with(|| Series::new(at));
+        let failures = self
+            .failures
+            .get_or_insert_with(|| Box::new(Series::new(at)));
         if told {
             failures.told(at, &host.season);
             self.series.told(at, &host.season);
