@@ -63,7 +63,7 @@ impl Score {
     }
 }
 
-pub fn run(real: &Path) {
+pub(crate) fn run(real: &Path) {
     println!("NAB: labelled windows in real counts, after the first 15 % of each series");
     let mut all = vec![Score::default(); BUDGETS.len() + 1];
     let (mut labelled, mut time) = (0.0, 0.0);

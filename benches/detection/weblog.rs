@@ -11,7 +11,7 @@ use apitap::time::Timestamp;
 /// Half of the log is for learning.
 const LEARNING: Duration = Duration::from_secs(20 * 3_600);
 
-pub fn run(real: &Path) {
+pub(crate) fn run(real: &Path) {
     let text = super::text(&real.join("elastic_apache_logs_first5k.gz"));
     let mut exchanges: Vec<_> = text.lines().filter_map(exchange).collect();
     exchanges.sort_by_key(|x| x.ts);
