@@ -165,8 +165,12 @@ struct Watch {
 struct Look<'a> {
     access: &'a Access,
     x: &'a Exchange,
+    /// Tells the principal from others.
+    mark: u64,
     /// An object that this principal is not known to have asked for before.
     novel: bool,
+    /// It created that object itself.
+    own: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -189,6 +193,48 @@ static WATCHES: [&Watch; 8] = [
     &credential::WATCH,
     &exfiltration::WATCH,
 ];
+
+/// Counts what the watches pick of an exchange; of which there is much in this hour, as bits.
+fn count(
+    crowds: &mut [Crowd],
+    purses: &mut purse::Purses,
+    who: &mut principals::Followed,
+    look: &Look<'_>,
+    at: &Clock,
+    budget: f64,
+    out: &mut Vec<Verdict>,
+) -> u16 {
+    let mut much = 0;
+    // Many counters may want it, and most exchanges nobody.
+    let sample = OnceCell::new();
+    let sample = || sample.get_or_init(|| verdict::sample(look.x)).clone();
+    who.counters.resize_with(WATCHES.len(), || None);
+    for (i, watch) in WATCHES.iter().enumerate() {
+        let Some(item) = (watch.pick)(look) else {
+            continue;
+        };
+        let base = watch.part_of.and_then(|of| {
+            let counts = who.counters[of].as_ref()?.counts(&who.presence);
+            Some(crowds[i].share_of(&crowds[of], counts))
+        });
+        let nameless = who.nameless();
+        let entry = Entry {
+            item,
+            endpoint: look.access.endpoint.filter(|_| watch.names_endpoint),
+            place: watch.precedent.filter(|_| nameless).map(|f| f(look)),
+            base: base.unwrap_or_default(),
+        };
+        let mut stage = purses.stage(&mut who.spent, watch.family, budget);
+        let counter = who.counters[i].get_or_insert_default();
+        let hit = counter.add(entry, at, &who.presence, &mut crowds[i], &mut stage, sample);
+        let hour = counter.counts(&who.presence)[1];
+        if !matches!(item, Item::Many(_)) && automation::much(hour, crowds[i].mean(1)) {
+            much |= 1 << i;
+        }
+        out.extend(hit.map(|hit| verdict::count(watch, hit, who, at)));
+    }
+    much
+}
 
 fn at_endpoint(look: &Look<'_>) -> Spot {
     Spot::Endpoint(look.access.endpoint)
@@ -276,49 +322,27 @@ impl Detect {
         // What it created itself is neither new to it nor a step of a walk.
         let own = state.nodes.own(&mut who.walks, last, access, x, &at);
         let novel = who.known.novel(access) && !own;
-        let look = Look { access, x, novel };
+        let look = Look {
+            access,
+            x,
+            mark,
+            novel,
+            own,
+        };
         let nameless = who.nameless();
-        let (mut hits, mut much) = (Vec::new(), 0);
-        // Many counters may want it, and most exchanges nobody.
-        let sample = OnceCell::new();
-        let sample = || sample.get_or_init(|| verdict::sample(x)).clone();
-        who.counters.resize_with(WATCHES.len(), || None);
-        for (i, watch) in WATCHES.iter().enumerate() {
-            let Some(item) = (watch.pick)(&look) else {
-                continue;
-            };
-            let base = watch.part_of.and_then(|of| {
-                let counts = who.counters[of].as_ref()?.counts(&who.presence);
-                Some(state.crowds[i].share_of(&state.crowds[of], counts))
-            });
-            let (crowd, counter) = (&mut state.crowds[i], &mut who.counters[i]);
-            let endpoint = access.endpoint.filter(|_| watch.names_endpoint);
-            let entry = Entry {
-                item,
-                endpoint,
-                place: watch.precedent.filter(|_| nameless).map(|f| f(&look)),
-                base: base.unwrap_or_default(),
-            };
-            let counter = counter.get_or_insert_default();
-            let mut stage = state.purses.stage(&mut who.spent, watch.family, budget);
-            let hit = counter.add(entry, &at, &who.presence, crowd, &mut stage, sample);
-            let hour = counter.counts(&who.presence)[1];
-            if !matches!(item, Item::Many(_)) && automation::much(hour, crowd.mean(1)) {
-                much |= 1 << i;
-            }
-            hits.extend(hit.map(|hit| (*watch, hit)));
-        }
-        out.extend(
-            hits.into_iter()
-                .map(|(watch, hit)| verdict::count(watch, hit, who, &at)),
+        let much = count(
+            &mut state.crowds,
+            &mut state.purses,
+            who,
+            &look,
+            &at,
+            budget,
+            out,
         );
         let stage = state
             .purses
             .stage(&mut who.spent, Family::Enumeration, budget);
-        let (alone, together) =
-            state
-                .nodes
-                .visit(&mut who.walks, mark, own, access, x, &at, stage, budget);
+        let (alone, together) = state.nodes.visit(&mut who.walks, &look, &at, stage, budget);
         out.extend(
             alone.map(|found| verdict::row(found, who.principal(), access.endpoint, x, &at)),
         );

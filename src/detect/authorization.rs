@@ -107,12 +107,14 @@ impl Porter {
             } else if hit {
                 doors.over = at.nanos;
             }
-            found = found.or(rung.map(|rung| Tried {
-                row: *row,
-                usual,
-                rung,
-                missing,
-            }));
+            if let Some(rung) = rung {
+                found.get_or_insert(Tried {
+                    row: *row,
+                    usual,
+                    rung,
+                    missing,
+                });
+            }
         }
         found
     }

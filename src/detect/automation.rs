@@ -366,7 +366,8 @@ pub(super) fn tell(
     x: &Exchange,
     at: &Clock,
 ) -> Verdict {
-    let who = change.who.identity.clone().or(change.who.client.clone());
+    let Principal { identity, client } = change.who.clone();
+    let who = identity.or(client);
     Verdict {
         at: Timestamp(at.nanos),
         kind: change.kind,

@@ -38,7 +38,7 @@ const SPLIT: [(Family, f64, usize); 11] = [
     (Family::Enumeration, 1.5, 3 * COUNT + 1 + 2),
     // A count, and paths tried by clients and by identities.
     (Family::Scan, 1.0, COUNT + 2),
-    (Family::Authorization, 0.5, 2),
+    (Family::Authorization, 1.5, 2),
     (Family::Scraping, 1.0, COUNT),
     (Family::Credential, 1.0, COUNT),
     (Family::Exfiltration, 1.0, COUNT),
@@ -57,13 +57,13 @@ impl Family {
         part / cells
     }
 
-    /// The same for one that spends half on principals' days.
+    /// The same for one that is judged by principals' days, and what these may cost together.
     pub(super) fn window(self, budget: f64) -> f64 {
         self.cell(budget) / 2.0
     }
 
     pub(super) fn day(self, budget: f64) -> f64 {
-        self.part(budget).0 / 2.0
+        self.part(budget).0
     }
 
     fn part(self, budget: f64) -> (f64, f64) {

@@ -28,6 +28,10 @@ const KNOWN: u32 = 3;
 /// Half-life of a maximum, in hours.
 const HALF_LIFE: f32 = 14.0 * 24.0;
 const SAMPLES: usize = 5;
+/// Fewer things than this are nothing to call a person for, however rare.
+const LEAST: f64 = 4.5;
+/// Nor is what is hardly more than was expected.
+const MARGIN: f64 = 1.25;
 /// Score of an amount ten times the reference: beforehand a Pareto tail of index 1.4.
 const HEAVY: f64 = 2.0;
 /// Hours of a day in which one that never rests calls at least.
@@ -286,7 +290,10 @@ impl Counter {
             // A window that is no test has no score.
             let rung = if seen.tested {
                 let score = window.score(entry.item, reference, peers);
-                window.judge(seen, score, peers, stage.as_mut(), at, fresh)
+                let many = matches!(entry.item, Item::Many(_)) || window.count >= LEAST;
+                let more = window.count >= MARGIN * reference;
+                let stage = stage.as_mut().filter(|_| many && more);
+                window.judge(seen, score, peers, stage, at, fresh)
             } else {
                 None
             };

@@ -29,9 +29,12 @@ pub(super) const OBJECTS: Watch = Watch {
     unit: "different object ids",
     severity: Severity::Medium,
     names_endpoint: true,
-    precedent: None,
+    precedent: Some(super::at_endpoint),
     part_of: None,
-    pick: |Look { access, x, .. }| x.status.filter(|s| *s < 500).and_then(|_| object(access)),
+    pick: |Look { access, x, own, .. }| {
+        let answered = x.status.is_some_and(|s| s < 500) && !own;
+        answered.then(|| object(access)).flatten()
+    },
 };
 
 pub(super) const NOVEL: Watch = Watch {
@@ -139,14 +142,12 @@ impl Nodes {
     pub(super) fn visit(
         &mut self,
         walks: &mut Walks,
-        mark: u64,
-        own: bool,
-        access: &Access,
-        x: &Exchange,
+        look: &Look<'_>,
         at: &Clock,
         stage: Option<Stage<'_>>,
         budget: f64,
     ) -> (Option<Found>, Option<spread::Row>) {
+        let (access, x) = (look.access, look.x);
         let answered = x.status.is_some_and(|s| s < 500) && access.confirmed;
         let (Some(node), Some(number)) = (
             access.node,
@@ -163,8 +164,9 @@ impl Nodes {
         }
         let per_week = Family::SpreadWalk.cell(budget);
         let cell = &mut self.together;
-        let together = place.crossings.take(number, mark, at, cell, per_week);
-        if own {
+        let together = place.crossings.take(number, look.mark, at, cell, per_week);
+        // Back and forth between two objects, or over its own, is no walk.
+        if !look.novel {
             walks.stand(node, number);
             return (None, together);
         }

@@ -103,7 +103,13 @@ impl Owners {
         newness.settle(at);
         let cell = &mut self.cells[usize::from(newness.age >= YOUNG)];
         let usual = newness.share(age.share()).max(place.novel.share());
-        let rung = newness.step(novel, foreign, usual, place, at, cell, stage);
+        let more = if foreign {
+            // Who always asks for new ones, asks for those of others.
+            (0.5 / place.foreign.share()).ln().max(0.0) * (1.0 - usual)
+        } else {
+            0.0
+        };
+        let rung = newness.step(novel, usual, more, at, cell, stage);
         if !newness.row.open(at) {
             age.learn(novel);
             place.novel.learn(novel);
@@ -151,13 +157,11 @@ impl Owners {
 }
 
 impl Newness {
-    #[expect(clippy::too_many_arguments)]
     fn step(
         &mut self,
         novel: bool,
-        foreign: bool,
         usual: f64,
-        place: &Place,
+        more: f64,
         at: &Clock,
         cell: &mut Cell,
         stage: Option<Stage<'_>>,
@@ -165,12 +169,6 @@ impl Newness {
         self.age = self.age.saturating_add(1);
         self.waiting[0] += 1.0;
         self.waiting[1] += f32::from(u8::from(novel));
-        let more = if foreign {
-            // Who always asks for new ones, asks for those of others.
-            (0.5 / place.foreign.share()).ln().max(0.0) * (1.0 - usual)
-        } else {
-            0.0
-        };
         self.row.take(novel, usual, more, at, cell, stage)
     }
 
