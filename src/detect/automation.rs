@@ -82,6 +82,7 @@ pub(super) struct Register {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Habit {
+    #[serde(with = "saved")]
     who: Principal,
     /// Places in `WATCHES`, as bits.
     kinds: u16,
@@ -105,6 +106,23 @@ struct Habit {
     last: i64,
     learning: bool,
     told: i64,
+}
+
+/// A principal with both its fields: in JSON those that are absent are left out, which no form
+/// without names can read again.
+mod saved {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Principal;
+
+    pub(super) fn serialize<S: Serializer>(who: &Principal, s: S) -> Result<S::Ok, S::Error> {
+        (&who.identity, &who.client).serialize(s)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Principal, D::Error> {
+        let (identity, client) = Deserialize::deserialize(d)?;
+        Ok(Principal { identity, client })
+    }
 }
 
 /// How an automation left its habit.

@@ -23,7 +23,7 @@ pub(super) enum Family {
     SpreadWalk,
     EndpointVolume,
     EndpointCredential,
-    /// Errors, latency and sizes of targets.
+    /// Errors, latency, sizes and drops of targets.
     Quality,
 }
 
@@ -45,7 +45,8 @@ const SPLIT: [(Family, f64, usize); 11] = [
     (Family::SpreadWalk, 0.25, 1),
     (Family::EndpointVolume, 1.0, 5),
     (Family::EndpointCredential, 1.0, 6),
-    (Family::Quality, 1.0, 5),
+    // Errors, latency, sizes, drops.
+    (Family::Quality, 1.0, 4),
 ];
 const COUNT: usize = 2 * super::counter::SPANS.len();
 

@@ -47,10 +47,12 @@ const RECENT: usize = 8;
 const REFUSED: Shift = Shift {
     usual: 0.1,
     changed: 0.8,
+    least: 5,
 };
 const STRANGE: Shift = Shift {
     usual: 0.02,
     changed: 0.08,
+    least: 5,
 };
 
 #[derive(Debug, Default, Serialize, Deserialize)]

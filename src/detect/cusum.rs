@@ -199,11 +199,11 @@ const BUCKETS: usize = 24;
 
 /// Trials and signs of late, by time: the chart behind a sum.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Buckets(Vec<(i64, u32, u32)>);
+pub(super) struct Buckets(Vec<(u32, u16, u16)>);
 
 impl Buckets {
     pub(super) fn take(&mut self, hit: bool, at: &Clock) {
-        let index = at.secs.div_euclid(BUCKET);
+        let index = u32::try_from(at.secs.div_euclid(BUCKET)).unwrap_or(0);
         if self.0.last().is_none_or(|(i, ..)| *i != index) {
             if self.0.len() >= BUCKETS {
                 self.0.remove(0);
@@ -212,14 +212,14 @@ impl Buckets {
         }
         if let Some((_, signs, trials)) = self.0.last_mut() {
             *trials = trials.saturating_add(1);
-            *signs = signs.saturating_add(u32::from(hit));
+            *signs = signs.saturating_add(u16::from(hit));
         }
     }
 
     /// Signs seen, and those that so many trials usually bring.
     pub(super) fn points(&self, usual: f64) -> Vec<Point> {
-        let point = |(index, signs, trials): &(i64, u32, u32)| Point {
-            at: Timestamp::from_secs(index.saturating_mul(BUCKET)),
+        let point = |(index, signs, trials): &(u32, u16, u16)| Point {
+            at: Timestamp::from_secs(i64::from(*index) * BUCKET),
             expected: usual * f64::from(*trials),
             observed: f64::from(*signs),
         };
@@ -236,15 +236,19 @@ pub(super) struct Share {
     pub sum: Sum,
 }
 
-/// What is known beforehand of a share: how large it is, and how large it would be in an anomaly.
+/// What is known beforehand of a share: how large it is, how large it would be in an anomaly, and
+/// how many signs that has at least.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shift {
     pub usual: f64,
     pub changed: f64,
+    pub least: u32,
 }
 
 impl Share {
     /// One trial.
+    ///
+    /// Fewer than `shift.least` signs do not ring, however telling each is.
     pub(super) fn take(
         &mut self,
         hit: bool,
@@ -264,7 +268,8 @@ impl Share {
             ((1.0 - changed) / (1.0 - usual)).ln()
         };
         self.sum.fade(at);
-        let rung = self.sum.add(nats, true, at, cell, per_week);
+        let loud = self.sum.signs + 1 >= shift.least;
+        let rung = self.sum.add(nats, loud, at, cell, per_week);
         let weight = if self.sum.open(at) { CLIPPED } else { 1.0 };
         self.trials += weight;
         self.hits += weight * f64::from(u8::from(hit));
@@ -287,5 +292,80 @@ impl Share {
         self.trials += old.trials;
         self.hits += old.hits;
         self.sum.absorb(&old.sum);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHIFT: Shift = Shift {
+        usual: 0.05,
+        changed: 0.5,
+        least: 5,
+    };
+
+    fn clock(secs: i64) -> Clock {
+        Clock {
+            nanos: secs * 1_000_000_000,
+            secs,
+            hour: secs / 3_600,
+            scoring: true,
+            ringing: true,
+        }
+    }
+
+    /// Trials a minute apart, a sign at each `every`; those at which it rang.
+    fn rang(share: &mut Share, cell: &mut Cell, from: i64, trials: i64, every: i64) -> Vec<i64> {
+        (0..trials)
+            .filter(|i| {
+                let at = clock(from + i * 60);
+                share.take(i % every == 0, SHIFT, &at, cell, 0.1).is_some()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_share_that_rises_rings_and_one_that_stays_does_not() {
+        let (mut share, mut cell) = (Share::default(), Cell::default());
+        assert!(rang(&mut share, &mut cell, 86_400, 10_000, 20).is_empty());
+        let usual = share.usual(SHIFT);
+        let later = 86_400 + 10_000 * 60;
+        let told = rang(&mut share, &mut cell, later, 120, 2);
+        assert!(!told.is_empty() && told[0] < 40, "{told:?}");
+        assert!(told.len() <= 3, "told at most once an hour: {told:?}");
+        assert!(share.usual(SHIFT) < 1.3 * usual, "it learnt an anomaly");
+    }
+
+    #[test]
+    fn what_was_told_is_forgotten_in_silence() {
+        let (mut share, mut cell) = (Share::default(), Cell::default());
+        rang(&mut share, &mut cell, 86_400, 5_000, 20);
+        let later = 86_400 + 5_000 * 60;
+        assert!(!rang(&mut share, &mut cell, later, 40, 1).is_empty());
+        let after = later + 40 * 60 + 2 * 3_600;
+        assert!(rang(&mut share, &mut cell, after, 3, 1).is_empty());
+    }
+
+    #[test]
+    fn what_rings_for_days_on_end_becomes_usual() {
+        let (mut peak, mut cell) = (Peak::default(), Cell::default());
+        let told: Vec<i64> = (1..14)
+            .filter(|day| {
+                let at = clock(day * 86_400 + 3_600);
+                peak.judge(30.0, &at, &mut cell, 0.1).is_some()
+            })
+            .collect();
+        assert!(
+            told.len() >= 3 && told.iter().all(|day| *day < 9),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn the_chart_is_bounded() {
+        let mut buckets = Buckets::default();
+        (0..100_000).for_each(|i| buckets.take(i % 3 == 0, &clock(i * 60)));
+        assert_eq!(buckets.points(0.1).len(), BUCKETS);
     }
 }

@@ -39,11 +39,15 @@ pub(super) struct Rhythm {
 /// A target's rhythm with its host's season: what an hour is of the mean hour.
 #[derive(Clone, Copy)]
 pub(super) struct Beat<'a> {
-    pub rhythm: &'a Rhythm,
-    pub season: &'a Season,
+    rhythm: &'a Rhythm,
+    season: &'a Season,
 }
 
-impl Beat<'_> {
+impl<'a> Beat<'a> {
+    pub(super) fn of(rhythm: &'a Rhythm, season: &'a Season) -> Self {
+        Self { rhythm, season }
+    }
+
     /// A day has no rhythm.
     pub(super) fn factor(&self, span: i64, hour: i64) -> f64 {
         if span >= 86_400 {

@@ -127,3 +127,83 @@ impl Season {
         hours >= KNOWN && self.mean(same).1 > 0.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An hour that begins a Monday.
+    const MONDAY: i64 = 490_992;
+
+    fn clock(hour: i64) -> Clock {
+        Clock {
+            nanos: hour * 3_600_000_000_000,
+            secs: hour * 3_600,
+            hour,
+            scoring: true,
+            ringing: true,
+        }
+    }
+
+    /// Office hours, and a job on Tuesdays at five.
+    fn weeks(days: i64) -> Season {
+        let mut season = Season::default();
+        for hour in MONDAY..MONDAY + days * 24 {
+            let (day, of_day) = ((hour - MONDAY) / 24, hour % 24);
+            let count = match (day % 7, of_day) {
+                (1, 5) => 200,
+                (0..5, 8..18) => 100,
+                _ => 5,
+            };
+            (0..count).for_each(|_| season.count());
+            season.close(&clock(hour + 1));
+        }
+        season
+    }
+
+    #[test]
+    fn the_first_monday_is_one() {
+        assert_eq!(slot(MONDAY), 0);
+        assert!(weekend(slot(MONDAY + 5 * 24)) && !weekend(slot(MONDAY + 7 * 24)));
+    }
+
+    #[test]
+    fn the_hour_of_the_day_speaks_from_the_second_day_on() {
+        let season = weeks(1);
+        let second = MONDAY + 24;
+        assert!(season.factor(second + 3) < 0.5 && season.factor(second + 12) > 1.5);
+        assert!(!season.knows(second + 3), "two days at least");
+        assert!(weeks(3).knows(MONDAY + 3 * 24) && !weeks(3).knows(MONDAY + 5 * 24));
+    }
+
+    #[test]
+    fn the_hour_of_the_week_speaks_from_the_fourth_week_on() {
+        let tuesday = 24 + 5;
+        for (weeks_seen, weekly) in [(2, false), (3, true)] {
+            let season = weeks(weeks_seen * 7);
+            let words = season.words(MONDAY + weeks_seen * 168 + tuesday);
+            assert_eq!(
+                words == "the hour of the week",
+                weekly,
+                "{weeks_seen}: {words}"
+            );
+        }
+        let season = weeks(28);
+        let (job, other) = (MONDAY + 4 * 168 + tuesday, MONDAY + 4 * 168 + 2 * 24 + 5);
+        assert!(season.factor(job) > 3.0 * season.factor(other));
+    }
+
+    #[test]
+    fn an_attack_is_no_season() {
+        let mut season = weeks(14);
+        let night = MONDAY + 14 * 24 + 3;
+        let before = season.factor(night);
+        (0..50_000).for_each(|_| season.count());
+        season.close(&clock(night + 1));
+        assert!(
+            season.factor(night) < 3.0 * before,
+            "{before} to {}",
+            season.factor(night)
+        );
+    }
+}

@@ -18,6 +18,8 @@ use super::distinct::Distinct;
 pub(super) const NEAR: u64 = 16;
 /// Heads a node keeps; the one that was continued longest ago goes.
 const HEADS: usize = 64;
+/// Heads among which a step that is not known yet is looked for.
+const LATE: usize = 16;
 /// A repeated step is no wonder where it is this long: ids that are hashes repeat none.
 const LONGEST: u64 = 1 << 32;
 /// Evidence that is as good as any, in nats.
@@ -101,10 +103,11 @@ impl Crossings {
         if self.heads.iter().any(|h| h.number == number) {
             return None;
         }
-        // The longest row that it may continue.
+        // The longest row that it may continue, else the latest two that it makes even steps with.
         let best = (0..self.heads.len())
             .filter(|i| self.heads[*i].continued_by(number))
-            .max_by(|a, b| self.heads[*a].sum.total_cmp(&self.heads[*b].sum));
+            .max_by(|a, b| self.heads[*a].sum.total_cmp(&self.heads[*b].sum))
+            .or_else(|| self.even(number));
         let Some(best) = best else {
             self.learn(false, at);
             if self.heads.len() >= HEADS {
@@ -149,6 +152,18 @@ impl Crossings {
             rung,
             last: number,
             series: self.recent.points(usual),
+        })
+    }
+
+    /// The latest head that lies midway between the number and another one.
+    fn even(&self, number: u64) -> Option<usize> {
+        let late = self.heads.len().saturating_sub(LATE);
+        (late..self.heads.len()).rev().find(|i| {
+            let middle = self.heads[*i].number;
+            let step = number.wrapping_sub(middle) as i64;
+            let before = middle.checked_add_signed(step.saturating_neg());
+            step.unsigned_abs() < LONGEST
+                && self.heads[late..].iter().any(|h| Some(h.number) == before)
         })
     }
 

@@ -1,10 +1,8 @@
 //! The side of the target: endpoints and hosts, whoever calls them.
 //!
 //! What is spread over many callers is seen here and nowhere else. Each target has its counts, its
-//! errors, its latency and sizes, a login endpoint also who fails to come in. What crosses a bar
-//! is then read once more: many known callers who each do a little and are served are a crowd; a
-//! server that fails everybody who then tries again is a matter of availability, told once a host;
-//! one caller who does nearly all is named; the rest is a flood.
+//! errors, its latency and sizes, a login endpoint also who fails to come in. What a surge is, a
+//! crowd, retries or a flood, is read in `surge`.
 
 use std::collections::BTreeMap;
 
@@ -18,24 +16,19 @@ use super::distinct::hash_text;
 use super::feedback::{About, Opinions};
 use super::principals::Followed;
 use super::quality::{Errors, Quality};
+use super::scale::{Part, QUARTER};
 use super::season::Season;
-use super::series::{Bars, Mix, Part, QUARTER, Series, Surge, Trend};
-use super::verdict::{self, Sign};
-use super::{Clock, Severity, Verdict, VerdictKind, credential};
+use super::series::{Bars, Series};
+use super::surge::{Aim, View, moved, refused, rose};
+use super::{Clock, Verdict, credential, quality, verdict};
 use crate::catalog::{Access, EndpointId};
 use crate::exchange::Exchange;
 
 /// Hosts followed at most; those beyond share one place.
 const MAX_HOSTS: usize = 1_000;
+const OTHERS_KEY: u64 = 0;
 /// Characters of a host's name that a verdict shows.
 const SHOWN: usize = 80;
-/// Requests whose callers a target remembers.
-const MEMORY: f32 = 5_000.0;
-/// A crowd: this share of requests is served, and a caller does so much at most in the window.
-const SERVED: f64 = 0.8;
-const EACH: f64 = 12.0;
-/// Share of known callers below which a target is one of strangers.
-const STRANGERS: f64 = 0.2;
 /// What the rest of a host does is believed between these, over what was expected.
 const OTHERS: (f64, f64) = (0.4, 2.5);
 /// A host's endpoints do so much more than was expected, in the median, where all rise.
@@ -62,7 +55,7 @@ struct Cells {
     ramp: Cell,
     drop: Cell,
     logins: credential::Cells,
-    quality: super::quality::Cells,
+    quality: quality::Cells,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -81,69 +74,10 @@ struct Host {
 struct Target {
     host: u64,
     series: Series,
-    failures: Option<Series>,
+    failures: Option<Box<Series>>,
     logins: Option<Box<Logins>>,
     quality: Quality,
     view: View,
-}
-
-/// What a target's verdicts show of it.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct View {
-    sample: CompactString,
-    sampled: i64,
-    /// No part of the capture was missing in this quarter of an hour.
-    complete: bool,
-    /// Requests from known callers and all, with a memory.
-    known: f32,
-    all: f32,
-}
-
-/// What a surge is, seen from the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
-    Crowd,
-    Retries,
-    Flood,
-}
-
-impl View {
-    fn take(&mut self, access: &Access, x: &Exchange, part: Part, at: &Clock) {
-        let quarter = at.secs.div_euclid(QUARTER) + 1;
-        if quarter != self.sampled {
-            self.complete = true;
-            self.sampled = quarter;
-            self.sample = verdict::sample(x);
-        }
-        self.complete &= access.complete;
-        self.all += 1.0;
-        self.known += f32::from(u8::from(part.known));
-        if self.all > MEMORY {
-            (self.known, self.all) = (self.known / 2.0, self.all / 2.0);
-        }
-    }
-
-    /// Usual share of requests from known callers.
-    fn share(&self) -> f64 {
-        f64::from((self.known + 1.0) / (self.all + 2.0))
-    }
-
-    /// Who is it that there is more of? `usual` requests are not what is asked about.
-    fn cause(&self, mix: &Mix, usual: f64) -> Cause {
-        let known = mix.known - self.share() * usual;
-        let strange = mix.requests - mix.known - (1.0 - self.share()) * usual;
-        let familiar = known >= 2.0 * strange.max(0.0);
-        let each = mix.requests <= EACH * mix.callers.estimate();
-        // Where few are known as yet, many who each do a little must do for acquaintances.
-        let usual = familiar || (each && self.share() < STRANGERS);
-        if usual && mix.broken >= 0.5 * mix.requests {
-            Cause::Retries
-        } else if familiar && each && mix.fine >= SERVED * mix.requests {
-            Cause::Crowd
-        } else {
-            Cause::Flood
-        }
-    }
 }
 
 impl Targets {
@@ -174,7 +108,7 @@ impl Targets {
         let host = self
             .hosts
             .entry(host_key)
-            .or_insert_with(|| Host::new(x, at));
+            .or_insert_with(|| Host::new(host_key, x, at));
         let target = self
             .endpoints
             .entry(endpoint)
@@ -217,14 +151,18 @@ impl Targets {
             .swept
             .unwrap_or(quarter)
             .max(quarter.saturating_sub(LONGEST));
-        for quarter in swept + 1..=quarter {
+        for quarter in swept.saturating_add(1)..=quarter {
             self.sweep(&clock(quarter.saturating_mul(QUARTER)), budget, out);
         }
         self.swept = Some(quarter.max(swept));
     }
 
     fn sweep(&mut self, at: &Clock, budget: f64, out: &mut Vec<Verdict>) {
-        let (cells, per_week) = (&mut self.cells, Family::EndpointVolume.cell(budget));
+        let cells = &mut self.cells;
+        let per_week = (
+            Family::EndpointVolume.cell(budget),
+            Family::Quality.cell(budget),
+        );
         let others = others(&self.hosts, &self.endpoints, at);
         for (key, host) in &mut self.hosts {
             let bars = Bars {
@@ -359,50 +297,24 @@ pub(super) struct Call<'a> {
     pub out: &'a mut Vec<Verdict>,
 }
 
-/// What a verdict is about.
-#[derive(Clone, Copy)]
-pub(super) enum Aim<'a> {
-    Endpoint(EndpointId),
-    Host(&'a str),
-}
-
-impl Aim<'_> {
-    pub(super) fn endpoint(self) -> Option<EndpointId> {
-        match self {
-            Self::Endpoint(id) => Some(id),
-            Self::Host(_) => None,
-        }
-    }
-
-    pub(super) fn host(self) -> Option<String> {
-        match self {
-            Self::Endpoint(_) => None,
-            Self::Host(name) => Some(name.into()),
-        }
-    }
-
-    pub(super) fn words(self) -> String {
-        match self {
-            Self::Endpoint(_) => "this endpoint".into(),
-            Self::Host(name) => format!("host {name}"),
-        }
-    }
-}
-
 /// The host's place: those past the limit share one.
 fn host_key(hosts: &BTreeMap<u64, Box<Host>>, x: &Exchange) -> u64 {
     let key = hash_text(x.host.as_deref().unwrap_or_default());
     if hosts.len() < MAX_HOSTS || hosts.contains_key(&key) {
         key
     } else {
-        0
+        OTHERS_KEY
     }
 }
 
 impl Host {
-    fn new(x: &Exchange, at: &Clock) -> Box<Self> {
+    fn new(key: u64, x: &Exchange, at: &Clock) -> Box<Self> {
+        let name = match key {
+            OTHERS_KEY => "the many others",
+            _ => verdict::beginning(x.host.as_deref(), SHOWN),
+        };
         Box::new(Self {
-            name: verdict::beginning(x.host.as_deref(), SHOWN).into(),
+            name: name.into(),
             season: Season::default(),
             series: Series::new(at),
             errors: Errors::default(),
@@ -429,7 +341,7 @@ impl Host {
     }
 
     /// Failures of the server, over all callers; whether the host is failing now.
-    fn errors(&mut self, call: &mut Call<'_>, cells: &mut super::quality::Cells) -> bool {
+    fn errors(&mut self, call: &mut Call<'_>, cells: &mut quality::Cells) -> bool {
         let per_week = Family::Quality.cell(call.budget.all);
         let rung = self.errors.take(call, &mut cells.errors, per_week);
         if let Some(rung) = rung {
@@ -476,9 +388,12 @@ impl Target {
         let failed = credential::failed(call.access, call.x);
         let logins = self.logins.get_or_insert_default();
         let told = logins.take(failed, call, names, &mut cells.logins, per_week);
-        let failures = self.failures.get_or_insert_with(|| Series::new(at));
+        let failures = self
+            .failures
+            .get_or_insert_with(|| Box::new(Series::new(at)));
         if told {
             failures.told(at, &host.season);
+            self.series.told(at, &host.season);
         }
         let step = f64::from(u8::from(failed));
         let cells_of = &mut cells.failures;
@@ -500,191 +415,4 @@ impl Target {
         }
         self.quality.absorb(&old.quality);
     }
-}
-
-fn percent(part: f64, whole: f64) -> f64 {
-    verdict::round(100.0 * part / whole.max(1.0))
-}
-
-/// Who made up a window, in words.
-fn callers(mix: &Mix) -> String {
-    format!(
-        "from about {} addresses, {} % of the requests from such that were welcome on a day before; {} % served, {} % failed by the server",
-        mix.callers.estimate().round(),
-        percent(mix.known, mix.requests),
-        percent(mix.fine, mix.requests),
-        percent(mix.broken, mix.requests),
-    )
-}
-
-/// More requests than a window of this target had.
-fn rose(
-    surge: Surge,
-    cause: Cause,
-    aim: Aim<'_>,
-    season: &str,
-    call: &Call<'_>,
-) -> Option<Verdict> {
-    let (span, target) = (verdict::length(surge.span), aim.words());
-    let (severity, what) = match cause {
-        // The host's errors tell of these.
-        Cause::Retries => return None,
-        Cause::Crowd => (Severity::Info, "a crowd of known callers"),
-        Cause::Flood => (Severity::Medium, "a flood"),
-    };
-    let alone = cause == Cause::Flood && surge.mix.led_by(call.part.mark);
-    let reading = match cause {
-        Cause::Crowd => "many known callers who each do a little and are served: a crowd, no flood",
-        _ if alone => "nearly all of it by one caller",
-        _ => "not the usual callers doing a little more each: a flood, no crowd",
-    };
-    let why = vec![
-        format!(
-            "{} requests to {target} in {span}; expected at most about {}",
-            surge.observed,
-            verdict::round(surge.expected)
-        ),
-        format!(
-            "mean of such windows {} (rhythm: {season}), the most in one before {}",
-            verdict::round(surge.mean),
-            verdict::round(surge.top)
-        ),
-        callers(&surge.mix),
-        reading.into(),
-    ];
-    Some(verdict::sign(
-        Sign {
-            kind: VerdictKind::Volume,
-            detector: match aim {
-                Aim::Endpoint(_) => "endpoint-volume",
-                Aim::Host(_) => "host-volume",
-            },
-            owasp: "API4:2023",
-            severity,
-            principal: alone.then(|| call.who.principal()),
-            endpoint: aim.endpoint(),
-            host: aim.host(),
-            since: surge.since,
-            expected: surge.expected,
-            observed: surge.observed,
-            rung: surge.rung,
-            summary: format!(
-                "{what} at {target}: {} requests in {span} where about {} is usual",
-                surge.observed,
-                verdict::round(surge.expected)
-            ),
-            why,
-            sample: verdict::sample(call.x),
-            series: surge.series,
-            weighed: vec![("mean", surge.mean), ("most_before", surge.top)],
-        },
-        call.at,
-    ))
-}
-
-/// More failed logins than a window of this endpoint had.
-fn refused(surge: Surge, call: &Call<'_>) -> Verdict {
-    let span = verdict::length(surge.span);
-    let alone = surge.mix.led_by(call.part.mark);
-    let why = vec![
-        format!(
-            "{} failed logins in {span}; expected at most about {}",
-            surge.observed,
-            verdict::round(surge.expected)
-        ),
-        format!(
-            "mean of such windows {}, the most in one before {}",
-            verdict::round(surge.mean),
-            verdict::round(surge.top)
-        ),
-        format!(
-            "from about {} addresses",
-            surge.mix.callers.estimate().round()
-        ),
-    ];
-    verdict::sign(
-        Sign {
-            kind: VerdictKind::Credential,
-            detector: "endpoint-failed-logins",
-            owasp: "API2:2023",
-            severity: Severity::High,
-            principal: alone.then(|| call.who.principal()),
-            endpoint: Some(call.endpoint),
-            host: None,
-            since: surge.since,
-            expected: surge.expected,
-            observed: surge.observed,
-            rung: surge.rung,
-            summary: format!(
-                "{} failed logins in {span} where about {} is usual",
-                surge.observed,
-                verdict::round(surge.expected)
-            ),
-            why,
-            sample: verdict::sample(call.x),
-            series: surge.series,
-            weighed: vec![("mean", surge.mean), ("most_before", surge.top)],
-        },
-        call.at,
-    )
-}
-
-/// Traffic that rises, or falls, for quarters of an hour on end.
-fn moved(trend: Trend, view: &View, aim: Aim<'_>, season: &str, at: &Clock) -> Option<Verdict> {
-    let target = aim.words();
-    let cause = view.cause(&trend.mix, trend.expected);
-    let severity = match (trend.rising, cause) {
-        (true, Cause::Retries) => return None,
-        (true, Cause::Crowd) => Severity::Info,
-        _ => Severity::Medium,
-    };
-    let (kind, detector, owasp, word) = if trend.rising {
-        (VerdictKind::Volume, "ramp", "API4:2023", "rises")
-    } else if trend.observed == 0.0 {
-        (VerdictKind::Availability, "traffic-drop", "", "has stopped")
-    } else {
-        (VerdictKind::Availability, "traffic-drop", "", "falls")
-    };
-    let mut why = vec![
-        format!(
-            "for {} quarters of an hour in a row or nearly so {} than usual; the last one {} requests, about {} expected",
-            trend.windows,
-            if trend.rising { "more" } else { "fewer" },
-            trend.observed,
-            verdict::round(trend.expected)
-        ),
-        format!(
-            "expected from its mean, its rhythm ({season}) and the rest of its host at this time"
-        ),
-    ];
-    if trend.observed > 0.0 {
-        why.push(callers(&trend.mix));
-    } else {
-        why.push("the capture was whole, so nothing was overlooked".into());
-    }
-    Some(verdict::sign(
-        Sign {
-            kind,
-            detector,
-            owasp,
-            severity,
-            principal: None,
-            endpoint: aim.endpoint(),
-            host: aim.host(),
-            since: trend.since,
-            expected: trend.expected,
-            observed: trend.observed,
-            rung: trend.rung,
-            summary: format!(
-                "traffic to {target} {word}: {} requests in the last 15 min where about {} is usual",
-                trend.observed,
-                verdict::round(trend.expected)
-            ),
-            why,
-            sample: view.sample.clone(),
-            series: trend.series,
-            weighed: vec![("windows", f64::from(trend.windows))],
-        },
-        at,
-    ))
 }

@@ -1,3 +1,5 @@
+mod targets;
+
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
