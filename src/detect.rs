@@ -4,17 +4,24 @@
 //! the exchange and answer with a [`Verdict`]. One number is set by a person, the false alarms a
 //! week one will bear; each detector's bar follows from it.
 
+mod abuse;
 mod budget;
 mod counter;
+mod countries;
 mod credential;
 mod distinct;
 mod enumeration;
 mod exfiltration;
+mod exposure;
 mod principals;
+mod recent;
 mod renames;
 mod scan;
 mod scraping;
+mod sizes;
 mod tail;
+mod takeover;
+mod tampering;
 mod verdict;
 mod volume;
 
@@ -44,6 +51,8 @@ pub enum VerdictKind {
     Exfiltration,
     Authorization,
     Source,
+    Tampering,
+    Exposure,
 }
 
 pub use crate::catalog::Severity;
@@ -190,6 +199,7 @@ struct State {
     crowds: Vec<Crowd>,
     nodes: enumeration::Nodes,
     endpoints: volume::Endpoints,
+    abuse: abuse::Abuse,
 }
 
 /// Some 146 years from the epoch, in nanoseconds.
@@ -206,6 +216,7 @@ impl Detect {
             crowds: vec![Crowd::default(); WATCHES.len()],
             nodes: enumeration::Nodes::default(),
             endpoints: volume::Endpoints::default(),
+            abuse: abuse::Abuse::default(),
         };
         Self { settings, state }
     }
@@ -269,6 +280,14 @@ impl Detect {
             who.counters.iter_mut().flatten().for_each(|c| c.told());
         }
         out.extend(together.map(|found| verdict::row(found, None, access.endpoint, x, &at)));
+        let seen = abuse::Seen {
+            who,
+            mark,
+            access,
+            x,
+            at: &at,
+        };
+        state.abuse.visit(&seen, share, out);
         let Some(endpoint) = access.endpoint.filter(|_| access.confirmed) else {
             return;
         };
@@ -287,6 +306,7 @@ impl Detect {
             match change {
                 Change::Merged { from, into } => {
                     state.endpoints.merged(*from, *into);
+                    state.abuse.merged(*from, *into);
                     state.crowds.iter_mut().for_each(|c| c.merged(*from, *into));
                     endpoints.add(*from, *into);
                 }
@@ -296,6 +316,7 @@ impl Detect {
                 }
                 Change::Evicted(endpoint) => {
                     state.endpoints.evicted(*endpoint);
+                    state.abuse.evicted(*endpoint);
                     state.crowds.iter_mut().for_each(|c| c.evicted(*endpoint));
                 }
                 Change::Found(_) | Change::Exposed(_) | Change::Drifted(_) => {}

@@ -384,6 +384,8 @@ fn kind_name(kind: VerdictKind) -> &'static str {
         VerdictKind::Exfiltration => "exfiltration",
         VerdictKind::Authorization => "authorization",
         VerdictKind::Source => "source",
+        VerdictKind::Tampering => "tampering",
+        VerdictKind::Exposure => "exposure",
     }
 }
 

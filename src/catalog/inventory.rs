@@ -34,6 +34,7 @@ use super::groups::Groups;
 use super::hosts::Hosts;
 use super::pins::Pins;
 use super::program::Families;
+use super::oddity::{Oddities, Oddity, OddityKind, Whence, climbs};
 use super::segment;
 use super::soft::SoftAnswers;
 use super::spec::{SpecSet, host_name};
@@ -44,7 +45,7 @@ use super::{Access, Admission, Change, EndpointId, RestoreError, Settings, view}
 use crate::exchange::{Exchange, TlsFlow};
 use crate::time::Timestamp;
 use listing::Views;
-use places::{object, slot};
+use places::{object, path_values, slot};
 
 /// Of the saved form.
 const VERSION: u8 = 5;
@@ -167,6 +168,7 @@ impl Catalog {
             confirmed: false,
             login: x.login.is_some(),
             complete: true,
+            oddities: Oddities::default(),
         };
         if x.session.is_some() {
             self.take_session(x);
@@ -201,8 +203,13 @@ impl Catalog {
         let before = known.is_some_and(|entry| entry.e.confirmed());
         self.learn(&evidence, id, x, &host, &segments, changes);
         let complete = self.completeness.lossy(&host, self.state.now).is_none();
+        let mut oddities = Oddities::default();
+        if climbs(path) {
+            oddities.add(Oddity::new(OddityKind::Path, Whence::Path, "", 0));
+        }
         let nowhere = Access {
             complete,
+            oddities,
             ..nowhere
         };
         let grow = self.state.fields < self.settings.max_fields;
@@ -249,11 +256,14 @@ impl Catalog {
             entry.e.authentication.tokens.take(x, max_life);
         }
         let grown = entry.e.history.bytes().saturating_sub(history);
+        let before_fields = entry.e.fields();
         if x.shapes.is_some() {
-            let before = entry.e.schemas.len();
             entry.e.schemas.take(x, principal(x), grow);
-            self.state.fields = self.state.fields + entry.e.schemas.len() - before;
         }
+        let values = path_values(&self.state.trie, entry.e.node, &segments);
+        let found = entry.e.parameters.take(x, values, principal(x), grow);
+        self.state.fields = self.state.fields + entry.e.fields() - before_fields;
+        let oddities = oddities.and(found);
         let (node, confirmed) = (entry.e.node, entry.e.confirmed());
         if answered {
             self.state.trie.count(node);
@@ -273,6 +283,7 @@ impl Catalog {
             confirmed,
             login: x.login.is_some(),
             complete,
+            oddities,
         }
     }
 
@@ -463,7 +474,7 @@ impl Catalog {
     fn remove(&mut self, id: u32, changes: &mut Vec<Change>) {
         if let Some(entry) = self.state.endpoints.remove(&id) {
             let e = &entry.e;
-            self.state.fields -= e.schemas.len();
+            self.state.fields -= e.fields();
             self.drifts -= e.drift.len();
             let slot = slot(&e.method, e.operation.as_deref());
             self.state.trie.remove(e.node, &slot);

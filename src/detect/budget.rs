@@ -11,8 +11,8 @@
 use serde::{Deserialize, Serialize};
 
 /// Families share the budget evenly: volume, enumeration, scan, scraping,
-/// credential and exfiltration by principal; volume and credential by endpoint.
-pub(super) const FAMILIES: f64 = 8.0;
+/// credential and exfiltration by principal; volume and credential by endpoint; abuse of content.
+pub(super) const FAMILIES: f64 = 9.0;
 
 const BINS: usize = 96;
 /// How long a cell remembers, in hours.

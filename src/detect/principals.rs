@@ -265,7 +265,7 @@ impl Followed {
 }
 
 /// The address, or the /64 an IPv6 address lies in.
-fn network(ip: IpAddr) -> IpAddr {
+pub(super) fn network(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::distinct::{hash_text, mix};
 use super::*;
-use crate::catalog::{NodeId, Object};
+use crate::catalog::{NodeId, Object, Oddities};
 
 const DAY: i64 = 86_400;
 /// A Monday.
@@ -44,6 +44,7 @@ fn exchange(secs: f64, who: &str, client: u32, call: &Call) -> (Access, Exchange
         confirmed: true,
         login: false,
         complete: true,
+        oddities: Oddities::default(),
     };
     let place = match call {
         Call::Object(n) => {
@@ -409,6 +410,7 @@ prop_compose! {
             confirmed,
             login,
             complete: true,
+            oddities: Oddities::default(),
         }
     }
 }

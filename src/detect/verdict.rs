@@ -192,7 +192,7 @@ pub(super) fn surge(
     }
 }
 
-fn odds(rung: Rung) -> String {
+pub(super) fn odds(rung: Rung) -> String {
     format!(
         "by chance: 1 in 10^{:.1} windows; about {} are tested a week, and the budget asks for 1 in 10^{:.1}",
         -rung.log10_p,
@@ -202,12 +202,12 @@ fn odds(rung: Rung) -> String {
 }
 
 /// 50 at the bar, towards 100 as the tail's exponent grows past it.
-fn score(rung: Rung) -> f64 {
+pub(super) fn score(rung: Rung) -> f64 {
     let ratio = rung.log10_p / rung.bar.min(-1e-6);
     (100.0 * (1.0 - (-ratio.max(0.0)).exp2())).clamp(0.0, 100.0)
 }
 
-fn severity(base: Severity, rung: Rung) -> Severity {
+pub(super) fn severity(base: Severity, rung: Rung) -> Severity {
     if rung.log10_p > 2.0 * rung.bar {
         return base;
     }

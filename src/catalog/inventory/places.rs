@@ -217,6 +217,22 @@ impl Catalog {
     }
 }
 
+/// The values of the parameters of a path, with the places of their segments; the last first.
+pub(super) fn path_values<'a>(
+    trie: &'a Trie,
+    node: NodeId,
+    segments: &'a [Cow<'a, str>],
+) -> impl Iterator<Item = (usize, &'a str)> {
+    // Parts of a segment that are steps of their own are no values to be judged by themselves.
+    let whole = trie.depth(node) == segments.len();
+    let mut at = whole.then_some(node);
+    segments.iter().enumerate().rev().filter_map(move |(place, text)| {
+        let node = trie.node(at?);
+        at = node.parent;
+        (node.types != 0).then_some((place, text.as_ref()))
+    })
+}
+
 /// The last parameter of a path.
 pub(super) fn object(trie: &Trie, node: NodeId, segments: &[Cow<'_, str>]) -> Option<Object> {
     let parts = segment::parts(segments);

@@ -1,6 +1,6 @@
 //! Single values: what they look like.
 
-use crate::exchange::{Classes, Format, Types};
+use crate::exchange::{Classes, Format, Texture, Types};
 use crate::observe::custom::Candidates;
 use crate::observe::sensitive::{Hints, classify_as};
 
@@ -17,6 +17,8 @@ pub(super) struct Label<'n> {
     pub(super) name: &'n str,
     pub(super) hints: Hints,
     pub(super) candidates: Candidates<'n>,
+    /// It is in a request.
+    pub(super) sent: bool,
 }
 
 /// What is said of one value.
@@ -29,6 +31,8 @@ pub(super) struct Scalar<'a> {
     pub(super) class: Classes,
     /// A set of a person's own rules.
     pub(super) custom: u32,
+    /// Of what is sent alone: nobody tampers with an answer.
+    pub(super) texture: Texture,
 }
 
 impl<'a> Scalar<'a> {
@@ -39,7 +43,16 @@ impl<'a> Scalar<'a> {
             word: None,
             class: Classes::NONE,
             custom: 0,
+            texture: Texture::default(),
         }
+    }
+
+    /// With what `text` is made of, as far as it is looked at; what is masked is made of its mask.
+    fn made_of(mut self, label: Label<'_>, text: &str) -> Self {
+        if label.sent && self.format != Format::Secret {
+            self.texture = Texture::of(text.bytes().take(MAX_LOOKED_AT));
+        }
+        self
     }
 
     pub(super) fn string(label: Label<'_>, text: &'a str) -> Self {
@@ -52,17 +65,19 @@ impl<'a> Scalar<'a> {
             custom: label.candidates.of(text),
             ..Self::of(Types::STRING, format)
         }
+        .made_of(label, text)
     }
 
     /// A number as it is written; `None`: it is none.
     pub(super) fn number(label: Label<'_>, word: &'a [u8]) -> Option<Self> {
         let types = number(word)?;
         let text = std::str::from_utf8(word).unwrap_or_default();
-        Some(Self {
+        let number = Self {
             class: classify_as(label.hints, text),
             custom: label.candidates.of(text),
             ..Self::of(types, Format::Unseen)
-        })
+        };
+        Some(number.made_of(label, text))
     }
 
     /// A value of a form, where everything is text.
