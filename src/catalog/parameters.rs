@@ -19,6 +19,9 @@ use crate::time::Timestamp;
 
 mod query;
 
+#[cfg(test)]
+mod tests;
+
 /// Parameters of one endpoint. Names that are data come in any number: past `MAX_NAMES` of one
 /// place, no name of it is odd.
 const MAX_PARAMETERS: usize = 96;
@@ -189,7 +192,8 @@ impl Parameters {
     fn body(&mut self, body: &Shape, visit: Visit, settled: bool, out: &mut Oddities) {
         let mut within: Option<&str> = None;
         for field in body.0.iter().filter(|f| !f.pointer.is_empty()) {
-            if within.is_some_and(|w| field.pointer.starts_with(w)) {
+            let inside = within.and_then(|w| field.pointer.strip_prefix(w));
+            if inside.is_some_and(|rest| rest.starts_with('/')) {
                 continue;
             }
             let sent = Sent::field(field);
@@ -548,9 +552,9 @@ impl Words {
         self.known = Vec::new();
     }
 
-    /// Whether no other is to be expected.
+    /// Whether no other is to be expected. One alone is a default, not a choice.
     fn are_all(&self, seen: u32) -> bool {
-        !self.open && seen >= WORDS_SETTLED && self.known.iter().all(|(_, n)| *n > 2)
+        !self.open && self.known.len() > 1 && seen >= WORDS_SETTLED && self.known.iter().all(|(_, n)| *n > 2)
     }
 
     fn merge(&mut self, other: &Self) {
