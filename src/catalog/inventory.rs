@@ -32,9 +32,9 @@ use super::edges::Class;
 use super::endpoint::Endpoint;
 use super::groups::Groups;
 use super::hosts::Hosts;
+use super::oddity::{Oddities, Oddity, OddityKind, Whence, climbs};
 use super::pins::Pins;
 use super::program::Families;
-use super::oddity::{Oddities, Oddity, OddityKind, Whence, climbs};
 use super::segment;
 use super::soft::SoftAnswers;
 use super::spec::{SpecSet, host_name};
@@ -188,7 +188,14 @@ impl Catalog {
         let admission = evidence.admission;
         let operation = x.operation.as_ref().and_then(|o| o.name.as_deref());
         let known = self.locate(&host, method, operation, &segments);
+        let mut oddities = Oddities::default();
+        if climbs(path) {
+            oddities.add(Oddity::new(OddityKind::Path, Whence::Path, "", 0));
+        }
         let is_new = known.is_none();
+        if is_new {
+            oddities = self.misfit(oddities, x, (&host, method, operation), &segments);
+        }
         let mut id = match known {
             Some(id) => Some(id),
             None if self.is_admitted(&evidence, x, &host, &segments) => {
@@ -203,10 +210,6 @@ impl Catalog {
         let before = known.is_some_and(|entry| entry.e.confirmed());
         self.learn(&evidence, id, x, &host, &segments, changes);
         let complete = self.completeness.lossy(&host, self.state.now).is_none();
-        let mut oddities = Oddities::default();
-        if climbs(path) {
-            oddities.add(Oddity::new(OddityKind::Path, Whence::Path, "", 0));
-        }
         let nowhere = Access {
             complete,
             oddities,
@@ -263,15 +266,18 @@ impl Catalog {
         let values = path_values(&self.state.trie, entry.e.node, &segments);
         let found = entry.e.parameters.take(x, values, principal(x), grow);
         self.state.fields = self.state.fields + entry.e.fields() - before_fields;
-        let oddities = oddities.and(found);
+        let id = id.unwrap_or_default();
+        let oddities = match is_new {
+            true => oddities,
+            false => oddities.and(found, EndpointId(id)),
+        };
         let (node, confirmed) = (entry.e.node, entry.e.confirmed());
         if answered {
             self.state.trie.count(node);
         }
-        self.take_drift(id.unwrap_or_default(), x);
+        self.take_drift(id, x);
         self.confirmed |= confirmed && !before;
         self.history_grew(grown);
-        let id = id.unwrap_or_default();
         self.dirty.insert(id);
         if confirmed {
             self.find_facts(id, changes);

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::EndpointId;
+
 /// Oddities of one request that are told.
 const MAX_ODDITIES: usize = 4;
 /// Bytes of a name that are shown.
@@ -56,7 +58,10 @@ impl OddityKind {
 
     /// What new versions of programs do as well: a new name, a new word, a type that grew.
     pub fn is_soft(self) -> bool {
-        matches!(self, Self::Type | Self::Enum | Self::Unknown | Self::Repeated)
+        matches!(
+            self,
+            Self::Type | Self::Enum | Self::Unknown | Self::Repeated
+        )
     }
 }
 
@@ -136,6 +141,9 @@ impl Oddity {
 pub struct Oddities {
     /// What the endpoint is sent is known: that nothing is odd says something.
     pub judged: bool,
+    /// The endpoint that it was judged by: the one that it belongs to, or would but for a value in
+    /// its path.
+    pub by: Option<EndpointId>,
     list: [Option<Oddity>; MAX_ODDITIES],
 }
 
@@ -154,10 +162,19 @@ impl Oddities {
         }
     }
 
-    /// With those of `found`, and what that says of the endpoint.
-    pub(super) fn and(self, mut found: Self) -> Self {
+    /// With others, which are by no endpoint.
+    pub(super) fn with(mut self, others: &Self) -> Self {
+        others.iter().for_each(|o| self.add(o));
+        self
+    }
+
+    /// With those of `found`, by what is known of an endpoint.
+    pub(super) fn and(self, mut found: Self, by: EndpointId) -> Self {
         self.iter().for_each(|o| found.add(o));
-        found
+        Self {
+            by: Some(by),
+            ..found
+        }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Oddity> + '_ {
@@ -169,7 +186,7 @@ impl Oddities {
 /// section 5.2.4, sends the former, and no API has the latter.
 pub(super) fn climbs(path: &str) -> bool {
     let bytes = path.as_bytes();
-    if memchr::memchr(b'%', bytes).is_none() && memchr::memmem::find(bytes, b"..").is_none() {
+    if memchr::memchr2(b'%', b'.', bytes).is_none() {
         return false;
     }
     let decoded: Vec<u8> = percent_encoding::percent_decode(bytes).collect();
@@ -206,7 +223,10 @@ mod tests {
             ("filter[a]", "filter[a]"),
             ("4111111111111111", "*"),
             ("<script>", "*"),
-            ("a_name_that_is_longer_than_the_room", "a_name_that_is_longer_t"),
+            (
+                "a_name_that_is_longer_than_the_room",
+                "a_name_that_is_longer_t",
+            ),
         ] {
             assert_eq!(Name::new(name).as_str(), shown);
         }

@@ -7,6 +7,7 @@
 //! for many, and whoever probes it is one. Query and path are seen with each request, bodies where
 //! the sensor looked into them (the first of each place and day, then a sample).
 
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 
 use compact_str::CompactString;
@@ -163,10 +164,30 @@ impl Parameters {
         caller: u64,
         grow: bool,
     ) -> Oddities {
+        let learn = x.status.is_some_and(|s| s < 400);
+        self.visit(x, path, (caller, learn), grow)
+    }
+
+    /// What is odd about a request that is not the endpoint's, and would be but for its path.
+    pub(super) fn judge<'p>(
+        &mut self,
+        x: &Exchange,
+        path: impl Iterator<Item = (usize, &'p str)>,
+    ) -> Oddities {
+        self.visit(x, path, (0, false), false)
+    }
+
+    fn visit<'p>(
+        &mut self,
+        x: &Exchange,
+        path: impl Iterator<Item = (usize, &'p str)>,
+        (caller, learn): (u64, bool),
+        grow: bool,
+    ) -> Oddities {
         let visit = Visit {
             at: x.ts,
             caller,
-            learn: x.status.is_some_and(|s| s < 400),
+            learn,
             grow,
         };
         let first = *self.first.get_or_insert(x.ts);
@@ -304,6 +325,37 @@ impl Parameters {
     pub(super) fn len(&self) -> usize {
         self.known.len()
     }
+}
+
+/// What is odd about a request whose place nothing is known of: syntax of a language that makes no
+/// sense in data, wherever it is sent.
+pub(super) fn strange(x: &Exchange, segments: &[Cow<'_, str>]) -> Oddities {
+    let mut out = Oddities::default();
+    let mut look = |sent: Sent<'_>| {
+        if !sent.masked && is_payload(Groups(sent.kinds as u16)) {
+            out.add(Oddity::new(
+                OddityKind::Syntax,
+                sent.whence,
+                sent.name,
+                sent.hash,
+            ));
+        }
+    };
+    for (place, segment) in segments.iter().enumerate() {
+        look(Sent::segment(place, segment));
+    }
+    query::each(x.query.as_deref().unwrap_or_default(), look);
+    out
+}
+
+/// Control characters and tags; a quote that ends something, brackets with signs of a template or
+/// a shell. `O'Brien` and `Orders('42')` are none.
+fn is_payload(groups: Groups) -> bool {
+    let with = |a: Groups, b: u16| groups.has(a) && groups.has(Groups(b));
+    groups.has(Groups(Groups::CONTROL.0 | Groups::ANGLE.0))
+        || with(Groups::QUOTE, Groups::EQUALS.0 | Groups::SHELL.0)
+        || with(Groups::BRACKET, Groups::SHELL.0)
+        || (with(Groups::BRACKET, Groups::QUOTE.0) && groups.has(Groups::JOINT))
 }
 
 impl<'a> Sent<'a> {
@@ -461,8 +513,8 @@ impl Parameter {
         news.size = news.size.max(sent.size);
         news.repeated |= sent.repeated;
         let few = self.callers.count_ones() < CALLERS;
-        let common = news.callers.count_ones() >= CALLERS
-            || few && is_common(0, news.seen, first, visit.at);
+        let common =
+            news.callers.count_ones() >= CALLERS || few && is_common(0, news.seen, first, visit.at);
         if !common {
             return;
         }
@@ -554,7 +606,10 @@ impl Words {
 
     /// Whether no other is to be expected. One alone is a default, not a choice.
     fn are_all(&self, seen: u32) -> bool {
-        !self.open && self.known.len() > 1 && seen >= WORDS_SETTLED && self.known.iter().all(|(_, n)| *n > 2)
+        !self.open
+            && self.known.len() > 1
+            && seen >= WORDS_SETTLED
+            && self.known.iter().all(|(_, n)| *n > 2)
     }
 
     fn merge(&mut self, other: &Self) {

@@ -1,6 +1,9 @@
 //! What is judged by the content of single calls, and accounts that change hands: four detectors
 //! that share one share of the budget, each with cells of its own.
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 
 use super::exposure::Exposures;
@@ -68,7 +71,7 @@ impl Seen<'_> {
             score: 0.0,
             detector: detector.into(),
             principal: Some(self.who.principal()),
-            endpoint: self.access.endpoint,
+            endpoint: self.access.endpoint.or(self.access.oddities.by),
             since: at,
             until: at,
             expected: 0.0,

@@ -210,16 +210,31 @@ mod tests {
         assert!(PLACES.windows(2).all(|w| w[0].0 < w[1].0));
         for (code, lat, lon, reach) in PLACES {
             assert!(code.len() == 2 && (-90..=90).contains(&lat), "{code}");
-            assert!((-180..=180).contains(&lon) && (1..=45).contains(&reach), "{code}");
+            assert!(
+                (-180..=180).contains(&lon) && (1..=45).contains(&reach),
+                "{code}"
+            );
         }
     }
 
     #[test]
     fn neighbours_are_near_and_continents_are_far() {
-        for (a, b) in [("DE", "FR"), ("US", "CA"), ("RU", "CN"), ("IN", "PK"), ("NL", "GB")] {
+        for (a, b) in [
+            ("DE", "FR"),
+            ("US", "CA"),
+            ("RU", "CN"),
+            ("IN", "PK"),
+            ("NL", "GB"),
+        ] {
             assert!(apart(a, b).unwrap() < 500.0, "{a} {b}: {:?}", apart(a, b));
         }
-        for (a, b) in [("DE", "JP"), ("US", "CN"), ("GB", "NG"), ("BR", "RU"), ("AU", "ZA")] {
+        for (a, b) in [
+            ("DE", "JP"),
+            ("US", "CN"),
+            ("GB", "NG"),
+            ("BR", "RU"),
+            ("AU", "ZA"),
+        ] {
             assert!(apart(a, b).unwrap() > 3_000.0, "{a} {b}: {:?}", apart(a, b));
             assert_eq!(apart(a, b), apart(b, a));
         }

@@ -85,7 +85,10 @@ impl Exposures {
                 self.cell.open(at.hour);
             }
             let score = f64::from(new.seen) * f64::from(looked + 1).log10();
-            let rung = at.ringing.then(|| self.cell.rings(score, per_week)).flatten();
+            let rung = at
+                .ringing
+                .then(|| self.cell.rings(score, per_week))
+                .flatten();
             match rung {
                 Some(rung) => {
                     let told = new.verdict(answer, looked, seen, rung);
@@ -154,7 +157,9 @@ impl New {
         let field = answer.0.iter().find(|f| bits(f) & self.class != 0);
         let (name, pointer) = field.map_or_else(Default::default, |f| {
             let own = || f.custom.iter().find(|c| own_bit(c) == self.class);
-            let known = Classes::ALL.iter().find(|(c, _)| u64::from(c.0) == self.class);
+            let known = Classes::ALL
+                .iter()
+                .find(|(c, _)| u64::from(c.0) == self.class);
             let name = known.map(|(_, name)| (*name).to_owned());
             let name = name.or_else(|| own().map(|c| format!("custom:{c}")));
             (name.unwrap_or_default(), f.pointer.to_string())

@@ -72,15 +72,13 @@ impl<V: Default> Recent<V> {
     }
 }
 
-/// The place to give up in a full set. Who has not come for longest is less of a regular with each.
-fn put_out<V>(set: &mut [Slot<V>]) -> usize {
-    let stranger = |slot: &Slot<V>| slot.visits < REGULAR;
+/// The place to give up in a full set; where all are regulars, that of the longest away.
+fn put_out<V>(set: &[Slot<V>]) -> usize {
     let by_age = |(_, slot): &(usize, &Slot<V>)| slot.at;
-    let strangers = set.iter().enumerate().filter(|(_, slot)| stranger(slot));
-    let out = strangers.min_by_key(by_age).map(|(way, _)| way);
-    let oldest = set.iter().enumerate().min_by_key(by_age).map_or(0, |(way, _)| way);
-    set[oldest].visits /= 2;
-    out.unwrap_or(oldest)
+    let strangers = set.iter().enumerate().filter(|(_, s)| s.visits < REGULAR);
+    let oldest = || set.iter().enumerate().min_by_key(by_age);
+    let out = strangers.min_by_key(by_age).or_else(oldest);
+    out.map_or(0, |(way, _)| way)
 }
 
 #[cfg(test)]
@@ -93,6 +91,7 @@ mod tests {
         for at in 0..10 {
             *table.of(7, at) += 1;
         }
+
         for stranger in 1_000..400_000 {
             table.of(stranger, 100);
         }

@@ -22,7 +22,9 @@ const DAY: i64 = 86_400;
 /// Calls of an endpoint, and their spread in time, after which its sizes are known.
 const SETTLED: f64 = 200.0;
 const SETTLED_SECS: i64 = 6 * 3_600;
-/// Times the largest known that are far outside.
+/// Times the largest known that are worth a score, and that are far outside. A little more than
+/// the largest is what comes when that has faded.
+const BEYOND: f64 = 1.5;
 const FAR: f64 = 4.0;
 /// Exponent of the law by which larger ones are rarer; real sizes of messages have 1 to 2.
 const PARETO: f64 = 1.5;
@@ -191,9 +193,16 @@ impl Sizes {
             }
             let tested = settled && n >= SETTLED;
             // What is far outside is learnt in part, so that one does not hide the next.
-            let learnt = if tested { size.min(2.0 * most.max(1.0)) } else { size };
+            let learnt = if tested {
+                size.min(2.0 * most.max(1.0))
+            } else {
+                size
+            };
             known.most[i] = learnt as f32;
             if !tested {
+                continue;
+            }
+            if size < BEYOND * most {
                 continue;
             }
             let score = (n + 1.0).log10() + PARETO * (size / most.max(1.0)).log10();
@@ -314,7 +323,10 @@ fn verdict_of(
     let unit = measure.unit;
     let times = size / most.max(1.0);
     let mut why = vec![
-        format!("{size} {unit}; the largest of {n} before had {}", most.round()),
+        format!(
+            "{size} {unit}; the largest of {n} before had {}",
+            most.round()
+        ),
         format!("{times:.1} times as large"),
         verdict::odds(rung),
     ];

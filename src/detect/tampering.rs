@@ -94,7 +94,7 @@ impl Tampering {
         if !oddities.judged && !odd {
             return None;
         }
-        let rate = match access.endpoint {
+        let rate = match oddities.by {
             Some(id) => self.endpoints.entry(id).or_default(),
             None => &mut Rate::default(),
         };
@@ -118,7 +118,7 @@ impl Tampering {
             rate.odd += 1.0;
             self.all.odd += 1.0;
         }
-        suspect.take(oddities.iter(), leak, access.endpoint);
+        suspect.take(oddities.iter(), leak, oddities.by);
         if !at.scoring {
             return None;
         }
@@ -262,7 +262,10 @@ impl Suspect {
         } else {
             Severity::Medium
         };
-        let unknown = self.names.iter().all(|(kind, ..)| *kind == OddityKind::Unknown);
+        let unknown = self
+            .names
+            .iter()
+            .all(|(kind, ..)| *kind == OddityKind::Unknown);
         let observed = self.evidence().round();
         let detector = match self.leaks > 0.0 {
             true => "injection-probing",

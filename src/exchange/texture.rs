@@ -37,9 +37,8 @@ impl Groups {
     pub const CONTROL: Self = Self(1 << 15);
 
     /// What data seldom has, and syntax of some language does.
-    pub const SYNTAX: Self = Self(
-        Self::QUOTE.0 | Self::ANGLE.0 | Self::BRACKET.0 | Self::SHELL.0 | Self::CONTROL.0,
-    );
+    pub const SYNTAX: Self =
+        Self(Self::QUOTE.0 | Self::ANGLE.0 | Self::BRACKET.0 | Self::SHELL.0 | Self::CONTROL.0);
 
     pub fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
@@ -149,16 +148,32 @@ mod tests {
     fn values_are_told_by_what_they_are_made_of() {
         assert_eq!(of(""), Texture::default());
         let id = of("1042");
-        assert_eq!((id.groups, id.length, id.magnitude), (Groups::DIGITS, 3, 11));
+        assert_eq!(
+            (id.groups, id.length, id.magnitude),
+            (Groups::DIGITS, 3, 11)
+        );
         assert_eq!(of("-5").magnitude, 3);
         assert_eq!(of("12.75").magnitude, 4);
         assert_eq!(of("99999999999999999999999").magnitude, 64);
         let uuid = of("6fa459ea-ee8a-3ca4-894e-db77e160355e");
         assert!(!uuid.groups.has(Groups::LETTERS) && uuid.magnitude == 0);
-        for attack in ["1' or '1'='1", "<script>", "{{7*7}}", "a;ls", "7\n8", "$(id)"] {
+        for attack in [
+            "1' or '1'='1",
+            "<script>",
+            "{{7*7}}",
+            "a;ls",
+            "7\n8",
+            "$(id)",
+        ] {
             assert!(of(attack).groups.has(Groups::SYNTAX), "{attack}");
         }
-        for plain in ["O Brien", "a@b.example", "2026-11-26T10:00:00Z", "a/b", "münchen"] {
+        for plain in [
+            "O Brien",
+            "a@b.example",
+            "2026-11-26T10:00:00Z",
+            "a/b",
+            "münchen",
+        ] {
             assert!(!of(plain).groups.has(Groups::SYNTAX), "{plain}");
         }
     }

@@ -75,7 +75,12 @@ mod tests {
         each("id=1&x&id=2&&k={secret:jwt:1f}", |s| {
             seen.push((s.name.to_owned(), s.repeated, s.masked));
         });
-        let expected = [("id", false, false), ("x", false, false), ("id", true, false), ("k", false, true)];
+        let expected = [
+            ("id", false, false),
+            ("x", false, false),
+            ("id", true, false),
+            ("k", false, true),
+        ];
         assert_eq!(seen, expected.map(|(n, r, m)| (n.to_owned(), r, m)));
         let mut count = 0;
         each(&"a=1&".repeat(1_000), |_| count += 1);

@@ -29,7 +29,14 @@ impl Api {
         api
     }
 
-    fn asks(&mut self, id: &str, query: &str, body: Option<&Value>, who: u64, status: u16) -> String {
+    fn asks(
+        &mut self,
+        id: &str,
+        query: &str,
+        body: Option<&Value>,
+        who: u64,
+        status: u16,
+    ) -> String {
         self.secs += 600;
         let mut x = Exchange::at(Timestamp::from_secs(self.secs));
         x.query = Some(query.into());
@@ -37,7 +44,12 @@ impl Api {
         x.shapes = body.map(|body| {
             let observer = Observer::new(&[7; 32], true);
             let text = body.to_string();
-            let shape = observer.shape(Direction::Request, "application/json", text.as_bytes(), true);
+            let shape = observer.shape(
+                Direction::Request,
+                "application/json",
+                text.as_bytes(),
+                true,
+            );
             Box::new(Shapes {
                 request: shape,
                 ..Shapes::default()
@@ -76,9 +88,17 @@ fn what_a_parameter_never_had_is_odd() {
         ("1", "page=1&page=2", "Repeated query page"),
         ("1", "sort=name", "Enum query sort"),
         ("1", "sort=%3Cscript%3E", "Syntax query sort"),
-        ("1", "sort=ascascascascascascascascascascascascasc", "Length query sort"),
+        (
+            "1",
+            "sort=ascascascascascascascascascascascascasc",
+            "Length query sort",
+        ),
         ("1", "debug=true", "Unknown query debug"),
-        ("1", "page=a&debug=1", "Type query page, Unknown query debug"),
+        (
+            "1",
+            "page=a&debug=1",
+            "Type query page, Unknown query debug",
+        ),
         ("1", "4111111111111111=1", "Unknown query *"),
     ] {
         assert_eq!(api.get(id, query), odd, "{id} {query}");
@@ -88,15 +108,27 @@ fn what_a_parameter_never_had_is_odd() {
 #[test]
 fn bodies_too() {
     let mut api = Api::settled();
-    assert_eq!(api.post(json!({ "qty": 2, "note": "others", "to": { "city": "Ulm" } })), "");
+    assert_eq!(
+        api.post(json!({ "qty": 2, "note": "others", "to": { "city": "Ulm" } })),
+        ""
+    );
     assert_eq!(api.post(json!({ "qty": null })), "");
     for (body, odd) in [
-        (json!({ "qty": 1, "is_admin": true }), "Unknown body is_admin"),
-        (json!({ "qty": { "$ne": 1 } }), "Type body qty, Unknown body qty/$ne"),
+        (
+            json!({ "qty": 1, "is_admin": true }),
+            "Unknown body is_admin",
+        ),
+        (
+            json!({ "qty": { "$ne": 1 } }),
+            "Type body qty, Unknown body qty/$ne",
+        ),
         (json!({ "qty": 100_000 }), "Range body qty"),
         (json!({ "note": "' or 1=1 --" }), "Syntax body note"),
         // What stands in it is told with it.
-        (json!({ "role": { "name": "a", "of": { "x": 1 } } }), "Unknown body role"),
+        (
+            json!({ "role": { "name": "a", "of": { "x": 1 } } }),
+            "Unknown body role",
+        ),
     ] {
         assert_eq!(api.post(body.clone()), odd, "{body}");
     }
@@ -144,6 +176,41 @@ fn what_is_new_is_judged_by_nothing() {
 }
 
 #[test]
+fn what_is_odd_anywhere() {
+    let odd = |path: &str, query: &str| {
+        let mut x = Exchange::at(Timestamp(0));
+        x.query = Some(query.into());
+        let segments: Vec<_> = path.split('/').map(Cow::Borrowed).collect();
+        let found = strange(&x, &segments);
+        let told = found
+            .iter()
+            .map(|o| format!("{:?} {}", o.kind, o.whence.name()));
+        told.collect::<Vec<_>>().join(", ")
+    };
+    for (path, query) in [
+        ("a", "q=1'%20or%20'1'='1"),
+        ("a", "q=%3Cscript%3E"),
+        ("a", "q=7%0Aadmin"),
+        ("a", "q=$(id)"),
+    ] {
+        assert_eq!(odd(path, query), "Syntax query", "{query}");
+    }
+    for path in ["{{7*7}}", "x<b>", "{{a.__b__('os')}}"] {
+        assert_eq!(odd(path, ""), "Syntax path", "{path}");
+    }
+    for (path, query) in [
+        ("Orders('42')", "$filter=Name%20eq%20'O''Brien'"),
+        (
+            "a-b_c.d",
+            "a[]=1&b[c]=2&q=rock%20%26%20roll&t=2026-01-01T00:00:00%2B02:00",
+        ),
+        ("a,b", "fields=a(b,c)&s=%E4%BD%A0&e=a@b.example&p=100%25"),
+    ] {
+        assert_eq!(odd(path, query), "", "{path} {query}");
+    }
+}
+
+#[test]
 fn names_that_are_data_are_no_surprise() {
     let mut known = Parameters::default();
     let mut last = String::new();
@@ -173,7 +240,10 @@ fn halves_of_a_template_become_one() {
     };
     assert_eq!(api.known.requests, 800);
     assert_eq!(api.get("10050", "page=2&sort=asc"), "");
-    assert_eq!(api.get("10050'", "page=2&x=1"), "Syntax path, Unknown query x");
+    assert_eq!(
+        api.get("10050'", "page=2&x=1"),
+        "Syntax path, Unknown query x"
+    );
 }
 
 proptest! {

@@ -7,7 +7,8 @@ use compact_str::CompactString;
 use super::name::ANY;
 use super::value::{Label, Scalar};
 use crate::exchange::{
-    Classes, Field, Format, MAX_FIELDS, MAX_POINTER, MAX_POINTERS, MAX_WORDS, Shape, Texture, Types, Word,
+    Classes, Field, Format, MAX_FIELDS, MAX_POINTER, MAX_POINTERS, MAX_WORDS, Shape, Texture,
+    Types, Word,
 };
 use crate::observe::custom::{Candidates, Direction, Rules};
 use crate::observe::sensitive::Hints;
