@@ -88,7 +88,7 @@ fn attacks_of_real_request_data() {
         let benign = held
             .iter()
             .filter(|_| label == "Benign")
-            .map(|(_, pair)| *pair);
+            .map(|(_, pair)| **pair);
         for (n, (_, x)) in of_kind.chain(benign).enumerate() {
             let client = if kind == 0 {
                 (n % 20) as u8

@@ -35,7 +35,7 @@ pub(super) struct Seen<'a> {
 
 impl Abuse {
     /// `share` is what these may spend: a quarter of it tampering, a quarter takeovers, a quarter
-    /// sizes of eight measures and introspection, a quarter data in new places.
+    /// sizes of eight measures, a quarter data in new places.
     pub(super) fn visit(&mut self, seen: &Seen<'_>, share: f64, out: &mut Vec<Verdict>) {
         let quarter = share / 4.0;
         out.extend(self.tampering.visit(seen, quarter));
@@ -43,7 +43,7 @@ impl Abuse {
         let Some(endpoint) = seen.access.endpoint else {
             return;
         };
-        self.sizes.visit(endpoint, seen, quarter / 9.0, out);
+        self.sizes.visit(endpoint, seen, quarter / 8.0, out);
         self.exposures.visit(endpoint, seen, quarter, out);
     }
 

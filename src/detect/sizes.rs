@@ -143,7 +143,6 @@ fn depth(body: &Shape) -> f64 {
 pub(super) struct Sizes {
     endpoints: BTreeMap<EndpointId, Known>,
     cells: [Cell; COUNT],
-    introspection: Cell,
     told: Recent<Told>,
 }
 
@@ -217,14 +216,14 @@ impl Sizes {
                 out.push(verdict_of(measure, seen, (size, most, n), told.count, rung));
             }
         }
-        if x.operation.as_ref().is_some_and(|o| o.depth.is_some()) {
-            let asks = x.operation.as_ref().is_some_and(|o| o.introspection);
-            let rung = known.introspection(asks, settled, &mut self.introspection, seen, per_week);
-            let told = rung.and_then(|rung| {
-                let told = self.told.of(mix(seen.mark ^ COUNT as u64), at.nanos);
-                told.news(1.0, at.secs).then_some(rung)
-            });
-            out.extend(told.map(|rung| introspected(known, seen, rung)));
+        let graphql = x.operation.as_deref().filter(|o| o.depth.is_some());
+        if let Some(operation) = graphql
+            && known.asks(operation.introspection, settled)
+            && at.ringing
+        {
+            let told = self.told.of(mix(seen.mark ^ COUNT as u64), at.nanos);
+            let (others, calls) = (known.introspected - 1.0, known.graphql - 1.0);
+            out.extend(told.news(1.0, at.secs).then(|| asked(seen, others, calls)));
         }
     }
 
@@ -265,32 +264,12 @@ impl Known {
         self.first.is_some_and(|first| secs - first >= SETTLED_SECS)
     }
 
-    /// Asking for the schema is what tools for developers do; where nobody else does, it is not.
-    fn introspection(
-        &mut self,
-        asks: bool,
-        settled: bool,
-        cell: &mut Cell,
-        seen: &Seen<'_>,
-        per_week: f64,
-    ) -> Option<Rung> {
-        let (calls, before) = (self.graphql, self.introspected);
+    /// Whether a GraphQL call asks for the schema, where hardly any before did.
+    fn asks(&mut self, introspects: bool, settled: bool) -> bool {
         self.graphql += 1.0;
-        if !asks {
-            return None;
-        }
-        self.introspected += 1.0;
-        if !settled || calls < SETTLED {
-            return None;
-        }
-        let at = seen.at;
-        cell.open(at.hour);
-        let score = 2.0 * ((calls + 1.0) / (before + 1.0)).log10();
-        let rung = at.ringing.then(|| cell.rings(score, per_week)).flatten();
-        if rung.is_none() {
-            cell.climb(0, score);
-        }
-        rung
+        self.introspected += f64::from(u8::from(introspects));
+        let rare = self.introspected * SETTLED <= self.graphql;
+        introspects && settled && rare
     }
 }
 
@@ -356,21 +335,20 @@ fn verdict_of(
     }
 }
 
-fn introspected(known: &Known, seen: &Seen<'_>, rung: Rung) -> Verdict {
-    let others = known.introspected - 1.0;
+/// Tools of developers do it, and whoever looks for a way in does it first: a line, no alarm.
+fn asked(seen: &Seen<'_>, others: f64, calls: f64) -> Verdict {
     Verdict {
-        severity: Severity::Low,
-        score: verdict::score(rung),
-        expected: others / known.graphql.max(1.0),
+        severity: Severity::Info,
+        expected: others / calls.max(1.0),
         observed: 1.0,
-        log10_p: rung.log10_p,
+        log10_p: ((others + 1.0) / (calls + 1.0)).log10(),
         summary: format!(
             "{} asks for the GraphQL schema, which hardly anybody does here",
             seen.who.describe()
         ),
         why: vec![
-            format!("{others} of {} calls before asked for it", known.graphql),
-            verdict::odds(rung),
+            format!("{others} of {calls} calls before asked for it"),
+            "the schema tells all that may be asked for".into(),
         ],
         owasp: "API9:2023".into(),
         ..seen.verdict(VerdictKind::Tampering, "graphql-introspection")
