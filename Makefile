@@ -4,7 +4,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO ?= cargo
 SHARED ?= ../shared
 
-.PHONY: demo test explore check-demo deps deps-test peers-deps fuzz fuzz-all fuzz-seeds bench bench-floods bench-catalog bench-templating bench-detection bench-captures browser lint deny install clean
+.PHONY: demo test explore check-demo deps deps-test peers-deps fuzz fuzz-all fuzz-seeds bench bench-floods bench-catalog bench-hour bench-templating bench-detection bench-captures browser lint deny install clean
 
 demo: deps                ## three days of composed traffic, then live attacks; UI on 127.0.0.1:8650
 	$(CARGO) run --release --locked -- demo
@@ -82,6 +82,9 @@ bench-floods:             ## a million half-open flows, a SYN flood, a fragment 
 bench-catalog:            ## 100,000 endpoints and 1,000,000 principals: memory, cost per exchange, publishing, checkpoints
 	$(CARGO) bench --locked --profile quick --bench catalog
 
+bench-hour:               ## an hour through catalogue and detection: 10,000 endpoints, 100,000 principals; rate and memory over time
+	HOUR="10000 100000 3600000" $(CARGO) bench --locked --profile quick --bench catalog
+
 bench-captures:           ## recall and precision against the Wireshark oracles
 	$(CARGO) build --release --locked
 	python3 $(SHARED)/captures/score.py $(SHARED)/captures -j2 --cmd '$(CURDIR)/target/release/apitap read {file} --no-mask --keylog {keylog} --format exchanges' --decrypted | tail -36
@@ -90,9 +93,9 @@ bench-templating:         ## path templates on real APIs
 	$(CARGO) build --release --locked
 	python3 $(SHARED)/templating/score.py $(SHARED)/templating --cmd '$(CURDIR)/target/release/apitap analyze {file} --format assignments'
 
-bench-detection:          ## labelled attacks; SEEDS and SCALE may be set
+bench-detection:          ## labelled attacks by type; SEEDS, SCALE, STRENGTHS, QUIET may be set
 	$(CARGO) build --release --locked
-	benches/detection.sh
+	python3 benches/detection.py
 
 install: deps             ## program, unit, man page, sample config
 	$(CARGO) build --release --locked

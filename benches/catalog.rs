@@ -3,9 +3,12 @@
 //! not what it must be.
 //!
 //! `cargo bench --bench catalog` (or `make bench-catalog`). Each size runs in a process of its own,
-//! so that its memory is its own. `SIZE="endpoints principals steady spec"` runs one size alone.
+//! so that its memory is its own. `SIZE="endpoints principals steady spec"` runs one size alone, and
+//! `HOUR="endpoints principals exchanges"` an hour of traffic.
 #![allow(clippy::unwrap_used)]
 
+#[path = "catalog/hour.rs"]
+mod hour;
 #[path = "catalog/scale.rs"]
 mod scale;
 
@@ -27,6 +30,9 @@ fn main() -> ExitCode {
     if let Ok(size) = std::env::var("SIZE") {
         return one(&size);
     }
+    if let Ok(size) = std::env::var("HOUR") {
+        return one_hour(&size);
+    }
     println!(
         "endpoints principals spec | ns an exchange: new endpoint, new principal, steady | ms: view \
          all, 1 %, none; save, restore | MiB: saved, in memory, peak with a restored copy"
@@ -43,11 +49,21 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(sound.contains(&false)))
 }
 
+fn numbers(size: &str) -> Vec<u64> {
+    let numbers = size.split_whitespace();
+    numbers.map(|n| n.parse().unwrap()).collect()
+}
+
+fn one_hour(size: &str) -> ExitCode {
+    let &[endpoints, principals, exchanges] = &numbers(size)[..] else {
+        return ExitCode::from(2);
+    };
+    let sound = hour::run(endpoints, principals, exchanges);
+    ExitCode::from(u8::from(!sound))
+}
+
 fn one(size: &str) -> ExitCode {
-    let numbers: Vec<u64> = size
-        .split_whitespace()
-        .map(|n| n.parse().unwrap())
-        .collect();
+    let numbers = numbers(size);
     let &[endpoints, principals, steady, spec] = &numbers[..] else {
         return ExitCode::from(2);
     };

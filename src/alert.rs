@@ -39,7 +39,7 @@ pub struct Alert {
     pub id: String,
     /// When it was raised, packet time.
     pub ts: Timestamp,
-    /// `enumeration scan scraping credential volume exfiltration authorization source`, from the
+    /// `enumeration scan scraping credential volume exfiltration authorization source availability`, from the
     /// catalogue `shadow deprecated drift exposure`, from the sensor `sensor`.
     pub kind: String,
     pub severity: Severity,

@@ -12,6 +12,8 @@ use crate::time::Timestamp;
 
 /// How often, in packet time, baselines and statuses are looked at.
 const TICK: Duration = Duration::from_secs(10);
+/// How often, in packet time, path templates are judged by all the evidence there is.
+const SETTLE: i64 = 3_600 * 1_000_000_000;
 
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -25,6 +27,8 @@ pub struct Analysis {
     pub detect: Detect,
     pub alerts: alert::Manager,
     next_tick: Timestamp,
+    /// The hour in which templates were judged last.
+    settled: Option<i64>,
     changes: Vec<Change>,
     verdicts: Vec<Verdict>,
 }
@@ -51,6 +55,7 @@ impl Analysis {
             detect,
             alerts,
             next_tick: Timestamp::MIN,
+            settled: None,
             changes,
             verdicts,
         }
@@ -90,6 +95,10 @@ impl Analysis {
         self.take_changes(out);
         self.detect.tick(tick, &mut self.verdicts);
         self.take_verdicts(out);
+        let hour = now.nanos().div_euclid(SETTLE);
+        if self.settled.replace(hour).is_some_and(|last| last < hour) {
+            self.settle(out);
+        }
     }
 
     pub fn set_specs(&mut self, specs: catalog::spec::SpecSet, out: &mut Vec<Alert>) {

@@ -15,6 +15,7 @@ mod output;
 mod read;
 pub(crate) mod specs;
 mod summary;
+mod what_if;
 
 /// A passive API monitor: packets from a mirror port in, API inventory and alerts out.
 #[derive(Parser)]
@@ -108,6 +109,9 @@ pub struct Common {
     /// Settings of the catalogue and the detectors
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Other settings, tried on the same exchanges: which alerts would have rung, and which not
+    #[arg(long, value_name = "FILE", conflicts_with = "state")]
+    what_if: Option<PathBuf>,
     /// Go on from this state, and leave the new one there
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,

@@ -69,6 +69,8 @@ pub struct Sensor {
     pub idle_timeout: Span,
     /// Proxies that are believed who their clients are.
     pub trusted_proxies: Vec<Prefix>,
+    /// A database in MaxMind's format; none where it is empty.
+    pub country_db: PathBuf,
     /// Where every exchange is appended as a JSON line; nowhere where it is empty.
     pub exchanges: PathBuf,
 }
@@ -210,6 +212,7 @@ impl Default for Sensor {
             max_buffered: ByteSize(256 << 20),
             idle_timeout: Span(Duration::from_secs(900)),
             trusted_proxies: Vec::new(),
+            country_db: PathBuf::new(),
             exchanges: PathBuf::new(),
         }
     }
@@ -468,12 +471,21 @@ impl Config {
             own: sensor::Own::default(),
             checksums: self.capture.checksums,
             keys: Arc::default(),
+            countries: sensor::Countries::default(),
         }
     }
 
     /// Whose `Forwarded` and PROXY headers are believed.
     pub fn trusted(&self) -> http::Trusted {
         http::Trusted::new(self.sensor.trusted_proxies.iter().map(|p| p.0))
+    }
+
+    /// Where clients are, by the database that is named; nowhere without one.
+    pub fn countries(&self) -> Result<sensor::Countries, sensor::Unreadable> {
+        if self.sensor.country_db.as_os_str().is_empty() {
+            return Ok(sensor::Countries::default());
+        }
+        sensor::Countries::open(&self.sensor.country_db)
     }
 
     /// Classes of sensitive data of one's own; they were checked when they were read.

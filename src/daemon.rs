@@ -72,6 +72,7 @@ pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result
     let settings = sensor::Settings {
         own: own(config.web.listen, addresses()),
         keys: keys::open(&config.tls)?,
+        countries: config.countries()?,
         ..config.sensor(u64::from_le_bytes(seed), key)
     };
     let mut watched = Watched::new(config.catalog.specs.clone());
@@ -183,6 +184,7 @@ struct Setup {
 struct Daemon {
     runtime: tokio::runtime::Runtime,
     watched: Watched,
+    countries: sensor::Countries,
     store: Store,
     messages: Sender<Message>,
     sinks: Arc<Vec<Sink>>,
@@ -260,6 +262,7 @@ impl Daemon {
         Ok(Self {
             runtime,
             watched: setup.watched,
+            countries: setup.sensor.countries,
             store,
             messages,
             sinks,
@@ -273,6 +276,7 @@ impl Daemon {
         let Self {
             runtime,
             watched,
+            countries,
             store,
             messages,
             sinks,
@@ -280,7 +284,7 @@ impl Daemon {
             ended,
         } = self;
         notify(&[sd_notify::NotifyState::Ready]);
-        runtime.block_on(until_told(watched, &messages, ended))?;
+        runtime.block_on(until_told(watched, countries, &messages, ended))?;
         notify(&[sd_notify::NotifyState::Stopping]);
         let late = std::thread::spawn(|| {
             std::thread::sleep(SHUTDOWN);
@@ -306,6 +310,7 @@ impl Daemon {
 
 async fn until_told(
     mut watched: Watched,
+    countries: sensor::Countries,
     messages: &Sender<Message>,
     mut ended: tokio::sync::oneshot::Receiver<()>,
 ) -> anyhow::Result<()> {
@@ -327,7 +332,14 @@ async fn until_told(
                     notify(&[sd_notify::NotifyState::Watchdog]);
                 }
             }
-            _ = hup.recv() => watched = reload(watched, messages).await,
+            _ = hup.recv() => {
+                watched = reload(watched, messages).await;
+                let countries = countries.clone();
+                let again = tokio::task::spawn_blocking(move || countries.read_again()).await;
+                if let Ok(Err(e)) = again {
+                    tracing::error!("{e}; the one before stays");
+                }
+            }
             _ = look.tick() => {
                 let mut files = std::mem::take(&mut watched);
                 let looked = tokio::task::spawn_blocking(move || (files.has_changed(), files)).await;

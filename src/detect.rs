@@ -5,23 +5,37 @@
 //! week one will bear; each detector's bar follows from it.
 
 mod abuse;
+mod authorization;
+mod automation;
+mod bloom;
 mod budget;
 mod counter;
 mod countries;
 mod credential;
+mod cusum;
 mod distinct;
 mod enumeration;
+mod evidence;
 mod exfiltration;
 mod exposure;
+mod objects;
 mod principals;
+mod purse;
+mod quality;
 mod recent;
 mod renames;
+mod rhythm;
 mod scan;
 mod scraping;
+mod season;
+mod series;
 mod sizes;
+mod sources;
+mod spread;
 mod tail;
 mod takeover;
 mod tampering;
+mod targets;
 mod verdict;
 mod volume;
 
@@ -36,7 +50,8 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::{Access, Change, EndpointId, RestoreError};
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
-use counter::{Crowd, Entry};
+use budget::Family;
+use counter::{Crowd, Entry, Spot};
 use principals::Table;
 use renames::Renames;
 
@@ -53,9 +68,12 @@ pub enum VerdictKind {
     Source,
     Tampering,
     Exposure,
+    /// Traffic fell, or the server fails or slows: no attack by itself.
+    Availability,
 }
 
 pub use crate::catalog::Severity;
+pub use automation::Automation;
 
 /// Who acts: the identity where there is one, and the address last seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -88,6 +106,9 @@ pub struct Verdict {
     pub principal: Option<Principal>,
     #[serde(skip)]
     pub endpoint: Option<EndpointId>,
+    /// The host, where it is meant as a whole.
+    #[serde(skip)]
+    pub host: Option<String>,
     pub since: Timestamp,
     pub until: Timestamp,
     /// What the baseline expected, in the unit that `summary` names.
@@ -130,6 +151,7 @@ impl Default for Settings {
 struct Watch {
     detector: &'static str,
     kind: VerdictKind,
+    family: Family,
     owasp: &'static str,
     /// What the counts are of, in the plural.
     unit: &'static str,
@@ -137,7 +159,10 @@ struct Watch {
     severity: Severity,
     names_endpoint: bool,
     /// A stranger is no surprise where strangers did as much before: crawlers change addresses.
-    precedent: bool,
+    precedent: Option<fn(&Look<'_>) -> Spot>,
+    /// Which other one (its place in `WATCHES`) this is a part of: who has many of that may be
+    /// expected to have some of this.
+    part_of: Option<usize>,
     pick: fn(&Look<'_>) -> Option<Item>,
 }
 
@@ -170,14 +195,16 @@ static WATCHES: [&Watch; 8] = [
     &exfiltration::WATCH,
 ];
 
+fn at_endpoint(look: &Look<'_>) -> Spot {
+    Spot::Endpoint(look.access.endpoint)
+}
+
 /// Packet time, taken apart once an exchange.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
     nanos: i64,
     secs: i64,
     hour: i64,
-    of_day: usize,
-    weekend: bool,
     /// Baselines are worth something: scores are collected.
     scoring: bool,
     /// Learning is over.
@@ -198,7 +225,12 @@ struct State {
     principals: Table,
     crowds: Vec<Crowd>,
     nodes: enumeration::Nodes,
-    endpoints: volume::Endpoints,
+    owners: objects::Owners,
+    porter: authorization::Porter,
+    atlas: sources::Atlas,
+    automation: automation::Register,
+    purses: purse::Purses,
+    targets: targets::Targets,
     abuse: abuse::Abuse,
 }
 
@@ -206,6 +238,12 @@ struct State {
 const FAR: i64 = i64::MAX / 2;
 /// First byte of the saved form; another one is refused.
 const SAVED: u8 = 1;
+
+impl Clock {
+    fn of_day(&self) -> usize {
+        self.hour.rem_euclid(24) as usize
+    }
+}
 
 impl Detect {
     pub fn new(settings: Settings) -> Self {
@@ -215,7 +253,12 @@ impl Detect {
             principals: Table::new(settings.max_principals),
             crowds: vec![Crowd::default(); WATCHES.len()],
             nodes: enumeration::Nodes::default(),
-            endpoints: volume::Endpoints::default(),
+            owners: objects::Owners::default(),
+            porter: authorization::Porter::default(),
+            atlas: sources::Atlas::default(),
+            automation: automation::Register::default(),
+            purses: purse::Purses::default(),
+            targets: targets::Targets::default(),
             abuse: abuse::Abuse::default(),
         };
         Self { settings, state }
@@ -227,59 +270,116 @@ impl Detect {
         if x.method.is_none() {
             return;
         }
-        let at = self.clock(x);
-        let share = self.settings.false_alarms_per_week.max(0.0) / budget::FAMILIES;
+        let at = self.clock(x.end);
+        let budget = self.settings.false_alarms_per_week;
+        let before = out.len();
+        self.advance(out);
         let state = &mut self.state;
         let who = state.principals.of(x);
         who.presence.turn(&at, &mut state.crowds);
-        let novel = who.known.novel(access);
+        state.purses.turn(&mut who.spent, &at);
+        let mark = who.mark();
+        let last = state.owners.pass(mark, access, x);
+        // What it created itself is neither new to it nor a step of a walk.
+        let own = state.nodes.own(&mut who.walks, last, access, x, &at);
+        let novel = who.known.novel(access) && !own;
         let look = Look { access, x, novel };
-        let place = who.nameless().then_some(access.endpoint);
-        let mut hits = Vec::new();
+        let nameless = who.nameless();
+        let (mut hits, mut much) = (Vec::new(), 0);
         // Many counters may want it, and most exchanges nobody.
         let sample = OnceCell::new();
         let sample = || sample.get_or_init(|| verdict::sample(x)).clone();
         who.counters.resize_with(WATCHES.len(), || None);
-        for ((watch, crowd), counter) in
-            WATCHES.iter().zip(&mut state.crowds).zip(&mut who.counters)
-        {
+        for (i, watch) in WATCHES.iter().enumerate() {
             let Some(item) = (watch.pick)(&look) else {
                 continue;
             };
+            let base = watch.part_of.and_then(|of| {
+                let counts = who.counters[of].as_ref()?.counts(&who.presence);
+                Some(state.crowds[i].share_of(&state.crowds[of], counts))
+            });
+            let (crowd, counter) = (&mut state.crowds[i], &mut who.counters[i]);
             let endpoint = access.endpoint.filter(|_| watch.names_endpoint);
-            // Three lengths, new and known; enumeration spends a quarter each on ids, new ids,
-            // misses and rows.
-            let cells = if watch.kind == VerdictKind::Enumeration {
-                24.0
-            } else {
-                6.0
-            };
             let entry = Entry {
                 item,
                 endpoint,
-                place: place.filter(|_| watch.precedent),
-                per_week: share / cells,
+                place: watch.precedent.filter(|_| nameless).map(|f| f(&look)),
+                base: base.unwrap_or_default(),
             };
             let counter = counter.get_or_insert_default();
-            let hit = counter.add(entry, &at, &who.presence, crowd, sample);
+            let mut stage = state.purses.stage(&mut who.spent, watch.family, budget);
+            let hit = counter.add(entry, &at, &who.presence, crowd, &mut stage, sample);
+            let hour = counter.counts(&who.presence)[1];
+            if !matches!(item, Item::Many(_)) && automation::much(hour, crowd.mean(1)) {
+                much |= 1 << i;
+            }
             hits.extend(hit.map(|hit| (*watch, hit)));
         }
         out.extend(
             hits.into_iter()
                 .map(|(watch, hit)| verdict::count(watch, hit, who, &at)),
         );
-        let mark = who.mark();
-        let [alone, together] =
+        let stage = state
+            .purses
+            .stage(&mut who.spent, Family::Enumeration, budget);
+        let (alone, together) =
             state
                 .nodes
-                .visit(&mut who.walks, mark, access, x, &at, share / 8.0);
+                .visit(&mut who.walks, mark, own, access, x, &at, stage, budget);
         out.extend(
-            alone.map(|found| verdict::row(found, Some(who.principal()), access.endpoint, x, &at)),
+            alone.map(|found| verdict::row(found, who.principal(), access.endpoint, x, &at)),
         );
-        if who.walks.over(&at) || who.counters.iter().flatten().any(|c| c.over(&at)) {
+        let strange = if state.nodes.walked(access, &at) {
+            None
+        } else {
+            let stage = state
+                .purses
+                .stage(&mut who.spent, Family::Enumeration, budget);
+            let newness = &mut who.newness;
+            state.owners.visit(newness, last, &look, &at, stage)
+        };
+        out.extend(strange.map(|found| objects::tell(found, who, access.endpoint, x, &at)));
+        let tried = state.porter.visit(
+            &mut who.doors,
+            nameless,
+            &look,
+            &at,
+            (&mut state.purses, &mut who.spent),
+            budget,
+        );
+        out.extend(tried.map(|found| authorization::tell(found, who, x, &at)));
+        let now = automation::Now {
+            mark,
+            much,
+            requests: who.requests()[1],
+            day: who.requests()[2],
+            restless: who.presence.restless(),
+        };
+        if now.much != 0 || now.restless {
+            let subject = if nameless {
+                automation::Subject::Place(scan::place(&look))
+            } else {
+                automation::Subject::Principal(mark)
+            };
+            let changed = state.automation.note(subject, now, || who.principal(), &at);
+            out.extend(changed.map(|change| automation::tell(change, access.endpoint, x, &at)));
+        }
+        if !nameless {
+            let odd = state.atlas.visit(&mut who.sources, x, &at, budget);
+            let joined = state.atlas.join(
+                &mut who.sources,
+                out[before..].iter().any(|v| v.severity > Severity::Info),
+                &at,
+            );
+            let odd = joined.or(odd);
+            out.extend(odd.map(|odd| sources::tell(odd, who, x, &at)));
+        }
+        if who.walks.over(&at)
+            || who.doors.over(&at)
+            || who.counters.iter().flatten().any(|c| c.over(&at))
+        {
             who.counters.iter_mut().flatten().for_each(|c| c.told());
         }
-        out.extend(together.map(|found| verdict::row(found, None, access.endpoint, x, &at)));
         let seen = abuse::Seen {
             who,
             mark,
@@ -287,14 +387,9 @@ impl Detect {
             x,
             at: &at,
         };
-        state.abuse.visit(&seen, share, out);
-        let Some(endpoint) = access.endpoint.filter(|_| access.confirmed) else {
-            return;
-        };
-        let failed = credential::failed(access, x);
-        let [requests, failures] = state.endpoints.request(endpoint, failed, &at, share / 4.0);
-        out.extend(requests.map(|surge| verdict::surge(surge, false, endpoint, x, &at)));
-        out.extend(failures.map(|surge| verdict::surge(surge, true, endpoint, x, &at)));
+        state.abuse.visit(&seen, budget, out);
+        out.extend(together.map(|row| verdict::spread(row, access.endpoint, x, &at)));
+        state.targets.apply(access, x, who, &at, budget, out);
     }
 
     /// Detector state follows the inventory: what was kept for a merged endpoint is added. A fold
@@ -305,19 +400,22 @@ impl Detect {
         for change in changes {
             match change {
                 Change::Merged { from, into } => {
-                    state.endpoints.merged(*from, *into);
+                    state.targets.merged(*from, *into);
                     state.abuse.merged(*from, *into);
                     state.crowds.iter_mut().for_each(|c| c.merged(*from, *into));
+                    state.automation.merged(*from, *into);
                     endpoints.add(*from, *into);
                 }
                 Change::NodeMerged { from, into } => {
                     state.nodes.merged(*from, *into);
+                    state.owners.merged(*from, *into);
                     nodes.add(*from, *into);
                 }
                 Change::Evicted(endpoint) => {
-                    state.endpoints.evicted(*endpoint);
+                    state.targets.evicted(*endpoint);
                     state.abuse.evicted(*endpoint);
                     state.crowds.iter_mut().for_each(|c| c.evicted(*endpoint));
+                    state.automation.evicted(*endpoint);
                 }
                 Change::Found(_) | Change::Exposed(_) | Change::Drifted(_) => {}
             }
@@ -332,9 +430,23 @@ impl Detect {
         }
     }
 
-    /// Moves packet time on where no exchange does. Nothing here waits for silence: a window is
-    /// closed by the next exchange that it concerns, so ticks change no verdict.
-    pub fn tick(&mut self, _now: Timestamp, _out: &mut Vec<Verdict>) {}
+    /// Moves packet time on where no exchange does: silence is heard when a window ends. Windows end
+    /// on their own grid of packet time, so ticks change no verdict but those of silence.
+    pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Verdict>) {
+        if self.state.started.is_some() {
+            self.clock(now);
+            self.advance(out);
+        }
+    }
+
+    /// Closes the windows of targets that ended by now.
+    fn advance(&mut self, out: &mut Vec<Verdict>) {
+        let budget = self.settings.false_alarms_per_week;
+        let (started, learning) = (self.state.started, self.settings.learning);
+        let clock = |secs| clock(secs_to_nanos(secs), started, learning);
+        let now = self.state.now.div_euclid(1_000_000_000);
+        self.state.targets.advance(now, clock, budget, out);
+    }
 
     pub fn save(&self) -> Vec<u8> {
         // Fails only where a length is unknown, and every collection here knows its own.
@@ -364,30 +476,39 @@ impl Detect {
         Ok(Self { settings, state })
     }
 
+    /// Known automation: batch jobs, syncs, crawlers and health checks, the oldest first.
+    pub fn automation(&self) -> Vec<Automation> {
+        self.state.automation.list(self.state.now)
+    }
+
     /// Principals followed now, and put out by the budget so far.
     pub fn principals(&self) -> (usize, u64) {
         (self.state.principals.len(), self.state.principals.evicted)
     }
 
-    fn clock(&mut self, x: &Exchange) -> Clock {
+    fn clock(&mut self, end: Timestamp) -> Clock {
         // Within the order's lateness time may step back; windows must not.
         // Forged time stamps stay where differences do not overflow.
-        let end = x.end.nanos().clamp(-FAR, FAR);
+        let end = end.nanos().clamp(-FAR, FAR);
         self.state.now = self.state.now.max(end);
-        let nanos = self.state.now;
-        let started = *self.state.started.get_or_insert(nanos);
-        let age = u128::try_from(nanos - started).unwrap_or(0);
-        let learning = self.settings.learning.as_nanos();
-        let secs = nanos.div_euclid(1_000_000_000);
-        let hour = secs.div_euclid(3_600);
-        Clock {
-            nanos,
-            secs,
-            hour,
-            of_day: hour.rem_euclid(24) as usize,
-            weekend: volume::weekend(secs),
-            scoring: age * 2 >= learning,
-            ringing: age >= learning,
-        }
+        self.state.started.get_or_insert(self.state.now);
+        clock(self.state.now, self.state.started, self.settings.learning)
+    }
+}
+
+fn secs_to_nanos(secs: i64) -> i64 {
+    secs.saturating_mul(1_000_000_000).clamp(-FAR, FAR)
+}
+
+fn clock(nanos: i64, started: Option<i64>, learning: Duration) -> Clock {
+    let age = u128::try_from(nanos - started.unwrap_or(nanos)).unwrap_or(0);
+    let learning = learning.as_nanos();
+    let secs = nanos.div_euclid(1_000_000_000);
+    Clock {
+        nanos,
+        secs,
+        hour: secs.div_euclid(3_600),
+        scoring: age * 2 >= learning,
+        ringing: age >= learning,
     }
 }

@@ -16,6 +16,7 @@ use crate::time::Timestamp;
 use crate::tls::KeyStore;
 
 mod checks;
+mod country;
 pub mod doctor;
 mod intake;
 mod ledger;
@@ -29,6 +30,7 @@ mod tap;
 mod worker;
 
 pub use checks::{Checks, Checksums, Mode};
+pub use country::{Countries, Unreadable};
 pub use intake::{FrameCounters, Intake, Route};
 pub use ledger::{Counters, Drops, Ledger, Stage};
 pub use merge::{Either, Merger, Ordered, interleave};
@@ -70,6 +72,8 @@ pub struct Settings {
     pub checksums: Checksums,
     /// Keys of TLS sessions.
     pub keys: Arc<KeyStore>,
+    /// Where clients are.
+    pub countries: Countries,
 }
 
 impl Default for Settings {
@@ -88,6 +92,7 @@ impl Default for Settings {
             own: Own::default(),
             checksums: Checksums::default(),
             keys: Arc::default(),
+            countries: Countries::default(),
         }
     }
 }

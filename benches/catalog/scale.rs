@@ -59,6 +59,8 @@ pub(crate) struct Traffic {
     hosts: Vec<String>,
     shapeless: Exchange,
     now: Timestamp,
+    /// Packet time from one call to the next.
+    pub(crate) step: Duration,
     /// SplitMix64's state.
     random: u64,
 }
@@ -73,6 +75,7 @@ impl Traffic {
         let hosts = (0..size.endpoints.div_ceil(OF_HOST)).map(|n| format!("api{n}.example"));
         Self {
             now: x.ts,
+            step: Duration::from_millis(5),
             x,
             shapeless,
             hosts: hosts.collect(),
@@ -88,8 +91,8 @@ impl Traffic {
     }
 
     /// A call; one of 64 was looked into, as of a place that is long known.
-    fn call(&mut self, endpoint: u64, principal: u64, looked_into: bool) -> &Exchange {
-        self.now = self.now + Duration::from_millis(5);
+    pub(crate) fn call(&mut self, endpoint: u64, principal: u64, looked_into: bool) -> &Exchange {
+        self.now = self.now + self.step;
         let id = self.random(1_000_000);
         let (method, path) = place(endpoint % OF_HOST, id);
         let x = if looked_into {

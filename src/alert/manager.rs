@@ -76,7 +76,7 @@ impl Manager {
             kind,
             &v.detector,
             who.unwrap_or("-"),
-            endpoint.as_deref().unwrap_or("-"),
+            endpoint.as_deref().or(v.host.as_deref()).unwrap_or("-"),
         ]);
         self.take(Alert {
             v: VERSION,
@@ -87,7 +87,7 @@ impl Manager {
             score: v.score,
             detector: v.detector.clone(),
             principal: v.principal.clone(),
-            host: endpoint.as_deref().and_then(host_of),
+            host: v.host.clone().or(endpoint.as_deref().and_then(host_of)),
             endpoint,
             since: v.since,
             until: v.until,
@@ -386,6 +386,7 @@ fn kind_name(kind: VerdictKind) -> &'static str {
         VerdictKind::Source => "source",
         VerdictKind::Tampering => "tampering",
         VerdictKind::Exposure => "exposure",
+        VerdictKind::Availability => "availability",
     }
 }
 

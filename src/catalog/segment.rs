@@ -192,12 +192,16 @@ pub(super) enum Type {
     Phone,
     /// `1.4.2` of a release; `v1` is the API's own.
     Release,
+    /// `en-US`: a language with its region (BCP 47).
+    Locale,
+    /// `shop.example.com`.
+    Host,
     /// Learnt to be a parameter: by evidence, or by a spec.
     Text,
 }
 
 impl Type {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Integer,
         Self::Uuid,
         Self::Token,
@@ -207,6 +211,8 @@ impl Type {
         Self::Address,
         Self::Phone,
         Self::Release,
+        Self::Locale,
+        Self::Host,
         Self::Text,
     ];
 
@@ -225,6 +231,8 @@ impl Type {
             Self::Address => "address",
             Self::Phone => "phone",
             Self::Release => "release",
+            Self::Locale => "locale",
+            Self::Host => "host",
             Self::Text => "text",
         }
     }
@@ -286,6 +294,12 @@ pub(super) fn classify(s: &str) -> Option<Type> {
     if let Some((user, host)) = s.split_once('@') {
         return (!user.is_empty() && host.contains('.')).then_some(Type::Email);
     }
+    if is_locale(s) {
+        return Some(Type::Locale);
+    }
+    if is_host(s) {
+        return Some(Type::Host);
+    }
     if let Some(e) = extension(s) {
         let file = ASSETS
             .iter()
@@ -341,6 +355,37 @@ fn is_date(s: &str) -> bool {
 fn is_phone(s: &str) -> bool {
     let digits = s.strip_prefix('+').unwrap_or_default();
     (8..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// A language in small letters, its region in capitals, between them perhaps a script (RFC 5646,
+/// 2.1.1: how tags are written). A language alone, or all in small letters, may be a word.
+fn is_locale(s: &str) -> bool {
+    let mut tags = s.split(['-', '_']);
+    let language = tags.next().unwrap_or_default();
+    let region = tags.next_back().unwrap_or_default();
+    let small = |t: &str| t.bytes().all(|b| b.is_ascii_lowercase());
+    let script = |t: &str| t.len() == 4 && t.starts_with(|c: char| c.is_ascii_uppercase());
+    matches!(language.len(), 2 | 3)
+        && small(language)
+        && region.len() == 2
+        && region.bytes().all(|b| b.is_ascii_uppercase())
+        && tags.next().is_none_or(|t| script(t) && small(&t[1..]))
+        && tags.next().is_none()
+}
+
+/// Domains that no method's name and no group's name ends in: `chat.postMessage`, `users.info` and
+/// `apps.example.io` are names of APIs.
+const DOMAINS: [&str; 5] = ["com", "net", "org", "edu", "gov"];
+
+fn is_host(s: &str) -> bool {
+    let label = |l: &str| {
+        !l.is_empty()
+            && !l.starts_with('-')
+            && l.bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    s.rsplit_once('.')
+        .is_some_and(|(name, domain)| DOMAINS.contains(&domain) && name.split('.').all(label))
 }
 
 /// Three numbers or more: two are what APIs call their own versions.
@@ -436,6 +481,11 @@ mod tests {
             ("v1.4.2", Type::Release),
             ("2.10.0-rc.1", Type::Release),
             ("2024-02-29T10:00:00Z", Type::Date),
+            ("en-US", Type::Locale),
+            ("pt_BR", Type::Locale),
+            ("zh-Hans-CN", Type::Locale),
+            ("example.com", Type::Host),
+            ("api.shop-1.example.org", Type::Host),
         ] {
             assert_eq!(classify(id), Some(t), "{id}");
         }
@@ -460,6 +510,13 @@ mod tests {
             "x509Certificates",
             "2.0",
             "rbac.authorization.example.io",
+            "chat.postMessage",
+            "users.info",
+            "com.example.app",
+            "en",
+            "go-to",
+            "is-OK-now",
+            ".com",
         ] {
             assert_eq!(classify(word), None, "{word}");
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::read::{Reading, asked};
+use super::what_if::Trial;
 use super::{AnalyzeArgs, Format, input, output, summary};
 use crate::analysis::Analysis;
 use crate::exchange::{Exchange, parse_line, write_line};
@@ -34,6 +35,7 @@ pub(super) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     let mut lines = Lines {
         args,
         analysis,
+        trial: Trial::asked(&args.common)?,
         reading: Reading::nothing(alerts),
         stage: Stage::default(),
         late: 0,
@@ -41,6 +43,7 @@ pub(super) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     lines.read(reader, &mut out)?;
     let Lines {
         mut analysis,
+        trial,
         mut reading,
         stage,
         late,
@@ -51,8 +54,17 @@ pub(super) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     reading.alerts.append(&mut end);
     let broken = stage.malformed.values().sum::<u64>();
     *reading.ledger.stage("exchange") = stage;
-    let host = args.common.host.as_deref();
-    summary::write(args.common.format, host, &mut analysis, &reading, &mut out)?;
+    let format = args.common.format;
+    match trial {
+        Some(mut trial) => {
+            trial.finish(reading.to, None);
+            trial.report(&reading.alerts, format, &mut out)?;
+        }
+        None => {
+            let host = args.common.host.as_deref();
+            summary::write(format, host, &mut analysis, &reading, &mut out)?;
+        }
+    }
     out.flush()?;
     input::keep(store, &analysis, &reading.alerts);
     if late > 0 {
@@ -74,6 +86,7 @@ pub(super) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
 struct Lines<'a> {
     args: &'a AnalyzeArgs,
     analysis: Analysis,
+    trial: Option<Trial>,
     reading: Reading,
     stage: Stage,
     /// Lines older than what was already handed on.
@@ -151,6 +164,9 @@ impl Lines<'_> {
             out.write_all(&line)?;
         } else {
             self.analysis.apply(at, x, &mut self.reading.alerts);
+            if let Some(trial) = &mut self.trial {
+                trial.apply(at, x);
+            }
         }
         Ok(())
     }

@@ -32,6 +32,7 @@ pub(super) fn check(named: Option<&Path>, send_test: bool) -> anyhow::Result<Exi
     let mut report = Report::default();
     report.line("config", Ok("reads".into()));
     report.specs(&config);
+    report.countries(&config);
     report.interfaces(&config);
     report.listen(&config);
     report.state(&config);
@@ -75,6 +76,18 @@ impl Report {
         for note in notes {
             println!("specs       note  {note}");
         }
+    }
+
+    fn countries(&mut self, config: &Config) {
+        let path = &config.sensor.country_db;
+        if path.as_os_str().is_empty() {
+            return;
+        }
+        let read = config.countries().map_err(|e| e.to_string());
+        self.line(
+            "countries",
+            read.map(|_| format!("{} is read", path.display())),
+        );
     }
 
     fn interfaces(&mut self, config: &Config) {

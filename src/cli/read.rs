@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::what_if::Trial;
 use super::{Format, ReadArgs, input, output, summary};
 use crate::alert::Alert;
 use crate::analysis::Analysis;
@@ -45,6 +46,7 @@ pub(super) fn read(args: &ReadArgs) -> anyhow::Result<ExitCode> {
         trusted: config.trusted(),
         rules: config.rules(),
         mask: !args.no_mask,
+        countries: config.countries()?,
         ..sensor::Settings::default()
     };
     if let Some(path) = &args.keylog {
@@ -63,6 +65,7 @@ pub(super) fn read(args: &ReadArgs) -> anyhow::Result<ExitCode> {
     let mut job = Job {
         format,
         analysis,
+        trial: Trial::asked(&args.common)?,
         reading: Reading::nothing(alerts),
         lines: Vec::new(),
         out,
@@ -75,13 +78,19 @@ pub(super) fn read(args: &ReadArgs) -> anyhow::Result<ExitCode> {
     job.progress.end();
     let Job {
         mut analysis,
+        trial,
         reading,
         failures,
         mut out,
         ..
     } = job;
-    let host = args.common.host.as_deref();
-    summary::write(format, host, &mut analysis, &reading, &mut out)?;
+    match &trial {
+        Some(trial) => trial.report(&reading.alerts, format, &mut out)?,
+        None => {
+            let host = args.common.host.as_deref();
+            summary::write(format, host, &mut analysis, &reading, &mut out)?;
+        }
+    }
     out.flush()?;
     input::keep(store, &analysis, &reading.alerts);
     for failure in &failures {
@@ -112,6 +121,7 @@ pub(super) fn demo_once(seed: u64) -> anyhow::Result<ExitCode> {
     let mut job = Job {
         format,
         analysis,
+        trial: None,
         reading: Reading::nothing(alerts),
         lines: Vec::new(),
         out,
@@ -191,6 +201,7 @@ fn open(
 struct Job<W> {
     format: Format,
     analysis: Analysis,
+    trial: Option<Trial>,
     reading: Reading,
     /// Exchange lines that wait to be written.
     lines: Vec<u8>,
@@ -208,10 +219,13 @@ impl<W: Write> Job<W> {
         }
         // What was never called can be told only if nothing was missed.
         let loss = doctor::loss(&doctor::diagnose(&self.reading.readings));
-        self.analysis.catalog.set_tap_loss(loss);
+        self.analysis.catalog.set_tap_loss(loss.clone());
         let mut end = Vec::new();
         self.analysis.finish(self.reading.to, &mut end);
         self.reading.alerts.append(&mut end);
+        if let Some(trial) = &mut self.trial {
+            trial.finish(self.reading.to, loss);
+        }
         Ok(())
     }
 
@@ -223,6 +237,9 @@ impl<W: Write> Job<W> {
                 Either::Tls(flow) => {
                     let alerts = &mut self.reading.alerts;
                     self.analysis.apply_tls(flow.order.at, &flow.flow, alerts);
+                    if let Some(trial) = &mut self.trial {
+                        trial.apply_tls(flow.order.at, &flow.flow);
+                    }
                 }
             }
         }
@@ -233,6 +250,9 @@ impl<W: Write> Job<W> {
             write_line(&record.exchange, &mut self.lines);
         } else {
             self.reading.take(record, self.format, &mut self.analysis);
+            if let Some(trial) = &mut self.trial {
+                trial.apply(record.order.at, &record.exchange);
+            }
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) fn write(
             }
         }
         Format::Alerts => {
-            for alert in latest(&reading.alerts) {
+            for alert in &reading.alerts {
                 serde_json::to_writer(&mut *out, alert)?;
                 out.write_all(b"\n")?;
             }
@@ -88,11 +88,6 @@ pub(super) fn write(
         Format::Summary => out.write_all(summary(&view, reading).as_bytes())?,
     }
     Ok(())
-}
-
-/// Each alert as first raised, in the order of raising; revisions are counted in it.
-fn latest(alerts: &[Alert]) -> Vec<&Alert> {
-    alerts.iter().collect()
 }
 
 fn summary(view: &CatalogView, reading: &Reading) -> String {

@@ -63,7 +63,6 @@ pub(super) struct Analyst {
     published: Instant,
     checkpointed: Instant,
     checkpoint_every: Duration,
-    settled: Timestamp,
     last_count: u64,
     known_panics: u64,
     /// Dead letters by sink, as they were told of.
@@ -105,7 +104,6 @@ impl Analyst {
             published: now,
             checkpointed: now,
             checkpoint_every,
-            settled: Timestamp::MIN,
             last_count: 0,
             known_panics: 0,
             known_dead: BTreeMap::new(),
@@ -217,11 +215,6 @@ impl Analyst {
         let now = self.merger.watermark();
         if now > Timestamp::MIN && now < Timestamp::MAX {
             self.analysis.advance(now, raised);
-            // By the hour, siblings are judged by all the evidence there is.
-            if now.since(self.settled) >= Duration::from_secs(3_600) {
-                self.settled = now;
-                self.analysis.settle(raised);
-            }
         }
     }
 

@@ -1,11 +1,12 @@
 //! What is judged by the content of single calls, and accounts that change hands: four detectors
-//! that share one share of the budget, each with cells of its own.
+//! that share two parts of the budget, each with cells of its own.
 
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
 
+use super::budget::Family;
 use super::exposure::Exposures;
 use super::principals::Followed;
 use super::sizes::Sizes;
@@ -34,17 +35,17 @@ pub(super) struct Seen<'a> {
 }
 
 impl Abuse {
-    /// `share` is what these may spend: a quarter of it tampering, a quarter takeovers, a quarter
-    /// sizes of eight measures, a quarter data in new places.
-    pub(super) fn visit(&mut self, seen: &Seen<'_>, share: f64, out: &mut Vec<Verdict>) {
-        let quarter = share / 4.0;
-        out.extend(self.tampering.visit(seen, quarter));
-        self.takeover.visit(seen, quarter, out);
+    /// Of so many false alarms a week in all.
+    pub(super) fn visit(&mut self, seen: &Seen<'_>, budget: f64, out: &mut Vec<Verdict>) {
+        let content = Family::Content.cell(budget);
+        out.extend(self.tampering.visit(seen, content));
+        self.takeover
+            .visit(seen, Family::Takeover.cell(budget), out);
         let Some(endpoint) = seen.access.endpoint else {
             return;
         };
-        self.sizes.visit(endpoint, seen, quarter / 8.0, out);
-        self.exposures.visit(endpoint, seen, quarter, out);
+        self.sizes.visit(endpoint, seen, content, out);
+        self.exposures.visit(endpoint, seen, content, out);
     }
 
     pub(super) fn merged(&mut self, from: EndpointId, into: EndpointId) {
@@ -72,6 +73,7 @@ impl Seen<'_> {
             detector: detector.into(),
             principal: Some(self.who.principal()),
             endpoint: self.access.endpoint.or(self.access.oddities.by),
+            host: None,
             since: at,
             until: at,
             expected: 0.0,

@@ -10,9 +10,76 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Families share the budget evenly: volume, enumeration, scan, scraping,
-/// credential and exfiltration by principal; volume and credential by endpoint; abuse of content.
-pub(super) const FAMILIES: f64 = 9.0;
+/// Who spends of the budget: a family of tests that may ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    PrincipalVolume,
+    Enumeration,
+    Scan,
+    Authorization,
+    Scraping,
+    Credential,
+    Exfiltration,
+    SpreadWalk,
+    EndpointVolume,
+    EndpointCredential,
+    /// Errors, latency and sizes of targets.
+    Quality,
+    /// What is sent and given out: tampering, sizes, data in new places.
+    Content,
+    Takeover,
+}
+
+/// So many families, the first ones, are judged by principals' days (`purse`).
+pub(super) const PURSES: usize = 7;
+
+/// The split: a family, its part of the whole (the parts need not add up to anything), and how many
+/// cells share it: of windows, where these are counts of a length, for the new and for the known.
+const SPLIT: [(Family, f64, usize); 13] = [
+    (Family::PrincipalVolume, 1.0, COUNT),
+    // Three counts, walks, strange objects.
+    (Family::Enumeration, 1.5, 3 * COUNT + 1 + 2),
+    // A count, and paths tried by clients and by identities.
+    (Family::Scan, 1.0, COUNT + 2),
+    (Family::Authorization, 0.5, 2),
+    (Family::Scraping, 1.0, COUNT),
+    (Family::Credential, 1.0, COUNT),
+    (Family::Exfiltration, 1.0, COUNT),
+    (Family::SpreadWalk, 0.25, 1),
+    (Family::EndpointVolume, 1.0, 5),
+    (Family::EndpointCredential, 1.0, 6),
+    (Family::Quality, 1.0, 5),
+    // Odd parameters, eight sizes, classes of data.
+    (Family::Content, 0.5, 10),
+    // Runs of failures in three places, addresses of a name, turns.
+    (Family::Takeover, 0.5, 5),
+];
+const COUNT: usize = 2 * super::counter::SPANS.len();
+
+impl Family {
+    /// What one cell of this family may cost, of so many false alarms a week in all.
+    pub(super) fn cell(self, budget: f64) -> f64 {
+        let (part, cells) = self.part(budget);
+        part / cells
+    }
+
+    /// The same for one that spends half on principals' days.
+    pub(super) fn window(self, budget: f64) -> f64 {
+        self.cell(budget) / 2.0
+    }
+
+    pub(super) fn day(self, budget: f64) -> f64 {
+        self.part(budget).0 / 2.0
+    }
+
+    fn part(self, budget: f64) -> (f64, f64) {
+        let all: f64 = SPLIT.iter().map(|(_, part, _)| part).sum();
+        let own = SPLIT.iter().find(|(family, ..)| *family == self);
+        own.map_or((0.0, 1.0), |(_, part, cells)| {
+            (budget.max(0.0) * part / all, *cells as f64)
+        })
+    }
+}
 
 const BINS: usize = 96;
 /// How long a cell remembers, in hours.
@@ -21,6 +88,8 @@ const WEEK: f64 = 7.0 * 24.0;
 /// The tail starts where at most this share of windows, yet at least `ENOUGH`, lie above.
 const TAIL: f64 = 0.02;
 const ENOUGH: f64 = 25.0;
+/// Fewer windows than this in a place are no step of a tail.
+const LEAST_STEP: f64 = 0.5;
 /// What is believed of the tail before there is one: this many windows, exponential, this mean. A
 /// perfect law would have 1 / ln 10 = 0.43.
 const PRIOR_WEIGHT: f64 = 10.0;
@@ -144,12 +213,28 @@ impl Cell {
         self.share.log10() + tail
     }
 
+    /// The score at which one rings.
+    pub(super) fn bar(&self, per_week: f64) -> f64 {
+        let rarer = self.share.log10() - self.log10_bar(per_week);
+        let times = rarer.max(0.0) * std::f64::consts::LN_10;
+        let excess = if self.shape > 1e-6 {
+            self.scale / self.shape * (self.shape * times).exp_m1()
+        } else {
+            self.scale * times
+        };
+        self.from + excess
+    }
+
+    fn log10_bar(&self, per_week: f64) -> f64 {
+        (per_week.max(1e-9) / self.tests_per_week.max(LEAST_TESTS))
+            .log10()
+            .min(-1.0)
+    }
+
     /// The log10 p of a score that rings, where `per_week` false alarms are this cell's to spend.
     pub(super) fn rings(&self, score: f64, per_week: f64) -> Option<Rung> {
         let p = self.log10_p(score);
-        let bar = (per_week.max(1e-9) / self.tests_per_week.max(LEAST_TESTS))
-            .log10()
-            .min(-1.0);
+        let bar = self.log10_bar(per_week);
         (score > self.from && p <= bar).then_some(Rung {
             log10_p: p,
             bar,
@@ -168,6 +253,15 @@ impl Cell {
             start -= 1;
             above += self.bins.0[start];
         }
+        // Where all that have a score lie above, the tail starts at the lowest of them: scores of
+        // whole numbers come in steps, and the empty places below the first are no tail. (Unless
+        // these are so few that they may be all one attack.)
+        let mut below = 0.0;
+        while above > PRIOR_WEIGHT && start < BINS - 1 && below + self.bins.0[start] < LEAST_STEP {
+            below += self.bins.0[start];
+            start += 1;
+        }
+        above -= below;
         // Sums over exceedances from the highest down: `rank` is how many lie above.
         let (mut rank, mut first, mut second) = (0.0, 0.0, 0.0);
         let from = lower(start);

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{Cell, Rung};
 use super::distinct::Distinct;
+use super::purse::Stage;
 use super::renames::Renames;
 use super::tail::log10_upper;
 use super::{Clock, Item};
@@ -29,7 +30,12 @@ const HALF_LIFE: f32 = 14.0 * 24.0;
 const SAMPLES: usize = 5;
 /// Score of an amount ten times the reference: beforehand a Pareto tail of index 1.4.
 const HEAVY: f64 = 2.0;
+/// Hours of a day in which one that never rests calls at least.
+const RESTLESS: u32 = 20;
 const MAX_PLACES: usize = 10_000;
+/// Days on which strangers did something after which it is what is done, if the last was in so many.
+const RECURRENT: u8 = 3;
+const RECENT: i64 = 14;
 /// The law is never broader than a geometric one, whose tail is a matter of the ratio alone.
 const LEAST_SIZE: f64 = 1.0;
 const HOUR: i64 = 3_600_000_000_000;
@@ -40,16 +46,30 @@ const DAY: i64 = 24 * HOUR;
 pub(super) struct Crowd {
     scales: [Peers; 3],
     /// By endpoint, what strangers did there: a new one is no surprise where others came before.
-    places: BTreeMap<Option<EndpointId>, [Place; 3]>,
+    places: BTreeMap<Spot, [Place; 3]>,
+}
+
+/// Where strangers are compared with each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum Spot {
+    Endpoint(Option<EndpointId>),
+    /// Paths that are no endpoint: the hash of where they lie.
+    Below(u64),
 }
 
 /// The most that a caller without identity and without a past did in a window here, by day: what
-/// it did today explains others from tomorrow on.
+/// it did today explains others from tomorrow on. Of one that rings little is learnt; but where
+/// strangers came on three days and did as much, that is what is done here.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Place {
     day: i64,
     today: f64,
     before: f64,
+    /// The most of today with nothing taken off, on how many days there was any, and the least of
+    /// these days.
+    whole: f64,
+    days: u8,
+    level: f64,
 }
 
 /// One thing to count.
@@ -58,9 +78,9 @@ pub(super) struct Entry {
     pub item: Item,
     pub endpoint: Option<EndpointId>,
     /// Where a caller without identity does it.
-    pub place: Option<Option<EndpointId>>,
-    /// What one cell may cost in false alarms.
-    pub per_week: f64,
+    pub place: Option<Spot>,
+    /// What this principal's other counts let expect, by window length.
+    pub base: [f64; 3],
 }
 
 /// Windows of one length over all principals: moments of their counts, and the cells of the new
@@ -79,6 +99,8 @@ struct Peers {
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Presence {
     scales: [Seen; 3],
+    /// Hours of this day with anything in them, as bits.
+    hours: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -143,12 +165,12 @@ pub(super) struct Hit {
 
 impl Crowd {
     pub(super) fn merged(&mut self, from: EndpointId, into: EndpointId) {
-        let Some(old) = self.places.remove(&Some(from)) else {
+        let Some(old) = self.places.remove(&Spot::Endpoint(Some(from))) else {
             return;
         };
         for (kept, old) in self
             .places
-            .entry(Some(into))
+            .entry(Spot::Endpoint(Some(into)))
             .or_default()
             .iter_mut()
             .zip(old)
@@ -161,13 +183,36 @@ impl Crowd {
     }
 
     pub(super) fn evicted(&mut self, endpoint: EndpointId) {
-        self.places.remove(&Some(endpoint));
+        self.places.remove(&Spot::Endpoint(Some(endpoint)));
+    }
+}
+
+impl Crowd {
+    /// What is usual of this where so much of another is: by the share over all principals.
+    pub(super) fn share_of(&self, other: &Self, counts: [f64; 3]) -> [f64; 3] {
+        std::array::from_fn(|i| {
+            let (mine, its) = (self.scales[i].mean(), other.scales[i].mean());
+            if its > 0.0 {
+                counts[i] * mine / its
+            } else {
+                0.0
+            }
+        })
+    }
+
+    /// What is usual in a window of this length.
+    pub(super) fn mean(&self, length: usize) -> f64 {
+        self.scales[length].mean()
     }
 }
 
 impl Presence {
     /// The principal does something: windows that begin with it are counted as tests in all kinds.
     pub(super) fn turn(&mut self, at: &Clock, crowds: &mut [Crowd]) {
+        if self.scales[2].index != at.secs.div_euclid(SPANS[2]) + 1 {
+            self.hours = 0;
+        }
+        self.hours |= 1 << at.of_day();
         for (i, (seen, span)) in self.scales.iter_mut().zip(SPANS).enumerate() {
             let index = at.secs.div_euclid(span) + 1;
             if index == seen.index {
@@ -191,6 +236,13 @@ impl Presence {
     }
 }
 
+impl Presence {
+    /// Whether it called in nearly every hour of this day.
+    pub(super) fn restless(&self) -> bool {
+        self.hours.count_ones() >= RESTLESS
+    }
+}
+
 impl Seen {
     /// Which of a length's two cells it is a test of: that of the new or of the known.
     fn cell(&self) -> usize {
@@ -206,6 +258,7 @@ impl Counter {
         at: &Clock,
         presence: &Presence,
         crowd: &mut Crowd,
+        stage: &mut Option<Stage<'_>>,
         sample: impl FnOnce() -> CompactString,
     ) -> Option<Hit> {
         let fresh = self.raised.is_none_or(|r| at.nanos - r.at > DAY);
@@ -216,7 +269,7 @@ impl Counter {
             let (seen, peers) = (&presence.scales[i], &mut crowd.scales[i]);
             window.turn(seen, at);
             let step = window.take(entry.item);
-            let mut reference = peers.reference(window);
+            let mut reference = peers.reference(window).max(entry.base[i]);
             let stranger = entry.place.filter(|_| seen.cell() == 0);
             if let Some(place) = stranger.and_then(|place| crowd.places.get_mut(&place)) {
                 reference = reference.max(place[i].before(at));
@@ -233,15 +286,19 @@ impl Counter {
             // A window that is no test has no score.
             let rung = if seen.tested {
                 let score = window.score(entry.item, reference, peers);
-                window.judge(seen, score, peers, at, entry.per_week, fresh)
+                window.judge(seen, score, peers, stage.as_mut(), at, fresh)
             } else {
                 None
             };
             if let Some(place) =
                 stranger.filter(|p| crowd.places.len() < MAX_PLACES || crowd.places.contains_key(p))
             {
-                crowd.places.entry(place).or_default()[i]
-                    .learn(window.count.min(window.cap.unwrap_or(caps[i])), at);
+                let most = if at.ringing {
+                    window.cap.unwrap_or(caps[i])
+                } else {
+                    f64::MAX
+                };
+                crowd.places.entry(place).or_default()[i].learn(window.count, most, at);
             }
             let Some(rung) = rung else { continue };
             rang = true;
@@ -290,6 +347,18 @@ impl Counter {
     /// Something is over a bar for this principal: what its windows hold by now is known.
     pub(super) fn told(&mut self) {
         self.windows.iter_mut().for_each(|w| w.told = w.count);
+    }
+
+    /// What its windows hold, of those that are open.
+    pub(super) fn counts(&self, presence: &Presence) -> [f64; 3] {
+        std::array::from_fn(|i| {
+            let window = &self.windows[i];
+            if window.index == presence.scales[i].index {
+                window.count
+            } else {
+                0.0
+            }
+        })
     }
 
     /// The endpoint kept for later raises follows merges.
@@ -364,16 +433,12 @@ impl Window {
         seen: &Seen,
         score: f64,
         peers: &mut Peers,
+        stage: Option<&mut Stage<'_>>,
         at: &Clock,
-        per_week: f64,
         fresh: bool,
     ) -> Option<Rung> {
         let cell = &mut peers.cells[seen.cell()];
-        let rung = if at.ringing {
-            cell.rings(score, per_week)
-        } else {
-            None
-        };
+        let rung = stage.and_then(|stage| stage.judge(cell, score, at));
         self.place = match rung {
             Some(_) if fresh => self.place,
             Some(_) => cell.withdraw(self.place),
@@ -403,16 +468,36 @@ impl Place {
     fn before(&mut self, at: &Clock) -> f64 {
         let day = at.secs.div_euclid(86_400) + 1;
         if day != self.day {
-            let faded = (-((day - self.day).clamp(0, 1_000) as f64) / 14.0).exp2();
-            (self.before, self.today) = ((self.before * faded).max(self.today), 0.0);
-            self.day = day;
+            let passed = (day - self.day).clamp(0, 1_000);
+            self.before = (self.before * (-passed as f64 / 14.0).exp2()).max(self.today);
+            self.recur(passed);
+            (self.today, self.whole, self.day) = (0.0, 0.0, day);
         }
         self.before
     }
 
-    fn learn(&mut self, count: f64, at: &Clock) {
+    /// A day ended, and nothing was done here for some.
+    fn recur(&mut self, passed: i64) {
+        if self.whole > 0.0 {
+            self.days = self.days.saturating_add(1);
+            self.level = if self.days == 1 {
+                self.whole
+            } else {
+                self.level.min(self.whole)
+            };
+        }
+        if passed > RECENT {
+            self.days = 0;
+        }
+        if self.days >= RECURRENT {
+            self.before = self.before.max(self.level);
+        }
+    }
+
+    fn learn(&mut self, count: f64, most: f64, at: &Clock) {
         self.before(at);
-        self.today = self.today.max(count);
+        self.today = self.today.max(count.min(most));
+        self.whole = self.whole.max(count);
     }
 }
 

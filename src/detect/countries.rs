@@ -1,244 +1,75 @@
-//! How far countries lie apart, as far as a traveller's fastest way is concerned: their middles and
-//! how far they reach, in whole degrees and hundreds of kilometres. Good enough to say that nobody
-//! is in two of them within the hour; what lies in doubt is said of none.
+//! How far two countries are from each other, roughly: by the middle of each.
 
-const EARTH_KM: f64 = 6_371.0;
+/// ISO 3166-1 code, latitude and longitude of the country's middle in degrees.
+static MIDDLES: &str = "\
+    AD+43+2 AE+24+54 AF+33+65 AL+41+20 AM+40+45 AO-12+18 AR-34-64 AT+47+13 AU-27+133 \
+    AZ+40+48 BA+44+18 BB+13-59 BD+24+90 BE+51+4 BF+13-2 BG+43+25 BH+26+51 BI-3+30 BJ+10+2 \
+    BN+5+115 BO-17-65 BR-10-55 BS+24-76 BT+27+90 BW-22+24 BY+53+28 BZ+17-89 CA+56-96 CD-3+23 \
+    CF+7+21 CG-1+15 CH+47+8 CI+8-5 CL-33-71 CM+6+12 CN+35+105 CO+4-72 CR+10-84 CU+22-80 \
+    CV+16-24 CY+35+33 CZ+50+15 DE+51+10 DJ+12+43 DK+56+10 DM+15-61 DO+19-71 DZ+28+3 EC-2-78 \
+    EE+59+26 EG+27+30 ER+15+39 ES+40-4 ET+8+38 FI+64+26 FJ-18+178 FM+7+158 FR+46+2 GA-1+12 \
+    GB+54-2 GD+12-62 GE+42+44 GH+8-1 GM+13-16 GN+11-10 GQ+2+10 GR+39+22 GT+15-90 GW+12-15 \
+    GY+5-59 HK+22+114 HN+15-86 HR+45+16 HT+19-72 HU+47+20 ID-3+118 IE+53-8 IL+31+35 IN+21+78 \
+    IQ+33+44 IR+32+53 IS+65-18 IT+43+12 JM+18-77 JO+31+36 JP+36+138 KE+0+38 KG+41+75 \
+    KH+13+105 KI+1+173 KM-12+44 KN+17-63 KP+40+127 KR+37+128 KW+29+48 KZ+48+68 LA+18+105 \
+    LB+34+36 LC+14-61 LI+47+10 LK+7+81 LR+6-9 LS-29+28 LT+55+24 LU+50+6 LV+57+25 LY+27+17 \
+    MA+32-6 MC+44+7 MD+47+29 ME+43+19 MG-19+47 MH+7+171 MK+42+22 ML+17-4 MM+21+96 MN+46+104 \
+    MR+20-11 MT+36+14 MU-20+58 MV+3+73 MW-13+34 MX+23-102 MY+3+110 MZ-18+35 NA-22+17 NE+17+9 \
+    NG+9+8 NI+13-85 NL+52+5 NO+62+10 NP+28+84 NR-1+167 NZ-41+174 OM+21+56 PA+9-80 PE-9-75 \
+    PG-6+145 PH+12+122 PK+30+70 PL+52+19 PR+18-66 PT+39-8 PW+7+134 PY-23-58 QA+25+51 \
+    RO+46+25 RS+44+21 RU+60+90 RW-2+30 SA+24+45 SB-9+160 SC-5+56 SD+15+30 SE+62+15 SG+1+104 \
+    SI+46+15 SK+49+20 SL+9-12 SM+44+12 SN+14-14 SO+6+46 SR+4-56 SS+8+30 ST+0+7 SV+14-89 \
+    SY+35+38 SZ-27+31 TD+15+19 TG+8+1 TH+15+101 TJ+39+71 TL-9+126 TM+39+60 TN+34+9 TO-20-175 \
+    TR+39+35 TT+11-61 TV-8+179 TW+24+121 TZ-6+35 UA+49+32 UG+1+32 US+39-98 UY-33-56 UZ+41+64 \
+    VC+13-61 VE+7-66 VN+16+107 VU-16+167 WS-14-172 YE+15+48 ZA-29+24 ZM-15+28 ZW-19+30";
+/// Countries that stretch over thousands of kilometres, and how far from the middle one may be.
+const WIDE: [&str; 7] = ["AU", "BR", "CA", "CN", "IN", "RU", "US"];
+const FAR_OUT: f64 = 2_500.0;
+const NEAR_BY: f64 = 700.0;
+const EARTH: f64 = 6_371.0;
 
-/// Kilometres between the nearest points of two countries, or less. `None`: one is not known.
-pub(super) fn apart(a: &str, b: &str) -> Option<f64> {
-    let ((lat_a, lon_a, reach_a), (lat_b, lon_b, reach_b)) = (find(a)?, find(b)?);
-    let (p, q) = (f64::from(lat_a).to_radians(), f64::from(lat_b).to_radians());
-    let turn = (f64::from(lon_a) - f64::from(lon_b)).to_radians();
-    // Haversine.
-    let h = ((p - q) / 2.0).sin().powi(2) + p.cos() * q.cos() * (turn / 2.0).sin().powi(2);
-    let middles = 2.0 * EARTH_KM * h.sqrt().min(1.0).asin();
-    let reach = 100.0 * (f64::from(reach_a) + f64::from(reach_b));
-    Some((middles - reach).max(0.0))
+/// Kilometres that lie at least between someone in the one and someone in the other; none where
+/// either is not known.
+pub(super) fn apart(one: &str, other: &str) -> Option<f64> {
+    let (a, b) = (middle(one)?, middle(other)?);
+    let cosine = a.0.sin() * b.0.sin() + a.0.cos() * b.0.cos() * (a.1 - b.1).cos();
+    let middles = EARTH * cosine.clamp(-1.0, 1.0).acos();
+    Some((middles - reach(one) - reach(other)).max(0.0))
 }
 
-fn find(code: &str) -> Option<(i8, i16, u8)> {
-    let at = PLACES.binary_search_by_key(&code, |(c, ..)| c).ok()?;
-    let (_, lat, lon, reach) = PLACES[at];
-    Some((lat, lon, reach))
+fn middle(country: &str) -> Option<(f64, f64)> {
+    if country.len() != 2 {
+        return None;
+    }
+    let degrees = MIDDLES
+        .split_ascii_whitespace()
+        .find_map(|place| place.strip_prefix(country))?;
+    // The second sign parts the two numbers.
+    let (latitude, longitude) = degrees.split_at(degrees.rfind(['+', '-'])?);
+    let radians = |text: &str| text.parse::<f64>().ok().map(f64::to_radians);
+    Some((radians(latitude)?, radians(longitude)?))
 }
 
-/// ISO 3166-1, latitude, longitude, reach; sorted.
-const PLACES: [(&str, i8, i16, u8); 175] = [
-    ("AD", 42, 1, 1),
-    ("AE", 24, 54, 3),
-    ("AF", 33, 66, 7),
-    ("AL", 41, 20, 2),
-    ("AM", 40, 45, 2),
-    ("AO", -12, 18, 8),
-    ("AR", -35, -65, 20),
-    ("AT", 47, 14, 4),
-    ("AU", -25, 134, 22),
-    ("AZ", 40, 48, 3),
-    ("BA", 44, 18, 2),
-    ("BB", 13, -60, 1),
-    ("BD", 24, 90, 4),
-    ("BE", 51, 4, 2),
-    ("BF", 12, -2, 5),
-    ("BG", 43, 25, 3),
-    ("BH", 26, 50, 1),
-    ("BI", -3, 30, 2),
-    ("BJ", 9, 2, 4),
-    ("BN", 5, 115, 1),
-    ("BO", -17, -65, 8),
-    ("BR", -10, -52, 23),
-    ("BS", 24, -76, 4),
-    ("BT", 27, 90, 2),
-    ("BW", -22, 24, 6),
-    ("BY", 53, 28, 4),
-    ("BZ", 17, -88, 2),
-    ("CA", 57, -98, 32),
-    ("CD", -3, 23, 12),
-    ("CF", 7, 21, 8),
-    ("CG", -1, 15, 6),
-    ("CH", 47, 8, 2),
-    ("CI", 8, -6, 5),
-    ("CL", -35, -71, 25),
-    ("CM", 6, 12, 7),
-    ("CN", 35, 103, 27),
-    ("CO", 4, -73, 9),
-    ("CR", 10, -84, 3),
-    ("CU", 22, -79, 7),
-    ("CY", 35, 33, 1),
-    ("CZ", 50, 15, 3),
-    ("DE", 51, 10, 5),
-    ("DJ", 12, 43, 2),
-    ("DK", 56, 10, 3),
-    ("DO", 19, -70, 3),
-    ("DZ", 28, 3, 12),
-    ("EC", -1, -79, 7),
-    ("EE", 59, 26, 2),
-    ("EG", 27, 30, 7),
-    ("ER", 15, 39, 5),
-    ("ES", 40, -4, 7),
-    ("ET", 9, 40, 9),
-    ("FI", 64, 26, 6),
-    ("FJ", -18, 178, 3),
-    ("FR", 46, 2, 6),
-    ("GA", -1, 12, 4),
-    ("GB", 54, -3, 6),
-    ("GE", 42, 43, 3),
-    ("GH", 8, -1, 4),
-    ("GL", 72, -40, 14),
-    ("GM", 13, -15, 2),
-    ("GN", 11, -10, 5),
-    ("GQ", 2, 10, 3),
-    ("GR", 39, 22, 5),
-    ("GT", 16, -90, 3),
-    ("GY", 5, -59, 5),
-    ("HK", 22, 114, 1),
-    ("HN", 15, -86, 4),
-    ("HR", 45, 16, 3),
-    ("HT", 19, -72, 2),
-    ("HU", 47, 19, 3),
-    ("ID", -2, 118, 26),
-    ("IE", 53, -8, 3),
-    ("IL", 31, 35, 3),
-    ("IN", 22, 79, 17),
-    ("IQ", 33, 44, 6),
-    ("IR", 32, 54, 12),
-    ("IS", 65, -19, 3),
-    ("IT", 43, 12, 7),
-    ("JM", 18, -77, 1),
-    ("JO", 31, 36, 3),
-    ("JP", 37, 138, 15),
-    ("KE", 0, 38, 6),
-    ("KG", 41, 75, 5),
-    ("KH", 13, 105, 3),
-    ("KP", 40, 127, 4),
-    ("KR", 36, 128, 4),
-    ("KW", 29, 48, 1),
-    ("KZ", 48, 67, 16),
-    ("LA", 18, 105, 6),
-    ("LB", 34, 36, 1),
-    ("LI", 47, 10, 1),
-    ("LK", 8, 81, 3),
-    ("LR", 6, -9, 3),
-    ("LS", -30, 28, 2),
-    ("LT", 55, 24, 3),
-    ("LU", 50, 6, 1),
-    ("LV", 57, 25, 3),
-    ("LY", 27, 18, 9),
-    ("MA", 32, -6, 8),
-    ("MC", 44, 7, 1),
-    ("MD", 47, 29, 2),
-    ("ME", 43, 19, 1),
-    ("MG", -19, 47, 8),
-    ("MK", 42, 22, 1),
-    ("ML", 17, -3, 10),
-    ("MM", 21, 96, 11),
-    ("MN", 47, 104, 13),
-    ("MO", 22, 114, 1),
-    ("MR", 20, -10, 8),
-    ("MT", 36, 14, 1),
-    ("MU", -20, 58, 1),
-    ("MV", 3, 73, 5),
-    ("MW", -13, 34, 5),
-    ("MX", 24, -102, 18),
-    ("MY", 4, 109, 11),
-    ("MZ", -18, 35, 11),
-    ("NA", -22, 17, 8),
-    ("NE", 17, 9, 9),
-    ("NG", 9, 8, 7),
-    ("NI", 13, -85, 3),
-    ("NL", 52, 5, 2),
-    ("NO", 64, 13, 11),
-    ("NP", 28, 84, 5),
-    ("NZ", -42, 173, 9),
-    ("OM", 21, 57, 6),
-    ("PA", 9, -80, 4),
-    ("PE", -9, -75, 11),
-    ("PG", -6, 145, 9),
-    ("PH", 12, 122, 10),
-    ("PK", 30, 69, 10),
-    ("PL", 52, 19, 4),
-    ("PR", 18, -66, 1),
-    ("PT", 39, -8, 15),
-    ("PY", -23, -58, 6),
-    ("QA", 25, 51, 1),
-    ("RO", 46, 25, 4),
-    ("RS", 44, 21, 3),
-    ("RU", 61, 98, 45),
-    ("RW", -2, 30, 2),
-    ("SA", 24, 45, 11),
-    ("SD", 15, 30, 10),
-    ("SE", 62, 15, 9),
-    ("SG", 1, 104, 1),
-    ("SI", 46, 15, 2),
-    ("SK", 49, 20, 3),
-    ("SL", 9, -12, 2),
-    ("SN", 14, -14, 4),
-    ("SO", 6, 46, 9),
-    ("SR", 4, -56, 3),
-    ("SV", 14, -89, 2),
-    ("SY", 35, 39, 4),
-    ("SZ", -27, 31, 1),
-    ("TD", 15, 19, 10),
-    ("TG", 9, 1, 3),
-    ("TH", 15, 101, 9),
-    ("TJ", 39, 71, 4),
-    ("TM", 39, 59, 6),
-    ("TN", 34, 9, 4),
-    ("TR", 39, 35, 8),
-    ("TT", 10, -61, 1),
-    ("TW", 24, 121, 2),
-    ("TZ", -6, 35, 8),
-    ("UA", 49, 32, 7),
-    ("UG", 1, 32, 4),
-    ("US", 40, -98, 40),
-    ("UY", -33, -56, 3),
-    ("UZ", 41, 64, 8),
-    ("VE", 7, -66, 8),
-    ("VN", 16, 107, 10),
-    ("XK", 43, 21, 1),
-    ("YE", 15, 48, 6),
-    ("ZA", -29, 25, 10),
-    ("ZM", -13, 28, 9),
-    ("ZW", -19, 30, 5),
-];
+fn reach(country: &str) -> f64 {
+    if WIDE.contains(&country) {
+        FAR_OUT
+    } else {
+        NEAR_BY
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_sorted_and_on_earth() {
-        assert!(PLACES.windows(2).all(|w| w[0].0 < w[1].0));
-        for (code, lat, lon, reach) in PLACES {
-            assert!(code.len() == 2 && (-90..=90).contains(&lat), "{code}");
-            assert!(
-                (-180..=180).contains(&lon) && (1..=45).contains(&reach),
-                "{code}"
-            );
-        }
-    }
-
-    #[test]
-    fn neighbours_are_near_and_continents_are_far() {
-        for (a, b) in [
-            ("DE", "FR"),
-            ("US", "CA"),
-            ("RU", "CN"),
-            ("IN", "PK"),
-            ("NL", "GB"),
-        ] {
-            assert!(apart(a, b).unwrap() < 500.0, "{a} {b}: {:?}", apart(a, b));
-        }
-        for (a, b) in [
-            ("DE", "JP"),
-            ("US", "CN"),
-            ("GB", "NG"),
-            ("BR", "RU"),
-            ("AU", "ZA"),
-        ] {
-            assert!(apart(a, b).unwrap() > 3_000.0, "{a} {b}: {:?}", apart(a, b));
-            assert_eq!(apart(a, b), apart(b, a));
-        }
-        assert_eq!(apart("DE", "??"), None);
-        assert_eq!(apart("DE", "DE"), Some(0.0));
+    fn distances_are_about_right_and_the_table_reads() {
+        let codes = MIDDLES.split_ascii_whitespace().map(|place| &place[..2]);
+        assert!(codes.clone().count() > 190 && codes.clone().all(|c| middle(c).is_some()));
+        assert_eq!(apart("DE", "CH"), Some(0.0));
+        assert_eq!(apart("US", "CA"), Some(0.0));
+        let far = apart("DE", "JP").unwrap();
+        assert!((7_000.0..9_000.0).contains(&far), "{far}");
+        assert_eq!(apart("DE", "ZZ"), None);
     }
 }

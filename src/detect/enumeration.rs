@@ -4,16 +4,19 @@
 //! next id asked for lie just beside the last one? By chance that share is learnt at each node of
 //! the path trie; a walker's share is near one. The log-likelihood ratio of the two, summed and
 //! never below zero (Page's CUSUM), grows with a walk however slow it is. It is kept for each
-//! principal and node, and for the node alone over *different* principals: a walk that is spread
-//! over many addresses or tokens is a row in none of them.
+//! principal and node; rows that several make together are in `spread`.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::budget::{Cell, Rung};
+use super::budget::{Cell, Family, Rung};
 use super::distinct::mix;
+use super::evidence::{Bar, Row, fade};
+use super::objects::Last;
+use super::purse::Stage;
 use super::renames::Renames;
+use super::spread::{self, Crossings, NEAR};
 use super::{Clock, Item, Look, Severity, VerdictKind, Watch};
 use crate::catalog::{Access, NodeId};
 use crate::exchange::Exchange;
@@ -21,11 +24,13 @@ use crate::exchange::Exchange;
 pub(super) const OBJECTS: Watch = Watch {
     detector: "distinct-objects",
     kind: VerdictKind::Enumeration,
+    family: Family::Enumeration,
     owasp: "API1:2023",
     unit: "different object ids",
     severity: Severity::Medium,
     names_endpoint: true,
-    precedent: false,
+    precedent: None,
+    part_of: None,
     pick: |Look { access, x, .. }| x.status.filter(|s| *s < 500).and_then(|_| object(access)),
 };
 
@@ -46,6 +51,7 @@ pub(super) const MISSES: Watch = Watch {
     detector: "missing-objects",
     unit: "different object ids that are not there or not allowed",
     severity: Severity::High,
+    part_of: Some(1),
     pick: |Look { access, x, .. }| {
         matches!(x.status, Some(403 | 404 | 410))
             .then(|| object(access))
@@ -59,10 +65,14 @@ fn object(access: &Access) -> Option<Item> {
     Some(Item::Distinct(object.hash ^ mix(u64::from(node.0))))
 }
 
-/// Objects a principal has asked for, in two generations of a Bloom filter with one hash: the
-/// younger fills to a half, then becomes the elder. Forgets, and at worst takes a new id for known.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Known([[u64; 8]; 2]);
+/// Sets of a [`Known`], and marks in each.
+const SETS: usize = 64;
+const WAYS: usize = 4;
+
+/// Objects a principal has asked for: a mark of eight bits each, in sets by the latest use first.
+/// Forgets the least recent, and takes a new id for known once in some 64 times.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Known(Vec<[u8; WAYS]>);
 
 impl Known {
     /// Takes the object of an access; true where it is a new one.
@@ -71,63 +81,27 @@ impl Known {
             return false;
         };
         let h = mix(hash);
-        let (word, bit) = ((h >> 6 & 7) as usize, 1 << (h & 63));
-        let novel = self.0.iter().all(|g| g[word] & bit == 0);
-        if self.0[0].iter().map(|w| w.count_ones()).sum::<u32>() > 256 {
-            self.0 = [[0; 8], self.0[0]];
-        }
-        self.0[0][word] |= bit;
-        novel
+        // None is kept for those that ask for no objects.
+        self.0.resize(SETS, [0; WAYS]);
+        let set = &mut self.0[h as usize % SETS];
+        let mark = ((h >> 32) as u8).max(1);
+        let place = set.iter().position(|m| *m == mark);
+        set[..=place.unwrap_or(WAYS - 1)].rotate_right(1);
+        set[0] = mark;
+        place.is_none()
     }
 }
 
-/// Ids this near to one another are beside each other: walkers skip, and others create meanwhile.
-const NEAR: u64 = 16;
-/// A walker's share of steps to a neighbour.
-const WALKER: f64 = 0.9;
 /// Nodes a principal's walks are kept at; the least recent goes.
 const PLACES: usize = 4;
-/// Ids a node remembers, with who asked.
-const RECENT: usize = 16;
 const MAX_NODES: usize = 100_000;
-/// Half-life of the longest row known, in hours.
-const HALF_LIFE: f64 = 14.0 * 24.0;
-const HOUR: i64 = 3_600_000_000_000;
-const DAY: i64 = 24 * HOUR;
-/// A row is news where it is this much longer than one known.
-const MARGIN: f64 = 1.25;
-/// Hours of silence in which half the evidence for a row is forgotten.
-const SILENCE: f64 = 6.0;
-/// Evidence that is as good as any, in nats.
-const ENOUGH: f64 = 60.0;
-/// Neighbours after which a row that was told still goes on.
-const GOING_ON: u32 = 8;
-/// A sum that a row which rang may at least teach, in nats.
-const NOTABLE: f64 = 5.0;
-
-/// A sum of evidence for "in a row", in nats, and the most it ever was when nothing rang.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct Row {
-    sum: f64,
-    len: u32,
-    since: i64,
-    last: i64,
-    top: f64,
-    top_hour: i64,
-    peak: f64,
-    /// One test a day: the day, and the place in the cell.
-    day: i64,
-    place: u8,
-    tested: bool,
-    rung: Option<(i64, u32)>,
-    /// Steps to a neighbour since.
-    neighbours: u32,
-}
 
 /// A principal's rows.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Walks {
     rows: Vec<(NodeId, u64, Row)>,
+    /// Objects it created on this day and did not read back yet.
+    created: (i64, u32),
     /// When a row was last over the bar.
     over: i64,
 }
@@ -141,14 +115,12 @@ pub(super) struct Nodes {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Node {
-    /// Steps of single principals, and those to a neighbour; the same between principals.
+    /// Steps of single principals, and those to a neighbour.
     steps: f64,
     near: f64,
-    crossings: f64,
-    cross_near: f64,
-    recent: Vec<(u64, u64)>,
-    next: u8,
-    row: Row,
+    crossings: Crossings,
+    /// The highest number that was there.
+    highest: u64,
 }
 
 /// A row that crossed the bar.
@@ -160,7 +132,6 @@ pub(super) struct Found {
     pub usual: f64,
     pub rung: Rung,
     pub last: u64,
-    pub together: bool,
 }
 
 impl Nodes {
@@ -169,25 +140,61 @@ impl Nodes {
         &mut self,
         walks: &mut Walks,
         mark: u64,
+        own: bool,
         access: &Access,
         x: &Exchange,
         at: &Clock,
-        per_week: f64,
-    ) -> [Option<Found>; 2] {
+        stage: Option<Stage<'_>>,
+        budget: f64,
+    ) -> (Option<Found>, Option<spread::Row>) {
         let answered = x.status.is_some_and(|s| s < 500) && access.confirmed;
         let (Some(node), Some(number)) = (
             access.node,
             access.object.and_then(|o| o.number).filter(|_| answered),
         ) else {
-            return [None; 2];
+            return (None, None);
         };
         if self.nodes.len() >= MAX_NODES && !self.nodes.contains_key(&node) {
-            return [None; 2];
+            return (None, None);
         }
         let place = self.nodes.entry(node).or_default();
-        let together = place.cross(number, mark, at, &mut self.together, per_week);
-        let alone = walks.step(node, number, place, at, &mut self.alone, per_week);
-        [alone, together]
+        if x.status.is_some_and(|s| s < 400) {
+            place.highest = place.highest.max(number);
+        }
+        let per_week = Family::SpreadWalk.cell(budget);
+        let cell = &mut self.together;
+        let together = place.crossings.take(number, mark, at, cell, per_week);
+        if own {
+            walks.stand(node, number);
+            return (None, together);
+        }
+        let alone = walks.step(node, number, place, at, &mut self.alone, stage);
+        (alone, together)
+    }
+
+    /// Whether this principal reads back what it created: an object that nobody asked for before,
+    /// and with a number above all so far.
+    pub(super) fn own(
+        &self,
+        walks: &mut Walks,
+        last: Last,
+        access: &Access,
+        x: &Exchange,
+        at: &Clock,
+    ) -> bool {
+        if x.status == Some(201) && x.method.as_deref() == Some("POST") {
+            walks.creates(at);
+        }
+        let number = access.object.and_then(|o| o.number);
+        let node = access.node.and_then(|node| self.nodes.get(&node));
+        let newest = node.is_none_or(|node| number.is_none_or(|n| n > node.highest));
+        last == Last::Nobody && newest && walks.own(at)
+    }
+
+    /// Whether several callers together walk there now.
+    pub(super) fn walked(&self, access: &Access, at: &Clock) -> bool {
+        let node = access.node.and_then(|node| self.nodes.get(&node));
+        node.is_some_and(|node| node.crossings.open(at))
     }
 
     pub(super) fn merged(&mut self, from: NodeId, into: NodeId) {
@@ -197,58 +204,36 @@ impl Nodes {
         let kept = self.nodes.entry(into).or_default();
         kept.steps += old.steps;
         kept.near += old.near;
-        kept.crossings += old.crossings;
-        kept.cross_near += old.cross_near;
-        if old.row.sum > kept.row.sum {
-            kept.row = old.row;
-        }
-        if kept.recent.is_empty() {
-            (kept.recent, kept.next) = (old.recent, old.next);
-        }
-    }
-}
-
-impl Node {
-    /// A neighbour of an id that someone else asked for a moment ago.
-    fn cross(
-        &mut self,
-        number: u64,
-        mark: u64,
-        at: &Clock,
-        cell: &mut Cell,
-        per_week: f64,
-    ) -> Option<Found> {
-        let repeat = self.recent.iter().any(|(n, _)| *n == number);
-        let mine = self
-            .recent
-            .iter()
-            .any(|(n, who)| *who == mark && n.abs_diff(number) <= NEAR);
-        let others = self
-            .recent
-            .iter()
-            .any(|(n, who)| *who != mark && n.abs_diff(number) <= NEAR);
-        // Beside its own last id it is a walk of one, which is not for this row.
-        if repeat || mine {
-            return None;
-        }
-        if self.recent.len() < RECENT {
-            self.recent.push((number, mark));
-        } else {
-            self.recent[usize::from(self.next) % RECENT] = (number, mark);
-        }
-        self.next = (self.next + 1) % RECENT as u8;
-        let usual = (self.cross_near + 3.0) / (self.crossings + 30.0);
-        let rung = self.row.take(others, usual, at, cell, per_week);
-        if !self.row.open(at) {
-            self.crossings += 1.0;
-            self.cross_near += f64::from(u8::from(others));
-            fade(&mut self.crossings, &mut self.cross_near);
-        }
-        rung.map(|rung| self.row.found(usual, rung, number, true))
+        kept.crossings.absorb(old.crossings);
     }
 }
 
 impl Walks {
+    fn creates(&mut self, at: &Clock) {
+        let day = at.secs.div_euclid(86_400);
+        let before = if self.created.0 == day {
+            self.created.1
+        } else {
+            0
+        };
+        self.created = (day, before.saturating_add(1));
+    }
+
+    /// Takes one of the objects that this principal created, where any is left.
+    fn own(&mut self, at: &Clock) -> bool {
+        let (day, left) = &mut self.created;
+        let own = at.secs.div_euclid(86_400) - *day <= 1 && *left > 0;
+        *left = left.saturating_sub(1);
+        own
+    }
+
+    /// A step that is none: only where it stands now.
+    fn stand(&mut self, node: NodeId, number: u64) {
+        if let Some((_, last, _)) = self.rows.iter_mut().find(|(n, ..)| *n == node) {
+            *last = number;
+        }
+    }
+
     fn step(
         &mut self,
         node: NodeId,
@@ -256,7 +241,7 @@ impl Walks {
         place: &mut Node,
         at: &Clock,
         cell: &mut Cell,
-        per_week: f64,
+        stage: Option<Stage<'_>>,
     ) -> Option<Found> {
         let Some(i) = self.rows.iter().position(|(n, ..)| *n == node) else {
             self.rows.truncate(PLACES - 1);
@@ -272,7 +257,7 @@ impl Walks {
         *last = number;
         let near = distance <= NEAR;
         let usual = (place.near + 3.0) / (place.steps + 30.0);
-        let rung = row.take(near, usual, at, cell, per_week);
+        let rung = row.take_more(near, usual, 0.0, at, cell, Bar::Day(stage));
         if !row.open(at) {
             place.steps += 1.0;
             place.near += f64::from(u8::from(near));
@@ -281,7 +266,7 @@ impl Walks {
         if near && row.open(at) {
             self.over = at.nanos;
         }
-        rung.map(|rung| row.found(usual, rung, number, false))
+        rung.map(|rung| row.found(usual, rung, number))
     }
 
     pub(super) fn over(&self, at: &Clock) -> bool {
@@ -295,109 +280,14 @@ impl Walks {
     }
 }
 
-/// Keeps a share's weight bounded, so that it follows the traffic.
-fn fade(total: &mut f64, part: &mut f64) {
-    if *total > 5_000.0 {
-        (*total, *part) = (*total / 2.0, *part / 2.0);
-    }
-}
-
 impl Row {
-    fn take(
-        &mut self,
-        near: bool,
-        usual: f64,
-        at: &Clock,
-        cell: &mut Cell,
-        per_week: f64,
-    ) -> Option<Rung> {
-        let usual = usual.clamp(0.02, WALKER - 0.01);
-        let ratio = if near {
-            WALKER / usual
-        } else {
-            (1.0 - WALKER) / (1.0 - usual)
-        };
-        self.turn(at, cell);
-        if self.sum <= 0.0 {
-            (self.len, self.since) = (0, at.nanos);
-        }
-        // Evidence fades with silence. Bounded, so that a row ends soon after the walk does.
-        let silent = (at.nanos - self.last).max(0) as f64 / HOUR as f64;
-        self.last = at.nanos;
-        self.sum = (self.sum * (-silent / SILENCE).exp2() + ratio.ln()).clamp(0.0, ENOUGH);
-        self.peak = self.peak.max(self.sum);
-        self.len = if self.sum > 0.0 {
-            self.len.saturating_add(1)
-        } else {
-            0
-        };
-        // A principal that has walked as far before may do so again.
-        let score = (self.sum - MARGIN * self.top) / std::f64::consts::LN_10;
-        if score <= 0.0 || !near || !self.tested {
-            return None;
-        }
-        let rung = if at.ringing {
-            cell.rings(score, per_week)
-        } else {
-            None
-        };
-        let Some(rung) = rung else {
-            if self.rung.is_none() {
-                self.place = cell.climb(self.place, score);
-            }
-            return None;
-        };
-        if self.rung.is_some() {
-            self.place = cell.withdraw(self.place);
-        }
-        self.neighbours = self.neighbours.saturating_add(1);
-        let again = self.rung.is_none_or(|(when, len)| {
-            self.neighbours >= GOING_ON
-                && (at.nanos - when >= HOUR || self.len >= len.saturating_mul(2))
-        });
-        if again {
-            (self.rung, self.neighbours) = (Some((at.nanos, self.len)), 0);
-        }
-        again.then_some(rung)
-    }
-
-    /// A new day: the most of the last one is learnt; of one that rang, little.
-    fn turn(&mut self, at: &Clock, cell: &mut Cell) {
-        let day = at.secs.div_euclid(86_400) + 1;
-        if day == self.day {
-            return;
-        }
-        let faded = self.top * (-((at.hour - self.top_hour).max(0) as f64) / HALF_LIFE).exp2();
-        let learnt = if self.rung.is_some() {
-            self.peak.min((2.0 * self.top).max(NOTABLE))
-        } else {
-            self.peak
-        };
-        if learnt > faded {
-            (self.top, self.top_hour) = (learnt, at.hour);
-        }
-        (self.day, self.place, self.tested, self.peak) = (day, 0, at.scoring, self.sum);
-        if self.rung.is_some_and(|(when, _)| at.nanos - when > DAY) {
-            self.rung = None;
-        }
-        if at.scoring {
-            cell.open(at.hour);
-        }
-    }
-
-    /// Whether what is going on is an anomaly, which teaches nothing.
-    fn open(&self, at: &Clock) -> bool {
-        at.ringing && self.rung.is_some() && self.sum > 0.0
-    }
-
-    fn found(&self, usual: f64, rung: Rung, last: u64, together: bool) -> Found {
+    fn found(&self, usual: f64, rung: Rung, last: u64) -> Found {
         Found {
             since: self.since,
             len: self.len,
             usual,
             rung,
             last,
-            together,
         }
     }
 }

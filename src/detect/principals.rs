@@ -11,8 +11,12 @@ use foldhash::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::Principal;
+use super::authorization::Doors;
 use super::counter::{Counter, Presence};
 use super::enumeration::{Known, Walks};
+use super::objects::Newness;
+use super::purse::Spent;
+use super::sources::Sources;
 use crate::exchange::Exchange;
 
 /// Exchanges after which a principal is worth the inner part.
@@ -35,6 +39,10 @@ pub(super) struct Followed {
     pub counters: Vec<Option<Box<Counter>>>,
     pub walks: Walks,
     pub known: Known,
+    pub newness: Newness,
+    pub doors: Doors,
+    pub sources: Sources,
+    pub spent: Spent,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -149,6 +157,10 @@ impl Table {
             counters: Vec::new(),
             walks: Walks::default(),
             known: Known::default(),
+            newness: Newness::default(),
+            doors: Doors::default(),
+            sources: Sources::default(),
+            spent: Spent::default(),
         };
         let slot = Slot {
             who,
@@ -243,6 +255,12 @@ impl Followed {
             identity,
             client: Some(client),
         }
+    }
+
+    /// Requests in its open windows: the first watch counts them.
+    pub(super) fn requests(&self) -> [f64; 3] {
+        let counter = self.counters.first().and_then(Option::as_ref);
+        counter.map_or([0.0; 3], |c| c.counts(&self.presence))
     }
 
     pub(super) fn nameless(&self) -> bool {

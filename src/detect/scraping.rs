@@ -1,16 +1,19 @@
 //! Scraping: one caller asks the same places for many different pages or searches.
 
+use super::budget::Family;
 use super::distinct::{hash_text, mix};
 use super::{Item, Look, Severity, VerdictKind, Watch};
 
 pub(super) const WATCH: Watch = Watch {
     detector: "distinct-queries",
     kind: VerdictKind::Scraping,
+    family: Family::Scraping,
     owasp: "API6:2023",
     unit: "different pages or searches",
     severity: Severity::Medium,
     names_endpoint: true,
-    precedent: true,
+    precedent: Some(super::at_endpoint),
+    part_of: None,
     pick,
 };
 

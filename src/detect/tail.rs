@@ -1,6 +1,6 @@
 //! How unlikely a count is: the upper tail of the Gamma-Poisson (negative binomial) law, as log10.
 
-use statrs::distribution::{Discrete, DiscreteCDF, NegativeBinomial};
+use statrs::distribution::{ContinuousCDF, Discrete, DiscreteCDF, NegativeBinomial, Normal};
 
 /// Nothing in this program is less likely than this; keeps scores finite.
 const FLOOR: f64 = -1e6;
@@ -36,6 +36,32 @@ pub(super) fn log10_upper(count: f64, mean: f64, size: f64) -> f64 {
     }
 }
 
+/// Where a count lies in that law, as a deviate of the standard normal one: half of the count's own
+/// likelihood is taken for each side, so that small counts are no surprise by being whole.
+pub(super) fn deviate(count: f64, mean: f64, size: f64) -> f64 {
+    let count = count.round().clamp(0.0, 1e15) as u64;
+    let (mean, size) = (mean.clamp(1e-9, 1e15), size.clamp(1e-3, 1e9));
+    let law = NegativeBinomial::new(size, size / (size + mean));
+    let (Ok(law), normal) = (law, Normal::standard()) else {
+        return 0.0;
+    };
+    let own = law.pmf(count) / 2.0;
+    let above = law.sf(count) + own;
+    // The smaller side keeps its digits.
+    let z = if above < 0.5 {
+        -normal.inverse_cdf(above.max(1e-300))
+    } else {
+        let below = 1.0 - above;
+        let below = if count == 0 { own } else { below.max(own) };
+        normal.inverse_cdf(below.clamp(1e-300, 0.5))
+    };
+    if z.is_finite() {
+        z.clamp(-40.0, 40.0)
+    } else {
+        0.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +85,18 @@ mod tests {
         for w in steps.windows(2) {
             assert!(w[1] < w[0] && w[0] - w[1] < 0.2, "{w:?}");
         }
+    }
+
+    #[test]
+    fn a_deviate_is_that_of_the_normal_law_where_counts_are_large() {
+        for (count, z) in [(10_000.0, 0.0), (10_200.0, 2.0), (9_700.0, -3.0)] {
+            assert!((deviate(count, 10_000.0, 1e9) - z).abs() < 0.05, "{count}");
+        }
+        assert!(
+            deviate(0.0, 0.01, 2.0).abs() < 0.1,
+            "nothing of nearly nothing"
+        );
+        assert!(deviate(0.0, 1_000.0, 20.0) < -8.0);
     }
 
     proptest::proptest! {

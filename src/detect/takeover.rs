@@ -5,7 +5,8 @@
 //! Who forgot a password fails some times and then gets in, from where they always do. How long such
 //! runs are is learnt from all logins: a run of n failures has the chance q^n, where q is how often a
 //! failure is followed by another. A login name from an address it never came from is judged apart.
-//! A traveller is in one country at a time; one token in two of them in turns is two people.
+//! A traveller is in one country at a time; one token in two of them in turns is two people. One
+//! journey too fast is [`sources`](super::sources)'.
 
 use std::net::IpAddr;
 
@@ -43,8 +44,6 @@ const LEAST_KM: f64 = 500.0;
 const TURNS: u32 = 3;
 /// Days after which a country is one of the principal's own.
 const SETTLED_DAYS: u8 = 3;
-/// Of a day no more travellers are told.
-const TRAVELLERS: u32 = 10;
 const COUNTRIES: usize = 4;
 const USUAL: usize = 4;
 
@@ -59,8 +58,6 @@ pub(super) struct Takeover {
     addresses: Mean,
     /// Runs at a known address, elsewhere, and by address; addresses; turns.
     cells: [Cell; 5],
-    /// The day, and who was too fast in it.
-    travellers: (i64, u32),
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -110,20 +107,18 @@ struct Use {
     since: i64,
     turns: u32,
     place: u8,
-    told_day: i64,
     hijacked: bool,
 }
 
 impl Takeover {
     pub(super) fn visit(&mut self, seen: &Seen<'_>, per_week: f64, out: &mut Vec<Verdict>) {
-        let per_cell = per_week / self.cells.len() as f64;
         if seen.access.login || seen.x.login.is_some() {
-            self.login(seen, per_cell, out);
+            self.login(seen, per_week, out);
         }
         let answered = seen.x.status.is_some_and(|s| (200..300).contains(&s));
         if let (Some(identity), Some(country), true) = (&seen.x.identity, &seen.x.country, answered)
         {
-            self.used(identity, country, seen, per_cell, out);
+            self.used(identity, country, seen, per_week, out);
         }
     }
 
@@ -274,21 +269,10 @@ impl Takeover {
         if rung.is_none() {
             of.place = cell.climb(of.place, score);
         }
-        let way = (last.0.as_str(), country.as_str(), km, hours);
         if let Some(rung) = rung {
             of.hijacked = true;
+            let way = (last.0.as_str(), country.as_str(), km);
             out.push(two_at_it(seen, way, of.turns, rung));
-        } else if at.ringing && of.told_day != at.secs.div_euclid(DAY) {
-            let day = at.secs.div_euclid(DAY);
-            of.told_day = day;
-            if self.travellers.0 != day {
-                self.travellers = (day, 0);
-            }
-            self.travellers.1 = self.travellers.1.saturating_add(1);
-            // More are an event of another kind, or a wrong table of countries.
-            if self.travellers.1 <= TRAVELLERS {
-                out.push(too_fast(seen, way));
-            }
         }
     }
 }
@@ -479,7 +463,7 @@ fn many_addresses(seen: &Seen<'_>, d: f64, most: f64, mean: f64, rung: Rung) -> 
 
 fn two_at_it(
     seen: &Seen<'_>,
-    (from, to, km, _): (&str, &str, f64, f64),
+    (from, to, km): (&str, &str, f64),
     turns: u32,
     rung: Rung,
 ) -> Verdict {
@@ -500,25 +484,5 @@ fn two_at_it(
         ],
         owasp: "API2:2023".into(),
         ..seen.verdict(VerdictKind::Credential, "session-hijack")
-    }
-}
-
-fn too_fast(seen: &Seen<'_>, (from, to, km, hours): (&str, &str, f64, f64)) -> Verdict {
-    Verdict {
-        // A private network or a roaming telephone looks the same: it is told, and rings nobody.
-        severity: Severity::Info,
-        expected: hours * KM_PER_HOUR,
-        observed: km,
-        summary: format!(
-            "{} is in {to} {:.0} minutes after {from}",
-            seen.who.describe(),
-            hours * 60.0
-        ),
-        why: vec![
-            format!("the countries are {km:.0} km apart at least"),
-            "neither is one that it is settled in together with the other".into(),
-        ],
-        owasp: "API2:2023".into(),
-        ..seen.verdict(VerdictKind::Source, "impossible-travel")
     }
 }

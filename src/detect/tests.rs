@@ -155,7 +155,9 @@ fn told(attack: Vec<(Access, Exchange)>) -> Vec<Verdict> {
 fn honest(v: &Verdict) {
     assert!(v.log10_p.is_finite() && v.log10_p < -3.0, "{v:?}");
     assert!(
-        v.observed > v.expected && v.since <= v.until && v.until <= v.at,
+        (v.observed > v.expected) == (v.detector != "traffic-drop")
+            && v.since <= v.until
+            && v.until <= v.at,
         "{v:?}"
     );
     assert!(

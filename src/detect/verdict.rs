@@ -6,8 +6,8 @@ use super::budget::Rung;
 use super::counter::Hit;
 use super::enumeration::Found;
 use super::principals::Followed;
-use super::volume::Surge;
-use super::{Clock, Principal, Severity, Verdict, VerdictKind, Watch};
+use super::spread;
+use super::{Clock, Point, Principal, Severity, Verdict, VerdictKind, Watch};
 use crate::catalog::EndpointId;
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
@@ -25,7 +25,7 @@ pub(super) fn sample(x: &Exchange) -> CompactString {
     }
 }
 
-fn beginning(text: Option<&str>, chars: usize) -> &str {
+pub(super) fn beginning(text: Option<&str>, chars: usize) -> &str {
     let text = text.unwrap_or("-");
     let end = text.char_indices().nth(chars).map(|(at, _)| at);
     &text[..end.unwrap_or(text.len())]
@@ -60,6 +60,7 @@ pub(super) fn count(watch: &Watch, hit: Hit, who: &Followed, at: &Clock) -> Verd
         detector: watch.detector.into(),
         principal: Some(who.principal()),
         endpoint: hit.endpoint,
+        host: None,
         since: Timestamp(hit.since),
         until: Timestamp(at.nanos),
         expected: hit.expected,
@@ -79,29 +80,67 @@ pub(super) fn count(watch: &Watch, hit: Hit, who: &Followed, at: &Clock) -> Verd
     }
 }
 
-/// Ids in a row, by one principal or by many together.
-pub(super) fn row(
-    found: Found,
-    principal: Option<Principal>,
+/// Ids in a row, by many together.
+pub(super) fn spread(
+    row: spread::Row,
     endpoint: Option<EndpointId>,
     x: &Exchange,
     at: &Clock,
 ) -> Verdict {
-    let (detector, who) = if found.together {
-        ("spread-walk", "several callers together".to_owned())
-    } else {
-        let p = principal.clone().unwrap_or_default();
-        ("id-walk", p.identity.or(p.client).unwrap_or_default())
+    let expected = f64::from(row.len) * row.usual;
+    let found = Sign {
+        kind: VerdictKind::Enumeration,
+        detector: "spread-walk",
+        owasp: "API1:2023",
+        severity: Severity::High,
+        principal: None,
+        endpoint,
+        host: None,
+        since: row.since,
+        expected,
+        observed: f64::from(row.len),
+        rung: row.rung,
+        summary: format!(
+            "object ids in order, by {} callers together: {} steps, last {}",
+            row.callers, row.len, row.last
+        ),
+        why: vec![
+            format!(
+                "a row of {} ids, each asked for by another caller than the one before; the last step {:+}",
+                row.len, row.step
+            ),
+            format!(
+                "usually {} % of other callers' ids lie beside one of the last: {} of these",
+                round(row.usual * 100.0),
+                round(expected)
+            ),
+        ],
+        sample: sample(x),
+        series: row.series,
     };
+    sign(found, at)
+}
+
+/// Ids in a row, by one principal.
+pub(super) fn row(
+    found: Found,
+    principal: Principal,
+    endpoint: Option<EndpointId>,
+    x: &Exchange,
+    at: &Clock,
+) -> Verdict {
+    let p = principal.clone();
+    let who = p.identity.or(p.client).unwrap_or_default();
     let expected = f64::from(found.len) * found.usual;
     Verdict {
         at: Timestamp(at.nanos),
         kind: VerdictKind::Enumeration,
         severity: severity(Severity::High, found.rung),
         score: score(found.rung),
-        detector: detector.into(),
-        principal,
+        detector: "id-walk".into(),
+        principal: Some(principal),
         endpoint,
+        host: None,
         since: Timestamp(found.since),
         until: Timestamp(at.nanos),
         expected,
@@ -129,66 +168,53 @@ pub(super) fn row(
     }
 }
 
-/// An endpoint's requests, or its failed logins.
-pub(super) fn surge(
-    surge: Surge,
-    logins: bool,
-    endpoint: EndpointId,
-    x: &Exchange,
-    at: &Clock,
-) -> Verdict {
-    let (kind, detector, unit, owasp, base) = if logins {
-        (
-            VerdictKind::Credential,
-            "endpoint-failed-logins",
-            "failed logins",
-            "API2:2023",
-            Severity::High,
-        )
-    } else {
-        (
-            VerdictKind::Volume,
-            "endpoint-volume",
-            "requests",
-            "API4:2023",
-            Severity::Medium,
-        )
+/// What a detector of the target side says.
+pub(super) struct Sign {
+    pub kind: VerdictKind,
+    pub detector: &'static str,
+    pub owasp: &'static str,
+    pub severity: Severity,
+    pub principal: Option<Principal>,
+    pub endpoint: Option<EndpointId>,
+    pub host: Option<String>,
+    pub since: i64,
+    pub expected: f64,
+    pub observed: f64,
+    pub rung: Rung,
+    pub summary: String,
+    /// Without the odds, which are added.
+    pub why: Vec<String>,
+    pub sample: CompactString,
+    pub series: Vec<Point>,
+}
+
+pub(super) fn sign(sign: Sign, at: &Clock) -> Verdict {
+    let mut why = sign.why;
+    why.push(odds(sign.rung));
+    let severity = match sign.severity {
+        // What is no attack stays that, however unlikely it is.
+        Severity::Info => Severity::Info,
+        base => severity(base, sign.rung),
     };
-    let span = length(surge.span);
     Verdict {
         at: Timestamp(at.nanos),
-        kind,
-        severity: severity(base, surge.rung),
-        score: score(surge.rung),
-        detector: detector.into(),
-        principal: None,
-        endpoint: Some(endpoint),
-        since: Timestamp(surge.since),
+        kind: sign.kind,
+        severity,
+        score: score(sign.rung),
+        detector: sign.detector.into(),
+        principal: sign.principal,
+        endpoint: sign.endpoint,
+        host: sign.host,
+        since: Timestamp(sign.since),
         until: Timestamp(at.nanos),
-        expected: surge.expected,
-        observed: surge.observed,
-        log10_p: surge.rung.log10_p,
-        summary: format!(
-            "{} {unit} in {span} where about {} is usual",
-            surge.observed,
-            round(surge.expected)
-        ),
-        why: vec![
-            format!(
-                "{} {unit} in {span}; expected at most about {}",
-                surge.observed,
-                round(surge.expected)
-            ),
-            format!(
-                "mean of such windows {}, the most in one before {}",
-                round(surge.mean),
-                round(surge.top)
-            ),
-            odds(surge.rung),
-        ],
-        samples: vec![sample(x).into()],
-        series: surge.series,
-        owasp: owasp.into(),
+        expected: sign.expected,
+        observed: sign.observed,
+        log10_p: sign.rung.log10_p,
+        summary: sign.summary,
+        why,
+        samples: vec![sign.sample.into()],
+        series: sign.series,
+        owasp: sign.owasp.into(),
     }
 }
 
@@ -219,7 +245,7 @@ pub(super) fn severity(base: Severity, rung: Rung) -> Severity {
     }
 }
 
-fn length(span: i64) -> String {
+pub(super) fn length(span: i64) -> String {
     match span {
         s if s % 86_400 == 0 => format!("{} d", s / 86_400),
         s if s % 3_600 == 0 => format!("{} h", s / 3_600),
@@ -228,7 +254,7 @@ fn length(span: i64) -> String {
 }
 
 /// Two significant decimals for small numbers, none for large.
-fn round(v: f64) -> f64 {
+pub(super) fn round(v: f64) -> f64 {
     if v >= 10.0 {
         v.round()
     } else {

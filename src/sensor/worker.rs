@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::country::Countries;
 use super::intake::Route;
 use super::ledger::{Ledger, Stage};
 use super::quic;
@@ -32,6 +33,7 @@ pub struct Worker {
     own: Own,
     /// Exchanges that were apitap's own.
     own_exchanges: u64,
+    countries: Countries,
     flows: Vec<TlsRecord>,
 }
 
@@ -75,6 +77,7 @@ impl Worker {
             watch: Watch::new(workers),
             own: settings.own.clone(),
             own_exchanges: 0,
+            countries: settings.countries.clone(),
             flows: Vec::new(),
         }
     }
@@ -162,7 +165,7 @@ impl Worker {
             let flow = Box::new(flow);
             self.flows.push(TlsRecord { order, flow });
         }
-        for exchange in self.out.exchanges.drain(..) {
+        for mut exchange in self.out.exchanges.drain(..) {
             if self.own.is_exchange(&exchange) {
                 self.own_exchanges += 1;
                 continue;
@@ -170,6 +173,7 @@ impl Worker {
             if exchange.session.is_none() {
                 self.watch.sights.read(exchange.server_port);
             }
+            exchange.country = self.countries.of(exchange.client);
             let flow = flow_of(&exchange).hash(self.seed);
             self.ordinal += 1;
             let order = Order {

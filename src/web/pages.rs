@@ -679,6 +679,7 @@ pub(super) async fn alerts(State(app): Shared, Query(f): Query<AlertFilter>) -> 
         "exfiltration",
         "authorization",
         "source",
+        "availability",
         "shadow",
         "deprecated",
         "drift",

@@ -371,18 +371,9 @@ fn a_token_in_two_places_in_turns() {
     let found = by(&both, "session-hijack");
     assert_eq!(found.len(), 1, "{both:#?}");
     assert_eq!(found[0].severity, Severity::Medium);
-    // One flight too fast is told, and rings nobody; one in time is nothing.
-    let jump = told((0..2).map(|n| at(n, 600)).collect());
-    let found = by(&jump, "impossible-travel");
-    assert_eq!(
-        (found.len(), found[0].severity),
-        (1, Severity::Info),
-        "{jump:#?}"
-    );
-    let flight = told((0..2).map(|n| at(n, 20 * 3_600)).collect());
-    assert!(
-        by(&flight, "impossible-travel").is_empty() && by(&flight, "session-hijack").is_empty()
-    );
+    // One flight too fast is another detector's; one in time is nothing.
+    silent((0..2).map(|n| at(n, 600)).collect());
+    silent((0..6).map(|n| at(n, 20 * 3_600)).collect());
 }
 
 #[test]
@@ -398,7 +389,10 @@ fn whoever_is_at_home_in_both_places_is_no_two() {
     let told = told((0..8).flat_map(day).collect());
     let late = START + THEN + 4 * DAY;
     let late: Vec<_> = told.iter().filter(|v| v.at.secs() > late).collect();
-    assert!(late.is_empty(), "{late:#?}");
+    assert!(
+        late.iter().all(|v| !OWN.contains(&v.detector.as_str())),
+        "{late:#?}"
+    );
 }
 
 prop_compose! {
