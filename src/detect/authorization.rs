@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{Cell, Family, Rung};
 use super::distinct::{hash_text, mix};
-use super::evidence::{Bar, Row, Tally};
+use super::evidence::{Row, Tally};
 use super::principals::Followed;
 use super::purse::{Purses, Spent};
 use super::verdict::{self, round};
@@ -101,7 +101,7 @@ impl Porter {
             };
             let usual = tally.share();
             let stage = purse.0.stage(purse.1, family, budget);
-            let rung = row.take_more(hit, usual, 0.0, at, cell, Bar::Day(stage));
+            let rung = row.take(hit, usual, 0.0, at, cell, stage);
             if !row.open(at) {
                 tally.learn(hit);
             } else if hit {
@@ -153,7 +153,7 @@ fn answer(Look { access, x, .. }: &Look<'_>, nameless: bool) -> Option<Answer> {
         return None;
     }
     match x.status? {
-        200..400 => Some(Answer::Open),
+        200..=399 => Some(Answer::Open),
         403 => Some(Answer::Refused),
         401 if nameless || !access.confirmed => Some(Answer::Refused),
         404 | 405 | 410 | 501 if !access.confirmed => Some(Answer::Missing),

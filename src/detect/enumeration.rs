@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{Cell, Family, Rung};
 use super::distinct::mix;
-use super::evidence::{Bar, Row, fade};
+use super::evidence::{Row, fade};
 use super::objects::Last;
 use super::purse::Stage;
 use super::renames::Renames;
@@ -257,7 +257,7 @@ impl Walks {
         *last = number;
         let near = distance <= NEAR;
         let usual = (place.near + 3.0) / (place.steps + 30.0);
-        let rung = row.take_more(near, usual, 0.0, at, cell, Bar::Day(stage));
+        let rung = row.take(near, usual, 0.0, at, cell, stage);
         if !row.open(at) {
             place.steps += 1.0;
             place.near += f64::from(u8::from(near));

@@ -85,46 +85,17 @@ pub(super) fn fade(total: &mut f64, part: &mut f64) {
     }
 }
 
-/// What a row is held against.
-pub(super) enum Bar<'a> {
-    /// Its own cell, which may cost so much.
-    PerWeek(f64),
-    /// Its principal's day.
-    Day(Option<Stage<'a>>),
-}
-
-impl Bar<'_> {
-    fn judge(self, cell: &Cell, score: f64, at: &Clock) -> Option<Rung> {
-        match self {
-            Self::PerWeek(per_week) if at.ringing => cell.rings(score, per_week),
-            Self::PerWeek(_) => None,
-            Self::Day(stage) => stage?.judge(cell, score, at),
-        }
-    }
-}
-
 impl Row {
-    /// Takes a step that speaks for it, or against it; `usual` is the share that does.
+    /// Takes a step that speaks for it, or against it; `usual` is the share that does. It says
+    /// `more` nats besides, and is held against its principal's day.
     pub(super) fn take(
-        &mut self,
-        hit: bool,
-        usual: f64,
-        at: &Clock,
-        cell: &mut Cell,
-        per_week: f64,
-    ) -> Option<Rung> {
-        self.take_more(hit, usual, 0.0, at, cell, Bar::PerWeek(per_week))
-    }
-
-    /// The same for a step that says `more` nats besides.
-    pub(super) fn take_more(
         &mut self,
         hit: bool,
         usual: f64,
         more: f64,
         at: &Clock,
         cell: &mut Cell,
-        bar: Bar<'_>,
+        stage: Option<Stage<'_>>,
     ) -> Option<Rung> {
         // Who does so as often as an attacker gives no evidence.
         let usual = usual.clamp(LEAST_USUAL, ATTACKER);
@@ -133,7 +104,7 @@ impl Row {
         } else {
             (1.0 - ATTACKER) / (1.0 - usual)
         };
-        self.weigh(ratio.ln() + more, hit, at, cell, bar)
+        self.weigh(ratio.ln() + more, hit, at, cell, stage)
     }
 
     /// Takes a step worth so many nats.
@@ -143,7 +114,7 @@ impl Row {
         hit: bool,
         at: &Clock,
         cell: &mut Cell,
-        bar: Bar<'_>,
+        stage: Option<Stage<'_>>,
     ) -> Option<Rung> {
         self.turn(at, cell);
         if self.sum <= 0.0 {
@@ -172,7 +143,7 @@ impl Row {
             return None;
         }
         let rung = if self.hits >= LEAST_HITS {
-            bar.judge(cell, score, at)
+            stage.and_then(|mut stage| stage.judge(cell, score, at))
         } else {
             None
         };

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{Cell, Rung};
 use super::distinct::mix;
-use super::evidence::{Bar, Row, Tally};
+use super::evidence::{Row, Tally};
 use super::principals::Followed;
 use super::purse::Stage;
 use super::verdict::{self, round};
@@ -171,8 +171,7 @@ impl Newness {
         } else {
             0.0
         };
-        self.row
-            .take_more(novel, usual, more, at, cell, Bar::Day(stage))
+        self.row.take(novel, usual, more, at, cell, stage)
     }
 
     /// Steps of a row that came to nothing, or of another day, are habits.
