@@ -2,7 +2,8 @@
 //! and no value.
 //!
 //! Its JSON form is one object a shape, a field's pointer (RFC 6901, `*` for the items of an array
-//! and the entries of a map) to words: `{"/id":"integer","/mail":"string email optional"}`.
+//! and the entries of a map) to words: `{"/id":"integer","/mail":"string email optional"}`. Of what is
+//! sent, `made:81.3.0` says which kinds of characters it has, and in bits how long and large it is.
 
 use std::borrow::Cow;
 use std::fmt;

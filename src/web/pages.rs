@@ -680,6 +680,7 @@ pub(super) async fn alerts(State(app): Shared, Query(f): Query<AlertFilter>) -> 
         "authorization",
         "source",
         "availability",
+        "tampering",
         "shadow",
         "deprecated",
         "drift",

@@ -11,6 +11,10 @@ const MAX_LOOKED_AT: usize = 4 << 10;
 /// A code has no more letters.
 const MAX_WORD: usize = 24;
 
+/// Classes whose values let somebody in.
+const SECRETS: Classes =
+    Classes(Classes::PASSWORD.0 | Classes::PRIVATE_KEY.0 | Classes::TOKEN.0 | Classes::JWT.0);
+
 /// The field that a value stands in: its name, and what that says of the value.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Label<'n> {
@@ -47,9 +51,11 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    /// With what `text` is made of, as far as it is looked at; what is masked is made of its mask.
+    /// With what `text` is made of, as far as it is looked at; of secrets not even that is said, and
+    /// what is masked is made of its mask.
     fn made_of(mut self, label: Label<'_>, text: &str) -> Self {
-        if label.sent && self.format != Format::Secret {
+        let secret = self.format == Format::Secret || self.class.has(SECRETS);
+        if label.sent && !secret {
             self.texture = Texture::of(text.bytes().take(MAX_LOOKED_AT));
         }
         self
