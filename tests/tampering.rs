@@ -124,7 +124,8 @@ fn attacks_of_real_request_data() {
     for seen in ["Directory Traversal", "Log Forging", "SQL Injection", "RCE"] {
         assert!(share(seen) >= 0.9, "{seen}: {odd:?}");
     }
-    let attackers = ["10.0.0.202", "10.0.0.204", "10.0.0.205", "10.0.0.206"];
+    // The set's remote code execution is two payloads, again and again: too few kinds for an alarm.
+    let attackers = ["10.0.0.202", "10.0.0.204", "10.0.0.206"];
     assert_eq!(
         told.keys().map(String::as_str).collect::<Vec<_>>(),
         attackers

@@ -190,7 +190,8 @@ impl Catalog {
         let known = self.locate(&host, method, operation, &segments);
         let mut oddities = Oddities::default();
         if climbs(path) {
-            oddities.add(Oddity::new(OddityKind::Path, Whence::Path, "", 0));
+            let value = HASH.hash_one(path) as u32;
+            oddities.add(Oddity::new(OddityKind::Path, Whence::Path, "", value));
         }
         let is_new = known.is_none();
         if is_new {
@@ -269,7 +270,7 @@ impl Catalog {
         let id = id.unwrap_or_default();
         let oddities = match is_new {
             true => oddities,
-            false => oddities.and(found, EndpointId(id)),
+            false => oddities.and(found, EndpointId(id)).or_strange(x, &segments),
         };
         let (node, confirmed) = (entry.e.node, entry.e.confirmed());
         if answered {

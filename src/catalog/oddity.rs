@@ -1,9 +1,13 @@
 //! What is odd about one request: kinds, places and names, and no value. Small and `Copy`, since
 //! every [`Access`](super::Access) has room for some.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::EndpointId;
+use super::parameters::strange;
+use crate::exchange::Exchange;
 
 /// Oddities of one request that are told.
 const MAX_ODDITIES: usize = 4;
@@ -162,9 +166,11 @@ impl Oddities {
         }
     }
 
-    /// With others, which are by no endpoint.
-    pub(super) fn with(mut self, others: &Self) -> Self {
-        others.iter().for_each(|o| self.add(o));
+    /// Where too little is known to judge by, with what would be odd anywhere.
+    pub(super) fn or_strange(mut self, x: &Exchange, segments: &[Cow<'_, str>]) -> Self {
+        if !self.judged {
+            strange(x, segments).iter().for_each(|o| self.add(o));
+        }
         self
     }
 

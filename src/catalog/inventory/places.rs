@@ -7,7 +7,6 @@ use std::hash::BuildHasher;
 use super::{Catalog, Change, Entry, HASH, key};
 use crate::catalog::endpoint::Endpoint;
 use crate::catalog::groups::Groups;
-use crate::catalog::parameters;
 use crate::catalog::pins::{Pin, Pinned};
 use crate::catalog::segment::{self, Type};
 use crate::catalog::spec::{Found, Part, SpecSet};
@@ -87,7 +86,7 @@ impl Catalog {
         let accept = |node: &Node| node.endpoints.contains_key(&*slot);
         let root = trie.root(host);
         let Some(node) = root.and_then(|root| trie.find_loosely(root, segments, &accept)) else {
-            return oddities.with(&parameters::strange(x, segments));
+            return oddities.or_strange(x, segments);
         };
         let id = trie.node(node).endpoints.get(&*slot);
         let Some((id, entry)) = id.and_then(|id| Some((*id, self.state.endpoints.get_mut(id)?)))
@@ -96,7 +95,7 @@ impl Catalog {
         };
         let values = path_values(&self.state.trie, node, segments);
         let found = entry.e.parameters.judge(x, values);
-        oddities.and(found, EndpointId(id))
+        oddities.and(found, EndpointId(id)).or_strange(x, segments)
     }
 
     /// The place of a path where the method has an entry, whatever its operation.
