@@ -327,18 +327,17 @@ impl Parameters {
     }
 }
 
-/// What is odd about a request whose place nothing is known of: syntax of a language that makes no
-/// sense in data, wherever it is sent.
+/// What is odd about a request whose place too little is known of: syntax of a language that makes
+/// no sense in data, wherever it is sent. Operations in the query (GraphQL) are such a language.
 pub(super) fn strange(x: &Exchange, segments: &[Cow<'_, str>]) -> Oddities {
     let mut out = Oddities::default();
+    if x.operation.is_some() {
+        return out;
+    }
     let mut look = |sent: Sent<'_>| {
-        if !sent.masked && is_payload(Groups(sent.kinds as u16)) {
-            out.add(Oddity::new(
-                OddityKind::Syntax,
-                sent.whence,
-                sent.name,
-                sent.hash,
-            ));
+        if !sent.masked && sent.is_payload() {
+            let oddity = Oddity::new(OddityKind::Syntax, sent.whence, sent.name, sent.hash);
+            out.add(oddity);
         }
     };
     for (place, segment) in segments.iter().enumerate() {
@@ -346,16 +345,6 @@ pub(super) fn strange(x: &Exchange, segments: &[Cow<'_, str>]) -> Oddities {
     }
     query::each(x.query.as_deref().unwrap_or_default(), look);
     out
-}
-
-/// Control characters and tags; a quote that ends something, brackets with signs of a template or
-/// a shell. `O'Brien` and `Orders('42')` are none.
-fn is_payload(groups: Groups) -> bool {
-    let with = |a: Groups, b: u16| groups.has(a) && groups.has(Groups(b));
-    groups.has(Groups(Groups::CONTROL.0 | Groups::ANGLE.0))
-        || with(Groups::QUOTE, Groups::EQUALS.0 | Groups::SHELL.0)
-        || with(Groups::BRACKET, Groups::SHELL.0)
-        || (with(Groups::BRACKET, Groups::QUOTE.0) && groups.has(Groups::JOINT))
 }
 
 impl<'a> Sent<'a> {
@@ -368,6 +357,19 @@ impl<'a> Sent<'a> {
             masked: value.starts_with(MASK),
             ..Self::value(value.bytes())
         }
+    }
+
+    /// Control characters, tags, a quote that ends something, brackets of templates and shells.
+    /// `O'Brien`, `Orders('42')`, `age>5` and JSON are none.
+    fn is_payload(&self) -> bool {
+        let has = |group: Groups| Groups(self.kinds as u16).has(group);
+        let (quote, bracket) = (has(Groups::QUOTE), has(Groups::BRACKET));
+        let sign = has(Groups(Groups::SHELL.0 | Groups::EQUALS.0));
+        has(Groups::CONTROL)
+            || has(Groups::ANGLE) && (quote || bracket || has(Groups::SLASH))
+            || quote && !bracket && sign
+            || !quote && bracket && has(Groups::SHELL)
+            || self.whence == Whence::Path && quote && bracket && has(Groups::JOINT)
     }
 
     fn field(field: &'a Field) -> Self {

@@ -189,13 +189,13 @@ fn what_is_odd_anywhere() {
     };
     for (path, query) in [
         ("a", "q=1'%20or%20'1'='1"),
-        ("a", "q=%3Cscript%3E"),
+        ("a", "q=%3Cscript%3Ealert(1)"),
         ("a", "q=7%0Aadmin"),
         ("a", "q=$(id)"),
     ] {
         assert_eq!(odd(path, query), "Syntax query", "{query}");
     }
-    for path in ["{{7*7}}", "x<b>", "{{a.__b__('os')}}"] {
+    for path in ["{{7*7}}", "x<b>(1)", "{{a.__b__('os')}}"] {
         assert_eq!(odd(path, ""), "Syntax path", "{path}");
     }
     for (path, query) in [
@@ -203,6 +203,10 @@ fn what_is_odd_anywhere() {
         (
             "a-b_c.d",
             "a[]=1&b[c]=2&q=rock%20%26%20roll&t=2026-01-01T00:00:00%2B02:00",
+        ),
+        (
+            "a",
+            "filter={%22price%22:1.5,%22to%22:[%22a%22]}&where=age%3E5",
         ),
         ("a,b", "fields=a(b,c)&s=%E4%BD%A0&e=a@b.example&p=100%25"),
     ] {
