@@ -226,22 +226,8 @@ impl Parameters {
 
     /// Judges and learns one parameter; whether its name is odd.
     fn meet(&mut self, sent: &Sent<'_>, visit: Visit, settled: bool, out: &mut Oddities) -> bool {
-        let at = match self.known.binary_search_by_key(&sent.key, |p| p.key) {
-            Ok(at) => at,
-            Err(_) => {
-                let odd = settled && !self.are_data(sent.whence) && self.have_settled(sent.whence);
-                if visit.learn && visit.grow && self.makes_room(sent.whence) {
-                    // Making room may have moved it.
-                    let at = self.known.partition_point(|p| p.key < sent.key);
-                    let new = Parameter::new(sent, visit.at, !odd);
-                    self.known.insert(at, new);
-                    self.known[at].learn(sent, visit);
-                }
-                if odd {
-                    out.add(Oddity::new(OddityKind::Unknown, sent.whence, sent.name, 0));
-                }
-                return odd;
-            }
+        let Ok(at) = self.known.binary_search_by_key(&sent.key, |p| p.key) else {
+            return self.meet_stranger(sent, visit, settled, out);
         };
         let known = &mut self.known[at];
         let unknown = !known.accepted && !known.is_accepted(visit.at);
@@ -259,6 +245,26 @@ impl Parameters {
             known.learn(sent, visit);
         }
         unknown
+    }
+
+    fn meet_stranger(
+        &mut self,
+        sent: &Sent<'_>,
+        visit: Visit,
+        settled: bool,
+        out: &mut Oddities,
+    ) -> bool {
+        let odd = settled && !self.are_data(sent.whence) && self.have_settled(sent.whence);
+        if visit.learn && visit.grow && self.makes_room(sent.whence) {
+            let at = self.known.partition_point(|p| p.key < sent.key);
+            let mut new = Parameter::new(sent, visit.at, !odd);
+            new.learn(sent, visit);
+            self.known.insert(at, new);
+        }
+        if odd {
+            out.add(Oddity::new(OddityKind::Unknown, sent.whence, sent.name, 0));
+        }
+        odd
     }
 
     fn are_data(&self, whence: Whence) -> bool {

@@ -93,7 +93,10 @@ impl Seen<'_> {
         if oddities.any(|o| o.whence == Whence::Path) {
             let method = self.x.method.as_deref().unwrap_or("-");
             let method = method.chars().take(30).collect::<String>();
-            let status = self.x.status.map_or("no answer".into(), |s| s.to_string());
+            let status = self
+                .x
+                .status
+                .map_or_else(|| "no answer".into(), |s| s.to_string());
             return format!("{method} {{odd path}} → {status}");
         }
         verdict::sample(self.x).into()
