@@ -40,8 +40,9 @@ const ADDRESSES: f64 = 6.0;
 const KM_PER_HOUR: f64 = 1_000.0;
 /// Nearer places are told apart by mistake.
 const LEAST_KM: f64 = 500.0;
-/// Changes of the place within an hour, from which two people are at it.
-const TURNS: u32 = 3;
+/// Changes of the place within an hour, from which two people are at it: four times there and back.
+/// Fewer come about where a crowd borrows tokens that are in use at home.
+const TURNS: u32 = 8;
 /// Days after which a country is one of the principal's own.
 const SETTLED_DAYS: u8 = 3;
 const COUNTRIES: usize = 4;
