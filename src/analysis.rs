@@ -14,6 +14,8 @@ use crate::time::Timestamp;
 const TICK: Duration = Duration::from_secs(10);
 /// How often, in packet time, path templates are judged by all the evidence there is.
 const SETTLE: i64 = 3_600 * 1_000_000_000;
+/// Endpoints that are judged at one tick, about: the rest of a large inventory is at the next ones.
+const SETTLED_AT_ONCE: usize = 4_096;
 
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -29,6 +31,8 @@ pub struct Analysis {
     next_tick: Timestamp,
     /// The hour in which templates were judged last.
     settled: Option<i64>,
+    /// Not all of them were since.
+    settling: bool,
     changes: Vec<Change>,
     verdicts: Vec<Verdict>,
 }
@@ -56,6 +60,7 @@ impl Analysis {
             alerts,
             next_tick: Timestamp::MIN,
             settled: None,
+            settling: false,
             changes,
             verdicts,
         }
@@ -96,8 +101,12 @@ impl Analysis {
         self.detect.tick(tick, &mut self.verdicts);
         self.take_verdicts(out);
         let hour = now.nanos().div_euclid(SETTLE);
-        if self.settled.replace(hour).is_some_and(|last| last < hour) {
-            self.settle(out);
+        self.settling |= self.settled.replace(hour).is_some_and(|last| last < hour);
+        if self.settling {
+            // A hundred thousand endpoints at once are seconds in which nothing is taken.
+            let parts = self.catalog.sizes().1.div_ceil(SETTLED_AT_ONCE);
+            self.settling = !self.catalog.settle_part(parts, &mut self.changes);
+            self.take_changes(out);
         }
     }
 

@@ -32,6 +32,8 @@ mod schema;
 mod seen;
 mod segment;
 mod sessions;
+mod sketch;
+mod small;
 mod soft;
 pub mod spec;
 mod tls;

@@ -19,6 +19,7 @@ pub(crate) fn run(endpoints: u64, principals: u64, exchanges: u64) -> bool {
         principals,
         steady: exchanges / PARTS,
         spec: false,
+        whole: false,
     };
     let mut settings = scale::settings(size);
     // Scores are collected and bars judged from the start.
@@ -34,7 +35,7 @@ pub(crate) fn run(endpoints: u64, principals: u64, exchanges: u64) -> bool {
     let mut rates = Vec::new();
     for part in 1..=PARTS {
         let since = Instant::now();
-        let rang = scale::steady(&mut analysis, &mut traffic, size);
+        let rang = scale::evenly(&mut analysis, &mut traffic, size);
         rates.push(size.steady as f64 / since.elapsed().as_secs_f64());
         let (followed, memory) = (analysis.detect.principals().0, scale::memory("VmRSS:"));
         let rate = rates.last().unwrap();

@@ -1,6 +1,6 @@
 //! Alerts by fingerprint: new, revised, or nothing worth telling again. Sans-IO and deterministic.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -87,7 +87,10 @@ impl Manager {
             score: v.score,
             detector: v.detector.clone(),
             principal: v.principal.clone(),
-            host: v.host.clone().or(endpoint.as_deref().and_then(host_of)),
+            host: v
+                .host
+                .clone()
+                .or_else(|| endpoint.as_deref().and_then(host_of)),
             endpoint,
             since: v.since,
             until: v.until,
@@ -341,23 +344,14 @@ impl Manager {
 
     /// Past the budget resolved ones go first, then the least severe, oldest first.
     fn make_room(&mut self) {
-        if self.alerts.len() <= self.settings.max_alerts {
+        let Some(last) = self.alerts.len().checked_sub(self.settings.max_alerts + 1) else {
             return;
-        }
-        let mut order: BTreeMap<(bool, Severity, Timestamp, String), ()> = BTreeMap::new();
-        for a in self.alerts.values() {
-            order.insert(
-                (
-                    a.status != Status::Resolved,
-                    a.severity,
-                    a.last_seen,
-                    a.id.clone(),
-                ),
-                (),
-            );
-        }
-        let surplus = self.alerts.len() - self.settings.max_alerts;
-        for (_, _, _, id) in order.into_keys().take(surplus) {
+        };
+        let rank = |a: &Alert| (a.status != Status::Resolved, a.severity, a.last_seen);
+        let mut order: Vec<&Arc<Alert>> = self.alerts.values().collect();
+        order.select_nth_unstable_by(last, |a, b| (rank(a), &a.id).cmp(&(rank(b), &b.id)));
+        let going: Vec<String> = order[..=last].iter().map(|a| a.id.clone()).collect();
+        for id in going {
             if let Some(gone) = self.alerts.remove(&id) {
                 self.told.remove(&id);
                 if self.open.get(&gone.fingerprint) == Some(&id) {

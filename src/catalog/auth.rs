@@ -5,7 +5,7 @@
 //! is how pages ask for a login, and proves nothing. Cookies go along with every request of a
 //! browser, whether they are asked for or not: they alone do not show that something is demanded.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher};
 
 use compact_str::CompactString;
@@ -16,6 +16,7 @@ use super::Admission;
 use super::exposure::{Exposure, ExposureKind, Severity};
 use super::jwt::Tokens;
 use super::seen::Seen;
+use super::small::Small;
 use crate::exchange::{Exchange, Types};
 use crate::time::Timestamp;
 
@@ -88,7 +89,7 @@ pub(super) struct Authentication {
     /// Calls that carried a password.
     logins: u64,
     /// By scheme and place.
-    schemes: BTreeMap<(CompactString, CompactString), Scheme>,
+    schemes: Small<(CompactString, CompactString), Scheme>,
     /// Hashes of what answers were made of, without credentials and with.
     shapes: [BTreeSet<u32>; 2],
     pub(super) tokens: Tokens,
@@ -149,7 +150,7 @@ impl Authentication {
     fn count_schemes(&mut self, x: &Exchange) {
         let mut count = |scheme: &str, place: &str| {
             let key = (scheme.into(), place.into());
-            let known = self.schemes.entry(key).or_insert_with(|| Scheme {
+            let known = self.schemes.or_insert_with(key, || Scheme {
                 seen: Seen {
                     count: 0,
                     ..Seen::at(x.ts)
@@ -165,9 +166,7 @@ impl Authentication {
         if x.auth_in.is_none() {
             count(x.auth.as_deref().unwrap_or("none"), "");
         }
-        while self.schemes.len() > MAX_SCHEMES {
-            self.schemes.pop_last();
-        }
+        self.schemes.truncate(MAX_SCHEMES);
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
@@ -177,7 +176,7 @@ impl Authentication {
         self.redirected += other.redirected;
         self.rpc |= other.rpc;
         self.logins += other.logins;
-        for (key, theirs) in &other.schemes {
+        for (key, theirs) in other.schemes.iter() {
             match self.schemes.get_mut(key) {
                 Some(mine) => {
                     mine.seen.merge(&theirs.seen);
@@ -185,13 +184,11 @@ impl Authentication {
                     counts.for_each(|(a, b)| *a += b);
                 }
                 None => {
-                    self.schemes.insert(key.clone(), theirs.clone());
+                    self.schemes.or_insert_with(key.clone(), || theirs.clone());
                 }
             }
         }
-        while self.schemes.len() > MAX_SCHEMES {
-            self.schemes.pop_last();
-        }
+        self.schemes.truncate(MAX_SCHEMES);
         for (mine, theirs) in self.shapes.iter_mut().zip(&other.shapes) {
             mine.extend(theirs);
             bound(mine);

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::exposure::{Exposure, ExposureKind, Severity};
+use super::small::Small;
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
 
@@ -23,9 +24,9 @@ const SCHEMES: [(&str, &str); 7] = [
 /// Said with the alert, and on the page.
 pub const ADVICE: &str = "Where a proxy in front ends TLS, what is seen here is the hop behind it: name the proxy in sensor.trusted_proxies, and calls whose clients spoke TLS to it are told apart.";
 
-/// Of one endpoint, in the order of [`SCHEMES`].
+/// Of one endpoint, by place in [`SCHEMES`].
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Clear([Option<Calls>; SCHEMES.len()]);
+pub(super) struct Clear(Small<u8, Calls>);
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Calls {
@@ -57,7 +58,7 @@ impl Clear {
             .collect();
         let mut news = false;
         for at in sent {
-            let calls = self.0[at].get_or_insert(Calls {
+            let calls = self.0.or_insert_with(at as u8, || Calls {
                 calls: 0,
                 proxied: 0,
                 first: x.ts,
@@ -73,23 +74,22 @@ impl Clear {
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
-            *mine = match (*mine, theirs) {
-                (Some(a), Some(b)) => Some(Calls {
-                    calls: a.calls + b.calls,
-                    proxied: a.proxied + b.proxied,
-                    first: a.first.min(b.first),
-                    last: a.last.max(b.last),
-                }),
-                (a, b) => a.or(b),
+        for (scheme, theirs) in other.0.iter() {
+            let Some(mine) = self.0.get_mut(scheme) else {
+                self.0.or_insert_with(*scheme, || *theirs);
+                continue;
             };
+            mine.calls += theirs.calls;
+            mine.proxied += theirs.proxied;
+            mine.first = mine.first.min(theirs.first);
+            mine.last = mine.last.max(theirs.last);
         }
     }
 
     /// What it comes to, for the endpoint with this host, label and key.
     pub(super) fn exposures(&self, host: &str, label: &str, key: &str) -> Vec<Exposure> {
-        let seen = SCHEMES.iter().zip(self.0);
-        let known = seen.filter_map(|(scheme, calls)| Some((scheme, calls?)));
+        let seen = self.0.iter();
+        let known = seen.filter_map(|(at, calls)| Some((SCHEMES.get(usize::from(*at))?, *calls)));
         let one = |((name, words), c): (&(&str, &str), Calls)| {
             let severity = if c.proxied == c.calls {
                 Severity::Info

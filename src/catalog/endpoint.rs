@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use cardinality_estimator::CardinalityEstimator;
 use serde::{Deserialize, Serialize};
-use sketches_ddsketch::{Config, DDSketch};
 
 use super::auth::Authentication;
 use super::clear::Clear;
@@ -16,6 +15,8 @@ use super::parameters::Parameters;
 use super::reach::Reach;
 use super::schema::Schemas;
 use super::sessions::Sessions;
+use super::sketch::Sketch;
+use super::small::Small;
 use super::soft::Answers;
 use super::trend::{Days, Lately};
 use super::view::{Documentation, Quantiles};
@@ -56,7 +57,7 @@ pub(super) struct Endpoint {
     response_size: Sketch,
     callers: CardinalityEstimator<u64>,
     /// Of answered calls, by scheme.
-    pub(super) auth: BTreeMap<String, u64>,
+    pub(super) auth: Small<String, u64>,
     /// Media types of answers: what kind of thing this is.
     pub(super) html: u64,
     pub(super) statuses: BTreeMap<u16, u64>,
@@ -105,46 +106,6 @@ pub(super) struct SpecRef {
     pub(super) deprecated: bool,
 }
 
-/// A quantile sketch that costs nothing until it is used.
-#[derive(Clone, Default, Serialize, Deserialize)]
-struct Sketch(Option<Box<DDSketch>>);
-
-impl Sketch {
-    fn add(&mut self, value: f64) {
-        // 2 % relative error, at most 512 bins.
-        self.0
-            .get_or_insert_with(|| Box::new(DDSketch::new(Config::new(0.02, 512, 1e-3))))
-            .add(value);
-    }
-
-    fn merge(&mut self, other: &Self) {
-        match (&mut self.0, &other.0) {
-            (Some(mine), Some(theirs)) => {
-                // Fails only between different configurations, and there is one.
-                let _ = mine.merge(theirs);
-            }
-            (mine @ None, Some(theirs)) => *mine = Some(theirs.clone()),
-            (_, None) => {}
-        }
-    }
-
-    fn quantiles(&self) -> Option<Quantiles> {
-        let sketch = self.0.as_ref()?;
-        let at = |q| {
-            sketch
-                .quantile(q)
-                .ok()
-                .flatten()
-                .map(|v| (v * 100.0).round() / 100.0)
-        };
-        Some(Quantiles {
-            p50: at(0.5)?,
-            p90: at(0.9)?,
-            p99: at(0.99)?,
-        })
-    }
-}
-
 impl Endpoint {
     pub(super) fn new(node: NodeId, method: &str, host: &str, ts: Timestamp) -> Self {
         Self {
@@ -169,7 +130,7 @@ impl Endpoint {
             request_size: Sketch::default(),
             response_size: Sketch::default(),
             callers: CardinalityEstimator::new(),
-            auth: BTreeMap::new(),
+            auth: Small::default(),
             html: 0,
             statuses: BTreeMap::new(),
             deprecation: None,
@@ -244,9 +205,7 @@ impl Endpoint {
             let scheme = x.auth.as_deref().or_else(first).unwrap_or("none");
             match self.auth.get_mut(scheme) {
                 Some(n) => *n += 1,
-                None => {
-                    self.auth.insert(scheme.to_owned(), 1);
-                }
+                None => *self.auth.or_default(scheme.to_owned()) = 1,
             }
             self.html += u64::from(x.content_type.as_deref() == Some("text/html"));
         }
@@ -299,8 +258,8 @@ impl Endpoint {
         self.request_size.merge(&other.request_size);
         self.response_size.merge(&other.response_size);
         self.callers.merge(&other.callers);
-        for (scheme, n) in &other.auth {
-            *self.auth.entry(scheme.clone()).or_default() += n;
+        for (scheme, n) in other.auth.iter() {
+            *self.auth.or_default(scheme.clone()) += n;
         }
         self.html += other.html;
         for (status, n) in &other.statuses {

@@ -216,7 +216,10 @@ impl Exposure {
     pub(super) fn about(mut self, subject: &str) -> Self {
         let text = format!("{}\0{subject}\0{}", self.kind.name(), self.what);
         let digest = Sha256::digest(text);
-        self.id = digest[..8].iter().map(|b| format!("{b:02x}")).collect();
+        let start = digest[..8]
+            .iter()
+            .fold(0_u64, |n, b| n << 8 | u64::from(*b));
+        self.id = format!("{start:016x}");
         subject.clone_into(&mut self.subject);
         self
     }

@@ -1,5 +1,6 @@
 //! The catalogue itself: exchanges in, endpoints, accesses and changes out.
 
+mod asked;
 mod evidence;
 mod facts;
 mod history;
@@ -15,7 +16,7 @@ mod status;
 mod versions;
 mod views;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 use std::mem;
 use std::net::IpAddr;
@@ -44,8 +45,10 @@ use super::view::EndpointView;
 use super::{Access, Admission, Change, EndpointId, RestoreError, Settings, view};
 use crate::exchange::{Exchange, TlsFlow};
 use crate::time::Timestamp;
+use asked::Asked;
 use listing::Views;
 use places::{object, path_values, slot};
+use versions::Versions;
 
 /// Of the saved form.
 const VERSION: u8 = 5;
@@ -83,13 +86,14 @@ struct Entry {
     key: String,
     /// Keys that it had, or that those had which are part of it.
     aliases: BTreeSet<String>,
-    e: Endpoint,
+    /// Boxed: a half of the tree's room is empty.
+    e: Box<Endpoint>,
 }
 
 /// The inventory.
 pub struct Catalog {
     settings: Settings,
-    specs: SpecSet,
+    specs: Arc<SpecSet>,
     state: State,
     views: Views,
     /// Documented operations that were never called, as they were last looked for.
@@ -117,10 +121,13 @@ pub struct Catalog {
     confirmed: bool,
     /// What people decided; the journal brings it back.
     decisions: Decisions,
-    /// Endpoints that are versions of each other, by each of them; oldest first.
-    versions: HashMap<u32, Arc<[u32]>>,
+    versions: Versions,
     /// The day of the views.
-    day: i64,
+    day: Option<i64>,
+    /// From which endpoint on the views are of an earlier day.
+    aged: Option<u32>,
+    /// The host that was judged last, while all of them are.
+    settling: Option<String>,
     /// Hosts when tenants were last looked for.
     hosts_judged: usize,
     programs: Families,
@@ -130,7 +137,7 @@ impl Catalog {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            specs: SpecSet::default(),
+            specs: Arc::default(),
             state: State {
                 now: Timestamp::MIN,
                 ..State::default()
@@ -150,8 +157,10 @@ impl Catalog {
             grown_at: BTreeSet::new(),
             confirmed: false,
             decisions: Decisions::default(),
-            versions: HashMap::new(),
-            day: 0,
+            versions: Versions::default(),
+            day: None,
+            aged: None,
+            settling: None,
             hosts_judged: 0,
             programs: Families::default(),
         }
@@ -187,7 +196,9 @@ impl Catalog {
         let evidence = self.weigh(x, &host);
         let admission = evidence.admission;
         let operation = x.operation.as_ref().and_then(|o| o.name.as_deref());
-        let known = self.locate(&host, method, operation, &segments);
+        let specs = Arc::clone(&self.specs);
+        let asked = Asked::of(&specs, &self.state.groups, &host, method, &segments);
+        let known = self.locate(&asked, operation);
         let mut oddities = Oddities::default();
         if climbs(path) {
             let value = HASH.hash_one(path) as u32;
@@ -200,9 +211,9 @@ impl Catalog {
         let mut id = match known {
             Some(id) => Some(id),
             None if self.is_admitted(&evidence, x, &host, &segments) => {
-                self.admit(&host, method, operation, &segments, x.ts, changes)
+                self.admit(&asked, operation, x.ts, changes)
             }
-            None => operation.and_then(|_| self.locate(&host, method, None, &segments)),
+            None => operation.and_then(|_| self.locate(&asked, None)),
         };
         if id.is_some() || self.state.trie.root(&host).is_some() {
             self.completeness.take(&host, x, self.state.now);
@@ -224,17 +235,17 @@ impl Catalog {
                 .get(&id)
                 .and_then(|n| n.e.operation.clone());
             let slot = slot(method, operation.as_deref());
-            self.note(&host, &slot, &segments, x, admission, id);
+            self.note(&asked, &slot, x, admission, id);
         }
         if is_new
             && let Some(new) = id
             && self.recall_pins(&host, new, &segments, changes)
         {
-            id = self.locate(&host, method, operation, &segments);
+            id = self.locate(&asked, operation);
         }
         let Some(entry) = id.and_then(|id| self.state.endpoints.get_mut(&id)) else {
             // An operation that nothing has answered, at a path where others were.
-            let node = self.known_path(&host, method, &segments);
+            let node = self.known_path(&asked);
             return Access {
                 node,
                 confirmed: node.is_some_and(|id| self.state.trie.node(id).hits > 0),
@@ -246,7 +257,7 @@ impl Catalog {
         entry.e.take(x, admission, asset, principal(x));
         let zone = self.settings.zones.of(x.client);
         let answered = admission == Admission::Answered;
-        let object = object(&self.state.trie, entry.e.node, &segments);
+        let object = object(&self.state.trie, entry.e.node, &asked);
         let succeeded = answered && super::auth::succeeded(x);
         let class = succeeded.then(|| {
             let program = self.programs.of(x.user_agent.as_ref());
@@ -277,8 +288,12 @@ impl Catalog {
             self.state.trie.count(node);
         }
         self.take_drift(id, x);
-        self.confirmed |= confirmed && !before;
         self.history_grew(grown);
+        self.versions.called(id);
+        if confirmed && !before {
+            self.confirmed = true;
+            self.versions.news.push(id);
+        }
         self.dirty.insert(id);
         if confirmed {
             self.find_facts(id, changes);
@@ -317,7 +332,9 @@ impl Catalog {
             return;
         };
         let host = self.host_of(x);
-        let Some(id) = self.locate(&host, method, None, &segment::split(path)) else {
+        let segments = segment::split(path);
+        let asked = Asked::of(&self.specs, &self.state.groups, &host, method, &segments);
+        let Some(id) = self.locate(&asked, None) else {
             return;
         };
         let grow = self.state.fields < self.settings.max_fields;
@@ -352,7 +369,7 @@ impl Catalog {
 
     /// The specs that own hosts and base paths from now on.
     pub fn set_specs(&mut self, specs: SpecSet, changes: &mut Vec<Change>) {
-        self.specs = specs;
+        self.specs = Arc::new(specs);
         self.look_again = true;
         self.contracts = Contracts::default();
         self.respec(changes);
@@ -389,13 +406,11 @@ impl Catalog {
     ) -> Option<String> {
         let method = if method == "HEAD" { "GET" } else { method };
         let (host, segments) = (self.group_of(host_name(host)), segment::split(path));
-        let own = || self.locate(&host, method, None, &segments);
-        let Some(id) = self
-            .locate(&host, method, operation, &segments)
-            .or_else(own)
-        else {
+        let asked = Asked::of(&self.specs, &self.state.groups, &host, method, &segments);
+        let own = || self.locate(&asked, None);
+        let Some(id) = self.locate(&asked, operation).or_else(own) else {
             // The path is known by its operations alone.
-            let node = self.known_path(&host, method, &segments)?;
+            let node = self.known_path(&asked)?;
             return Some(view::label(
                 method,
                 &host,
@@ -438,13 +453,15 @@ impl Catalog {
         state.tls.refresh();
         let dirty = state.endpoints.keys().copied().collect();
         let drifts = state.endpoints.values().map(|n| n.e.drift.len()).sum();
-        Ok(Self {
+        let mut restored = Self {
             state,
             dirty,
             drifts,
             confirmed: true,
             ..Self::new(settings)
-        })
+        };
+        restored.versions.stale = true;
+        Ok(restored)
     }
 
     /// Past the budget the least useful hundredth goes: candidates first, then what was called
@@ -488,6 +505,7 @@ impl Catalog {
             self.views.remove(&id);
             self.dirty.remove(&id);
             self.look_again = true;
+            self.versions.stale = true;
             changes.push(Change::Evicted(EndpointId(id)));
         }
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::auth::Around;
 use super::exposure::{Exposure, ExposureKind, Severity};
 use super::seen::Seen;
+use super::small::Small;
 use crate::exchange::{Exchange, Leaks};
 use crate::time::Timestamp;
 
@@ -16,8 +17,8 @@ const MAX_STATUSES: usize = 8;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Leaking {
-    /// In the order of [`Leaks::ALL`].
-    kinds: [Option<Told>; Leaks::ALL.len()],
+    /// By place in [`Leaks::ALL`].
+    kinds: Small<u8, Told>,
     /// One came of which the host's alert may not know.
     news: bool,
 }
@@ -43,14 +44,16 @@ pub struct LeakView {
 impl Leaking {
     pub(super) fn take(&mut self, x: &Exchange) {
         for at in x.leaks.each() {
-            let kind = &mut self.kinds[at];
-            self.news |= kind.is_none();
-            let told = kind.get_or_insert_with(|| Told {
-                seen: Seen {
-                    count: 0,
-                    ..Seen::at(x.ts)
-                },
-                statuses: BTreeMap::new(),
+            let news = &mut self.news;
+            let told = self.kinds.or_insert_with(at as u8, || {
+                *news = true;
+                Told {
+                    seen: Seen {
+                        count: 0,
+                        ..Seen::at(x.ts)
+                    },
+                    statuses: BTreeMap::new(),
+                }
             });
             told.seen.merge(&Seen::at(x.ts));
             if let Some(status) = x.status {
@@ -61,18 +64,16 @@ impl Leaking {
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        for (mine, theirs) in self.kinds.iter_mut().zip(&other.kinds) {
-            match (mine.as_mut(), theirs) {
-                (Some(mine), Some(theirs)) => {
-                    mine.seen.merge(&theirs.seen);
-                    for (status, n) in &theirs.statuses {
-                        *mine.statuses.entry(*status).or_default() += n;
-                    }
-                    mine.bound();
-                }
-                (None, theirs) => *mine = theirs.clone(),
-                (_, None) => {}
+        for (at, theirs) in other.kinds.iter() {
+            let Some(mine) = self.kinds.get_mut(at) else {
+                self.kinds.or_insert_with(*at, || theirs.clone());
+                continue;
+            };
+            mine.seen.merge(&theirs.seen);
+            for (status, n) in &theirs.statuses {
+                *mine.statuses.entry(*status).or_default() += n;
             }
+            mine.bound();
         }
         self.news |= other.news;
     }
@@ -83,25 +84,19 @@ impl Leaking {
     }
 
     pub(super) fn view(&self) -> Vec<LeakView> {
-        let kinds = Leaks::ALL.iter().zip(&self.kinds);
-        let view = |((_, name), told): (&(Leaks, &str), &Option<Told>)| {
-            let told = told.as_ref()?;
-            Some(LeakView {
-                kind: (*name).to_owned(),
-                count: told.seen.count,
-                first_seen: told.seen.first,
-                last_seen: told.seen.last,
-                statuses: told.statuses.clone(),
-            })
+        let view = |(_, name, told): (Leaks, &str, &Told)| LeakView {
+            kind: name.to_owned(),
+            count: told.seen.count,
+            first_seen: told.seen.first,
+            last_seen: told.seen.last,
+            statuses: told.statuses.clone(),
         };
-        kinds.filter_map(view).collect()
+        self.told().map(view).collect()
     }
 
     /// What it comes to; versions are told of the host.
     pub(super) fn exposures(&self, around: &Around<'_>) -> Vec<Exposure> {
-        let kinds = Leaks::ALL.iter().zip(&self.kinds);
-        let told = kinds.filter_map(|((kind, _), told)| Some((*kind, told.as_ref()?)));
-        let one = |(kind, told): (Leaks, &Told)| {
+        let one = |(kind, _, told): (Leaks, &str, &Told)| {
             use ExposureKind::*;
             let (kind, severity, what, why) = match kind {
                 Leaks::SQL_ERROR => (
@@ -142,7 +137,16 @@ impl Leaking {
             };
             Some(exposure.about(around.label))
         };
-        told.filter_map(one).collect()
+        self.told().filter_map(one).collect()
+    }
+
+    /// In the order of [`Leaks::ALL`].
+    fn told(&self) -> impl Iterator<Item = (Leaks, &'static str, &Told)> {
+        let known = self.kinds.iter();
+        known.filter_map(|(at, told)| {
+            let (kind, name) = Leaks::ALL.get(usize::from(*at))?;
+            Some((*kind, *name, told))
+        })
     }
 }
 

@@ -9,13 +9,14 @@
 //! short word like a code in a field whose name says that it holds codes (the sensor lets no other
 //! into the record), and is shown only once several callers have sent or received it often.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 
 use compact_str::CompactString;
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
+use super::small::Small;
 use crate::exchange::{Classes, Exchange, Field, Format, MAX_CUSTOM, MAX_WORDS, Shape, Types};
 
 mod sensitive;
@@ -41,8 +42,8 @@ pub(super) struct Schemas {
     request: Part,
     request_headers: Part,
     /// By the class of the status.
-    responses: BTreeMap<u8, Part>,
-    response_headers: BTreeMap<u8, Part>,
+    responses: Small<u8, Part>,
+    response_headers: Small<u8, Part>,
     /// Since the last view.
     #[serde(skip)]
     changed: bool,
@@ -52,8 +53,9 @@ pub(super) struct Schemas {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Part {
     samples: u32,
-    media_types: BTreeSet<CompactString>,
-    fields: BTreeMap<Key, Stats>,
+    media_types: Small<CompactString, ()>,
+    /// Boxed: new fields move those behind them.
+    fields: Small<Key, Box<Stats>>,
 }
 
 /// The order in which fields are kept.
@@ -80,7 +82,7 @@ struct Stats {
     /// Sorted, of one class each.
     classes: Vec<(Classes, u32)>,
     /// Classes that a person has added, by name.
-    custom: BTreeMap<CompactString, u32>,
+    custom: Small<CompactString, u32>,
     words: Option<Box<Words>>,
 }
 
@@ -121,9 +123,9 @@ impl Schemas {
         }
         if let Some(body) = &shapes.response {
             let class = x.status_class() as u8;
-            let part = self.responses.entry(class).or_default();
+            let part = self.responses.or_default(class);
             part.take(body, x.content_type.as_ref(), caller, grow);
-            let headers = self.response_headers.entry(class).or_default();
+            let headers = self.response_headers.or_default(class);
             headers.take_names(&shapes.response_headers, grow);
         }
     }
@@ -137,7 +139,7 @@ impl Schemas {
             self.request.take(sent, None, caller, grow);
         }
         if let Some(received) = &shapes.response {
-            let part = self.responses.entry(1).or_default();
+            let part = self.responses.or_default(1);
             part.take(received, None, caller, grow);
         }
     }
@@ -147,14 +149,11 @@ impl Schemas {
         self.query.merge(&other.query);
         self.request.merge(&other.request);
         self.request_headers.merge(&other.request_headers);
-        for (class, theirs) in &other.responses {
-            self.responses.entry(*class).or_default().merge(theirs);
+        for (class, theirs) in other.responses.iter() {
+            self.responses.or_default(*class).merge(theirs);
         }
-        for (class, theirs) in &other.response_headers {
-            self.response_headers
-                .entry(*class)
-                .or_default()
-                .merge(theirs);
+        for (class, theirs) in other.response_headers.iter() {
+            self.response_headers.or_default(*class).merge(theirs);
         }
     }
 
@@ -184,8 +183,8 @@ impl Schemas {
 impl Part {
     fn take(&mut self, shape: &Shape, media_type: Option<&CompactString>, caller: u64, grow: bool) {
         self.samples = self.samples.saturating_add(1);
-        if let Some(media_type) = media_type.filter(|m| !self.media_types.contains(*m)) {
-            self.media_types.insert(media_type.clone());
+        if let Some(media_type) = media_type.filter(|m| self.media_types.get(*m).is_none()) {
+            self.media_types.or_default(media_type.clone());
             self.bound();
         }
         let Some(root) = shape.0.first().filter(|f| f.pointer.is_empty()) else {
@@ -232,7 +231,7 @@ impl Part {
         let key = Key::of(&field.pointer);
         let stats = match self.fields.get_mut(&key) {
             Some(known) => known,
-            None if grow => self.fields.entry(key).or_default(),
+            None if grow => self.fields.or_default(key),
             None => return,
         };
         stats.take(field, in_whole, caller);
@@ -241,12 +240,14 @@ impl Part {
 
     fn merge(&mut self, other: &Self) {
         self.samples = self.samples.saturating_add(other.samples);
-        self.media_types.extend(other.media_types.iter().cloned());
-        for (key, theirs) in &other.fields {
+        for media_type in other.media_types.keys() {
+            self.media_types.or_default(media_type.clone());
+        }
+        for (key, theirs) in other.fields.iter() {
             match self.fields.get_mut(key) {
                 Some(mine) => mine.merge(theirs),
                 None => {
-                    self.fields.insert(key.clone(), theirs.clone());
+                    self.fields.or_insert_with(key.clone(), || theirs.clone());
                 }
             }
         }
@@ -254,12 +255,8 @@ impl Part {
     }
 
     fn bound(&mut self) {
-        while self.fields.len() > MAX_FIELDS {
-            self.fields.pop_last();
-        }
-        while self.media_types.len() > MAX_MEDIA {
-            self.media_types.pop_last();
-        }
+        self.fields.truncate(MAX_FIELDS);
+        self.media_types.truncate(MAX_MEDIA);
     }
 }
 
@@ -289,7 +286,7 @@ impl Stats {
             count(&mut self.classes, class, 1);
         }
         for class in &field.custom {
-            one(self.custom.entry(class.clone()).or_default(), true);
+            one(self.custom.or_default(class.clone()), true);
         }
         self.bound();
         if field.format != Format::Unseen {
@@ -317,8 +314,8 @@ impl Stats {
         for (class, n) in &other.classes {
             count(&mut self.classes, *class, *n);
         }
-        for (class, n) in &other.custom {
-            let mine = self.custom.entry(class.clone()).or_default();
+        for (class, n) in other.custom.iter() {
+            let mine = self.custom.or_default(class.clone());
             *mine = mine.saturating_add(*n);
         }
         self.bound();
@@ -330,9 +327,7 @@ impl Stats {
 
 impl Stats {
     fn bound(&mut self) {
-        while self.custom.len() > MAX_CUSTOM {
-            self.custom.pop_last();
-        }
+        self.custom.truncate(MAX_CUSTOM);
     }
 
     /// Classes of sensitive data, and in how many messages.

@@ -13,6 +13,7 @@ mod respec;
 
 use std::collections::{BTreeMap, HashMap};
 
+use compact_str::{CompactString, format_compact};
 use serde::{Deserialize, Serialize};
 
 use super::NodeId;
@@ -26,7 +27,7 @@ pub(super) struct Node {
     /// The segment as most often spelt first; empty for a parameter.
     pub(super) word: String,
     pub(super) parent: Option<NodeId>,
-    pub(super) words: BTreeMap<String, NodeId>,
+    pub(super) words: BTreeMap<CompactString, NodeId>,
     pub(super) param: Option<NodeId>,
     /// Set on a parameter: name, types seen (bits of [`Type`]), and why it is one.
     pub(super) name: Option<String>,
@@ -35,7 +36,7 @@ pub(super) struct Node {
     /// Answered requests through this node.
     pub(super) hits: u64,
     /// By method, or by method and operation.
-    pub(super) endpoints: BTreeMap<String, u32>,
+    pub(super) endpoints: BTreeMap<CompactString, u32>,
     /// A route for sure, by a spec or a person: never taken for a value.
     pub(super) kept: bool,
     /// The word is a pattern of a spec: `{id}.json`.
@@ -170,8 +171,8 @@ impl Trie {
 
     /// The static child, made where it is not there.
     pub(super) fn insert_word(&mut self, at: NodeId, word: &str, room: usize) -> Option<NodeId> {
-        let folded = fold(word).into_owned();
-        if let Some(id) = self.node(at).words.get(&folded) {
+        let folded = fold(word);
+        if let Some(id) = self.node(at).words.get(folded.as_ref()) {
             return Some(*id);
         }
         if self.len() >= room {
@@ -182,7 +183,7 @@ impl Trie {
             parent: Some(at),
             ..Node::default()
         });
-        self.node_mut(at).words.insert(folded, id);
+        self.node_mut(at).words.insert(folded.as_ref().into(), id);
         Some(id)
     }
 
@@ -314,7 +315,7 @@ impl Trie {
         let into_root = self.root_or_new(into);
         // Below the other's root, so that its nodes are known there when the routes are built anew.
         self.node_mut(root).parent = Some(into_root);
-        let grafted = format!("{}{from}", segment::GLUE);
+        let grafted = format_compact!("{}{from}", segment::GLUE);
         self.node_mut(into_root).words.insert(grafted, root);
         self.evidence.merge_roots(from, into);
     }

@@ -117,6 +117,8 @@ impl Catalog {
 
     /// What a host's soft answer stood for was never there.
     fn withdraw(&mut self, host: &str, soft: u64, changes: &mut Vec<Change>) {
+        // What is left of an endpoint may not confirm it any more.
+        self.versions.stale = true;
         let mut empty = Vec::new();
         for (id, entry) in &mut self.state.endpoints {
             if entry.e.host == host {

@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
+use std::ops::Bound;
 
+use super::asked::Asked;
 use super::{Catalog, Change, Entry, HASH, key};
 use crate::catalog::endpoint::Endpoint;
-use crate::catalog::groups::Groups;
 use crate::catalog::pins::{Pin, Pinned};
-use crate::catalog::segment::{self, Type};
-use crate::catalog::spec::{Found, Part, SpecSet};
+use crate::catalog::segment::Type;
+use crate::catalog::spec::Part;
 use crate::catalog::trie::{Calls, Node, Step, Trie};
 use crate::catalog::{Admission, EndpointId, NodeId, Object, Oddities};
 use crate::exchange::Exchange;
@@ -48,26 +49,18 @@ impl Catalog {
 
     /// The endpoint of a request, where it is known. Where a spec has the path, by the spec's
     /// template alone: a static word of it is never taken for a parameter's value.
-    pub(super) fn locate(
-        &self,
-        host: &str,
-        method: &str,
-        operation: Option<&str>,
-        segments: &[Cow<'_, str>],
-    ) -> Option<u32> {
-        let slot = slot(method, operation);
+    pub(super) fn locate(&self, asked: &Asked<'_>, operation: Option<&str>) -> Option<u32> {
+        let slot = slot(asked.method, operation);
         let trie = &self.state.trie;
-        let root = trie.root(host)?;
-        let documented = documented(&self.specs, &self.state.groups, host, method, segments);
-        let node = match documented {
+        let root = trie.root(asked.host)?;
+        let node = match &asked.documented {
             Some(found) => found.template().try_fold(root, |at, part| match part {
                 Part::Word(word) => trie.node(at).words.get(&*word.folded).copied(),
                 Part::Param(_) => trie.node(at).param,
             })?,
-            None => {
-                let parts = segment::parts(segments);
-                trie.find(root, &parts, &|node| node.endpoints.contains_key(&*slot))?
-            }
+            None => trie.find(root, &asked.parts, &|node| {
+                node.endpoints.contains_key(&*slot)
+            })?,
         };
         trie.node(node).endpoints.get(&*slot).copied()
     }
@@ -99,16 +92,11 @@ impl Catalog {
     }
 
     /// The place of a path where the method has an entry, whatever its operation.
-    pub(super) fn known_path(
-        &self,
-        host: &str,
-        method: &str,
-        segments: &[Cow<'_, str>],
-    ) -> Option<NodeId> {
-        let trie = &self.state.trie;
-        let parts = segment::parts(segments);
-        trie.find(trie.root(host)?, &parts, &|node| {
-            let first = node.endpoints.range(method.to_owned()..).next();
+    pub(super) fn known_path(&self, asked: &Asked<'_>) -> Option<NodeId> {
+        let (trie, method) = (&self.state.trie, asked.method);
+        trie.find(trie.root(asked.host)?, &asked.parts, &|node| {
+            let from = (Bound::Included(method), Bound::Unbounded);
+            let first = node.endpoints.range::<str, _>(from).next();
             let rest = first.and_then(|(slot, _)| slot.strip_prefix(method));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
         })
@@ -117,17 +105,13 @@ impl Catalog {
     /// A path that something answered for the first time.
     pub(super) fn admit(
         &mut self,
-        host: &str,
-        method: &str,
+        asked: &Asked<'_>,
         operation: Option<&str>,
-        segments: &[Cow<'_, str>],
         ts: Timestamp,
         changes: &mut Vec<Change>,
     ) -> Option<u32> {
         self.make_room(changes);
-        let parts = segment::parts(segments);
-        let documented = documented(&self.specs, &self.state.groups, host, method, segments);
-        let steps = steps(documented.as_ref(), segments, &parts);
+        let (host, steps) = (asked.host, asked.steps());
         let room = self.settings.max_nodes;
         let trie = &mut self.state.trie;
         if trie.root(host).is_none() && trie.len() >= room {
@@ -140,7 +124,7 @@ impl Catalog {
             raws.push(trie.evidence.step(at, step, Some(room))?);
         }
         let root = trie.root_or_new(host);
-        let node = match documented {
+        let node = match &asked.documented {
             // A spec's own template wins over whatever would be learnt.
             Some(_) => {
                 let mut at = root;
@@ -165,7 +149,7 @@ impl Catalog {
                 }
                 at
             }
-            None => trie.insert(root, &parts, room)?,
+            None => trie.insert(root, &asked.parts, room)?,
         };
         let mut at = Some(node);
         for raw in raws.iter().rev() {
@@ -176,7 +160,7 @@ impl Catalog {
         self.grown_at.insert(host.to_owned());
         let known = &trie.node(node).endpoints;
         let operation = operation.filter(|_| known.len() < MAX_OPERATIONS);
-        let slot = slot(method, operation);
+        let slot = slot(asked.method, operation);
         if let Some(id) = known.get(&*slot) {
             return Some(*id);
         }
@@ -186,9 +170,9 @@ impl Catalog {
             .trie
             .node_mut(node)
             .endpoints
-            .insert(slot.clone().into_owned(), id);
+            .insert(slot.as_ref().into(), id);
         let template = self.state.trie.template(node);
-        let mut e = Endpoint::new(node, method, host, ts);
+        let mut e = Box::new(Endpoint::new(node, asked.method, host, ts));
         e.operation = operation.map(str::to_owned);
         self.state.endpoints.insert(
             id,
@@ -207,28 +191,22 @@ impl Catalog {
     /// makes a path known.
     pub(super) fn note(
         &mut self,
-        host: &str,
+        asked: &Asked<'_>,
         slot: &str,
-        segments: &[Cow<'_, str>],
         x: &Exchange,
         admission: Admission,
         endpoint: u32,
     ) {
-        let parts = segment::parts(segments);
-        let method = slot.split(' ').next().unwrap_or_default();
-        let documented = documented(&self.specs, &self.state.groups, host, method, segments);
         let trie = &mut self.state.trie;
         let makes = matches!(admission, Admission::Answered | Admission::Unseen);
         let room = self.settings.max_nodes.saturating_sub(trie.routes());
         let room = makes.then_some(room);
-        let raw = match documented {
-            None => trie
-                .evidence
-                .walk(host, parts.iter().map(|part| Step::Seen(part)), room),
-            Some(_) => {
-                let steps = steps(documented.as_ref(), segments, &parts);
-                trie.evidence.walk(host, steps, room)
+        let raw = match asked.documented {
+            None => {
+                let steps = asked.parts.iter().map(|part| Step::Seen(part));
+                trie.evidence.walk(asked.host, steps, room)
             }
+            Some(_) => trie.evidence.walk(asked.host, asked.steps(), room),
         };
         let Some(raw) = raw else {
             return;
@@ -264,13 +242,12 @@ pub(super) fn path_values<'a>(
 }
 
 /// The last parameter of a path.
-pub(super) fn object(trie: &Trie, node: NodeId, segments: &[Cow<'_, str>]) -> Option<Object> {
-    let parts = segment::parts(segments);
+pub(super) fn object(trie: &Trie, node: NodeId, asked: &Asked<'_>) -> Option<Object> {
     // Where a spec has the path, a segment is one step; else its parts are.
-    let steps = if trie.depth(node) == parts.len() {
-        &parts
+    let steps = if trie.depth(node) == asked.parts.len() {
+        &asked.parts
     } else {
-        segments
+        asked.segments
     };
     let mut at = node;
     for text in steps.iter().rev() {
@@ -288,37 +265,6 @@ pub(super) fn object(trie: &Trie, node: NodeId, segments: &[Cow<'_, str>]) -> Op
         at = node.parent?;
     }
     None
-}
-
-/// The path as a spec has it, where one does.
-fn documented<'a>(
-    specs: &'a SpecSet,
-    groups: &Groups,
-    host: &str,
-    method: &str,
-    segments: &[Cow<'_, str>],
-) -> Option<Found<'a>> {
-    specs.find(groups.spec_host(host), method, segments)?.ok()
-}
-
-/// A path's steps in the evidence: as a spec has them, else as they came.
-pub(super) fn steps<'a>(
-    documented: Option<&Found<'a>>,
-    segments: &'a [Cow<'_, str>],
-    parts: &'a [Cow<'_, str>],
-) -> Vec<Step<'a>> {
-    let Some(found) = documented else {
-        return parts.iter().map(|part| Step::Seen(part)).collect();
-    };
-    let step = |(part, segment): (Part<'a>, &str)| match part {
-        Part::Word(word) => Step::Fixed(&word.spelt, word.pattern),
-        Part::Param(name) => {
-            let seen = segment::classify(segment).unwrap_or(Type::Text).bit();
-            Step::Named(name, &found.spec.title, seen)
-        }
-    };
-    let segments = segments.iter().map(AsRef::as_ref);
-    found.template().zip(segments).map(step).collect()
 }
 
 /// The key of an endpoint at its node: the method, and behind a space, which no method has, the

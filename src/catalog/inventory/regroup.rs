@@ -9,7 +9,6 @@
 use std::collections::BTreeMap;
 
 use super::{Catalog, Change, EndpointId, Entry, key, slot};
-use crate::catalog::endpoint::Endpoint;
 use crate::catalog::trie::{Calls, Place};
 
 /// Earlier keys that an endpoint is still found by: the first by their own order, so that they do
@@ -25,6 +24,24 @@ impl Catalog {
         }
         self.hosts_judged = 0;
         self.group_hosts(changes);
+    }
+
+    /// Does of [`Self::settle`] what falls to one of `parts` steps, host by host: for whoever must not
+    /// stop for all of it. Whether that was the last.
+    pub fn settle_part(&mut self, parts: usize, changes: &mut Vec<Change>) -> bool {
+        let last = self.settling.take();
+        let evidence = &self.state.trie.evidence;
+        let (next, more) = evidence.hosts_behind(last.as_deref(), parts);
+        for host in &next {
+            self.regroup(host, false, changes);
+        }
+        if more {
+            self.settling = next.into_iter().next_back();
+        } else {
+            self.hosts_judged = 0;
+            self.group_hosts(changes);
+        }
+        !more
     }
 
     /// Judges amid the stream, where only what is plain already is merged.
@@ -66,6 +83,7 @@ impl Catalog {
             self.dirty.insert(kept);
         }
         self.renamed = true;
+        self.versions.stale = true;
     }
 
     /// Which place each endpoint belongs to: where most of its calls were. What it has of other
@@ -190,7 +208,7 @@ struct Parts {
 impl Entry {
     /// A part with these calls, under the same key until it gets its own.
     fn split(&mut self, calls: &Calls) -> Self {
-        let e: Endpoint = self.e.split(calls.by_class, calls.answered);
+        let e = Box::new(self.e.split(calls.by_class, calls.answered));
         Self {
             key: self.key.clone(),
             aliases: self.aliases.clone(),

@@ -1,70 +1,134 @@
 //! `/v1` beside `/v2`: which endpoints are versions of each other, and how much each still carries.
+//!
+//! Groups are kept from one look to the next: an endpoint that is confirmed joins its group, and
+//! only groups are judged that have grown or were called since. Once templates read otherwise, or
+//! endpoints are gone, all of them are made anew.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::BuildHasher;
+use std::mem;
 
-use super::{Catalog, Change, EndpointId, slot};
+use foldhash::fast::FixedState;
+
+use super::{Catalog, Change, EndpointId, HASH, slot};
 use crate::catalog::endpoint::Endpoint;
 use crate::catalog::segment;
 use crate::catalog::view::{EndpointView, VersionView};
 
+/// Host, method with operation, and the path with `v*` for each version.
+type Group = (String, String, String);
+
+#[derive(Default)]
+pub(super) struct Versions {
+    /// Confirmed since the last look.
+    pub(super) news: Vec<u32>,
+    /// Groups may be others by now.
+    pub(super) stale: bool,
+    /// Version and endpoint by the hash of their group, oldest first.
+    groups: HashMap<u64, Vec<(u32, u32)>, FixedState>,
+    /// The group of each endpoint that is not alone in it.
+    rivals: HashMap<u32, u64, FixedState>,
+    /// Groups of several to be judged.
+    due: BTreeSet<u64>,
+}
+
+impl Versions {
+    /// The versions of an endpoint where there are several, itself among them; oldest first.
+    pub(super) fn of(&self, id: u32) -> impl Iterator<Item = u32> + use<'_> {
+        let group = self.rivals.get(&id).and_then(|hash| self.groups.get(hash));
+        group.into_iter().flatten().map(|(_, id)| *id)
+    }
+
+    pub(super) fn called(&mut self, id: u32) {
+        self.due.extend(self.rivals.get(&id));
+    }
+
+    fn join(&mut self, group: &Group, number: u32, id: u32) {
+        let hash = HASH.hash_one(group);
+        let members = self.groups.entry(hash).or_default();
+        if let Err(at) = members.binary_search(&(number, id)) {
+            members.insert(at, (number, id));
+        }
+        if members.len() > 1 {
+            self.rivals
+                .extend(members.iter().map(|(_, id)| (*id, hash)));
+            self.due.insert(hash);
+        }
+    }
+}
+
 impl Catalog {
     /// An old version still called beside a newer one is a zombie.
     pub(super) fn compare_versions(&mut self, changes: &mut Vec<Change>) {
-        let mut groups: BTreeMap<(String, String, String), Vec<(u32, u32)>> = BTreeMap::new();
-        for (id, entry) in self.state.endpoints.iter().filter(|(_, n)| n.e.confirmed()) {
-            let template = self.state.trie.template(entry.e.node);
-            let number = template.split('/').find_map(segment::version);
-            if let Some(number) = number {
-                let words = template.split('/').map(|s| {
-                    if segment::version(s).is_some() {
-                        "v*"
-                    } else {
-                        s
-                    }
-                });
-                let masked = words.collect::<Vec<_>>().join("/");
-                let slot = slot(&entry.e.method, entry.e.operation.as_deref());
-                groups
-                    .entry((entry.e.host.clone(), slot.into_owned(), masked))
-                    .or_default()
-                    .push((number, *id));
+        let mut news = mem::take(&mut self.versions.news);
+        if mem::take(&mut self.versions.stale) {
+            self.versions = Versions::default();
+            let all = self.state.endpoints.iter();
+            let confirmed = all.filter(|(_, entry)| entry.e.confirmed());
+            news = confirmed.map(|(id, _)| *id).collect();
+        }
+        for id in news {
+            if let Some((group, number)) = self.version_group(id) {
+                self.versions.join(&group, number, id);
             }
         }
-        self.versions.clear();
+        let due = mem::take(&mut self.versions.due).into_iter();
+        let due = due.filter_map(|hash| {
+            let members = self.versions.groups.get(&hash)?.clone();
+            Some((self.version_group(members.first()?.1)?.0, members))
+        });
+        // What is found comes in an order that does not hang on hashes.
+        for (_, members) in due.collect::<BTreeMap<_, _>>() {
+            self.judge_versions(members, changes);
+        }
+    }
+
+    /// Of an endpoint with a version in its path: the group, and which version it is.
+    fn version_group(&self, id: u32) -> Option<(Group, u32)> {
+        let e = &self.state.endpoints.get(&id)?.e;
+        let template = self.state.trie.template(e.node);
+        let number = template.split('/').find_map(segment::version)?;
+        let words = template.split('/').map(|s| match segment::version(s) {
+            Some(_) => "v*",
+            None => s,
+        });
+        let masked = words.collect::<Vec<_>>().join("/");
+        let slot = slot(&e.method, e.operation.as_deref()).into_owned();
+        Some(((e.host.clone(), slot, masked), number))
+    }
+
+    fn judge_versions(&mut self, mut members: Vec<(u32, u32)>, changes: &mut Vec<Change>) {
+        let Some((newest, newer)) = members.pop() else {
+            return;
+        };
+        let born = self.state.endpoints.get(&newer);
+        let born = born.and_then(|entry| entry.e.first_answer);
+        let name = self.label(EndpointId(newer));
         let now = self.state.now;
-        for mut versions in groups.into_values().filter(|v| v.len() > 1) {
-            versions.sort_unstable();
-            let group: Arc<[u32]> = versions.iter().map(|(_, id)| *id).collect();
-            for id in &*group {
-                self.versions.insert(*id, group.clone());
-            }
-            let Some((newest, newer)) = versions.pop() else {
+        for (_, id) in members.into_iter().filter(|(n, _)| *n < newest) {
+            let Some(entry) = self.state.endpoints.get_mut(&id) else {
                 continue;
             };
-            let born = self.state.endpoints[&newer].e.first_answer;
-            let name = self.label(EndpointId(newer));
-            for (_, id) in versions.into_iter().filter(|(n, _)| *n < newest) {
-                let Some(entry) = self.state.endpoints.get_mut(&id) else {
-                    continue;
-                };
-                if entry.e.zombie_since.is_none() && born.is_some_and(|b| entry.e.last > b) {
-                    entry.e.zombie_since = Some(now);
-                    entry.e.zombie_of = name.clone();
-                    self.dirty.insert(id);
-                    self.find_facts(id, changes);
-                }
+            if entry.e.zombie_since.is_none() && born.is_some_and(|b| entry.e.last > b) {
+                entry.e.zombie_since = Some(now);
+                entry.e.zombie_of.clone_from(&name);
+                self.dirty.insert(id);
+                self.find_facts(id, changes);
             }
         }
     }
 
     /// Of an old version: its part of the last week's requests of itself and all versions after it.
     pub(super) fn version_share(&self, id: u32, e: &Endpoint) -> Option<f64> {
-        let group = self.versions.get(&id)?;
-        let at = group.iter().position(|other| *other == id)?;
-        let newer = group.get(at + 1..).filter(|newer| !newer.is_empty())?;
         let week = |e: &Endpoint| e.days.weeks(self.state.now)[0];
-        let entries = newer.iter().filter_map(|id| self.state.endpoints.get(id));
+        let mut newer = self
+            .versions
+            .of(id)
+            .skip_while(|other| *other != id)
+            .skip(1)
+            .peekable();
+        newer.peek()?;
+        let entries = newer.filter_map(|id| self.state.endpoints.get(&id));
         let others: u64 = entries.map(|entry| week(&entry.e)).sum();
         let own = week(e);
         (own + others > 0).then(|| own as f64 / (own + others) as f64)

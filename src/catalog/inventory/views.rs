@@ -19,6 +19,9 @@ use crate::time::Timestamp;
 /// takes days to become true.
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// Views made anew at a time because the day has changed; a large inventory is through in a minute.
+const AGED_AT_ONCE: usize = 4_096;
+
 impl Catalog {
     /// An immutable view; endpoints that have not changed since the last call share their `Arc`.
     pub fn view(&mut self) -> Arc<CatalogView> {
@@ -71,11 +74,16 @@ impl Catalog {
         }
         // Counts by the day change with it.
         let today = trend::day(now);
-        if mem::replace(&mut self.day, today) != today {
-            self.dirty.extend(self.state.endpoints.keys());
+        if self.day.replace(today).is_some_and(|day| day != today) {
+            self.aged = Some(0);
         }
-        let groups = self.dirty.iter().filter_map(|id| self.versions.get(id));
-        let versions: BTreeSet<u32> = groups.flat_map(|group| group.iter().copied()).collect();
+        if let Some(first) = self.aged {
+            let mut old = self.state.endpoints.range(first..).map(|(id, _)| *id);
+            self.dirty.extend(old.by_ref().take(AGED_AT_ONCE));
+            self.aged = old.next();
+        }
+        let versions = self.dirty.iter().flat_map(|id| self.versions.of(*id));
+        let versions: Vec<u32> = versions.collect();
         self.dirty.extend(versions);
     }
 

@@ -114,7 +114,7 @@ impl Part {
         let by_pointer: BTreeMap<&str, &Stats> = self
             .fields
             .iter()
-            .map(|(key, stats)| (key.pointer.as_str(), stats))
+            .map(|(key, stats)| (key.pointer.as_str(), &**stats))
             .collect();
         let field = |(pointer, stats): (&&str, &&Stats)| {
             let parent = pointer.rfind('/').map(|at| &pointer[..at]);
@@ -127,7 +127,7 @@ impl Part {
         PartView {
             samples: self.samples,
             stable: self.is_stable(),
-            media_types: self.media_types.iter().map(ToString::to_string).collect(),
+            media_types: self.media_types.keys().map(ToString::to_string).collect(),
             fields: by_pointer.iter().map(field).collect(),
         }
     }
@@ -137,7 +137,7 @@ impl Part {
     /// came.
     fn is_stable(&self) -> bool {
         let once = |n: &u32| u32::from(*n == 1);
-        let new = |s: &Stats| s.types.iter().map(once).sum::<u32>() + once(&s.seen);
+        let new = |s: &Box<Stats>| s.types.iter().map(once).sum::<u32>() + once(&s.seen);
         let singletons = self.fields.values().map(new).sum::<u32>();
         self.samples >= SETTLED
             && u64::from(singletons) * u64::from(SETTLED) <= u64::from(self.samples)

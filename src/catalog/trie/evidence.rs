@@ -11,6 +11,7 @@
 //! given up ([`Evidence::thin`]). Only what a bound took cannot be judged anew.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
@@ -135,6 +136,20 @@ impl Evidence {
         self.roots.keys().map(String::as_str)
     }
 
+    /// The next hosts behind one, so that all of them come in `parts` steps, or before; and whether
+    /// there are more.
+    pub(in crate::catalog) fn hosts_behind(
+        &self,
+        last: Option<&str>,
+        parts: usize,
+    ) -> (Vec<String>, bool) {
+        let behind = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = self.roots.range::<str, _>((behind, Bound::Unbounded));
+        let many = self.roots.len().div_ceil(parts.max(1));
+        let next = rest.by_ref().take(many).map(|(host, _)| host.clone());
+        (next.collect(), rest.next().is_some())
+    }
+
     /// All nodes of a host.
     pub(super) fn ids(&self, host: &str) -> Vec<RawId> {
         let mut out: Vec<RawId> = self.roots.get(host).copied().into_iter().collect();
@@ -170,7 +185,7 @@ impl Evidence {
         step: &Step<'_>,
         room: Option<usize>,
     ) -> Option<RawId> {
-        let (text, kind) = match *step {
+        let (text, typed) = match *step {
             Step::Named(name, title, seen) => {
                 let id = self.value(at, Type::Text.bit(), room)?;
                 let raw = self.raw_mut(id);
@@ -179,19 +194,20 @@ impl Evidence {
                 return Some(id);
             }
             Step::Values(types) => return self.value(at, types, room),
-            Step::Fixed(word, _) => (word, None),
-            Step::Seen(word) => (word, classify(word)),
+            Step::Fixed(word, _) => (word, false),
+            Step::Seen(word) => (word, true),
         };
         let folded = segment::fold(text);
-        let kind = kind.filter(|_| !self.routes.contains(folded.as_ref()));
         let raw = self.raw(at);
-        let id = match (raw.words.get(folded.as_ref()), kind) {
-            (Some(id), _) => *id,
-            (None, Some(kind)) => return self.value(at, kind.bit(), room),
-            (None, None) if raw.words.len() >= MAX_WORDS || in_brackets(raw) => {
-                return self.value(at, Type::Text.bit(), room);
-            }
-            (None, None) => {
+        let id = match raw.words.get(folded.as_ref()) {
+            Some(id) => *id,
+            None => {
+                let may_be_value = typed && !self.routes.contains(folded.as_ref());
+                let kind = may_be_value.then(|| classify(text)).flatten();
+                let full = raw.words.len() >= MAX_WORDS || in_brackets(raw);
+                if let Some(kind) = kind.or(full.then_some(Type::Text)) {
+                    return self.value(at, kind.bit(), room);
+                }
                 room.filter(|room| self.len() < *room)?;
                 let id = self.alloc(Raw::default());
                 self.raw_mut(at).words.insert(folded.as_ref().into(), id);

@@ -167,7 +167,7 @@ impl Trie {
             if let Some(parent) = parent {
                 let above = self.node_mut(parent);
                 if plan.node.types == 0 {
-                    let word = super::fold(&plan.node.word).into_owned();
+                    let word = super::fold(&plan.node.word).as_ref().into();
                     above.words.insert(word, plan.id);
                 } else {
                     above.param = Some(plan.id);
@@ -205,7 +205,7 @@ impl Trie {
     /// The endpoint of a place is this from now on.
     pub(in crate::catalog) fn settle_at(&mut self, place: &Place, endpoint: u32) {
         let node = self.node_mut(place.node);
-        node.endpoints.insert(place.slot.to_string(), endpoint);
+        node.endpoints.insert(place.slot.clone(), endpoint);
         for raw in &place.members {
             let raw = self.evidence.raw_mut(*raw);
             let ends = raw.ends.iter_mut().filter(|end| end.slot == place.slot);
