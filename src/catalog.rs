@@ -19,8 +19,10 @@ mod hosts;
 mod inventory;
 mod jwt;
 mod leaks;
+mod oddity;
 pub mod openapi;
 pub mod owasp;
+mod parameters;
 mod pins;
 mod program;
 mod reach;
@@ -56,6 +58,7 @@ pub use history::{History, SLOTS as HISTORY_SLOTS, Slot, Step};
 pub use inventory::Catalog;
 pub use jwt::{JwtCount, JwtView};
 pub use leaks::LeakView;
+pub use oddity::{Oddities, Oddity, OddityKind, Whence};
 pub use pins::{Pin, Pinned};
 pub use reach::ZoneView;
 pub use risk::{RiskReason, Weights};
@@ -103,6 +106,8 @@ pub struct Access {
     pub login: bool,
     /// The host's recent capture is whole: what did not happen may be claimed.
     pub complete: bool,
+    /// What is odd about what was sent.
+    pub oddities: Oddities,
 }
 
 /// An object's id as it stood in the path.

@@ -4,6 +4,7 @@
 //! the exchange and answer with a [`Verdict`]. One number is set by a person, the false alarms a
 //! week one will bear; each detector's bar follows from it.
 
+mod abuse;
 mod authorization;
 mod automation;
 mod bloom;
@@ -17,6 +18,7 @@ mod drift;
 mod enumeration;
 mod evidence;
 mod exfiltration;
+mod exposure;
 mod feedback;
 mod objects;
 mod past;
@@ -24,6 +26,7 @@ mod place;
 mod principals;
 mod purse;
 mod quality;
+mod recent;
 mod renames;
 mod rhythm;
 mod scale;
@@ -31,10 +34,13 @@ mod scan;
 mod scraping;
 mod season;
 mod series;
+mod sizes;
 mod sources;
 mod spread;
 mod surge;
 mod tail;
+mod takeover;
+mod tampering;
 mod targets;
 mod verdict;
 mod volume;
@@ -67,6 +73,8 @@ pub enum VerdictKind {
     Exfiltration,
     Authorization,
     Source,
+    Tampering,
+    Exposure,
     /// Traffic fell, or the server fails or slows: no attack by itself.
     Availability,
 }
@@ -287,12 +295,13 @@ struct State {
     automation: automation::Register,
     purses: purse::Purses,
     targets: targets::Targets,
+    abuse: abuse::Abuse,
 }
 
 /// Some 146 years from the epoch, in nanoseconds.
 const FAR: i64 = i64::MAX / 2;
 /// First byte of the saved form; another one is refused.
-const SAVED: u8 = 1;
+const SAVED: u8 = 2;
 
 impl Clock {
     fn of_day(&self) -> usize {
@@ -315,6 +324,7 @@ impl Detect {
             automation: automation::Register::default(),
             purses: purse::Purses::default(),
             targets: targets::Targets::default(),
+            abuse: abuse::Abuse::default(),
         };
         let opinions = Opinions::default();
         Self {
@@ -449,6 +459,14 @@ impl Detect {
         {
             who.counters.iter_mut().flatten().for_each(|c| c.told());
         }
+        let seen = abuse::Seen {
+            who,
+            mark,
+            access,
+            x,
+            at: &at,
+        };
+        state.abuse.visit(&seen, budget, out);
         out.extend(together.map(|row| verdict::spread(row, access.endpoint, x, &at)));
         let budget = targets::Budget::new(budget, opinions, access.endpoint, at.nanos);
         state.targets.apply(access, x, who, &at, budget, out);
@@ -464,6 +482,7 @@ impl Detect {
                 Change::Merged { from, into } => {
                     state.servers.merged(*from, *into);
                     state.targets.merged(*from, *into);
+                    state.abuse.merged(*from, *into);
                     state.crowds.iter_mut().for_each(|c| c.merged(*from, *into));
                     state.automation.merged(*from, *into);
                     endpoints.add(*from, *into);
@@ -476,6 +495,7 @@ impl Detect {
                 Change::Evicted(endpoint) => {
                     state.servers.evicted(*endpoint);
                     state.targets.evicted(*endpoint);
+                    state.abuse.evicted(*endpoint);
                     state.crowds.iter_mut().for_each(|c| c.evicted(*endpoint));
                     state.automation.evicted(*endpoint);
                 }

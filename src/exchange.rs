@@ -19,6 +19,7 @@ mod operation;
 mod security;
 mod session;
 mod shape;
+mod texture;
 mod tls;
 
 pub use anomaly::{Anomalies, Anomaly};
@@ -31,6 +32,7 @@ pub use shape::{
     Field, Format, MAX_CUSTOM, MAX_FIELDS, MAX_HEADER_NAME, MAX_HEADERS, MAX_POINTER, MAX_POINTERS,
     MAX_WORDS, Shape, Shapes, Types, Word, is_custom,
 };
+pub use texture::{Groups, Texture};
 pub use tls::{ServerCertificate, TlsFlow, TlsVersion};
 
 /// The version of the JSON form.

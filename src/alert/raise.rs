@@ -232,5 +232,7 @@ fn kind_name(kind: VerdictKind) -> &'static str {
         VerdictKind::Authorization => "authorization",
         VerdictKind::Source => "source",
         VerdictKind::Availability => "availability",
+        VerdictKind::Tampering => "tampering",
+        VerdictKind::Exposure => "exposure",
     }
 }

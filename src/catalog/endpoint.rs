@@ -11,6 +11,7 @@ use super::decision::Accepted;
 use super::drift::Drift;
 use super::history::History;
 use super::leaks::Leaking;
+use super::parameters::Parameters;
 use super::reach::Reach;
 use super::schema::Schemas;
 use super::sessions::Sessions;
@@ -92,6 +93,8 @@ pub(super) struct Endpoint {
     pub(super) authentication: Authentication,
     pub(super) leaking: Leaking,
     pub(super) drift: Drift,
+    /// What it is sent.
+    pub(super) parameters: Parameters,
 }
 
 /// The operation that documents an endpoint, or the spec that owns its place.
@@ -154,6 +157,7 @@ impl Endpoint {
             authentication: Authentication::default(),
             leaking: Leaking::default(),
             drift: Drift::default(),
+            parameters: Parameters::default(),
         }
     }
 
@@ -293,6 +297,12 @@ impl Endpoint {
         self.authentication.merge(&other.authentication);
         self.leaking.merge(&other.leaking);
         self.drift.merge(&other.drift);
+        self.parameters.merge(&other.parameters);
+    }
+
+    /// What the budget of fields is of: those of its schemas, and its parameters.
+    pub(super) fn fields(&self) -> usize {
+        self.schemas.len() + self.parameters.len()
     }
 
     /// More than one answer, spread in time.

@@ -33,6 +33,7 @@ use super::edges::Class;
 use super::endpoint::Endpoint;
 use super::groups::Groups;
 use super::hosts::Hosts;
+use super::oddity::{Oddities, Oddity, OddityKind, Whence, climbs};
 use super::pins::Pins;
 use super::program::Families;
 use super::segment;
@@ -46,11 +47,11 @@ use crate::exchange::{Exchange, TlsFlow};
 use crate::time::Timestamp;
 use asked::Asked;
 use listing::Views;
-use places::{object, slot};
+use places::{object, path_values, slot};
 use versions::Versions;
 
 /// Of the saved form.
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 
 /// Object ids must hash alike in every process that reads the same packets.
 const HASH: FixedState = FixedState::with_seed(0x61_70_69_74_61_70);
@@ -176,6 +177,7 @@ impl Catalog {
             confirmed: false,
             login: x.login.is_some(),
             complete: true,
+            oddities: Oddities::default(),
         };
         if x.session.is_some() {
             self.take_session(x);
@@ -197,7 +199,15 @@ impl Catalog {
         let specs = Arc::clone(&self.specs);
         let asked = Asked::of(&specs, &self.state.groups, &host, method, &segments);
         let known = self.locate(&asked, operation);
+        let mut oddities = Oddities::default();
+        if climbs(path) {
+            let value = HASH.hash_one(path) as u32;
+            oddities.add(Oddity::new(OddityKind::Path, Whence::Path, "", value));
+        }
         let is_new = known.is_none();
+        if is_new {
+            oddities = self.misfit(oddities, x, (&host, method, operation), &segments);
+        }
         let mut id = match known {
             Some(id) => Some(id),
             None if self.is_admitted(&evidence, x, &host, &segments) => {
@@ -214,6 +224,7 @@ impl Catalog {
         let complete = self.completeness.lossy(&host, self.state.now).is_none();
         let nowhere = Access {
             complete,
+            oddities,
             ..nowhere
         };
         let grow = self.state.fields < self.settings.max_fields;
@@ -260,18 +271,24 @@ impl Catalog {
             entry.e.authentication.tokens.take(x, max_life);
         }
         let grown = entry.e.history.bytes().saturating_sub(history);
+        let before_fields = entry.e.fields();
         if x.shapes.is_some() {
-            let before = entry.e.schemas.len();
             entry.e.schemas.take(x, principal(x), grow);
-            self.state.fields = self.state.fields + entry.e.schemas.len() - before;
         }
+        let values = path_values(&self.state.trie, entry.e.node, &segments);
+        let found = entry.e.parameters.take(x, values, principal(x), grow);
+        self.state.fields = self.state.fields + entry.e.fields() - before_fields;
+        let id = id.unwrap_or_default();
+        let oddities = match is_new {
+            true => oddities,
+            false => oddities.and(found, EndpointId(id)).or_strange(x, &segments),
+        };
         let (node, confirmed) = (entry.e.node, entry.e.confirmed());
         if answered {
             self.state.trie.count(node);
         }
-        self.take_drift(id.unwrap_or_default(), x);
+        self.take_drift(id, x);
         self.history_grew(grown);
-        let id = id.unwrap_or_default();
         self.versions.called(id);
         if confirmed && !before {
             self.confirmed = true;
@@ -288,6 +305,7 @@ impl Catalog {
             confirmed,
             login: x.login.is_some(),
             complete,
+            oddities,
         }
     }
 
@@ -480,7 +498,7 @@ impl Catalog {
     fn remove(&mut self, id: u32, changes: &mut Vec<Change>) {
         if let Some(entry) = self.state.endpoints.remove(&id) {
             let e = &entry.e;
-            self.state.fields -= e.schemas.len();
+            self.state.fields -= e.fields();
             self.drifts -= e.drift.len();
             let slot = slot(&e.method, e.operation.as_deref());
             self.state.trie.remove(e.node, &slot);

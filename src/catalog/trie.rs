@@ -116,6 +116,22 @@ impl Trie {
         self.find(param, rest, accept)
     }
 
+    /// The same where parameters take any value.
+    pub(super) fn find_loosely(
+        &self,
+        from: NodeId,
+        segments: &[impl AsRef<str>],
+        accept: &impl Fn(&Node) -> bool,
+    ) -> Option<NodeId> {
+        let Some((first, rest)) = segments.split_first() else {
+            return accept(self.node(from)).then_some(from);
+        };
+        let node = self.node(from);
+        let word = node.words.get(fold(first.as_ref()).as_ref());
+        word.and_then(|id| self.find_loosely(*id, rest, accept))
+            .or_else(|| self.find_loosely(node.param?, rest, accept))
+    }
+
     /// Whether a parameter takes this value: any, once words were found to be values; else those
     /// of the types seen.
     fn takes(&self, param: NodeId, value: &str) -> bool {

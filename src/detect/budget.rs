@@ -25,6 +25,9 @@ pub(super) enum Family {
     EndpointCredential,
     /// Errors, latency, sizes and drops of targets.
     Quality,
+    /// What is sent and given out: tampering, sizes, data in new places.
+    Content,
+    Takeover,
 }
 
 /// So many families, the first ones, are judged by principals' days (`purse`).
@@ -32,7 +35,7 @@ pub(super) const PURSES: usize = 7;
 
 /// The split: a family, its part of the whole (the parts need not add up to anything), and how many
 /// cells share it: of windows, where these are counts of a length, for the new and for the known.
-const SPLIT: [(Family, f64, usize); 11] = [
+const SPLIT: [(Family, f64, usize); 13] = [
     (Family::PrincipalVolume, 1.0, COUNT),
     // Three counts, walks, strange objects.
     (Family::Enumeration, 1.5, 3 * COUNT + 1 + 2),
@@ -47,6 +50,10 @@ const SPLIT: [(Family, f64, usize); 11] = [
     (Family::EndpointCredential, 1.0, 6),
     // Errors, latency, sizes, drops.
     (Family::Quality, 1.0, 4),
+    // Odd parameters, eight sizes, classes of data.
+    (Family::Content, 0.5, 10),
+    // Runs of failures in three places, addresses of a name, turns.
+    (Family::Takeover, 0.5, 5),
 ];
 const COUNT: usize = 2 * super::counter::SPANS.len();
 

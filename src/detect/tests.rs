@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::distinct::{hash_text, mix};
 use super::*;
-use crate::catalog::{NodeId, Object};
+use crate::catalog::{NodeId, Object, Oddities};
 
 mod principals;
 
@@ -48,6 +48,7 @@ fn exchange(secs: f64, who: &str, client: u32, call: &Call) -> (Access, Exchange
         confirmed: true,
         login: false,
         complete: true,
+        oddities: Oddities::default(),
     };
     let place = match call {
         Call::Object(n) => {
@@ -451,6 +452,7 @@ prop_compose! {
             confirmed,
             login,
             complete: true,
+            oddities: Oddities::default(),
         }
     }
 }

@@ -2,7 +2,8 @@
 //! and no value.
 //!
 //! Its JSON form is one object a shape, a field's pointer (RFC 6901, `*` for the items of an array
-//! and the entries of a map) to words: `{"/id":"integer","/mail":"string email optional"}`.
+//! and the entries of a map) to words: `{"/id":"integer","/mail":"string email optional"}`. Of what is
+//! sent, `made:81.3.0` says which kinds of characters it has, and in bits how long and large it is.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,6 +15,7 @@ use serde::{Deserialize as DeserializeDerive, Serialize};
 
 use super::classes::Classes;
 use super::json::text;
+use super::texture::Texture;
 
 /// Fields of one shape, and the bytes of a pointer. What is wider or deeper says nothing new.
 pub const MAX_FIELDS: usize = 256;
@@ -62,6 +64,8 @@ pub struct Field {
     pub class: Classes,
     /// Those that a person has added, by name; sorted.
     pub custom: Vec<CompactString>,
+    /// Of a request: what its values are made of, taken together.
+    pub texture: Texture,
 }
 
 /// A string like a code: `PENDING`, `eu-west`.
@@ -263,6 +267,7 @@ impl Field {
         self.open &= other.open;
         self.repeated |= other.repeated;
         self.class |= other.class;
+        self.texture |= other.texture;
         for class in other.custom {
             if let Err(at) = self.custom.binary_search(&class) {
                 self.custom.insert(at, class);
@@ -308,6 +313,10 @@ impl Field {
             out.push_str(" custom:");
             out.push_str(class);
         }
+        if self.texture != Texture::default() {
+            out.push_str(" made:");
+            self.texture.write(&mut out);
+        }
         for (i, word) in self.words.iter().enumerate() {
             let lead = if i > 0 { "," } else { " words:" };
             out.push_str(&format!("{lead}{:08x}", word.hash));
@@ -345,6 +354,8 @@ impl Field {
                             .filter_map(Word::parse)
                             .take(MAX_WORDS)
                             .collect();
+                    } else if let Some(made) = word.strip_prefix("made:") {
+                        field.texture = Texture::parse(made).unwrap_or_default();
                     } else if let Some(class) = word.strip_prefix("custom:") {
                         if is_custom(class) && field.custom.len() < MAX_CUSTOM {
                             field.custom.push(class.into());
@@ -435,9 +446,10 @@ mod tests {
         f.format = Format::DateTime;
         (f.optional, f.repeated, f.class) = (true, true, Classes(6));
         f.custom = vec!["badge".into(), "employee".into()];
+        f.texture = Texture::of(*b"12:30");
         assert_eq!(
             said(&f),
-            "null|string date-time optional repeated pii:phone pii:card custom:badge custom:employee"
+            "null|string date-time optional repeated pii:phone pii:card custom:badge custom:employee made:81.3.0"
         );
         let mut f = field("/state", &[Types::STRING]);
         f.format = Format::Plain;

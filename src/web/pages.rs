@@ -136,7 +136,7 @@ fn hint(s: &SensorView, endpoints: usize) -> Option<(String, String)> {
 }
 
 /// What an alert may be of.
-pub(super) const KINDS: [&str; 14] = [
+pub(super) const KINDS: [&str; 15] = [
     "enumeration",
     "scan",
     "scraping",
@@ -146,6 +146,7 @@ pub(super) const KINDS: [&str; 14] = [
     "authorization",
     "source",
     "availability",
+    "tampering",
     "shadow",
     "deprecated",
     "drift",

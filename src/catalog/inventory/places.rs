@@ -11,8 +11,8 @@ use crate::catalog::endpoint::Endpoint;
 use crate::catalog::pins::{Pin, Pinned};
 use crate::catalog::segment::Type;
 use crate::catalog::spec::Part;
-use crate::catalog::trie::{Calls, Step, Trie};
-use crate::catalog::{Admission, NodeId, Object};
+use crate::catalog::trie::{Calls, Node, Step, Trie};
+use crate::catalog::{Admission, EndpointId, NodeId, Object, Oddities};
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
 
@@ -63,6 +63,32 @@ impl Catalog {
             })?,
         };
         trie.node(node).endpoints.get(&*slot).copied()
+    }
+
+    /// A path that no endpoint has, but for a value in it that is of another type than all before:
+    /// what is odd by that endpoint. Else what would be odd anywhere.
+    pub(super) fn misfit(
+        &mut self,
+        oddities: Oddities,
+        x: &Exchange,
+        (host, method, operation): (&str, &str, Option<&str>),
+        segments: &[Cow<'_, str>],
+    ) -> Oddities {
+        let slot = slot(method, operation);
+        let trie = &self.state.trie;
+        let accept = |node: &Node| node.endpoints.contains_key(&*slot);
+        let root = trie.root(host);
+        let Some(node) = root.and_then(|root| trie.find_loosely(root, segments, &accept)) else {
+            return oddities.or_strange(x, segments);
+        };
+        let id = trie.node(node).endpoints.get(&*slot);
+        let Some((id, entry)) = id.and_then(|id| Some((*id, self.state.endpoints.get_mut(id)?)))
+        else {
+            return oddities;
+        };
+        let values = path_values(&self.state.trie, node, segments);
+        let found = entry.e.parameters.judge(x, values);
+        oddities.and(found, EndpointId(id)).or_strange(x, segments)
     }
 
     /// The place of a path where the method has an entry, whatever its operation.
@@ -193,6 +219,26 @@ impl Catalog {
             raw.count(slot, endpoint, &calls);
         }
     }
+}
+
+/// The values of the parameters of a path, with the places of their segments; the last first.
+pub(super) fn path_values<'a>(
+    trie: &'a Trie,
+    node: NodeId,
+    segments: &'a [Cow<'a, str>],
+) -> impl Iterator<Item = (usize, &'a str)> {
+    // Parts of a segment that are steps of their own are no values to be judged by themselves.
+    let whole = trie.depth(node) == segments.len();
+    let mut at = whole.then_some(node);
+    segments
+        .iter()
+        .enumerate()
+        .rev()
+        .filter_map(move |(place, text)| {
+            let node = trie.node(at?);
+            at = node.parent;
+            (node.types != 0).then_some((place, text.as_ref()))
+        })
 }
 
 /// The last parameter of a path.

@@ -127,7 +127,7 @@ impl Catalog {
                 let part = parts.next()?;
                 let id = self.state.next;
                 self.state.next += 1;
-                self.state.fields += part.e.schemas.len();
+                self.state.fields += part.e.fields();
                 self.drifts += part.e.drift.len();
                 self.state.endpoints.insert(id, part);
                 id
@@ -142,7 +142,7 @@ impl Catalog {
             };
             self.views.remove(&from);
             self.dirty.remove(&from);
-            self.state.fields -= gone.e.schemas.len();
+            self.state.fields -= gone.e.fields();
             self.drifts -= gone.e.drift.len();
             self.look_again = true;
             self.join(kept, &gone);
@@ -156,10 +156,10 @@ impl Catalog {
 
     fn join(&mut self, kept: u32, gone: &Entry) {
         if let Some(entry) = self.state.endpoints.get_mut(&kept) {
-            self.state.fields -= entry.e.schemas.len();
+            self.state.fields -= entry.e.fields();
             self.drifts -= entry.e.drift.len();
             entry.e.merge(&gone.e);
-            self.state.fields += entry.e.schemas.len();
+            self.state.fields += entry.e.fields();
             self.drifts += entry.e.drift.len();
             entry.also(gone.aliases.iter().cloned().chain([gone.key.clone()]));
         }
@@ -185,7 +185,7 @@ impl Catalog {
             self.state.trie.root_or_new(host);
         }
         for (id, entry) in theirs.endpoints {
-            self.state.fields += entry.e.schemas.len();
+            self.state.fields += entry.e.fields();
             self.drifts += entry.e.drift.len();
             self.state.endpoints.insert(id + offset, entry);
         }

@@ -134,6 +134,7 @@ fn scalar<'a>(label: Label<'_>, value: Value<'a>, at_end: bool) -> Option<Read<'
                 Scalar {
                     class: seen.class,
                     custom: seen.custom,
+                    texture: seen.texture,
                     ..Scalar::of(Types::STRING, seen.format)
                 }
             }

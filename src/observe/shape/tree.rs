@@ -7,7 +7,8 @@ use compact_str::CompactString;
 use super::name::ANY;
 use super::value::{Label, Scalar};
 use crate::exchange::{
-    Classes, Field, Format, MAX_FIELDS, MAX_POINTER, MAX_POINTERS, MAX_WORDS, Shape, Types, Word,
+    Classes, Field, Format, MAX_FIELDS, MAX_POINTER, MAX_POINTERS, MAX_WORDS, Shape, Texture,
+    Types, Word,
 };
 use crate::observe::custom::{Candidates, Direction, Rules};
 use crate::observe::sensitive::Hints;
@@ -55,6 +56,7 @@ struct Node<'a> {
     /// The last object that has it.
     stamp: u32,
     repeated: bool,
+    texture: Texture,
 }
 
 impl<'a> Tree<'a> {
@@ -171,6 +173,7 @@ impl<'a> Tree<'a> {
             name,
             hints: *hints,
             candidates: *candidates,
+            sent: self.direction != Direction::Response,
         }
     }
 
@@ -178,6 +181,7 @@ impl<'a> Tree<'a> {
     pub(super) fn nameless(&self) -> Label<'a> {
         Label {
             candidates: self.rules.candidates(self.direction, None),
+            sent: self.direction != Direction::Response,
             ..Label::default()
         }
     }
@@ -187,6 +191,7 @@ impl<'a> Tree<'a> {
         node.types |= scalar.types;
         node.class |= scalar.class;
         node.custom |= scalar.custom;
+        node.texture |= scalar.texture;
         node.format = node.format.join(scalar.format);
         match scalar.word {
             Some((word, clear)) => node.add_word(word.into(), clear),
@@ -275,6 +280,7 @@ impl<'a> Tree<'a> {
         node.types |= from.types;
         node.class |= from.class;
         node.custom |= from.custom;
+        node.texture |= from.texture;
         node.format = node.format.join(from.format);
         node.whole += from.whole;
         node.cut |= from.cut;
@@ -336,6 +342,7 @@ impl Listing {
                 .collect(),
             class: node.class,
             custom: tree.rules.classes(node.custom),
+            texture: node.texture,
         });
         let mut cut = node.whole == 0 && node.cut;
         for child in &node.children {

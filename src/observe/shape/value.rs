@@ -1,6 +1,6 @@
 //! Single values: what they look like.
 
-use crate::exchange::{Classes, Format, Types};
+use crate::exchange::{Classes, Format, Texture, Types};
 use crate::observe::custom::Candidates;
 use crate::observe::sensitive::{Hints, classify_as};
 
@@ -11,12 +11,18 @@ const MAX_LOOKED_AT: usize = 4 << 10;
 /// A code has no more letters.
 const MAX_WORD: usize = 24;
 
+/// Classes whose values let somebody in.
+const SECRETS: Classes =
+    Classes(Classes::PASSWORD.0 | Classes::PRIVATE_KEY.0 | Classes::TOKEN.0 | Classes::JWT.0);
+
 /// The field that a value stands in: its name, and what that says of the value.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Label<'n> {
     pub(super) name: &'n str,
     pub(super) hints: Hints,
     pub(super) candidates: Candidates<'n>,
+    /// It is in a request.
+    pub(super) sent: bool,
 }
 
 /// What is said of one value.
@@ -29,6 +35,8 @@ pub(super) struct Scalar<'a> {
     pub(super) class: Classes,
     /// A set of a person's own rules.
     pub(super) custom: u32,
+    /// Of what is sent alone: nobody tampers with an answer.
+    pub(super) texture: Texture,
 }
 
 impl<'a> Scalar<'a> {
@@ -39,7 +47,18 @@ impl<'a> Scalar<'a> {
             word: None,
             class: Classes::NONE,
             custom: 0,
+            texture: Texture::default(),
         }
+    }
+
+    /// With what `text` is made of, as far as it is looked at; of secrets not even that is said, and
+    /// what is masked is made of its mask.
+    fn made_of(mut self, label: Label<'_>, text: &str) -> Self {
+        let secret = self.format == Format::Secret || self.class.has(SECRETS);
+        if label.sent && !secret {
+            self.texture = Texture::of(text.bytes().take(MAX_LOOKED_AT));
+        }
+        self
     }
 
     pub(super) fn string(label: Label<'_>, text: &'a str) -> Self {
@@ -52,17 +71,19 @@ impl<'a> Scalar<'a> {
             custom: label.candidates.of(text),
             ..Self::of(Types::STRING, format)
         }
+        .made_of(label, text)
     }
 
     /// A number as it is written; `None`: it is none.
     pub(super) fn number(label: Label<'_>, word: &'a [u8]) -> Option<Self> {
         let types = number(word)?;
         let text = std::str::from_utf8(word).unwrap_or_default();
-        Some(Self {
+        let number = Self {
             class: classify_as(label.hints, text),
             custom: label.candidates.of(text),
             ..Self::of(types, Format::Unseen)
-        })
+        };
+        Some(number.made_of(label, text))
     }
 
     /// A value of a form, where everything is text.
