@@ -219,11 +219,9 @@ fn other_settings_are_tried_on_the_same_traffic() {
     let now = alerts(&bench.run(&["analyze", &file, "--format", "alerts"]));
     let verdict = |a: &Value| a["detector"] != "catalog" && a["principal"].is_object();
     let rings = |text: &str, how: &str| {
-        let these: Vec<Value> = alerts(text)
-            .into_iter()
-            .filter(|a| verdict(a) && a["what_if"] == how)
-            .collect();
-        these.len()
+        let all = alerts(text);
+        let these = all.iter().filter(|a| verdict(a) && a["what_if"] == how);
+        these.count()
     };
     let text = what_if(&patient, "alerts");
     let all = now.iter().filter(|a| verdict(a)).map(|a| &a["id"]);

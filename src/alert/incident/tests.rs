@@ -1,6 +1,6 @@
 use super::super::{Manager, Notice, Settings};
 use super::*;
-use crate::detect::{Verdict, VerdictKind};
+use crate::detect::{Place, Verdict, VerdictKind};
 
 /// A verdict at this second, by `identity@client` or nobody.
 pub(in crate::alert) fn verdict(at: i64, kind: VerdictKind, who: &str) -> Verdict {
@@ -28,6 +28,8 @@ pub(in crate::alert) fn verdict(at: i64, kind: VerdictKind, who: &str) -> Verdic
         why: Vec::new(),
         samples: Vec::new(),
         series: Vec::new(),
+        parts: Vec::new(),
+        place: Place::default(),
         owasp: "API4:2023".into(),
     }
 }

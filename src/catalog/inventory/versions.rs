@@ -73,12 +73,13 @@ impl Catalog {
             }
         }
         let due = mem::take(&mut self.versions.due).into_iter();
-        let due = due.filter_map(|hash| {
+        let group = |hash| {
             let members = self.versions.groups.get(&hash)?.clone();
             Some((self.version_group(members.first()?.1)?.0, members))
-        });
+        };
         // What is found comes in an order that does not hang on hashes.
-        for (_, members) in due.collect::<BTreeMap<_, _>>() {
+        let due: BTreeMap<Group, _> = due.filter_map(group).collect();
+        for members in due.into_values() {
             self.judge_versions(members, changes);
         }
     }

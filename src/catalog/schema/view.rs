@@ -137,8 +137,8 @@ impl Part {
     /// came.
     fn is_stable(&self) -> bool {
         let once = |n: &u32| u32::from(*n == 1);
-        let new = |s: &Box<Stats>| s.types.iter().map(once).sum::<u32>() + once(&s.seen);
-        let singletons = self.fields.values().map(new).sum::<u32>();
+        let new = |s: &Stats| s.types.iter().map(once).sum::<u32>() + once(&s.seen);
+        let singletons = self.fields.values().map(|s| new(s)).sum::<u32>();
         self.samples >= SETTLED
             && u64::from(singletons) * u64::from(SETTLED) <= u64::from(self.samples)
     }

@@ -205,7 +205,7 @@ impl Evidence {
                 let may_be_value = typed && !self.routes.contains(folded.as_ref());
                 let kind = may_be_value.then(|| classify(text)).flatten();
                 let full = raw.words.len() >= MAX_WORDS || in_brackets(raw);
-                if let Some(kind) = kind.or(full.then_some(Type::Text)) {
+                if let Some(kind) = kind.or_else(|| full.then_some(Type::Text)) {
                     return self.value(at, kind.bit(), room);
                 }
                 room.filter(|room| self.len() < *room)?;
