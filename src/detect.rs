@@ -424,7 +424,7 @@ impl Detect {
             &look,
             &at,
             (&mut state.purses, &mut who.spent),
-            budget,
+            own_budget,
         );
         out.extend(tried.map(|found| authorization::tell(found, who, x, &at)));
         let now = automation::Now {

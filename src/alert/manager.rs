@@ -7,6 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -14,6 +15,10 @@ use super::silence::{Silence, Silences};
 use super::{Alert, AlertsView, Audience, Evidence, Incident, Notice, Settings, Status};
 use crate::detect::Place;
 use crate::time::Timestamp;
+
+/// Detectors say by the hour that something still goes on; half as long again without a word, and it
+/// is over.
+const OVER: Duration = Duration::from_secs(90 * 60);
 
 /// Where everything that was raised ended: `raised` is the sum of the others but `evicted`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -136,6 +141,19 @@ impl Manager {
 
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// What did not ring for a while is over: what rings now is another event, and another alert. A
+    /// person's word on it (muted, a false alarm) goes on.
+    pub(super) fn end_quiet(&mut self, fingerprint: &str, at: Timestamp) {
+        let known = self.open.get(fingerprint);
+        let Some(known) = known.and_then(|id| self.alerts.get(id)) else {
+            return;
+        };
+        let heard = matches!(known.status, Status::Open | Status::Acknowledged);
+        if heard && at.since(known.last_seen) > OVER {
+            self.open.remove(fingerprint);
+        }
     }
 
     pub(super) fn take(&mut self, mut new: Alert) -> Option<Alert> {

@@ -20,6 +20,7 @@ impl Manager {
             who.unwrap_or("-"),
             endpoint.as_deref().or(v.host.as_deref()).unwrap_or("-"),
         ]);
+        self.end_quiet(&fingerprint, v.at);
         self.take(Alert {
             v: VERSION,
             id: String::new(),

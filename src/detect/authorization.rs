@@ -50,6 +50,10 @@ enum Answer {
     Missing,
 }
 
+/// The two detectors: paths that are not there, and operations that let nobody in.
+const PATHS: &str = "path-probing";
+const DOORS: &str = "function-probing";
+
 /// A row of doors that crossed the bar.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tried {
@@ -67,7 +71,7 @@ impl Porter {
         look: &Look<'_>,
         at: &Clock,
         purse: (&mut Purses, &mut Spent),
-        budget: f64,
+        budget: impl Fn(&'static str) -> f64,
     ) -> Option<Tried> {
         let answer = answer(look, nameless)?;
         let operation = operation(look);
@@ -94,13 +98,13 @@ impl Porter {
                 continue;
             }
             let missing = speaks == Answer::Missing;
-            let family = if missing {
-                Family::Scan
+            let (family, detector) = if missing {
+                (Family::Scan, PATHS)
             } else {
-                Family::Authorization
+                (Family::Authorization, DOORS)
             };
             let usual = tally.share();
-            let stage = purse.0.stage(purse.1, family, budget);
+            let stage = purse.0.stage(purse.1, family, budget(detector));
             let rung = row.take(hit, usual, 0.0, at, cell, stage);
             if !row.open(at) {
                 tally.learn(hit);
@@ -188,7 +192,7 @@ pub(super) fn tell(found: Tried, who: &Followed, x: &Exchange, at: &Clock) -> Ve
     let (kind, detector, owasp, base, what) = if found.missing {
         (
             VerdictKind::Scan,
-            "path-probing",
+            PATHS,
             "API9:2023",
             Severity::Medium,
             "paths that are not there",
@@ -196,7 +200,7 @@ pub(super) fn tell(found: Tried, who: &Followed, x: &Exchange, at: &Clock) -> Ve
     } else {
         (
             VerdictKind::Authorization,
-            "function-probing",
+            DOORS,
             "API5:2023",
             Severity::High,
             "operations that do not let it in",

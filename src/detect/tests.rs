@@ -270,7 +270,7 @@ fn what_was_dismissed_rings_later_until_it_expires() {
             until: Timestamp::from_secs_f64(START as f64 + until),
         }]);
         let found = run(&mut detect, &calls).into_iter();
-        let mut found = found.filter(|v| v.kind == VerdictKind::Scan);
+        let mut found = found.filter(|v| v.detector == scan::WATCH.detector);
         let client = |v: &Verdict| v.principal.as_ref().and_then(|p| p.client.clone());
         found
             .find(|v| client(v).as_deref() == Some(who))
