@@ -162,6 +162,15 @@ impl Analysis {
         self.take_changes(out);
     }
 
+    /// Known automation, with the names of the endpoints that some are kept by.
+    pub fn automation(&self) -> Vec<(detect::Automation, Option<String>)> {
+        let named = |a: detect::Automation| {
+            let endpoint = a.endpoint.and_then(|id| self.catalog.label(id));
+            (a, endpoint)
+        };
+        self.detect.automation().into_iter().map(named).collect()
+    }
+
     pub fn view(&mut self) -> Arc<CatalogView> {
         self.catalog.view()
     }

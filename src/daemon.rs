@@ -147,6 +147,9 @@ pub(crate) fn serve(
     let views = Arc::new(Views::default());
     views.catalog.store(analysis.view());
     views.alerts.store(analysis.alerts.view());
+    views
+        .automation
+        .store(Arc::new(analyst::automation(analysis)));
     views.sensor.store(Arc::new(SensorView {
         ledger: ledger.clone(),
         symptoms: doctor::diagnose(readings),

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 mod api;
+mod automation;
 mod chart;
 mod coverage;
 mod decide;
@@ -30,6 +31,7 @@ mod schema;
 mod security;
 mod silences;
 
+pub use automation::Known;
 pub use routes::router;
 
 use arc_swap::ArcSwap;
@@ -102,6 +104,7 @@ pub struct Views {
     pub deliveries: ArcSwap<DeliveriesView>,
     pub decisions: ArcSwap<DecisionsView>,
     pub saved: ArcSwap<SavedView>,
+    pub automation: ArcSwap<Vec<Known>>,
     pub live: broadcast::Sender<Live>,
     /// True once capture runs and the store is open: `/readyz`.
     pub ready: std::sync::atomic::AtomicBool,
@@ -116,6 +119,7 @@ impl Default for Views {
             deliveries: ArcSwap::default(),
             decisions: ArcSwap::default(),
             saved: ArcSwap::default(),
+            automation: ArcSwap::default(),
             live: broadcast::channel(256).0,
             ready: std::sync::atomic::AtomicBool::new(false),
         }

@@ -28,7 +28,7 @@ use crate::sensor::{
 };
 use crate::store::{Pending, Store};
 use crate::time::Timestamp;
-use crate::web::{Command, Live, SensorView, SourceView, Views};
+use crate::web::{Command, Known, Live, SensorView, SourceView, Views};
 
 /// How often readers get new views.
 const PUBLISH: Duration = Duration::from_secs(1);
@@ -36,6 +36,15 @@ const PUBLISH: Duration = Duration::from_secs(1);
 const DRAIN: Duration = Duration::from_secs(2);
 
 type Answer = Box<dyn FnOnce() + Send>;
+
+/// Known automation, for readers.
+pub(super) fn automation(analysis: &Analysis) -> Vec<Known> {
+    let known = |(automation, endpoint)| Known {
+        automation,
+        endpoint,
+    };
+    analysis.automation().into_iter().map(known).collect()
+}
 
 pub(super) enum Message {
     Command(Command),
@@ -531,6 +540,9 @@ impl Analyst {
         self.last_count = exchanges;
         self.views.sensor.store(Arc::new(view));
         self.views.catalog.store(self.analysis.view());
+        self.views
+            .automation
+            .store(Arc::new(automation(&self.analysis)));
         self.views.deliveries.store(Arc::new(self.deliveries()));
         if self.in_flight == 0 {
             self.views.alerts.store(self.analysis.alerts.view());

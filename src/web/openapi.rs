@@ -208,6 +208,13 @@ fn silence() -> Value {
         "ended": { "type": "object", "properties": { "at": time(), "by": text() } } } })
 }
 
+fn known() -> Value {
+    json!({ "type": "object", "required": ["who", "kinds", "hours", "reach", "days", "since", "last", "learnt_unreviewed"], "properties": {
+        "who": { "type": "object", "properties": { "identity": text(), "client": text() } }, "endpoint": text(), "kinds": texts(),
+        "hours": { "type": "array", "items": number() }, "reach": { "type": "number" }, "days": number(), "since": time(), "last": time(),
+        "learnt_unreviewed": { "type": "boolean" } } })
+}
+
 fn severity() -> Value {
     json!({ "enum": ["info", "low", "medium", "high", "critical"] })
 }
@@ -221,6 +228,7 @@ fn shape(path: &str) -> Value {
         // Of the list; what a change answers is one of its items.
         "/api/v1/silences" => json!({ "oneOf": [list_of(silence(), json!({})), silence()] }),
         "/api/v1/silences/{id}/end" => silence(),
+        "/api/v1/automation" => list_of(known(), json!({})),
         "/api/v1/endpoints/{key}/history" => history(),
         "/api/v1/endpoints" => list_of(endpoint(), json!({ "total": number() })),
         "/api/v1/endpoints/{key}" => endpoint(),

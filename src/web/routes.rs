@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 
 use super::export::Form;
 use super::{
-    Command, Settings, Views, api, coverage, decide, decisions, deliveries, edges, evidence,
-    export, findings, guard, history, incidents, life, live, openapi, owasp, pages, silences,
+    Command, Settings, Views, api, automation, coverage, decide, decisions, deliveries, edges,
+    evidence, export, findings, guard, history, incidents, life, live, openapi, owasp, pages,
+    silences,
 };
 use crate::telemetry;
 
@@ -88,6 +89,7 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
             "post",
             post(life::incident),
         ),
+        ("/api/v1/automation", "get", get(automation::list)),
         ("/api/v1/silences", "get", get(silences::list)),
         ("/api/v1/silences", "post", post(silences::add)),
         ("/api/v1/silences/{id}/end", "post", post(silences::end)),
@@ -149,6 +151,7 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/incidents", get(incidents::page))
         .route("/incidents/{id}", get(incidents::one_page))
         .route("/incidents/{id}/status", post(life::incident_form))
+        .route("/automation", get(automation::page))
         .route("/silences", get(silences::page).post(silences::add_form))
         .route("/silences/{id}/end", post(silences::end_form))
         .route("/findings", get(findings::page))
