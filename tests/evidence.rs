@@ -265,7 +265,7 @@ fn filters_of_every_form_are_taken() {
         let at = start + dice.roll(DAYS as u64 * 86_400_000) as f64 / 1_000.0;
         let caller = dice.roll(60);
         let path = format!("/v1/a(b)/'x'|&/{}", caller * 50 + dice.roll(9));
-        calls.push((at, line(at, format!("198.51.100.{caller}"), path, 200)));
+        calls.push((at, line(at, format!("2001:db8:1:{caller:x}::1"), path, 200)));
     }
     let attack = ATTACK as f64 + 60.0;
     for i in 0..400 {
@@ -279,7 +279,10 @@ fn filters_of_every_form_are_taken() {
     for i in 0..3_000 {
         let at = attack + 600.0 + f64::from(i) * 0.01;
         let path = format!("/v1/a(b)/'x'|&/{}", i % 500);
-        calls.push((at, line(at, format!("192.0.2.{}", i % 250), path, 200)));
+        calls.push((
+            at,
+            line(at, format!("2001:db8:2:{:x}::1", i % 250), path, 200),
+        ));
     }
     calls.sort_by(|a, b| a.0.total_cmp(&b.0));
     let all: Vec<String> = calls.into_iter().map(|(_, line)| line + "\n").collect();

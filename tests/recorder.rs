@@ -83,13 +83,19 @@ fn the_packets_of_an_alert_are_saved_and_nobody_elses() {
         network.run(At::Client, &line).unwrap();
     }
     network.spawn(At::Server, &nginx(dir.path()));
-    let config = "[detect]\nlearning = \"0s\"\nfalse_alarms_per_week = 1000.0\n[evidence]\nring = \"16MiB\"\nseverity = \"info\"\n";
+    let config = "[detect]\nlearning = \"0s\"\nfalse_alarms_per_week = 1000.0\n[evidence]\nring = \"16MiB\"\nseverity = \"medium\"\n";
     network.daemon(dir.path(), config);
     until("nginx", || {
         let warm = format!("curl -s http://{SERVER}:8080/warm --interface 10.99.7.10");
         network.run(At::Client, &warm).is_ok()
     });
-    others(&network, dir.path());
+    // Answers must be spread in time before they speak for an endpoint.
+    until("an endpoint that is known", || {
+        others(&network, dir.path());
+        let known = network.api("/api/v1/endpoints");
+        let mut known = known["items"].as_array().into_iter().flatten();
+        known.any(|e| e["confirmed"] == true)
+    });
     let walk = dir.path().join("walk");
     std::fs::write(&walk, urls(900_000..900_000 + IDS)).unwrap();
     network

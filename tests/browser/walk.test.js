@@ -136,7 +136,7 @@ test("every page at three widths, light and dark", { timeout: 200_000 }, async (
   const endpoint = (await until("an endpoint", "/api/v1/endpoints", (e) => e.length > 0))[0].key;
   const alerts = await until("an alert", "/api/v1/alerts", (a) => a.length > 0);
   const alert = (alerts.find((a) => a.series.length > 0) ?? alerts[0]).id;
-  const pages = { overview: "/", endpoints: "/endpoints", endpoint: `/endpoints/${endpoint}`, incidents: "/incidents", "incidents-empty": "/incidents?kind=tampering", silences: "/silences", alerts: "/alerts", alert: `/alerts/${alert}`, findings: "/findings", coverage: "/coverage", "coverage-empty": "/coverage?q=nobody", owasp: "/owasp", deliveries: "/deliveries", decisions: "/decisions", sensor: "/sensor" };
+  const pages = { overview: "/", endpoints: "/endpoints", endpoint: `/endpoints/${endpoint}`, incidents: "/incidents", "incidents-empty": "/incidents?kind=tampering", silences: "/silences", automation: "/automation", alerts: "/alerts", alert: `/alerts/${alert}`, findings: "/findings", coverage: "/coverage", "coverage-empty": "/coverage?q=nobody", owasp: "/owasp", deliveries: "/deliveries", decisions: "/decisions", sensor: "/sensor" };
   for (const scheme of ["light", "dark"]) {
     for (const width of [390, 1280, 2560]) {
       const { page, errors, close } = await open(width, scheme);
