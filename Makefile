@@ -96,6 +96,7 @@ bench-templating:         ## path templates on real APIs
 bench-detection:          ## labelled attacks by type; SEEDS, SCALE, STRENGTHS, QUIET may be set
 	$(CARGO) build --release --locked
 	python3 benches/detection.py
+	$(CARGO) bench --locked --profile quick --bench detection
 
 install: deps             ## program, unit, man page, sample config
 	$(CARGO) build --release --locked

@@ -199,6 +199,7 @@ fn apitap(series: &Series, budget: f64) -> Vec<f64> {
         object: None,
         confirmed: true,
         login: false,
+        oddities: Default::default(),
         complete: true,
     };
     let mut out = Vec::new();

@@ -9,7 +9,7 @@ use super::api::json;
 use super::filters;
 use super::pages::{Frame, show};
 use super::routes::Shared;
-use crate::detect::Automation;
+use crate::detect::{Automation, Principal};
 use crate::time::Timestamp;
 
 /// One that is known, with its endpoint's name where it is kept by endpoint.
@@ -46,7 +46,7 @@ impl Row {
         let kinds: Vec<String> = a.kinds.iter().filter_map(kind).collect();
         let hours: Vec<String> = a.hours.iter().map(|h| format!("{h:02}")).collect();
         Self {
-            who: (a.who.identity.clone().or(a.who.client.clone())).unwrap_or_default(),
+            who: who(&a.who),
             endpoint: known.endpoint.clone(),
             kinds: kinds.join(", "),
             hours: match hours.is_empty() {
@@ -60,6 +60,11 @@ impl Row {
             unreviewed: a.learnt_unreviewed,
         }
     }
+}
+
+fn who(p: &Principal) -> String {
+    let text = p.identity.as_deref().or(p.client.as_deref());
+    text.unwrap_or_default().to_owned()
 }
 
 #[derive(Template)]
