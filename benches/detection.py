@@ -21,6 +21,7 @@ FOLDER = HERE.parent.parent / "shared" / "detection"
 APITAP = HERE.parent / "target" / "release" / "apitap"
 BUDGETS = [0.5, 2, 10, 50]
 QUIET = 6 * 3600
+KINDS = "enumeration scan scraping credential volume exfiltration authorization source tampering".split()
 
 
 def scenario(work, seed, scale, *more):
@@ -45,11 +46,12 @@ def score(prefix, alerts):
 
 
 def incidents(alerts):
-    """As the scorer counts them: alerts of one kind and subject less than six hours apart are one."""
+    """As the scorer counts them: alerts of one kind and subject less than six hours apart are one. Findings of
+    the catalogue and what is true of a server (availability) are no false alarms."""
     last, count = {}, 0
     for line in open(alerts):
         a = json.loads(line)
-        if a["severity"] == "info":
+        if a["severity"] == "info" or a["kind"] not in KINDS:
             continue
         who = a.get("principal") or {}
         key = (a["kind"], who.get("identity") or who.get("client") or a.get("endpoint"))
