@@ -14,10 +14,9 @@ use super::distinct::{hash_text, mix};
 use super::evidence::{Row, Tally};
 use super::principals::Followed;
 use super::purse::{Purses, Spent};
-use super::verdict::{self, round};
-use super::{Clock, Look, Place, Severity, Verdict, VerdictKind};
+use super::verdict::{self, Sign, round};
+use super::{Clock, Look, Severity, Verdict, VerdictKind};
 use crate::exchange::Exchange;
-use crate::time::Timestamp;
 
 /// Segments of a path that tell one operation from another.
 const SEGMENTS: usize = 8;
@@ -207,20 +206,18 @@ pub(super) fn tell(found: Tried, who: &Followed, x: &Exchange, at: &Clock) -> Ve
         )
     };
     let expected = f64::from(row.len) * found.usual;
-    Verdict {
-        at: Timestamp(at.nanos),
+    let sign = Sign {
         kind,
-        severity: verdict::severity(base, rung),
-        score: verdict::score(rung),
-        detector: detector.into(),
+        detector,
+        owasp,
+        severity: base,
         principal: Some(who.principal()),
         endpoint: None,
         host: None,
-        since: Timestamp(row.since),
-        until: Timestamp(at.nanos),
+        since: row.since,
         expected,
         observed: f64::from(row.hits),
-        log10_p: rung.log10_p,
+        rung,
         summary: format!("{} different {what}, tried by {}", row.hits, who.describe()),
         why: vec![
             format!(
@@ -232,20 +229,10 @@ pub(super) fn tell(found: Tried, who: &Followed, x: &Exchange, at: &Clock) -> Ve
                 round(found.usual * 100.0),
                 round(expected)
             ),
-            verdict::odds(rung),
         ],
-        samples: vec![verdict::sample(x).into()],
+        sample: verdict::sample(x),
         series: Vec::new(),
-        owasp: owasp.into(),
-        parts: verdict::parts(
-            rung,
-            [
-                ("observed", f64::from(row.hits)),
-                ("steps", f64::from(row.len)),
-                ("expected", expected),
-                ("usual_share", found.usual),
-            ],
-        ),
-        place: Place::default(),
-    }
+        weighed: vec![("steps", f64::from(row.len)), ("usual_share", found.usual)],
+    };
+    verdict::sign(sign, at)
 }

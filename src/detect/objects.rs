@@ -16,11 +16,10 @@ use super::distinct::mix;
 use super::evidence::{Row, Tally};
 use super::principals::Followed;
 use super::purse::Stage;
-use super::verdict::{self, round};
+use super::verdict::{self, Sign, round};
 use super::{Clock, Look, Severity, Verdict, VerdictKind};
 use crate::catalog::{Access, EndpointId, NodeId};
 use crate::exchange::Exchange;
-use crate::time::Timestamp;
 
 /// Objects whose last caller is remembered: half a megabyte, for all of the API.
 const OWNERS: usize = 1 << 17;
@@ -204,20 +203,18 @@ pub(super) fn tell(
 ) -> Verdict {
     let (row, rung) = (found.row, found.rung);
     let expected = f64::from(row.len) * found.usual;
-    Verdict {
-        at: Timestamp(at.nanos),
+    let sign = Sign {
         kind: VerdictKind::Enumeration,
-        severity: verdict::severity(Severity::Medium, rung),
-        score: verdict::score(rung),
-        detector: "strange-objects".into(),
+        detector: "strange-objects",
+        owasp: "API1:2023",
+        severity: Severity::Medium,
         principal: Some(who.principal()),
         endpoint,
         host: None,
-        since: Timestamp(row.since),
-        until: Timestamp(at.nanos),
+        since: row.since,
         expected,
         observed: f64::from(row.hits),
-        log10_p: rung.log10_p,
+        rung,
         summary: format!(
             "{} objects in a row that {} never asked for before, all answered",
             row.hits,
@@ -233,20 +230,10 @@ pub(super) fn tell(
                 round(found.usual * 100.0),
                 round(expected)
             ),
-            verdict::odds(rung),
         ],
-        samples: vec![verdict::sample(x).into()],
+        sample: verdict::sample(x),
         series: Vec::new(),
-        owasp: "API1:2023".into(),
-        parts: verdict::parts(
-            rung,
-            [
-                ("observed", f64::from(row.hits)),
-                ("steps", f64::from(row.len)),
-                ("expected", expected),
-                ("usual_share", found.usual),
-            ],
-        ),
-        place: super::Place::default(),
-    }
+        weighed: vec![("steps", f64::from(row.len)), ("usual_share", found.usual)],
+    };
+    verdict::sign(sign, at)
 }
