@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
+mod alerts;
 mod api;
+mod assets;
 mod automation;
 mod chart;
 mod coverage;
@@ -13,26 +15,32 @@ mod decide;
 mod decisions;
 mod deliveries;
 mod edges;
+mod endpoint;
+mod endpoints;
 mod evidence;
 mod export;
 mod filters;
 mod findings;
+mod frame;
 mod guard;
 mod history;
 mod incidents;
 mod life;
 mod live;
 mod openapi;
+mod overview;
 mod owasp;
-mod pages;
 mod query;
 mod routes;
 mod schema;
 mod security;
+mod sensor;
 mod silences;
+mod who;
 
 pub use automation::Known;
 pub use routes::router;
+pub use who::Role;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, oneshot};

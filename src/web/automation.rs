@@ -7,8 +7,9 @@ use axum::response::Response;
 
 use super::api::json;
 use super::filters;
-use super::pages::{Frame, show};
+use super::frame::{Frame, show};
 use super::routes::Shared;
+use super::who::Who;
 use crate::detect::{Automation, Principal};
 use crate::time::Timestamp;
 
@@ -76,12 +77,12 @@ struct Page {
 }
 
 /// `/automation`.
-pub(super) async fn page(State(app): Shared) -> Response {
+pub(super) async fn page(State(app): Shared, who: Who) -> Response {
     let known = app.views.automation.load();
     let rows: Vec<Row> = known.iter().map(Row::of).collect();
     show(&Page {
         unreviewed: rows.iter().filter(|r| r.unreviewed).count(),
         rows,
-        page: Frame::new(&app, "automation"),
+        page: Frame::new(&app, &who, "automation"),
     })
 }

@@ -8,9 +8,10 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
-use super::pages::{Frame, Select, link, show};
+use super::frame::{Frame, Select, link, show};
 use super::query::{Page, cut};
 use super::routes::Shared;
+use super::who::Who;
 use super::{api, chart, filters};
 use crate::catalog::{Coverage, TlsHostView, TlsView, percent};
 use crate::sensor::doctor::count;
@@ -151,7 +152,7 @@ struct CoveragePage {
 }
 
 /// `/coverage`.
-pub(super) async fn page(State(app): Shared, Query(f): Query<Filter>) -> Response {
+pub(super) async fn page(State(app): Shared, who: Who, Query(f): Query<Filter>) -> Response {
     let catalog = app.views.catalog.load();
     let TlsView { hosts, coverage } = &catalog.tls;
     let found = f.page(hosts);
@@ -193,7 +194,7 @@ pub(super) async fn page(State(app): Shared, Query(f): Query<Filter>) -> Respons
         rows: found.items.iter().map(|h| Row::of(h, whole)).collect(),
         next: found.next.map(|c| link("/coverage", &parts, &c)),
         f: f.clone(),
-        page: Frame::new(&app, "coverage"),
+        page: Frame::new(&app, &who, "coverage"),
     })
 }
 

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::api::{ask, json, list as list_page, problem, remark};
 use super::query::{EndpointFilter, cut};
 use super::routes::{App, Shared};
+use super::who::Who;
 use super::{Command, Wish};
 use crate::catalog::{Action, Decision, EndpointView};
 
@@ -149,7 +150,12 @@ impl Chosen {
 }
 
 /// `POST /api/v1/endpoints/accept`.
-pub(super) async fn accept(State(app): Shared, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn accept(
+    State(app): Shared,
+    who: Who,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let chosen: Chosen = match read(&headers, &body) {
         Ok(chosen) => chosen,
         Err((code, why)) => return problem(code, &why),
@@ -165,7 +171,7 @@ pub(super) async fn accept(State(app): Shared, headers: HeaderMap, body: Bytes) 
         );
     }
     let action = Action::Accept;
-    answer(decide(&app, Wish::Mark { action, keys }, "api", chosen.note).await)
+    answer(decide(&app, Wish::Mark { action, keys }, &who.name, chosen.note).await)
 }
 
 /// What is said with a decision about one endpoint.
@@ -215,6 +221,7 @@ pub(super) fn wish(
 /// `POST /api/v1/endpoints/{key}/{action}`.
 pub(super) async fn mark(
     State(app): Shared,
+    who: Who,
     Path((key, action)): Path<(String, String)>,
     headers: HeaderMap,
     body: Bytes,
@@ -228,7 +235,7 @@ pub(super) async fn mark(
         return problem(StatusCode::NOT_FOUND, "there is no such endpoint");
     }
     match wish(&action, key, about.part, about.word) {
-        Ok(wish) => answer(decide(&app, wish, "api", about.note).await),
+        Ok(wish) => answer(decide(&app, wish, &who.name, about.note).await),
         Err((code, why)) => problem(code, &why),
     }
 }
@@ -236,6 +243,7 @@ pub(super) async fn mark(
 /// `POST /api/v1/decisions/{id}/undo`.
 pub(super) async fn undo(
     State(app): Shared,
+    who: Who,
     Path(id): Path<u64>,
     headers: HeaderMap,
     body: Bytes,
@@ -247,7 +255,7 @@ pub(super) async fn undo(
     if !known(&app, id) {
         return problem(StatusCode::NOT_FOUND, "there is no such decision");
     }
-    answer(decide(&app, Wish::Undo(id), "api", about.note).await)
+    answer(decide(&app, Wish::Undo(id), &who.name, about.note).await)
 }
 
 pub(super) fn known(app: &App, id: u64) -> bool {

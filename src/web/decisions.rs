@@ -11,10 +11,12 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::decide::{decide, wish};
-use super::pages::{Frame, failed, show};
+use super::frame::{Frame, failed, show};
+use super::life::stale;
 use super::query::{EndpointFilter, review};
 use super::routes::{App, Shared};
-use super::{Wish, filters, guard};
+use super::who::Who;
+use super::{Wish, filters};
 use crate::catalog::{Action, Decision, Documentation, EndpointView, HostView, VersionView};
 use crate::sensor::doctor::{self, grouped};
 use crate::time::Timestamp;
@@ -175,13 +177,14 @@ struct Confirm {
 }
 
 /// `/endpoints/accept`: what would be accepted, before it is.
-pub(super) async fn confirm(State(app): Shared, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn confirm(State(app): Shared, who: Who, RawQuery(query): RawQuery) -> Response {
     let choice = Choice::read(query.unwrap_or_default().as_bytes());
     let catalog = app.views.catalog.load();
     let chosen = choice.endpoints(&catalog.endpoints);
     if chosen.is_empty() {
         return failed(
             &app,
+            &who,
             StatusCode::NOT_FOUND,
             "Nothing was chosen that waits to be accepted",
             "Tick some endpoints, or change the filter.",
@@ -209,32 +212,23 @@ pub(super) async fn confirm(State(app): Shared, RawQuery(query): RawQuery) -> Re
         },
         by_key: choice.by_key,
         until: catalog.at.nanos(),
-        page: Frame::new(&app, "endpoints"),
+        page: Frame::new(&app, &who, "endpoints"),
     })
 }
 
-fn stale(app: &App) -> Response {
-    failed(
-        app,
-        StatusCode::FORBIDDEN,
-        "This form is from before a restart",
-        "Load the page again and send it once more.",
-    )
-}
-
 /// `POST /endpoints/accept`.
-pub(super) async fn accept(State(app): Shared, body: Bytes) -> Response {
+pub(super) async fn accept(State(app): Shared, who: Who, body: Bytes) -> Response {
     let choice = Choice::read(&body);
-    if !guard::same_token(&app, &choice.csrf) {
-        return stale(&app);
+    if let Some(stale) = stale(&app, &who, &choice.csrf) {
+        return stale;
     }
     let chosen = choice.endpoints(&app.views.catalog.load().endpoints);
     let keys = chosen.iter().map(|e| e.key.clone()).collect();
     let action = Action::Accept;
     let wish = Wish::Mark { action, keys };
-    match decide(&app, wish, "web", Some(choice.note)).await {
+    match decide(&app, wish, &who.name, Some(choice.note)).await {
         Ok(_) => Redirect::to("/decisions").into_response(),
-        Err((code, why)) => failed(&app, code, "Nothing was accepted", &why),
+        Err((code, why)) => failed(&app, &who, code, "Nothing was accepted", &why),
     }
 }
 
@@ -250,14 +244,15 @@ pub(super) struct MarkForm {
 /// `POST /endpoints/{key}/{action}`.
 pub(super) async fn mark(
     State(app): Shared,
+    who: Who,
     Path((key, action)): Path<(String, String)>,
     Form(form): Form<MarkForm>,
 ) -> Response {
-    if !guard::same_token(&app, &form.csrf) {
-        return stale(&app);
+    if let Some(stale) = stale(&app, &who, &form.csrf) {
+        return stale;
     }
     let done = match wish(&action, key.clone(), form.part, form.word) {
-        Ok(wish) => decide(&app, wish, "web", Some(form.note)).await,
+        Ok(wish) => decide(&app, wish, &who.name, Some(form.note)).await,
         Err(refused) => Err(refused),
     };
     let there = |app: &App| {
@@ -268,7 +263,7 @@ pub(super) async fn mark(
         // A pin may have made it part of another.
         Ok(_) if there(&app) => Redirect::to(&format!("/endpoints/{key}")).into_response(),
         Ok(_) => Redirect::to("/decisions").into_response(),
-        Err((code, why)) => failed(&app, code, "Nothing was decided", &why),
+        Err((code, why)) => failed(&app, &who, code, "Nothing was decided", &why),
     }
 }
 
@@ -280,15 +275,16 @@ pub(super) struct UndoForm {
 /// `POST /decisions/{id}/undo`.
 pub(super) async fn undo(
     State(app): Shared,
+    who: Who,
     Path(id): Path<u64>,
     Form(form): Form<UndoForm>,
 ) -> Response {
-    if !guard::same_token(&app, &form.csrf) {
-        return stale(&app);
+    if let Some(stale) = stale(&app, &who, &form.csrf) {
+        return stale;
     }
-    match decide(&app, Wish::Undo(id), "web", None).await {
+    match decide(&app, Wish::Undo(id), &who.name, None).await {
         Ok(_) => Redirect::to("/decisions").into_response(),
-        Err((code, why)) => failed(&app, code, "Nothing was taken back", &why),
+        Err((code, why)) => failed(&app, &who, code, "Nothing was taken back", &why),
     }
 }
 
@@ -348,7 +344,7 @@ fn row(decision: &Decision, holds: usize) -> Row {
 }
 
 /// `/decisions`.
-pub(super) async fn page(State(app): Shared) -> Response {
+pub(super) async fn page(State(app): Shared, who: Who) -> Response {
     let view = app.views.decisions.load();
     show(&Audit {
         total: view.items.len(),
@@ -358,6 +354,6 @@ pub(super) async fn page(State(app): Shared) -> Response {
             .take(SHOWN)
             .map(|(decision, holds)| row(decision, *holds))
             .collect(),
-        page: Frame::new(&app, "decisions"),
+        page: Frame::new(&app, &who, "decisions"),
     })
 }

@@ -10,8 +10,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::api::{self, ask, problem};
-use super::pages::{Frame, failed, show};
+use super::frame::{Frame, failed, show};
+use super::life::stale;
 use super::routes::{App, Shared};
+use super::who::Who;
 use super::{Command, filters, guard};
 use crate::alert::delivery::{DeadLetter, SinkView};
 
@@ -29,13 +31,14 @@ pub(super) async fn list(State(app): Shared) -> Response {
 
 pub(super) async fn send_again(
     State(app): Shared,
+    who: Who,
     Path((sink, message)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
     if !is_json(&headers) {
         return guard::not_json();
     }
-    answer(resend(&app, sink, message, "api").await)
+    answer(resend(&app, sink, message, &who.name).await)
 }
 
 pub(super) async fn test(
@@ -98,10 +101,10 @@ struct Deliveries<'a> {
     ready: bool,
 }
 
-pub(super) async fn page(State(app): Shared) -> Response {
+pub(super) async fn page(State(app): Shared, who: Who) -> Response {
     let view = app.views.deliveries.load();
     show(&Deliveries {
-        page: Frame::new(&app, "deliveries"),
+        page: Frame::new(&app, &who, "deliveries"),
         sinks: &view.sinks,
         dead: view.dead.iter().rev().take(SHOWN).collect(),
         more: view.dead.len().saturating_sub(SHOWN),
@@ -118,23 +121,17 @@ pub(super) struct Act {
     message: String,
 }
 
-pub(super) async fn act(State(app): Shared, Form(act): Form<Act>) -> Response {
-    if !guard::same_token(&app, &act.csrf) {
-        let mend = "Load the page again and send it once more.";
-        return failed(
-            &app,
-            StatusCode::FORBIDDEN,
-            "This form is from before a restart",
-            mend,
-        );
+pub(super) async fn act(State(app): Shared, who: Who, Form(act): Form<Act>) -> Response {
+    if let Some(stale) = stale(&app, &who, &act.csrf) {
+        return stale;
     }
     let done = if act.message.is_empty() {
         try_out(&app, act.sink).await
     } else {
-        resend(&app, act.sink, act.message, "web").await
+        resend(&app, act.sink, act.message, &who.name).await
     };
     match done {
         Ok(()) => Redirect::to("/deliveries").into_response(),
-        Err((code, why)) => failed(&app, code, "It was not taken", &why),
+        Err((code, why)) => failed(&app, &who, code, "It was not taken", &why),
     }
 }

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::api;
-use super::pages::{Link, query_link};
+use super::frame::{Link, query_link};
 use super::query::{AlertFilter, EndpointFilter};
 use super::routes::Shared;
 use crate::catalog::{self, EndpointView};

@@ -9,10 +9,12 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 
+use super::alerts::OWASP;
 use super::export::{self, Form};
-use super::pages::{Frame, Link, OWASP, Select, link, show};
+use super::frame::{Frame, Link, Select, link, show};
 use super::query::{Page, cut};
 use super::routes::Shared;
+use super::who::Who;
 use super::{api, filters};
 use crate::catalog::{CLEAR_ADVICE, CatalogView, Exposure, ExposureKind, owasp};
 
@@ -107,7 +109,7 @@ struct Findings {
 }
 
 /// `/findings`.
-pub(super) async fn page(State(app): Shared, Query(f): Query<Filter>) -> Response {
+pub(super) async fn page(State(app): Shared, who: Who, Query(f): Query<Filter>) -> Response {
     let found = f.page(&app.views.catalog.load());
     let clear = |e: &Arc<Exposure>| e.kind == ExposureKind::CredentialsInClear;
     let kinds = ExposureKind::ALL.map(ExposureKind::name);
@@ -145,6 +147,6 @@ pub(super) async fn page(State(app): Shared, Query(f): Query<Filter>) -> Respons
         next: found.next.map(|c| link("/findings", &parts, &c)),
         exports: export::links("findings", &parts),
         f: f.clone(),
-        page: Frame::new(&app, "findings"),
+        page: Frame::new(&app, &who, "findings"),
     })
 }

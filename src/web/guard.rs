@@ -13,15 +13,24 @@ use subtle::ConstantTimeEq;
 
 use super::api::problem;
 use super::routes::App;
+use super::who::{Role, Who};
 
 /// Nothing from elsewhere, nothing inline, no frame around us.
 const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
                    form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn check(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let mut response = match refused(&app, request.headers(), request.method()) {
         Some(why) => problem(StatusCode::FORBIDDEN, why),
-        None => next.run(request).await,
+        None => {
+            let who = somebody(&app, request.uri().path());
+            request.extensions_mut().insert(who);
+            next.run(request).await
+        }
     };
     let headers = response.headers_mut();
     let fixed = [
@@ -43,6 +52,20 @@ pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: N
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// On loopback whoever reaches us is the one who runs us.
+fn somebody(app: &App, path: &str) -> Who {
+    let name = if path.starts_with("/api/") {
+        "api"
+    } else {
+        "web"
+    };
+    Who {
+        name: name.into(),
+        role: Role::Admin,
+        csrf: app.csrf.clone(),
+    }
 }
 
 fn refused(app: &App, headers: &HeaderMap, method: &Method) -> Option<&'static str> {
@@ -89,8 +112,8 @@ pub(super) fn token() -> String {
     }
 }
 
-pub(super) fn same_token(app: &App, sent: &str) -> bool {
-    !app.csrf.is_empty() && bool::from(app.csrf.as_bytes().ct_eq(sent.as_bytes()))
+pub(super) fn same_token(who: &Who, sent: &str) -> bool {
+    !who.csrf.is_empty() && bool::from(who.csrf.as_bytes().ct_eq(sent.as_bytes()))
 }
 
 pub(super) fn not_json() -> Response {

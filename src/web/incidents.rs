@@ -9,10 +9,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
+use super::alerts::{AlertRow, KINDS, SEVERITIES};
 use super::api::{self, json, problem};
-use super::pages::{AlertRow, Frame, KINDS, SEVERITIES, Select, link, missing, show};
+use super::frame::{Frame, Select, link, missing, show};
 use super::query::{Page, cut};
 use super::routes::Shared;
+use super::who::Who;
 use super::{filters, life};
 use crate::alert::{Alert, Event, Incident, Status, same_endpoint};
 use crate::catalog::CatalogView;
@@ -77,7 +79,7 @@ struct Incidents {
 }
 
 /// `/incidents`.
-pub(super) async fn page(State(app): Shared, Query(f): Query<Filter>) -> Response {
+pub(super) async fn page(State(app): Shared, who: Who, Query(f): Query<Filter>) -> Response {
     let found = f.page(&app.views.alerts.load().incidents);
     let selects = vec![
         Select::new(
@@ -101,7 +103,7 @@ pub(super) async fn page(State(app): Shared, Query(f): Query<Filter>) -> Respons
         filtered: f.is_set(),
         rows: found.items,
         next: found.next.map(|c| link("/incidents", &parts, &c)),
-        page: Frame::new(&app, "incidents"),
+        page: Frame::new(&app, &who, "incidents"),
     })
 }
 
@@ -153,10 +155,10 @@ struct Line<'a> {
 }
 
 /// `/incidents/{id}`.
-pub(super) async fn one_page(State(app): Shared, Path(id): Path<String>) -> Response {
+pub(super) async fn one_page(State(app): Shared, who: Who, Path(id): Path<String>) -> Response {
     let view = app.views.alerts.load();
     let Some(i) = view.incidents.iter().find(|i| i.id == id) else {
-        return missing(&app, "There is no such incident");
+        return missing(&app, &who, "There is no such incident");
     };
     let members: Vec<&Arc<Alert>> = (view.alerts.iter())
         .filter(|a| a.incident.as_deref() == Some(&id))
@@ -184,6 +186,6 @@ pub(super) async fn one_page(State(app): Shared, Path(id): Path<String>) -> Resp
             .map(|a| AlertRow::of(a))
             .collect(),
         i,
-        page: Frame::new(&app, "incidents"),
+        page: Frame::new(&app, &who, "incidents"),
     })
 }

@@ -12,8 +12,9 @@ use serde::Deserialize;
 
 use super::api::{ask, json, problem, remark};
 use super::decide::{Refused, read};
-use super::pages::failed;
+use super::frame::failed;
 use super::routes::{App, Shared};
+use super::who::Who;
 use super::{Command, guard};
 use crate::alert::{Alert, Incident, Status, Wanted, wall};
 use crate::time::Timestamp;
@@ -84,18 +85,19 @@ async fn change_incident(app: &App, id: String, wanted: Wanted) -> Result<Incide
     ask(app, StatusCode::CONFLICT, command).await
 }
 
-fn change(headers: &HeaderMap, body: &Bytes) -> Result<Wanted, Refused> {
-    read::<Change>(headers, body)?.wanted("api")
+fn change(who: &Who, headers: &HeaderMap, body: &Bytes) -> Result<Wanted, Refused> {
+    read::<Change>(headers, body)?.wanted(&who.name)
 }
 
 /// `POST /api/v1/alerts/{id}/status`.
 pub(super) async fn alert(
     State(app): Shared,
+    who: Who,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let done = match change(&headers, &body) {
+    let done = match change(&who, &headers, &body) {
         Ok(wanted) => change_alert(&app, id, wanted).await,
         Err(refused) => Err(refused),
     };
@@ -108,11 +110,12 @@ pub(super) async fn alert(
 /// `POST /api/v1/incidents/{id}/status`.
 pub(super) async fn incident(
     State(app): Shared,
+    who: Who,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let done = match change(&headers, &body) {
+    let done = match change(&who, &headers, &body) {
         Ok(wanted) => change_incident(&app, id, wanted).await,
         Err(refused) => Err(refused),
     };
@@ -134,64 +137,67 @@ pub(super) struct StatusForm {
 }
 
 impl StatusForm {
-    fn wanted(self) -> Result<Wanted, Refused> {
+    fn wanted(self, by: &str) -> Result<Wanted, Refused> {
         let hours = SPANS.iter().find(|(hours, _)| *hours == self.hours);
         let hours = hours.and_then(|(hours, _)| hours.parse::<u64>().ok());
         let hours = hours.filter(|_| self.status == Status::Muted.name());
         let until = hours.map(|h| wall() + Duration::from_secs(h * 3_600));
-        wanted(&self.status, until, Some(self.note), "web")
+        wanted(&self.status, until, Some(self.note), by)
     }
 }
 
 /// The answer to a form that our own page did not send.
-pub(super) fn stale(app: &App, sent: &str) -> Option<Response> {
+pub(super) fn stale(app: &App, who: &Who, sent: &str) -> Option<Response> {
     let refuse = || {
         failed(
             app,
+            who,
             StatusCode::FORBIDDEN,
             "This form is from before a restart",
             "Load the page again and send it once more.",
         )
     };
-    (!guard::same_token(app, sent)).then(refuse)
+    (!guard::same_token(who, sent)).then(refuse)
 }
 
 pub(super) async fn alert_form(
     State(app): Shared,
+    who: Who,
     Path(id): Path<String>,
     Form(form): Form<StatusForm>,
 ) -> Response {
-    if let Some(stale) = stale(&app, &form.csrf) {
+    if let Some(stale) = stale(&app, &who, &form.csrf) {
         return stale;
     }
-    let done = match form.wanted() {
+    let done = match form.wanted(&who.name) {
         Ok(wanted) => change_alert(&app, id.clone(), wanted).await.map(drop),
         Err(refused) => Err(refused),
     };
-    back(&app, "/alerts", &id, done)
+    back(&app, &who, "/alerts", &id, done)
 }
 
 pub(super) async fn incident_form(
     State(app): Shared,
+    who: Who,
     Path(id): Path<String>,
     Form(form): Form<StatusForm>,
 ) -> Response {
-    if let Some(stale) = stale(&app, &form.csrf) {
+    if let Some(stale) = stale(&app, &who, &form.csrf) {
         return stale;
     }
-    let done = match form.wanted() {
+    let done = match form.wanted(&who.name) {
         Ok(wanted) => change_incident(&app, id.clone(), wanted).await.map(drop),
         Err(refused) => Err(refused),
     };
-    back(&app, "/incidents", &id, done)
+    back(&app, &who, "/incidents", &id, done)
 }
 
-fn back(app: &App, list: &str, id: &str, done: Result<(), Refused>) -> Response {
+fn back(app: &App, who: &Who, list: &str, id: &str, done: Result<(), Refused>) -> Response {
     match done {
         Ok(()) => {
             let id = percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC);
             Redirect::to(&format!("{list}/{id}")).into_response()
         }
-        Err((code, why)) => failed(app, code, "Nothing was changed", &why),
+        Err((code, why)) => failed(app, who, code, "Nothing was changed", &why),
     }
 }

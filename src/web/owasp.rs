@@ -4,8 +4,9 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 
-use super::pages::{Frame, show};
+use super::frame::{Frame, show};
 use super::routes::{App, Shared};
+use super::who::Who;
 use super::{api, filters};
 use crate::alert::Status;
 use crate::catalog::owasp::{OwaspView, Visible, owasp};
@@ -30,9 +31,9 @@ struct Owasp {
 }
 
 /// `/owasp`.
-pub(super) async fn page(State(app): Shared) -> Response {
+pub(super) async fn page(State(app): Shared, who: Who) -> Response {
     show(&Owasp {
         rows: views(&app),
-        page: Frame::new(&app, "owasp"),
+        page: Frame::new(&app, &who, "owasp"),
     })
 }

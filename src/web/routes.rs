@@ -12,22 +12,18 @@ use tokio::sync::mpsc;
 
 use super::export::Form;
 use super::{
-    Command, Settings, Views, api, automation, coverage, decide, decisions, deliveries, edges,
-    evidence, export, findings, guard, history, incidents, life, live, openapi, owasp, pages,
-    silences,
+    Command, Settings, Views, alerts, api, assets, automation, coverage, decide, decisions,
+    deliveries, edges, endpoint, endpoints, evidence, export, findings, frame, guard, history,
+    incidents, life, live, openapi, overview, owasp, sensor, silences,
 };
 use crate::telemetry;
-
-const CSS: &str = include_str!("../../dashboards/assets/app.css");
-const JS: &str = include_str!("../../dashboards/assets/app.js");
-const ICON: &str = include_str!("../../dashboards/assets/icon.svg");
 
 pub(super) struct App {
     pub(super) views: Arc<Views>,
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) settings: Settings,
     /// Made anew at each start: forms of an older page must be loaded again.
-    pub(super) csrf: String,
+    pub(super) csrf: Arc<str>,
     pub(super) clients: AtomicUsize,
 }
 
@@ -131,13 +127,13 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         views,
         commands,
         settings,
-        csrf: guard::token(),
+        csrf: guard::token().into(),
         clients: AtomicUsize::new(0),
     });
     let mut router = Router::new()
-        .route("/", get(pages::overview))
-        .route("/endpoints", get(pages::endpoints))
-        .route("/endpoints/{key}", get(pages::endpoint))
+        .route("/", get(overview::page))
+        .route("/endpoints", get(endpoints::page))
+        .route("/endpoints/{key}", get(endpoint::page))
         .route(
             "/endpoints/accept",
             get(decisions::confirm).post(decisions::accept),
@@ -145,8 +141,8 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/endpoints/{key}/{action}", post(decisions::mark))
         .route("/decisions", get(decisions::page))
         .route("/decisions/{id}/undo", post(decisions::undo))
-        .route("/alerts", get(pages::alerts))
-        .route("/alerts/{id}", get(pages::alert))
+        .route("/alerts", get(alerts::page))
+        .route("/alerts/{id}", get(alerts::one_page))
         .route("/alerts/{id}/status", post(life::alert_form))
         .route("/incidents", get(incidents::page))
         .route("/incidents/{id}", get(incidents::one_page))
@@ -158,46 +154,24 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/deliveries", get(deliveries::page).post(deliveries::act))
         .route("/coverage", get(coverage::page))
         .route("/owasp", get(owasp::page))
-        .route("/sensor", get(pages::sensor))
+        .route("/sensor", get(sensor::page))
         .route("/live", get(live::stream))
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .route(
-            "/assets/app.css",
-            get(|| asset("text/css; charset=utf-8", CSS)),
-        )
-        .route(
-            "/assets/app.js",
-            get(|| asset("text/javascript; charset=utf-8", JS)),
-        )
-        .route("/assets/icon.svg", get(|| asset("image/svg+xml", ICON)));
+        .route("/assets/app.css", get(assets::style))
+        .route("/assets/app.js", get(assets::script))
+        .route("/assets/icon.svg", get(assets::icon));
     for (path, _, handler) in api_routes() {
         router = router.route(path, handler);
     }
     router
-        .fallback(pages::not_found)
+        .fallback(frame::not_found)
         .layer(axum::middleware::from_fn_with_state(
             app.clone(),
             guard::check,
         ))
         .with_state(app)
-}
-
-/// Changes with the assets: a new build is never shown with old styles.
-pub(super) fn asset_version() -> String {
-    format!(
-        "{:08x}",
-        crc32fast::hash(CSS.as_bytes()) ^ crc32fast::hash(JS.as_bytes())
-    )
-}
-
-async fn asset(kind: &'static str, text: &'static str) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, kind),
-        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
-    ];
-    (headers, text).into_response()
 }
 
 async fn metrics(State(app): Shared) -> Response {

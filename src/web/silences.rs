@@ -13,9 +13,10 @@ use serde::Deserialize;
 
 use super::api::{ask, json, problem};
 use super::decide::{Refused, read};
+use super::frame::{Frame, failed, show};
 use super::life::stale;
-use super::pages::{Frame, failed, show};
 use super::routes::{App, Shared};
+use super::who::Who;
 use super::{Command, filters};
 use crate::alert::{Scope, Silence, wall};
 use crate::time::Timestamp;
@@ -113,7 +114,7 @@ fn answer(done: Result<Silence, Refused>) -> Response {
 }
 
 /// `POST /api/v1/silences`.
-pub(super) async fn add(State(app): Shared, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn add(State(app): Shared, who: Who, headers: HeaderMap, body: Bytes) -> Response {
     match read::<New>(&headers, &body) {
         Ok(New {
             scope,
@@ -121,7 +122,7 @@ pub(super) async fn add(State(app): Shared, headers: HeaderMap, body: Bytes) -> 
             reason,
         }) => {
             let until = Timestamp::from_secs_f64(until);
-            answer(make(&app, wanted(scope.0, until, &reason, "api")).await)
+            answer(make(&app, wanted(scope.0, until, &reason, &who.name)).await)
         }
         Err((code, why)) => problem(code, &why),
     }
@@ -134,12 +135,13 @@ struct Nothing {}
 /// `POST /api/v1/silences/{id}/end`.
 pub(super) async fn end(
     State(app): Shared,
+    who: Who,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     match read::<Nothing>(&headers, &body) {
-        Ok(Nothing {}) => answer(finish(&app, id, "api").await),
+        Ok(Nothing {}) => answer(finish(&app, id, &who.name).await),
         Err((code, why)) => problem(code, &why),
     }
 }
@@ -202,7 +204,7 @@ struct Silences {
 }
 
 /// `/silences`.
-pub(super) async fn page(State(app): Shared, Query(draft): Query<Draft>) -> Response {
+pub(super) async fn page(State(app): Shared, who: Who, Query(draft): Query<Draft>) -> Response {
     let view = app.views.alerts.load();
     let rows = |ended: bool| {
         let all = view.silences.iter().filter(|s| s.ended.is_some() == ended);
@@ -213,7 +215,7 @@ pub(super) async fn page(State(app): Shared, Query(draft): Query<Draft>) -> Resp
         ended: rows(true),
         draft,
         spans: &SPANS,
-        page: Frame::new(&app, "silences"),
+        page: Frame::new(&app, &who, "silences"),
     })
 }
 
@@ -233,7 +235,7 @@ pub(super) struct NewForm {
 }
 
 impl NewForm {
-    fn wanted(&self) -> Silence {
+    fn wanted(&self, by: &str) -> Silence {
         let part = |text: &String| Some(text.trim().to_owned()).filter(|t| !t.is_empty());
         let span = SPANS.iter().find(|(hours, _)| *hours == self.span);
         let hours: Option<u64> = span.and_then(|(hours, _)| hours.parse().ok());
@@ -247,15 +249,15 @@ impl NewForm {
             ..Scope::default()
         };
         let until = wall() + Duration::from_secs(hours.unwrap_or(0) * 3_600);
-        wanted(scope, until, &self.reason, "web")
+        wanted(scope, until, &self.reason, by)
     }
 }
 
-pub(super) async fn add_form(State(app): Shared, Form(form): Form<NewForm>) -> Response {
-    if let Some(stale) = stale(&app, &form.csrf) {
+pub(super) async fn add_form(State(app): Shared, who: Who, Form(form): Form<NewForm>) -> Response {
+    if let Some(stale) = stale(&app, &who, &form.csrf) {
         return stale;
     }
-    back(&app, make(&app, form.wanted()).await)
+    back(&app, &who, make(&app, form.wanted(&who.name)).await)
 }
 
 #[derive(Deserialize)]
@@ -265,18 +267,19 @@ pub(super) struct EndForm {
 
 pub(super) async fn end_form(
     State(app): Shared,
+    who: Who,
     Path(id): Path<String>,
     Form(form): Form<EndForm>,
 ) -> Response {
-    if let Some(stale) = stale(&app, &form.csrf) {
+    if let Some(stale) = stale(&app, &who, &form.csrf) {
         return stale;
     }
-    back(&app, finish(&app, id, "web").await)
+    back(&app, &who, finish(&app, id, &who.name).await)
 }
 
-fn back(app: &App, done: Result<Silence, Refused>) -> Response {
+fn back(app: &App, who: &Who, done: Result<Silence, Refused>) -> Response {
     match done {
         Ok(_) => Redirect::to("/silences").into_response(),
-        Err((code, why)) => failed(app, code, "Nothing was changed", &why),
+        Err((code, why)) => failed(app, who, code, "Nothing was changed", &why),
     }
 }

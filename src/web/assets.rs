@@ -1,0 +1,39 @@
+//! Style, script and icon: first-party, one file of each over the wire, with the hash of its
+//! content in its URL. A page has files of its own here where it needs any.
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+const CSS: &str = concat!(include_str!("../../dashboards/assets/style/base.css"),);
+
+const JS: &str = concat!(include_str!("../../dashboards/assets/script/live.js"),);
+
+const ICON: &str = include_str!("../../dashboards/assets/icon.svg");
+
+/// Changes with the assets: a new build is never shown with old styles.
+pub(super) fn version() -> String {
+    format!(
+        "{:08x}",
+        crc32fast::hash(CSS.as_bytes()) ^ crc32fast::hash(JS.as_bytes())
+    )
+}
+
+pub(super) async fn style() -> Response {
+    asset("text/css; charset=utf-8", CSS)
+}
+
+pub(super) async fn script() -> Response {
+    asset("text/javascript; charset=utf-8", JS)
+}
+
+pub(super) async fn icon() -> Response {
+    asset("image/svg+xml", ICON)
+}
+
+fn asset(kind: &'static str, text: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+    ];
+    (headers, text).into_response()
+}

@@ -1,0 +1,200 @@
+//! What every page stands in: the frame with the sensor's state, selects and links, and the pages that say
+//! no. Everything captured passes askama's escaping; only our own SVG goes as it is.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+
+use super::routes::{App, Shared};
+use super::who::{Role, Who};
+use super::{SensorView, SourceView, api, assets};
+use crate::alert::Status;
+use crate::sensor::doctor::Grade;
+use crate::time::Timestamp;
+
+/// A live port without a frame for so long is stale.
+const STALE: u64 = 60;
+
+/// What the frame around every page needs.
+pub(super) struct Frame {
+    pub(super) here: &'static str,
+    /// Incidents that nobody has taken on yet.
+    pub(super) open: usize,
+    pub(super) health: String,
+    pub(super) assets: String,
+    pub(super) csrf: Arc<str>,
+    /// Who reads the page, and what they may do.
+    pub(super) user: Arc<str>,
+    pub(super) role: Role,
+}
+
+impl Frame {
+    pub(super) fn new(app: &App, who: &Who, here: &'static str) -> Self {
+        let open = app
+            .views
+            .alerts
+            .load()
+            .incidents
+            .iter()
+            .filter(|i| i.status == Status::Open && i.loud > 0)
+            .count();
+        let health = health(&app.views.sensor.load()).1;
+        Self {
+            here,
+            open,
+            health,
+            assets: assets::version(),
+            csrf: who.csrf.clone(),
+            user: who.name.clone(),
+            role: who.role,
+        }
+    }
+}
+
+pub(super) fn show(template: &impl Template) -> Response {
+    match template.render() {
+        Ok(text) => Html(text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// The sensor's state in words, with its tone.
+pub(super) fn health(s: &SensorView) -> (&'static str, String) {
+    let live: Vec<&SourceView> = s.sources.iter().filter(|x| x.live).collect();
+    let drops: u64 = s
+        .sources
+        .iter()
+        .map(|x| x.kernel_drops + x.interface_drops)
+        .sum();
+    let now = Timestamp::from_secs(jiff::Timestamp::now().as_second());
+    if let Some(ended) = live.iter().find(|x| x.ended.is_some()) {
+        return ("bad", format!("Capture on {} has ended", ended.name));
+    }
+    if s.sources.is_empty() && s.ledger.stages.is_empty() {
+        return ("", "No source".into());
+    }
+    if !live.is_empty()
+        && s.last_frame_wall > Timestamp::MIN
+        && now.since(s.last_frame_wall).as_secs() > STALE
+    {
+        return ("warn", format!("Silent since {}", s.last_frame_wall));
+    }
+    if let Some(worst) = s.symptoms.first().filter(|x| x.severity == Grade::Severe) {
+        return ("bad", format!("{}: see the tap doctor", worst.tap));
+    }
+    if drops > 0 {
+        return ("warn", format!("{drops} packets dropped"));
+    }
+    if !s.ledger.balanced() {
+        return ("bad", "Ledger not balanced".into());
+    }
+    (
+        "good",
+        if live.is_empty() {
+            "Nothing lost".into()
+        } else {
+            "Live".into()
+        },
+    )
+}
+
+pub(super) struct Select {
+    pub(super) label: &'static str,
+    pub(super) name: &'static str,
+    pub(super) value: String,
+    pub(super) options: Vec<(String, String)>,
+}
+
+impl Select {
+    pub(super) fn new(
+        label: &'static str,
+        name: &'static str,
+        value: &str,
+        any: &str,
+        options: &[&str],
+    ) -> Self {
+        let first = (String::new(), any.to_owned());
+        let rest = options.iter().map(|o| ((*o).to_owned(), (*o).to_owned()));
+        Self {
+            label,
+            name,
+            value: value.to_owned(),
+            options: std::iter::once(first).chain(rest).collect(),
+        }
+    }
+}
+
+/// The same list from the next item on.
+pub(super) fn link(path: &str, parts: &[(&str, &String)], cursor: &str) -> String {
+    let cursor = cursor.to_owned();
+    let mut parts = parts.to_vec();
+    parts.push(("cursor", &cursor));
+    query_link(path, &parts)
+}
+
+/// A path with those of the parts that are set.
+pub(super) fn query_link(path: &str, parts: &[(&str, &String)]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in parts.iter().filter(|(_, v)| !v.is_empty()) {
+        query.append_pair(name, value);
+    }
+    match query.finish() {
+        query if query.is_empty() => path.to_owned(),
+        query => format!("{path}?{query}"),
+    }
+}
+
+/// A link's name and target.
+pub(super) type Link = (&'static str, String);
+
+/// A name, and when; `None`: never, or not known.
+pub(super) type Moment = (&'static str, Option<Timestamp>);
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    page: Frame,
+    title: &'a str,
+    text: &'a str,
+}
+
+pub(super) fn failed(app: &App, who: &Who, code: StatusCode, title: &str, text: &str) -> Response {
+    (
+        code,
+        show(&ErrorPage {
+            page: Frame::new(app, who, ""),
+            title,
+            text,
+        }),
+    )
+        .into_response()
+}
+
+pub(super) fn missing(app: &App, who: &Who, title: &str) -> Response {
+    failed(
+        app,
+        who,
+        StatusCode::NOT_FOUND,
+        title,
+        "It may have been merged into another, or put out by the budget.",
+    )
+}
+
+pub(super) async fn not_found(
+    State(app): Shared,
+    who: Who,
+    headers: axum::http::HeaderMap,
+) -> Response {
+    let html = headers
+        .get(header::ACCEPT)
+        .and_then(|a| a.to_str().ok())
+        .is_some_and(|a| a.contains("text/html"));
+    if html {
+        missing(&app, &who, "There is no such page")
+    } else {
+        api::problem(StatusCode::NOT_FOUND, "there is no such path")
+    }
+}
