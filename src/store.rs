@@ -23,12 +23,13 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::alert::delivery::DeadLetter;
+use crate::alert::delivery::{DeadLetter, Sent};
 use crate::alert::route::Router;
 use crate::alert::{Alert, Incident, Notice, Silence};
 use crate::catalog::Decision;
 
 mod checkpoint;
+mod deliveries;
 mod journal;
 mod thread;
 
@@ -93,6 +94,7 @@ pub struct Store {
     ops: Sender<Op>,
     trouble: Arc<Mutex<Option<String>>>,
     dead: Arc<ArcSwap<Vec<DeadLetter>>>,
+    sent: Arc<ArcSwap<Sent>>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -111,7 +113,7 @@ impl Store {
             .create(dir)
             .map_err(io_error(dir))?;
         let lock = lock(&dir.join("lock"))?;
-        let (journal, mut notices) = Journal::open(dir, router)?;
+        let (mut journal, mut notices) = Journal::open(dir, router)?;
         let (checkpoints, found) = checkpoint::Checkpoints::open(dir, &mut notices)?;
         checkpoints
             .rebuild(journal.alerts())
@@ -131,6 +133,8 @@ impl Store {
         };
         let dead: Arc<ArcSwap<Vec<DeadLetter>>> =
             Arc::new(ArcSwap::from_pointee(journal.dead().cloned().collect()));
+        let sent: Arc<ArcSwap<Sent>> =
+            Arc::new(ArcSwap::new(journal.sent().unwrap_or_default()));
         let (ops, queue): (Sender<Op>, Receiver<Op>) = bounded(QUEUE);
         let trouble: Arc<Mutex<Option<String>>> = Arc::default();
         let thread = Thread {
@@ -139,6 +143,7 @@ impl Store {
             recorded,
             trouble: trouble.clone(),
             dead: dead.clone(),
+            sent: sent.clone(),
             _lock: lock,
         };
         let handle = std::thread::spawn(move || thread.run(&queue));
@@ -147,6 +152,7 @@ impl Store {
                 ops,
                 trouble,
                 dead,
+                sent,
                 thread: Arc::new(Mutex::new(Some(handle))),
             },
             recovered,
@@ -223,6 +229,11 @@ impl Store {
     /// What was given up, oldest first.
     pub fn dead_letters(&self) -> Arc<Vec<DeadLetter>> {
         self.dead.load_full()
+    }
+
+    /// What was sent to whom.
+    pub fn sent(&self) -> Arc<Sent> {
+        self.sent.load_full()
     }
 
     /// Puts a decision on disk; `decided` is called on the store's thread once it is there.

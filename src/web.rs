@@ -46,7 +46,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::alert::delivery::DeliveriesView;
-use crate::alert::{Alert, AlertsView, Incident, Silence, Wanted};
+use crate::alert::{Act, Acted, Alert, AlertsView, Incident, Silence, Wanted};
 use crate::catalog::{Action, CatalogView, Decision};
 use crate::sensor::doctor::Symptom;
 use crate::sensor::{Ledger, Readings};
@@ -148,6 +148,11 @@ pub enum Command {
         wanted: Wanted,
         reply: oneshot::Sender<Result<Incident, String>>,
     },
+    /// Acts on several alerts or incidents, or leaves a note on them.
+    Act {
+        act: Box<Act>,
+        reply: oneshot::Sender<Result<Acted, String>>,
+    },
     /// A rule for silence.
     Silence {
         wanted: Box<Silence>,
@@ -184,6 +189,7 @@ impl Command {
         match self {
             Self::SetAlertStatus { reply, .. } => drop(reply.send(Err(why.to_owned()))),
             Self::SetIncidentStatus { reply, .. } => drop(reply.send(Err(why.to_owned()))),
+            Self::Act { reply, .. } => drop(reply.send(Err(why.to_owned()))),
             Self::Silence { reply, .. } | Self::EndSilence { reply, .. } => {
                 drop(reply.send(Err(why.to_owned())));
             }

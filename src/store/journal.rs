@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::deliveries::Deliveries;
 use super::{StoreError, io_error};
-use crate::alert::delivery::{DeadLetter, MAX_AGE};
+use crate::alert::delivery::{DeadLetter, Delivery, MAX_AGE, Sent};
 use crate::alert::route::{About, Router};
 use crate::alert::{Alert, Audience, Incident, Notice, Silence, wall};
 use crate::catalog::{Decision, Later, remains};
@@ -124,6 +125,8 @@ enum Line {
     Decision(Decision),
     /// A rule for silence, as it was then.
     Silence(Box<Silence>),
+    /// What was sent of an alert or incident, when the journal was written anew.
+    Deliveries { id: String, all: Vec<Delivery> },
 }
 
 /// The latest revision of an alert or incident, and the sinks that were told of it.
@@ -149,6 +152,7 @@ pub struct Journal {
     /// By id, which counts up.
     decisions: BTreeMap<u64, Decision>,
     silences: BTreeMap<String, Silence>,
+    deliveries: Deliveries,
 }
 
 impl Journal {
@@ -175,6 +179,7 @@ impl Journal {
             dead: VecDeque::new(),
             decisions: BTreeMap::new(),
             silences: BTreeMap::new(),
+            deliveries: Deliveries::default(),
         };
         let notices = journal.replay()?;
         journal.compact()?;
@@ -205,6 +210,11 @@ impl Journal {
 
     pub fn dead(&self) -> impl Iterator<Item = &DeadLetter> {
         self.dead.iter()
+    }
+
+    /// What was sent to whom, where that has changed since the last call.
+    pub fn sent(&mut self) -> Option<std::sync::Arc<Sent>> {
+        self.deliveries.news()
     }
 
     pub fn silences(&self) -> impl Iterator<Item = &Silence> {
@@ -403,6 +413,7 @@ impl Journal {
                     since: at,
                 };
                 let key = (pending.alert.id.clone(), pending.alert.revision);
+                (self.deliveries).queued(&key.0, key.1, &pending.sinks, pending.since);
                 self.outbox.insert(key, pending);
             }
             Line::Kept { alert, told } => self.keep(*alert, &told),
@@ -414,8 +425,10 @@ impl Journal {
                 at,
             } => {
                 let settled = self.strike(&sink, &message);
-                if let Some(alert) = settled.filter(|_| dead) {
-                    self.bury(sink, alert, why, at);
+                match settled {
+                    Some(alert) if dead => self.bury(sink, alert, why, at),
+                    Some(a) => (self.deliveries).settled(&a.id, a.revision, &sink, at, None),
+                    None => {}
                 }
             }
             Line::Decision(decision) => {
@@ -424,6 +437,7 @@ impl Journal {
             Line::Silence(silence) => {
                 self.silences.insert(silence.id.clone(), *silence);
             }
+            Line::Deliveries { id, all } => self.deliveries.restore(&id, all),
             Line::Dead(letter) => self.dead.push_back(*letter),
             Line::Again {
                 sink, message, at, ..
@@ -434,6 +448,8 @@ impl Journal {
                 };
                 if let Some(DeadLetter { alert, .. }) = self.dead.remove(i) {
                     let key = (alert.id.clone(), alert.revision);
+                    let again = BTreeSet::from([sink.clone()]);
+                    self.deliveries.queued(&key.0, key.1, &again, at);
                     let sinks = BTreeSet::new();
                     let pending = self.outbox.entry(key).or_insert(Pending {
                         alert,
@@ -464,6 +480,8 @@ impl Journal {
     fn queue(&mut self, pending: Pending) {
         let alert = &pending.alert;
         if !pending.sinks.is_empty() {
+            let (id, sinks) = (&alert.id, &pending.sinks);
+            (self.deliveries).queued(id, alert.revision, sinks, pending.since);
             self.outbox
                 .insert((alert.id.clone(), alert.revision), pending);
         }
@@ -499,6 +517,7 @@ impl Journal {
     }
 
     fn bury(&mut self, sink: String, alert: Alert, why: String, at: Timestamp) {
+        (self.deliveries).settled(&alert.id, alert.revision, &sink, at, Some(&why));
         self.dead.push_back(DeadLetter {
             sink,
             message: alert.message_id(),
@@ -619,6 +638,12 @@ impl Journal {
         for Kept { what, told } in self.incidents.values() {
             let (incident, told) = (Box::new(what.clone()), told.clone());
             write_line(&mut text, &Line::Incident { incident, told });
+        }
+        let (alerts, incidents) = (&self.alerts, &self.incidents);
+        let is_kept = |id: &str| alerts.contains_key(id) || incidents.contains_key(id);
+        for (id, all) in self.deliveries.kept(is_kept) {
+            let (id, all) = (id.to_owned(), all.to_vec());
+            write_line(&mut text, &Line::Deliveries { id, all });
         }
         for letter in &self.dead {
             write_line(&mut text, &Line::Dead(Box::new(letter.clone())));

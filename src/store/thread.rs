@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender};
 use super::checkpoint::Checkpoints;
 use super::journal::{Entry, Journal, Pending};
 use crate::alert::Silence;
-use crate::alert::delivery::DeadLetter;
+use crate::alert::delivery::{DeadLetter, Sent};
 use crate::catalog::Decision;
 
 /// Alerts that share one fsync.
@@ -60,6 +60,7 @@ pub(super) struct Thread {
     pub(super) recorded: Box<dyn Fn(Pending) + Send>,
     pub(super) trouble: Arc<Mutex<Option<String>>>,
     pub(super) dead: Arc<ArcSwap<Vec<DeadLetter>>>,
+    pub(super) sent: Arc<ArcSwap<Sent>>,
     /// Held as long as the thread runs.
     pub(super) _lock: File,
 }
@@ -119,6 +120,9 @@ impl Thread {
                 }
             }
             self.record(&mut entries);
+            if let Some(sent) = self.journal.sent() {
+                self.sent.store(sent);
+            }
             if let Some(done) = closing {
                 self.checkpoints.flush();
                 drop(self);
