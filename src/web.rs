@@ -5,15 +5,18 @@
 
 use std::sync::Arc;
 
+mod acts;
 mod alerts;
 mod api;
 mod assets;
 mod automation;
+mod bundle;
 mod chart;
 mod coverage;
 mod decide;
 mod decisions;
 mod deliveries;
+mod dossier;
 mod edges;
 mod endpoint;
 mod endpoints;
@@ -26,17 +29,22 @@ mod guard;
 mod history;
 mod incidents;
 mod life;
+mod listing;
 mod live;
 mod openapi;
 mod overview;
 mod owasp;
+mod places;
 mod query;
 mod routes;
 mod schema;
+mod score;
 mod security;
 mod sensor;
 mod silences;
+mod triage;
 mod who;
+mod worklist;
 
 pub use automation::Known;
 pub use routes::router;

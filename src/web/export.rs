@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Query, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::api;
 use super::frame::{Link, query_link};
-use super::query::{AlertFilter, EndpointFilter};
+use super::query::EndpointFilter;
 use super::routes::Shared;
+use super::triage::Filter;
+use super::worklist::{ask, lists};
 use crate::catalog::{self, EndpointView};
 use crate::export::{self, Row};
 
@@ -116,10 +118,12 @@ pub(super) async fn endpoints(
 pub(super) async fn alerts(
     State(app): Shared,
     Extension(form): Extension<Form>,
-    Query(filter): Query<AlertFilter>,
+    Query(filter): Query<Filter>,
 ) -> Response {
-    let alerts = app.views.alerts.load();
-    send(form, "alerts", owned(filter.found(&alerts.alerts)))
+    match ask(&app, filter) {
+        Ok(asked) => send(form, "alerts", lists(&app).alerts().find(&asked).all()),
+        Err(why) => api::problem(StatusCode::BAD_REQUEST, &why),
+    }
 }
 
 /// `/api/v1/endpoints.openapi.json`: of one host a document, of several a list of them.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::alert::Alert;
-use crate::catalog::{Documentation, EndpointView, Kind, Life, Zone, owasp};
+use crate::catalog::{Documentation, EndpointView, Kind, Life, Zone};
 
 pub(super) const PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
@@ -31,18 +31,6 @@ pub(super) struct EndpointFilter {
     pub(super) exposure: String,
     /// `risk` (default), `requests`, `path`, `errors`, `last`.
     pub(super) sort: String,
-    pub(super) cursor: String,
-    pub(super) limit: Option<usize>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct AlertFilter {
-    pub(super) status: String,
-    pub(super) kind: String,
-    pub(super) severity: String,
-    /// `API1:2023` or `API1`.
-    pub(super) owasp: String,
     pub(super) cursor: String,
     pub(super) limit: Option<usize>,
 }
@@ -143,31 +131,6 @@ impl EndpointFilter {
             _ => found.sort_by_key(|e| std::cmp::Reverse((e.risk, e.requests))),
         }
         found
-    }
-}
-
-impl AlertFilter {
-    pub(super) fn is_set(&self) -> bool {
-        [&self.status, &self.kind, &self.severity, &self.owasp]
-            .iter()
-            .any(|f| !f.is_empty())
-    }
-
-    pub(super) fn page(&self, all: &[Arc<Alert>]) -> Page<Alert> {
-        cut(&self.found(all), &self.cursor, self.limit, |a| &a.id)
-    }
-
-    /// All that match.
-    pub(super) fn found<'a>(&self, all: &'a [Arc<Alert>]) -> Vec<&'a Arc<Alert>> {
-        let is =
-            |filter: &str, value: &str| filter.is_empty() || filter.eq_ignore_ascii_case(value);
-        let wanted = |a: &&Arc<Alert>| {
-            is(&self.status, a.status.name())
-                && is(&self.kind, &a.kind)
-                && is(&self.severity, &severity(a))
-                && owasp::matches(&self.owasp, &a.owasp)
-        };
-        all.iter().filter(wanted).collect()
     }
 }
 

@@ -11,8 +11,9 @@ use axum::routing::{MethodRouter, get, post};
 use tokio::sync::mpsc;
 
 use super::export::Form;
+use super::listing::Latest;
 use super::{
-    Command, Settings, Views, alerts, api, assets, automation, coverage, decide, decisions,
+    Command, Settings, Views, acts, alerts, api, assets, automation, bundle, coverage, decide, decisions,
     deliveries, edges, endpoint, endpoints, evidence, export, findings, frame, guard, history,
     incidents, life, live, openapi, overview, owasp, sensor, silences,
 };
@@ -25,6 +26,8 @@ pub(super) struct App {
     /// Made anew at each start: forms of an older page must be loaded again.
     pub(super) csrf: Arc<str>,
     pub(super) clients: AtomicUsize,
+    /// Alerts and incidents, indexed once a view.
+    pub(super) lists: Latest,
 }
 
 pub(super) type Shared = State<Arc<App>>;
@@ -79,7 +82,21 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
         ("/api/v1/alerts/{id}/status", "post", post(life::alert)),
         ("/api/v1/alerts/{id}/packets", "get", get(evidence::packets)),
         ("/api/v1/incidents", "get", get(incidents::list)),
+        (
+            "/api/v1/incidents.csv",
+            "get",
+            form(get(incidents::all), Form::Csv),
+        ),
+        (
+            "/api/v1/incidents.jsonl",
+            "get",
+            form(get(incidents::all), Form::Lines),
+        ),
         ("/api/v1/incidents/{id}", "get", get(incidents::one)),
+        ("/api/v1/incidents/{id}/bundle", "get", get(bundle::incident)),
+        ("/api/v1/alerts/{id}/bundle", "get", get(bundle::alert)),
+        ("/api/v1/alerts/act", "post", post(acts::api_alerts)),
+        ("/api/v1/incidents/act", "post", post(acts::api_incidents)),
         (
             "/api/v1/incidents/{id}/status",
             "post",
@@ -129,6 +146,7 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         settings,
         csrf: guard::token().into(),
         clients: AtomicUsize::new(0),
+        lists: Latest::default(),
     });
     let mut router = Router::new()
         .route("/", get(overview::page))
@@ -143,10 +161,12 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/decisions/{id}/undo", post(decisions::undo))
         .route("/alerts", get(alerts::page))
         .route("/alerts/{id}", get(alerts::one_page))
-        .route("/alerts/{id}/status", post(life::alert_form))
+        .route("/alerts/{id}/status", post(acts::alert))
+        .route("/alerts/act", post(acts::alerts))
         .route("/incidents", get(incidents::page))
         .route("/incidents/{id}", get(incidents::one_page))
-        .route("/incidents/{id}/status", post(life::incident_form))
+        .route("/incidents/{id}/status", post(acts::incident))
+        .route("/incidents/act", post(acts::incidents))
         .route("/automation", get(automation::page))
         .route("/silences", get(silences::page).post(silences::add_form))
         .route("/silences/{id}/end", post(silences::end_form))
