@@ -133,8 +133,7 @@ impl Store {
         };
         let dead: Arc<ArcSwap<Vec<DeadLetter>>> =
             Arc::new(ArcSwap::from_pointee(journal.dead().cloned().collect()));
-        let sent: Arc<ArcSwap<Sent>> =
-            Arc::new(ArcSwap::new(journal.sent().unwrap_or_default()));
+        let sent: Arc<ArcSwap<Sent>> = Arc::new(ArcSwap::new(journal.sent().unwrap_or_default()));
         let (ops, queue): (Sender<Op>, Receiver<Op>) = bounded(QUEUE);
         let trouble: Arc<Mutex<Option<String>>> = Arc::default();
         let thread = Thread {

@@ -191,7 +191,10 @@ mod tests {
         assert_eq!(acted.changed, ids[..3]);
         assert_eq!(acted.refused[0].id, "none");
         assert_eq!((out.len(), m.notices().len()), (3, 3));
-        assert!(m.act(&act, &mut out).changed.is_empty(), "they are so already");
+        assert!(
+            m.act(&act, &mut out).changed.is_empty(),
+            "they are so already"
+        );
     }
 
     #[test]

@@ -112,7 +112,10 @@ mod tests {
         assert!(d.news().is_none());
         d.queued("a", 1, &BTreeSet::from(["siem".to_owned()]), at(5));
         let news = d.news().unwrap();
-        assert_eq!((news["a"][0].settled, &news["a"][0].given_up), (None, &None));
+        assert_eq!(
+            (news["a"][0].settled, &news["a"][0].given_up),
+            (None, &None)
+        );
     }
 
     #[test]

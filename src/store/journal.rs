@@ -126,7 +126,10 @@ enum Line {
     /// A rule for silence, as it was then.
     Silence(Box<Silence>),
     /// What was sent of an alert or incident, when the journal was written anew.
-    Deliveries { id: String, all: Vec<Delivery> },
+    Deliveries {
+        id: String,
+        all: Vec<Delivery>,
+    },
 }
 
 /// The latest revision of an alert or incident, and the sinks that were told of it.

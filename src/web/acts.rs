@@ -59,7 +59,11 @@ impl Form {
                 "back" => form.back = value,
                 "confirmed" => form.confirmed = value == "yes",
                 // A button of one row, whatever else is ticked.
-                "one" => one = value.split_once(':').map(|(s, id)| (s.to_owned(), id.to_owned())),
+                "one" => {
+                    one = value
+                        .split_once(':')
+                        .map(|(s, id)| (s.to_owned(), id.to_owned()))
+                }
                 _ => {}
             }
         }
@@ -121,14 +125,18 @@ fn clock(text: &str, zone: &str) -> Result<Timestamp, String> {
     };
     let time: jiff::civil::DateTime = (text.trim().parse())
         .map_err(|_| format!("`{text}` is no time: write it like 2026-11-27T09:00"))?;
-    let at = time.to_zoned(zone).map_err(|e| e.to_string())?;
+    let at = time.to_zoned_datetime(zone).map_err(|e| e.to_string())?;
     Ok(Timestamp::from_secs(at.timestamp().as_second()))
 }
 
 /// Asks the single writer.
 async fn act(app: &App, on: On, ids: Vec<String>, deed: Deed) -> Result<Acted, Refused> {
     let act = Box::new(Act { on, ids, deed });
-    ask(app, StatusCode::CONFLICT, |reply| Command::Act { act, reply }).await
+    ask(app, StatusCode::CONFLICT, |reply| Command::Act {
+        act,
+        reply,
+    })
+    .await
 }
 
 /// `POST /alerts/act`, `POST /incidents/act`: from a list.
@@ -360,7 +368,10 @@ mod tests {
     #[test]
     fn a_row_of_its_own_is_meant_whatever_is_ticked() {
         let form = Form::read(b"id=a&id=b&status=resolved&note=x&one=acknowledged:c");
-        assert_eq!((form.status.as_str(), form.note.as_str()), ("acknowledged", ""));
+        assert_eq!(
+            (form.status.as_str(), form.note.as_str()),
+            ("acknowledged", "")
+        );
         assert_eq!(form.ids, ["c"]);
     }
 

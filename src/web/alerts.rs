@@ -31,38 +31,21 @@ pub(super) const KINDS: [&str; 15] = [
     "exposure",
     "sensor",
 ];
-pub(super) const SEVERITIES: [&str; 5] = ["critical", "high", "medium", "low", "info"];
 
 /// One line of a list of alerts.
 pub(super) struct AlertRow {
     pub(super) id: String,
     pub(super) summary: String,
     pub(super) severity: String,
-    pub(super) kind: String,
-    pub(super) endpoint: String,
-    pub(super) who: String,
-    pub(super) status: &'static str,
-    pub(super) silenced: bool,
-    pub(super) occurrences: u64,
     pub(super) at: String,
 }
 
 impl AlertRow {
     pub(super) fn of(a: &Alert) -> Self {
-        let who = a
-            .principal
-            .as_ref()
-            .and_then(|p| p.identity.clone().or_else(|| p.client.clone()));
         Self {
             id: a.id.clone(),
             summary: a.summary.clone(),
             severity: severity(a),
-            kind: a.kind.clone(),
-            endpoint: a.endpoint.clone().unwrap_or_default(),
-            who: who.unwrap_or_else(|| "–".into()),
-            status: a.status.name(),
-            silenced: a.silenced.is_some(),
-            occurrences: a.occurrences,
             at: a.ts.to_string(),
         }
     }

@@ -9,10 +9,13 @@ const CSS: &str = concat!(
     include_str!("../../dashboards/assets/style/shell.css"),
     include_str!("../../dashboards/assets/style/parts.css"),
     include_str!("../../dashboards/assets/style/chart.css"),
+    include_str!("../../dashboards/assets/style/triage.css"),
 );
 
 const JS: &str = concat!(
     include_str!("../../dashboards/assets/script/live.js"),
+    include_str!("../../dashboards/assets/script/keys.js"),
+    include_str!("../../dashboards/assets/script/triage.js"),
     include_str!("../../dashboards/assets/script/scroll.js"),
 );
 

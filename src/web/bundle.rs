@@ -76,7 +76,12 @@ impl Bundle {
         alerts.truncate(ALERTS);
         let mut labels: Vec<&str> = (alerts.iter())
             .filter_map(|a| a.endpoint.as_deref())
-            .chain(incident.iter().flat_map(|i| i.endpoints.iter()).map(|e| e.as_str()))
+            .chain(
+                incident
+                    .iter()
+                    .flat_map(|i| i.endpoints.iter())
+                    .map(|e| e.as_str()),
+            )
             .collect();
         labels.sort_unstable();
         labels.dedup();
@@ -103,7 +108,9 @@ impl Bundle {
         let sent = &app.views.deliveries.load().sent;
         Self {
             name: safe(&id),
-            deliveries: told.and_then(|id| sent.get(id).cloned()).unwrap_or_default(),
+            deliveries: told
+                .and_then(|id| sent.get(id).cloned())
+                .unwrap_or_default(),
             incident,
             alerts,
             more_alerts,
@@ -126,7 +133,9 @@ impl Bundle {
         zip.lines("alerts.jsonl", &self.alerts)?;
         zip.lines("endpoints.jsonl", &self.endpoints)?;
         let mut csv = export::header::<Event>();
-        self.timeline().iter().for_each(|e| csv.extend(export::row(e)));
+        self.timeline()
+            .iter()
+            .for_each(|e| csv.extend(export::row(e)));
         zip.file("timeline.csv", &csv)?;
         zip.file("filters.txt", self.filters().as_bytes())?;
         for (id, size) in &self.packets {
@@ -141,7 +150,9 @@ impl Bundle {
     /// Made of our own words and numbers: nothing captured stands in it.
     fn readme(&self) -> String {
         let packets = match (self.packets.len(), self.left_out) {
-            (0, 0) => "No packets are in it: none are saved, or they were not asked for.".to_owned(),
+            (0, 0) => {
+                "No packets are in it: none are saved, or they were not asked for.".to_owned()
+            }
             (n, left) => format!(
                 "packets/*.pcapng   the packets of {n} alerts AS THEY WERE SENT: passwords, tokens and\n                   personal data in clear. Keep them as secret as those.{}",
                 match left {
@@ -305,8 +316,11 @@ impl<W: Write> Zip<W> {
     }
 
     fn file(&mut self, name: &str, content: &[u8]) -> io::Result<()> {
-        let options = self.options.compression_method(zip::CompressionMethod::Deflated);
-        self.zip.start_file(format!("{}/{name}", self.folder), options)?;
+        let options = self
+            .options
+            .compression_method(zip::CompressionMethod::Deflated);
+        self.zip
+            .start_file(format!("{}/{name}", self.folder), options)?;
         self.zip.write_all(content)
     }
 
@@ -322,8 +336,11 @@ impl<W: Write> Zip<W> {
 
     /// What is large and hardly gets smaller. More than 4 GiB would need another form.
     fn stored(&mut self, name: &str, mut content: impl Read) -> io::Result<()> {
-        let options = self.options.compression_method(zip::CompressionMethod::Stored);
-        self.zip.start_file(format!("{}/{name}", self.folder), options)?;
+        let options = self
+            .options
+            .compression_method(zip::CompressionMethod::Stored);
+        self.zip
+            .start_file(format!("{}/{name}", self.folder), options)?;
         io::copy(&mut content, &mut self.zip).map(drop)
     }
 
@@ -338,9 +355,13 @@ fn dos_time(at: Timestamp) -> DateTime {
     let Ok(at) = jiff::Timestamp::from_second(at.secs()) else {
         return DateTime::default();
     };
-    let at = at.to_zoned(jiff::tz::TimeZone::UTC);
+    let at = at.to_zoned_datetime(jiff::tz::TimeZone::UTC);
     let part = |n: i8| u8::try_from(n).unwrap_or(1);
-    let date = (u16::try_from(at.year()).unwrap_or(1980), part(at.month()), part(at.day()));
+    let date = (
+        u16::try_from(at.year()).unwrap_or(1980),
+        part(at.month()),
+        part(at.day()),
+    );
     let time = (part(at.hour()), part(at.minute()), part(at.second()));
     DateTime::from_date_and_time(date.0, date.1, date.2, time.0, time.1, time.2).unwrap_or_default()
 }

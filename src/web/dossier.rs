@@ -171,9 +171,10 @@ impl<'a> About<'a> {
     pub(super) fn incident(i: &'a Incident, view: &'a AlertsView) -> Self {
         let members = members(view, &i.id);
         let lead = members.iter().find(|a| a.id == i.lead).or(members.first());
+        let lead: Option<&'a Arc<Alert>> = lead.copied();
         Self {
             incident: Some(i),
-            lead: lead.map(|a| a.as_ref()),
+            lead: lead.map(AsRef::as_ref),
             members,
         }
     }
@@ -252,7 +253,11 @@ fn rings(i: &Incident, about: &About<'_>) -> Vec<Line> {
     let there = |id: &&str| i.count > 1 && ids.contains(id);
     let line = |e: &crate::alert::Event| Line {
         at: e.at,
-        kind: if e.alert.is_some() { "rang" } else { "incident" },
+        kind: if e.alert.is_some() {
+            "rang"
+        } else {
+            "incident"
+        },
         severity: Some(e.severity.name()),
         text: e.text.clone(),
         href: (e.alert.as_deref().filter(there)).map(|id| format!("/alerts/{id}")),
@@ -361,7 +366,9 @@ fn others(about: &About<'_>, view: &AlertsView) -> Vec<Row> {
     let is_related = |o: &&Arc<Alert>| {
         !here.contains(o.id.as_str())
             && match lead.who() {
-                Some(who) => o.who() == Some(who) || (client(lead).is_some() && client(o) == client(lead)),
+                Some(who) => {
+                    o.who() == Some(who) || (client(lead).is_some() && client(o) == client(lead))
+                }
                 None => lead.endpoint.is_some() && o.endpoint == lead.endpoint,
             }
     };
@@ -430,7 +437,10 @@ pub(super) fn page(app: &App, who: &Who, on: On, about: &About<'_>) -> Option<Re
         facts.push(("Detector", a.detector.clone()));
     }
     let packets = lead.and_then(|a| evidence::saved(&saved, a));
-    let members_saved = about.members.iter().any(|a| saved.files.contains_key(&a.id));
+    let members_saved = about
+        .members
+        .iter()
+        .any(|a| saved.files.contains_key(&a.id));
     Some(show(&Page {
         what: on.name(),
         may_act: who.role >= Role::Analyst,
@@ -452,11 +462,17 @@ pub(super) fn page(app: &App, who: &Who, on: On, about: &About<'_>) -> Option<Re
         escalated: incident.and_then(|i| i.escalated.clone()),
         part_of: (about.incident.filter(|_| on == On::Alerts && several)).map(Row::from),
         silence: lead.map(silence_link),
-        lead: lead.filter(|_| on == On::Incidents && several).map(Row::from),
+        lead: lead
+            .filter(|_| on == On::Incidents && several)
+            .map(Row::from),
         score: lead.and_then(Score::of),
         why: lead.map(|a| a.why.clone()).unwrap_or_default(),
         chart: lead.map_or_else(String::new, |a| {
-            let words = format!("Expected {}, seen {}", number(a.expected), number(a.observed));
+            let words = format!(
+                "Expected {}, seen {}",
+                number(a.expected),
+                number(a.observed)
+            );
             chart::band(&a.series, &words)
         }),
         cells: lead.map(cells).unwrap_or_default(),
@@ -481,7 +497,9 @@ pub(super) fn page(app: &App, who: &Who, on: On, about: &About<'_>) -> Option<Re
         reached: reached(lead.and_then(Alert::who), &catalog),
         told: told.iter().rev().map(Told::from).collect(),
         filters: lead.map(evidence::filters).unwrap_or_default(),
-        more_routes: lead.and_then(|a| a.evidence.as_ref()).is_some_and(|e| e.more),
+        more_routes: lead
+            .and_then(|a| a.evidence.as_ref())
+            .is_some_and(|e| e.more),
         has_packets: packets.is_some() || members_saved,
         packets,
         recorded: !saved.dir.as_os_str().is_empty(),

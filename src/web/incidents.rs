@@ -39,7 +39,11 @@ pub(super) async fn all(
     Query(filter): Query<Filter>,
 ) -> Response {
     match ask(&app, filter) {
-        Ok(asked) => export::send(form, "incidents", lists(&app).incidents().find(&asked).all()),
+        Ok(asked) => export::send(
+            form,
+            "incidents",
+            lists(&app).incidents().find(&asked).all(),
+        ),
         Err(why) => problem(StatusCode::BAD_REQUEST, &why),
     }
 }

@@ -77,7 +77,10 @@ impl Column {
 
     /// For each value whether a word is part of it.
     fn with(&self, word: &str) -> Vec<bool> {
-        self.lower.iter().map(|value| value.contains(word)).collect()
+        self.lower
+            .iter()
+            .map(|value| value.contains(word))
+            .collect()
     }
 
     fn has(&self, item: usize, taken: &[bool]) -> bool {

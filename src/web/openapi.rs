@@ -56,8 +56,22 @@ fn operation(path: &str, method: &str) -> Value {
             "sort",
             "cursor",
         ],
-        "/api/v1/alerts" => &["status", "kind", "severity", "owasp", "cursor"],
-        "/api/v1/incidents" => &["status", "severity", "kind", "cursor"],
+        "/api/v1/alerts" | "/api/v1/incidents" => &[
+            "q",
+            "status",
+            "severity",
+            "kind",
+            "owasp",
+            "host",
+            "detector",
+            "principal",
+            "endpoint",
+            "since",
+            "until",
+            "view",
+            "sort",
+            "cursor",
+        ],
         "/api/v1/dark" => &["q", "inspection", "transport", "sort", "cursor"],
         "/api/v1/edges" => &["host", "class", "new", "sort", "cursor"],
         "/api/v1/findings" => &["q", "kind", "severity", "owasp", "sort", "cursor"],
@@ -69,6 +83,10 @@ fn operation(path: &str, method: &str) -> Value {
             .iter()
             .map(|name| json!({ "name": name, "in": "query", "schema": text() })),
     );
+    if path.ends_with("/bundle") {
+        let packets = json!({ "enum": ["no"] });
+        parameters.push(json!({ "name": "packets", "in": "query", "schema": packets }));
+    }
     if path.ends_with("/history") {
         let steps = json!({ "enum": ["minute", "hour"], "default": "minute" });
         parameters.push(json!({ "name": "step", "in": "query", "schema": steps }));
@@ -86,10 +104,8 @@ fn operation(path: &str, method: &str) -> Value {
         Some("jsonl") => json!({ "application/jsonl": { "schema": text() } }),
         // A savefile, pcapng.
         _ if path.ends_with("/packets") => json!({ "application/octet-stream": {} }),
-        _ if filters.is_empty()
-            || form.is_some()
-            || ["/api/v1/dark", "/api/v1/incidents"].contains(&list) =>
-        {
+        _ if path.ends_with("/bundle") => json!({ "application/zip": {} }),
+        _ if filters.is_empty() || form.is_some() || list == "/api/v1/dark" => {
             json!({ "application/json": { "schema": shape(path) } })
         }
         // By `Accept`.
@@ -154,6 +170,16 @@ fn body(path: &str) -> Value {
             json!(["until", "reason"]),
             json!({ "principal": text(), "endpoint": text(), "kind": text(), "detector": text(), "host": text(), "days": texts(),
                 "hours": text(), "timezone": text(), "until": time(), "reason": text() }),
+        ),
+        "/api/v1/alerts/act" | "/api/v1/incidents/act" => (
+            json!(["ids"]),
+            json!({ "ids": { "type": "array", "items": text(), "minItems": 1, "maxItems": crate::alert::Act::MOST },
+                "status": { "enum": statuses() }, "note": note, "until": time() }),
+        ),
+        "/api/v1/silences/preview" => (
+            json!([]),
+            json!({ "principal": text(), "endpoint": text(), "kind": text(), "detector": text(), "host": text(), "days": texts(),
+                "hours": text(), "timezone": text() }),
         ),
         "/api/v1/silences/{id}/end" => (json!([]), json!({})),
         "/api/v1/endpoints/accept" => (
@@ -228,6 +254,13 @@ fn shape(path: &str) -> Value {
         // Of the list; what a change answers is one of its items.
         "/api/v1/silences" => json!({ "oneOf": [list_of(silence(), json!({})), silence()] }),
         "/api/v1/silences/{id}/end" => silence(),
+        "/api/v1/silences/preview" => {
+            json!({ "type": "object", "required": ["items", "total"], "properties": { "items": { "type": "array", "items": alert() }, "total": number() } })
+        }
+        "/api/v1/alerts/act" | "/api/v1/incidents/act" => {
+            let refused = json!({ "type": "object", "required": ["id", "why"], "properties": { "id": text(), "why": text() } });
+            json!({ "type": "object", "required": ["changed", "refused"], "properties": { "changed": texts(), "refused": { "type": "array", "items": refused } } })
+        }
         "/api/v1/automation" => list_of(known(), json!({})),
         "/api/v1/endpoints/{key}/history" => history(),
         "/api/v1/endpoints" => list_of(endpoint(), json!({ "total": number() })),

@@ -47,7 +47,12 @@ mod tests {
         }
         let found = endpoint(&view, "GET b.example /v1/users/{id}/orders").unwrap();
         assert!(found.host == "b.example" && found.template.ends_with("/orders"));
-        for label in ["GET c.example /health", "POST b.example /health", "b.example", ""] {
+        for label in [
+            "GET c.example /health",
+            "POST b.example /health",
+            "b.example",
+            "",
+        ] {
             assert!(endpoint(&view, label).is_none(), "{label}");
         }
     }

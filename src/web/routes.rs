@@ -13,9 +13,9 @@ use tokio::sync::mpsc;
 use super::export::Form;
 use super::listing::Latest;
 use super::{
-    Command, Settings, Views, acts, alerts, api, assets, automation, bundle, coverage, decide, decisions,
-    deliveries, edges, endpoint, endpoints, evidence, export, findings, frame, guard, history,
-    incidents, life, live, openapi, overview, owasp, sensor, silences,
+    Command, Settings, Views, acts, alerts, api, assets, automation, bundle, coverage, decide,
+    decisions, deliveries, edges, endpoint, endpoints, evidence, export, findings, frame, guard,
+    history, incidents, life, live, openapi, overview, owasp, sensor, silences,
 };
 use crate::telemetry;
 
@@ -93,7 +93,11 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
             form(get(incidents::all), Form::Lines),
         ),
         ("/api/v1/incidents/{id}", "get", get(incidents::one)),
-        ("/api/v1/incidents/{id}/bundle", "get", get(bundle::incident)),
+        (
+            "/api/v1/incidents/{id}/bundle",
+            "get",
+            get(bundle::incident),
+        ),
         ("/api/v1/alerts/{id}/bundle", "get", get(bundle::alert)),
         ("/api/v1/alerts/act", "post", post(acts::api_alerts)),
         ("/api/v1/incidents/act", "post", post(acts::api_incidents)),
@@ -105,6 +109,7 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
         ("/api/v1/automation", "get", get(automation::list)),
         ("/api/v1/silences", "get", get(silences::list)),
         ("/api/v1/silences", "post", post(silences::add)),
+        ("/api/v1/silences/preview", "post", post(silences::preview)),
         ("/api/v1/silences/{id}/end", "post", post(silences::end)),
         ("/api/v1/deliveries", "get", get(deliveries::list)),
         (

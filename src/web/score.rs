@@ -16,8 +16,6 @@ pub(super) struct Measure {
 
 /// How sure, in a sentence, and why.
 pub(super) struct Score {
-    /// 0 to 100; 50 is the bar.
-    pub(super) score: u32,
     pub(super) sentence: String,
     pub(super) groups: Vec<Vec<Measure>>,
 }
@@ -36,8 +34,16 @@ const COUNTS: Scale = &[
 
 /// Digits of one in so many.
 const RARITY: Scale = &[
-    ("log10_p", "This, by chance: 1 in 10 to the power of", "seen"),
-    ("bar_log10_p", "The budget of false alarms asks for", "expected"),
+    (
+        "log10_p",
+        "This, by chance: 1 in 10 to the power of",
+        "seen",
+    ),
+    (
+        "bar_log10_p",
+        "The budget of false alarms asks for",
+        "expected",
+    ),
 ];
 
 /// What stands alone.
@@ -86,7 +92,6 @@ impl Score {
         groups.push(alone.collect());
         groups.retain(|g| !g.is_empty());
         Some(Self {
-            score: a.score.round() as u32,
             sentence: sentence(a, part("bar_log10_p")),
             groups,
         })

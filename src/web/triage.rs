@@ -161,9 +161,8 @@ impl Filter {
 
     /// Whether it chooses, beyond the stage.
     pub(super) fn is_set(&self) -> bool {
-        let chooses = |(name, value): &(&str, &String)| {
-            !value.is_empty() && !["view", "sort"].contains(name)
-        };
+        let chooses =
+            |(name, value): &(&str, &String)| !value.is_empty() && !["view", "sort"].contains(name);
         self.parts().iter().any(chooses)
     }
 
@@ -202,7 +201,7 @@ fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
     }
     let day = || {
         let date: jiff::civil::Date = text.parse().ok()?;
-        let day = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        let day = date.to_zoned_datetime(jiff::tz::TimeZone::UTC).ok()?;
         Some(day.timestamp())
     };
     let at = text.parse().ok().or_else(day)?;

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::frame::{Frame, Link, failed, link, query_link, show};
-use super::listing::{Found, Lists, Listed, SORTS};
+use super::listing::{Found, Listed, Lists, SORTS};
 use super::routes::App;
 use super::triage::{Filter, Question, STAGES, now};
 use super::who::{Role, Who};
@@ -312,8 +312,14 @@ where
     })
 }
 
-/// Orders that the list offers, in words.
 impl Page {
+    /// Whether the span of time is one that the list does not offer by itself.
+    fn has_other_span(&self) -> bool {
+        let known = |(span, _): &(&str, &str)| *span == self.filter.since;
+        !self.spans.iter().any(known)
+    }
+
+    /// Orders that the list offers, in words.
     fn orders(&self) -> [(&'static str, &'static str); SORTS.len() - 1] {
         [
             ("severity", "gravest"),
