@@ -504,7 +504,7 @@ async fn unzip(app: &axum::Router, path: &str) -> BTreeMap<String, Vec<u8>> {
         let mut file = zip.by_index(n).unwrap();
         let mut content = Vec::new();
         std::io::Read::read_to_end(&mut file, &mut content).unwrap();
-        out.insert(file.name().to_owned(), content);
+        out.insert(file.name().unwrap().into_owned(), content);
     }
     out
 }

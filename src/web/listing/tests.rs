@@ -52,7 +52,7 @@ fn view(alerts: i64) -> Arc<AlertsView> {
     }
     let mut view = m.view().as_ref().clone();
     for (n, a) in view.alerts.iter_mut().enumerate() {
-        let status = [Status::Acknowledged, Status::Muted, Status::Open][(n % 5).min(2)];
+        let status = [Status::Acknowledged, Status::Muted, Status::Open][((n / 60 + n) % 5).min(2)];
         Arc::make_mut(a).status = status;
     }
     Arc::new(view)
@@ -75,11 +75,11 @@ fn each_facet_is_counted_without_its_own_filter_and_with_all_others() {
     let lists = Latest::default().of(&view);
     let found = lists.alerts().find(&ask(with(&[
         ("kind", "scan"),
-        ("host", "HOST3.example"),
+        ("host", "HOST5.example"),
         ("view", "waiting"),
     ])));
     let waiting = |a: &&Arc<Alert>| a.status == Status::Open;
-    let (scan, host) = (|a: &&Arc<Alert>| a.kind == "scan", "host3.example");
+    let (scan, host) = (|a: &&Arc<Alert>| a.kind == "scan", "host5.example");
     let is_there = |a: &&Arc<Alert>| a.host.as_deref() == Some(host);
     let all = || view.alerts.iter();
     assert_eq!(
@@ -112,7 +112,7 @@ fn a_search_looks_everywhere_and_all_words_must_be_there() {
     let lists = Latest::default().of(&view);
     let total = |q: &str| lists.alerts().find(&ask(with(&[("q", q)]))).total();
     let of = view.alerts.iter();
-    let of = of.filter(|a| a.who() == Some("bearer:Caller7"));
+    let of = of.filter(|a| a.who().is_some_and(|who| who.contains("Caller7")));
     assert_eq!(
         total("BEARER:caller7 scan"),
         of.filter(|a| a.kind == "scan").count()
