@@ -9,6 +9,7 @@ mod callers;
 mod clear;
 mod completeness;
 mod decision;
+pub mod diff;
 mod drift;
 mod edges;
 mod endpoint;
@@ -24,6 +25,7 @@ pub mod openapi;
 pub mod owasp;
 mod parameters;
 mod pins;
+mod preview;
 mod program;
 mod reach;
 mod risk;
@@ -39,6 +41,7 @@ pub mod spec;
 mod tls;
 mod trend;
 mod trie;
+mod uploads;
 mod view;
 mod zones;
 
@@ -60,12 +63,14 @@ pub use jwt::{JwtCount, JwtView};
 pub use leaks::LeakView;
 pub use oddity::{Oddities, Oddity, OddityKind, Whence};
 pub use pins::{Pin, Pinned};
+pub use preview::{Preview, preview};
 pub use reach::ZoneView;
 pub use risk::{RiskReason, Weights};
 pub use rules::DeprecationRule;
 pub use schema::{EnumView, FieldView, PartView, PathParameter, SchemaView, SensitiveView};
 pub use tls::{CertificateView, Coverage, Inspection, Suite, TlsHostView, TlsView, percent};
 
+pub use uploads::{MAX_UPLOADS, SpecChange, SpecVersion, Uploaded, VERSIONS, uploads};
 pub use view::{
     Auth, CatalogView, Documentation, EndpointView, Finding, FindingKind, HostView, Kind, Life,
     Quantiles, Reason, Retirement, SessionsView, SpecView, VersionView,

@@ -47,7 +47,7 @@ use tokio::sync::{broadcast, oneshot};
 
 use crate::alert::delivery::DeliveriesView;
 use crate::alert::{Alert, AlertsView, Incident, Silence, Wanted};
-use crate::catalog::{Action, CatalogView, Decision};
+use crate::catalog::{Action, CatalogView, Decision, SpecChange, Uploaded};
 use crate::sensor::doctor::Symptom;
 use crate::sensor::{Ledger, Readings};
 use crate::time::Timestamp;
@@ -112,6 +112,7 @@ pub struct Views {
     pub deliveries: ArcSwap<DeliveriesView>,
     pub decisions: ArcSwap<DecisionsView>,
     pub saved: ArcSwap<SavedView>,
+    pub specs: ArcSwap<SpecsView>,
     pub automation: ArcSwap<Vec<Known>>,
     pub live: broadcast::Sender<Live>,
     /// True once capture runs and the store is open: `/readyz`.
@@ -127,6 +128,7 @@ impl Default for Views {
             deliveries: ArcSwap::default(),
             decisions: ArcSwap::default(),
             saved: ArcSwap::default(),
+            specs: ArcSwap::default(),
             automation: ArcSwap::default(),
             live: broadcast::channel(256).0,
             ready: std::sync::atomic::AtomicBool::new(false),
@@ -170,6 +172,19 @@ pub enum Command {
         sink: String,
         reply: oneshot::Sender<Result<(), String>>,
     },
+    /// A document is put to use; the reply comes once the inventory is judged by it.
+    PutSpec {
+        wanted: Box<NewSpec>,
+        by: String,
+        reply: oneshot::Sender<Result<SpecChange, String>>,
+    },
+    /// An uploaded document is taken away.
+    RemoveSpec {
+        id: String,
+        by: String,
+        note: Option<String>,
+        reply: oneshot::Sender<Result<SpecChange, String>>,
+    },
     Decide {
         what: Wish,
         by: String,
@@ -187,12 +202,45 @@ impl Command {
             Self::Silence { reply, .. } | Self::EndSilence { reply, .. } => {
                 drop(reply.send(Err(why.to_owned())));
             }
+            Self::PutSpec { reply, .. } | Self::RemoveSpec { reply, .. } => {
+                drop(reply.send(Err(why.to_owned())));
+            }
             Self::Decide { reply, .. } => drop(reply.send(Err(why.to_owned()))),
             Self::Resend { reply, .. } | Self::TestSink { reply, .. } => {
                 drop(reply.send(Err(why.to_owned())));
             }
         }
     }
+}
+
+/// A document that somebody uploads; it was read without error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSpec {
+    /// The upload that it is a new version of.
+    pub replaces: Option<String>,
+    /// What its owner calls the file.
+    pub name: String,
+    /// Hosts that it is bound to; none: what its servers say.
+    pub hosts: Vec<String>,
+    pub is_json: bool,
+    pub text: Arc<str>,
+    pub note: Option<String>,
+}
+
+/// Uploaded documents, and what reading all documents came to.
+#[derive(Clone, Debug, Default)]
+pub struct SpecsView {
+    pub uploads: Vec<Uploaded>,
+    /// Oldest first.
+    pub changes: Vec<SpecChange>,
+    /// The number of the last change.
+    pub last: u64,
+    /// Where the texts of uploads lie; empty where there is no store.
+    pub dir: std::path::PathBuf,
+    /// Where the text of each document in use lies, by its id.
+    pub files: std::collections::BTreeMap<Arc<str>, std::path::PathBuf>,
+    /// Documents that were refused at the last reading: file, line, reason.
+    pub refused: Vec<String>,
 }
 
 /// What somebody wants to be decided.

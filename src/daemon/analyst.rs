@@ -12,13 +12,14 @@ use tokio::sync::oneshot;
 
 use super::decisions::Decisions;
 use super::evidence::Evidence;
+use super::specs::Reading;
 use super::traffic::Traffic;
+use super::uploads::Uploads;
 use super::watch::{Trouble, Watch};
 use crate::alert::delivery::{DeliveriesView, Sink};
 use crate::alert::{Alert, Silence};
 use crate::analysis::Analysis;
 use crate::catalog::Decision;
-use crate::catalog::spec::SpecSet;
 use crate::detect::Severity;
 use crate::exchange::write_line;
 use crate::sensor::doctor::{self, Symptom};
@@ -48,7 +49,7 @@ pub(super) fn automation(analysis: &Analysis) -> Vec<Known> {
 
 pub(super) enum Message {
     Command(Command),
-    Specs(SpecSet),
+    Specs(Box<Reading>),
     /// Nothing but a sign of life.
     Ping,
     Stop,
@@ -61,6 +62,7 @@ pub(super) struct Analyst {
     views: Arc<Views>,
     sinks: Arc<Vec<Sink>>,
     decisions: Decisions,
+    uploads: Uploads,
     /// Answers to people whose changes are on disk now.
     answers: (Sender<Answer>, Receiver<Answer>),
     merger: Merger,
@@ -90,7 +92,7 @@ pub(super) struct Analyst {
 
 impl Analyst {
     pub(super) fn new(
-        (analysis, decisions): (Analysis, Vec<Decision>),
+        (analysis, decisions, uploads): (Analysis, Vec<Decision>, Uploads),
         pool: Pool,
         store: Store,
         views: Arc<Views>,
@@ -106,6 +108,7 @@ impl Analyst {
             views,
             sinks,
             decisions: Decisions::new(decisions),
+            uploads,
             answers: unbounded(),
             merger: Merger::new(workers),
             flows: Merger::new(workers),
@@ -144,13 +147,13 @@ impl Analyst {
 
     pub(super) fn run(
         mut self,
-        specs: SpecSet,
+        specs: Reading,
         notices: Vec<String>,
         inbox: &Receiver<Message>,
         on_disk: &Receiver<Arc<Pending>>,
     ) {
         let mut raised = Vec::new();
-        self.analysis.set_specs(specs, &mut raised);
+        self.take_specs(specs, &mut raised);
         for notice in notices {
             raised.extend(self.analysis.alerts.raise_sensor(
                 notice,
@@ -167,6 +170,7 @@ impl Analyst {
             .store(true, std::sync::atomic::Ordering::Relaxed);
         let reports = self.pool.reports.clone();
         let decided = self.decisions.on_disk.clone();
+        let uploaded = self.uploads.on_disk.clone();
         let answers = self.answers.1.clone();
         let mut stopping: Option<Instant> = None;
         loop {
@@ -184,6 +188,9 @@ impl Analyst {
                 },
                 recv(decided) -> decision => if let Ok(decision) = decision {
                     self.decided(decision, &mut raised);
+                },
+                recv(uploaded) -> written => if let Ok(written) = written {
+                    self.uploads.written(written, &self.views);
                 },
                 recv(inbox) -> message => match message {
                     Ok(Message::Stop) | Err(_) => {
@@ -344,9 +351,27 @@ impl Analyst {
                 let at = (&self.analysis.catalog, &self.store);
                 self.decisions.ask(at, &what, (by, note), reply);
             }
-            Message::Specs(specs) => self.analysis.set_specs(specs, raised),
+            Message::Command(Command::PutSpec { wanted, by, reply }) => {
+                self.uploads.put(&self.store, *wanted, by, reply);
+            }
+            Message::Command(Command::RemoveSpec {
+                id,
+                by,
+                note,
+                reply,
+            }) => self.uploads.remove(&self.store, &id, (by, note), reply),
+            Message::Specs(reading) => self.take_specs(*reading, raised),
             Message::Ping | Message::Stop => {}
         }
+    }
+
+    /// The documents were read: the inventory is judged by them, then whoever changed them is told.
+    fn take_specs(&mut self, mut reading: Reading, raised: &mut Vec<Alert>) {
+        let set = std::mem::take(&mut reading.set);
+        self.analysis.set_specs(set, raised);
+        self.record(raised);
+        self.views.catalog.store(self.analysis.view());
+        self.uploads.was_read(&reading, &self.views);
     }
 
     /// A decision is on disk: it holds, and whoever asked may be told.

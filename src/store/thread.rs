@@ -9,9 +9,10 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::checkpoint::Checkpoints;
 use super::journal::{Entry, Journal, Pending};
+use super::specs::Files;
 use crate::alert::Silence;
 use crate::alert::delivery::DeadLetter;
-use crate::catalog::Decision;
+use crate::catalog::{Decision, SpecChange, uploads};
 
 /// Alerts that share one fsync.
 const GROUP: usize = 256;
@@ -47,6 +48,11 @@ pub(super) enum Op {
         found: Found,
     },
     Decide(Decision, Decided),
+    Spec {
+        change: Box<SpecChange>,
+        text: Option<Arc<str>>,
+        done: Done<SpecChange>,
+    },
     Checkpoint {
         catalog: Vec<u8>,
         detect: Vec<u8>,
@@ -57,6 +63,7 @@ pub(super) enum Op {
 pub(super) struct Thread {
     pub(super) journal: Journal,
     pub(super) checkpoints: Checkpoints,
+    pub(super) specs: Files,
     pub(super) recorded: Box<dyn Fn(Pending) + Send>,
     pub(super) trouble: Arc<Mutex<Option<String>>>,
     pub(super) dead: Arc<ArcSwap<Vec<DeadLetter>>>,
@@ -111,6 +118,7 @@ impl Thread {
                         self.insist("a decision", |journal| journal.decide(&decision));
                         decided(decision);
                     }
+                    Op::Spec { change, text, done } => done(self.spec(*change, text.as_deref())),
                     Op::Checkpoint { catalog, detect } => {
                         let written = self.checkpoints.write(&catalog, &detect);
                         self.say(written.err());
@@ -126,6 +134,20 @@ impl Thread {
                 return;
             }
         }
+    }
+
+    /// The text first, then the journal: what the journal names is there. A person waits, and is
+    /// told of a disk that fails.
+    fn spec(&mut self, change: SpecChange, text: Option<&str>) -> Result<SpecChange, String> {
+        if let (Some(version), Some(text)) = (&change.version, text) {
+            let written = self.specs.write(&version.file, text);
+            written.map_err(|e| format!("the document cannot be written: {e}"))?;
+        }
+        // What is not named by now is swept away at the next start.
+        let journaled = self.journal.spec(&change);
+        journaled.map_err(|e| format!("the journal cannot be written: {e}"))?;
+        self.specs.keep(&uploads(self.journal.specs()));
+        Ok(change)
     }
 
     /// On disk, then told. A full disk is waited for: an alert is never dropped.
