@@ -36,6 +36,7 @@ use crate::web::{self, Command, SensorView, Views};
 mod analyst;
 mod decisions;
 mod evidence;
+mod gauges;
 mod keys;
 mod specs;
 mod traffic;
@@ -274,7 +275,11 @@ impl Daemon {
             setup.sensor.workers,
             config.store.checkpoint_every.0,
         )
-        .with_evidence(evidence);
+        .with_evidence(evidence)
+        .with_budgets(
+            config.sensor.max_flows as u64,
+            config.sensor.max_buffered.0,
+        );
         if !config.sensor.exchanges.as_os_str().is_empty() {
             let path = &config.sensor.exchanges;
             let file = std::fs::OpenOptions::new()

@@ -25,6 +25,7 @@ mod frame;
 mod guard;
 mod history;
 mod incidents;
+mod ledger;
 mod life;
 mod live;
 mod openapi;
@@ -37,6 +38,11 @@ mod security;
 mod sensor;
 mod server;
 mod silences;
+mod spec_diff;
+mod spec_form;
+mod spec_text;
+mod spec_upload;
+mod specs;
 mod who;
 
 pub use automation::Known;
@@ -88,11 +94,74 @@ pub struct SensorView {
     pub remarks: Vec<(&'static str, u64)>,
     /// Where the records of TLS went, by name.
     pub tls: Vec<(&'static str, u64)>,
+    /// What each worker does.
+    pub load: Vec<WorkerView>,
+    /// Exchanges by protocol, the most first.
+    pub protocols: Vec<(&'static str, u64)>,
+    /// Holes in streams that were given up, and their bytes.
+    pub gaps: u64,
+    pub gap_bytes: u64,
+    pub budgets: Vec<Budget>,
+    /// By the second for two minutes, by the minute for an hour; oldest first.
+    pub seconds: Vec<Beat>,
+    pub minutes: Vec<Beat>,
     /// Packet time of the last frame.
     pub at: Timestamp,
     /// Wall time of the last frame; a stale sensor is said to be one.
     pub last_frame_wall: Timestamp,
     pub started_wall: Timestamp,
+}
+
+/// One worker at one moment.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct WorkerView {
+    pub segments: u64,
+    pub exchanges: u64,
+    pub flows: u64,
+    pub buffered_bytes: u64,
+    /// Batches that wait for it, and at most may.
+    pub queue: usize,
+    pub queue_limit: usize,
+    /// Share of the last second in which it worked.
+    pub load: f64,
+    /// Exchanges for which the analysis had no room.
+    pub shed: u64,
+    /// Panics that it was started anew after.
+    pub restarts: u64,
+}
+
+/// Something of which there is only so much.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Budget {
+    pub name: &'static str,
+    pub unit: &'static str,
+    pub used: u64,
+    pub limit: u64,
+    /// Put out, or given up, past it so far; none: it is not counted by itself.
+    pub evicted: Option<u64>,
+}
+
+/// What came, and what was lost of it, in one stretch of wall time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Beat {
+    /// Its beginning.
+    pub at: Timestamp,
+    pub frames: u64,
+    pub bytes: u64,
+    pub exchanges: u64,
+    /// By the kernel and the interface.
+    pub dropped: u64,
+    /// Segments and exchanges for which there was no room.
+    pub shed: u64,
+    /// Bytes of holes in streams.
+    pub gap_bytes: u64,
+}
+
+impl Beat {
+    /// Whether anything was lost.
+    pub fn is_lossy(&self) -> bool {
+        self.dropped + self.shed > 0
+    }
 }
 
 /// What the live stream tells. Small: a page asks for the rest.

@@ -400,9 +400,6 @@ pub struct CatalogView {
     pub started: Option<Timestamp>,
     /// Packet time until which everything seen is taken as normal.
     pub learning_until: Option<Timestamp>,
-    /// Endpoints kept, candidates included, and at most.
-    pub endpoints_kept: usize,
-    pub max_endpoints: usize,
     /// Entries put out by the budget so far.
     pub evicted: u64,
     /// Histories by the minute or the hour that the budget has put out so far.

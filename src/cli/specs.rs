@@ -201,7 +201,9 @@ impl Loading {
     /// The last reading of a file, or of an upload, stays.
     fn refuse(&mut self, (name, id): (&str, Option<&Arc<str>>), why: String) {
         self.loaded.refused.push(why);
-        let is_it = |s: &&Spec| id.map_or(s.file == name, |id| s.id == *id);
+        // Names of uploads begin with a letter that no name of a file has.
+        let is_file = |s: &Spec| s.file == name && !s.id.starts_with('u');
+        let is_it = |s: &&Spec| id.map_or_else(|| is_file(s), |id| s.id == *id);
         self.specs.extend(self.last.iter().find(is_it).cloned());
     }
 }

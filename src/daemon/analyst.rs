@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::decisions::Decisions;
 use super::evidence::Evidence;
+use super::gauges::Gauges;
 use super::specs::Reading;
 use super::traffic::Traffic;
 use super::uploads::Uploads;
@@ -70,6 +71,7 @@ pub(super) struct Analyst {
     traffic: Traffic,
     workers: Vec<(Status, u64, u64)>,
     sights: Vec<Sights>,
+    gauges: Gauges,
     doctor: Watch,
     symptoms: Vec<Symptom>,
     finished: usize,
@@ -115,6 +117,7 @@ impl Analyst {
             traffic: Traffic::new(workers),
             workers: vec![(Status::default(), 0, 0); workers],
             sights: vec![Sights::default(); workers],
+            gauges: Gauges::new(workers),
             doctor: Watch::default(),
             symptoms: Vec::new(),
             finished: 0,
@@ -136,6 +139,12 @@ impl Analyst {
     /// Has the packets of alerts saved.
     pub(super) fn with_evidence(mut self, evidence: Option<Evidence>) -> Self {
         self.evidence = evidence;
+        self
+    }
+
+    /// What the sensor may hold at most: flows, and bytes for reassembly.
+    pub(super) fn with_budgets(mut self, max_flows: u64, max_buffered: u64) -> Self {
+        self.gauges.limits = (max_flows, max_buffered);
         self
     }
 
@@ -238,6 +247,7 @@ impl Analyst {
     fn take(&mut self, mut report: Report, raised: &mut Vec<Alert>) {
         self.workers[report.worker] = (report.status, report.shed, report.panics);
         self.sights[report.worker] = std::mem::take(&mut report.sights);
+        self.gauges.report(&report);
         self.finished += usize::from(report.finished);
         self.merger
             .add(report.worker, &mut report.records, report.watermark);
@@ -265,6 +275,7 @@ impl Analyst {
                 }
             };
             self.analysed += 1;
+            self.gauges.exchange(&record.exchange);
             if self.lines.is_some() {
                 write_line(&record.exchange, &mut text);
             }
@@ -536,7 +547,15 @@ impl Analyst {
         };
         *ledger.stage("alert") = stage;
         let exchanges = status.http.exchanges;
+        let beats = self.gauges.beat(wall(), &status, (&sources, shed));
         let view = SensorView {
+            load: self.gauges.workers(&self.workers),
+            protocols: self.gauges.protocols(),
+            gaps: status.flow.gaps,
+            gap_bytes: status.flow.gap_bytes,
+            budgets: self.gauges.budgets(&status, &self.analysis),
+            seconds: beats.0,
+            minutes: beats.1,
             ledger,
             sources: sources.iter().map(source_view).collect(),
             readings: self.readings(&sources),

@@ -26,11 +26,12 @@ impl TapReading {
         let f = &self.frames;
         let ignored: BTreeMap<_, _> = f.all_ignored().map(|(r, v)| (r.name(), v)).collect();
         let malformed: BTreeMap<_, _> = f.all_malformed().map(|(r, v)| (r.name(), v)).collect();
+        let tunnels: BTreeMap<_, _> = f.all_tunnels().map(|(t, v)| (t.name(), v)).collect();
         let mut out = serde_json::json!({
             "tap": self.name, "live": self.live, "frames": f.all.frames, "wire_bytes": f.all.bytes,
             "cut_frames": f.cut.frames, "cut_frame_bytes": f.cut.bytes,
             "checksums": f.checks, "clock_backward": f.clock.backward, "clock_farthest_ns": f.clock.farthest,
-            "ignored": ignored, "malformed": malformed, "tls_handshakes": self.hellos,
+            "ignored": ignored, "malformed": malformed, "tunnels": tunnels, "tls_handshakes": self.hellos,
         });
         let parts = [
             serde_json::to_value(f.segments),

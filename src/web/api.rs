@@ -9,7 +9,6 @@ use tokio::sync::oneshot;
 use super::query::{AlertFilter, EndpointFilter, Page};
 use super::routes::{App, Shared};
 use super::{Command, export, schema};
-use crate::sensor::TapReading;
 
 /// RFC 9457.
 pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
@@ -79,20 +78,6 @@ pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Respons
         Some(a) => json(a.as_ref()),
         None => problem(StatusCode::NOT_FOUND, "there is no such alert"),
     }
-}
-
-pub(super) async fn sensor(State(app): Shared) -> Response {
-    let s = app.views.sensor.load();
-    json(&serde_json::json!({
-        "ledger": s.ledger.to_json(), "sources": s.sources, "doctor": s.symptoms,
-        "taps": s.readings.taps.iter().map(TapReading::to_json).collect::<Vec<_>>(), "networks": s.readings.networks, "workers": s.workers, "flows": s.flows,
-        "flows_evicted": s.flows_evicted, "buffered_bytes": s.buffered_bytes, "exchanges": s.exchanges,
-        "exchanges_per_second": s.exchanges_per_second, "at": s.at, "last_frame": s.last_frame_wall, "started": s.started_wall,
-    }))
-}
-
-pub(super) async fn specs(State(app): Shared) -> Response {
-    json(&serde_json::json!({ "items": app.views.catalog.load().specs, "next": null }))
 }
 
 /// Hosts with their versions, where they have several.

@@ -44,6 +44,7 @@ const NAVIGATION: [Group; 4] = [
         "Inventory",
         &[
             ("endpoints", "Endpoints", "/endpoints"),
+            ("specs", "Specs", "/specs"),
             ("findings", "Findings", "/findings"),
             ("owasp", "OWASP", "/owasp"),
             ("decisions", "Decisions", "/decisions"),

@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
-use axum::extract::{Extension, State};
+use axum::extract::{DefaultBodyLimit, Extension, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use tokio::sync::mpsc;
 
 use super::export::Form;
 use super::{
     Command, Settings, Views, alerts, api, assets, automation, coverage, decide, decisions,
     deliveries, edges, endpoint, endpoints, evidence, export, findings, frame, guard, history,
-    incidents, life, live, openapi, overview, owasp, sensor, silences,
+    incidents, life, live, openapi, overview, owasp, sensor, silences, spec_diff, spec_form, spec_text,
+    spec_upload, specs,
 };
 use crate::telemetry;
 
@@ -25,6 +26,7 @@ pub(super) struct App {
     /// Made anew at each start: forms of an older page must be loaded again.
     pub(super) csrf: Arc<str>,
     pub(super) clients: AtomicUsize,
+    pub(super) desk: spec_upload::Desk,
 }
 
 pub(super) type Shared = State<Arc<App>>;
@@ -110,10 +112,35 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
             form(get(findings::all), Form::Lines),
         ),
         ("/api/v1/owasp", "get", get(owasp::list)),
-        ("/api/v1/sensor", "get", get(api::sensor)),
-        ("/api/v1/specs", "get", get(api::specs)),
+        ("/api/v1/sensor", "get", get(sensor::data)),
+        ("/api/v1/specs", "get", get(specs::list)),
+        ("/api/v1/specs", "post", large(post(spec_upload::add))),
+        ("/api/v1/specs/{id}", "get", get(specs::one)),
+        ("/api/v1/specs/{id}", "put", large(put(spec_upload::replace))),
+        ("/api/v1/specs/{id}", "delete", delete(spec_upload::remove)),
+        (
+            "/api/v1/specs/{id}/operations",
+            "get",
+            get(specs::operations_list),
+        ),
+        ("/api/v1/specs/{id}/diff", "get", get(spec_diff::data)),
+        (
+            "/api/v1/specs/{id}/original",
+            "get",
+            get(spec_text::original),
+        ),
+        (
+            "/api/v1/specs/{id}/observed.openapi.json",
+            "get",
+            get(spec_text::observed),
+        ),
         ("/api/v1/openapi.json", "get", get(openapi::document)),
     ]
+}
+
+/// Documents are larger than other bodies; a form has some parts beside it.
+fn large(handler: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
+    handler.layer(DefaultBodyLimit::max(spec_upload::MAX_UPLOAD + (64 << 10)))
 }
 
 /// One handler serves a list in several forms.
@@ -129,6 +156,7 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         settings,
         csrf: guard::token().into(),
         clients: AtomicUsize::new(0),
+        desk: spec_upload::Desk::default(),
     });
     let mut router = Router::new()
         .route("/", get(overview::page))
@@ -154,6 +182,12 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/deliveries", get(deliveries::page).post(deliveries::act))
         .route("/coverage", get(coverage::page))
         .route("/owasp", get(owasp::page))
+        .route("/specs", get(specs::page).post(spec_form::put))
+        .route("/specs/new", get(spec_form::new))
+        .route("/specs/check", large(post(spec_form::check)))
+        .route("/specs/{id}", get(specs::one_page))
+        .route("/specs/{id}/diff", get(spec_diff::page))
+        .route("/specs/{id}/remove", post(spec_form::remove))
         .route("/sensor", get(sensor::page))
         .route("/live", get(live::stream))
         .route("/metrics", get(metrics))

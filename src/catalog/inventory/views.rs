@@ -58,8 +58,6 @@ impl Catalog {
             tls: self.state.tls.view(self.settings.expiry_warning),
             at: now,
             learning_until,
-            endpoints_kept: self.state.endpoints.len(),
-            max_endpoints: self.settings.max_endpoints,
             evicted: self.state.evicted,
             histories_cut: self.state.histories_cut,
         })
