@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
-use serde::de::DeserializeOwned;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::api::{ask, json, list as list_page, problem, remark};
+use super::api::{self, Json, Path, Query, ask, json, list as list_page, problem, remark, shape};
 use super::query::{EndpointFilter, cut};
 use super::routes::{App, Shared};
 use super::who::Who;
@@ -40,7 +39,8 @@ pub(super) async fn decide(
 }
 
 /// A decision as the list has it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DecisionItem")]
 pub(super) struct Item {
     #[serde(flatten)]
     decision: Decision,
@@ -65,10 +65,13 @@ fn item(decision: &Decision, holds: Option<usize>) -> Item {
     }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Cursor {
+    /// `next` of the page before.
     cursor: String,
+    /// Items on a page.
+    #[schemars(schema_with = "super::query::limits")]
     limit: Option<usize>,
 }
 
@@ -101,25 +104,35 @@ fn answer(result: Result<Arc<Decision>, Refused>) -> Response {
     }
 }
 
-/// JSON only: a form on another site cannot send that without our leave (CORS preflight).
-pub(super) fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Refused> {
-    let kind = headers.get(header::CONTENT_TYPE);
-    let kind = kind.and_then(|v| v.to_str().ok()).unwrap_or_default();
-    if !kind.starts_with("application/json") {
-        let why = "send application/json";
-        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, why.into()));
-    }
-    serde_json::from_slice(body).map_err(|e| (StatusCode::BAD_REQUEST, e.to_string()))
+/// Which endpoints: one of the three.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["keys"] }, { "required": ["filter"] }, { "required": ["all"] }]))]
+pub(super) struct Chosen {
+    /// Keys of endpoints.
+    #[schemars(length(min = 1))]
+    keys: Vec<String>,
+    /// The parts of the list's filter that choose, as texts.
+    #[schemars(schema_with = "filters")]
+    filter: Map<String, Value>,
+    /// All that wait to be accepted.
+    #[schemars(extend("const" = true))]
+    all: bool,
+    #[schemars(length(max = api::MAX_NOTE))]
+    note: Option<String>,
 }
 
-/// Which endpoints: one of the three.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Chosen {
-    keys: Vec<String>,
-    filter: Map<String, Value>,
-    all: bool,
-    note: Option<String>,
+fn filters(_: &mut SchemaGenerator) -> Schema {
+    let list = shape::query(SchemaGenerator::subschema_for::<EndpointFilter>);
+    let mut filter = EndpointFilter::default();
+    let parts = filter.parts_mut().map(|(name, _)| {
+        let mut part = list["properties"][name].clone();
+        part["type"] = "string".into();
+        part["minLength"] = 1.into();
+        (name.to_owned(), part)
+    });
+    let parts: Map<String, Value> = parts.into_iter().collect();
+    json_schema!({ "type": "object", "properties": parts, "additionalProperties": false, "minProperties": 1 })
 }
 
 impl Chosen {
@@ -150,16 +163,7 @@ impl Chosen {
 }
 
 /// `POST /api/v1/endpoints/accept`.
-pub(super) async fn accept(
-    State(app): Shared,
-    who: Who,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let chosen: Chosen = match read(&headers, &body) {
-        Ok(chosen) => chosen,
-        Err((code, why)) => return problem(code, &why),
-    };
+pub(super) async fn accept(State(app): Shared, who: Who, Json(chosen): Json<Chosen>) -> Response {
     let keys = match chosen.keys(&app.views.catalog.load().endpoints) {
         Ok(keys) => keys,
         Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
@@ -175,9 +179,10 @@ pub(super) async fn accept(
 }
 
 /// What is said with a decision about one endpoint.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct About {
+pub(super) struct About {
+    #[schemars(length(max = api::MAX_NOTE))]
     note: Option<String>,
     /// Of a pin: which part of the path, 0 the first.
     part: Option<usize>,
@@ -186,31 +191,22 @@ struct About {
 
 /// A wish from the last part of the path: `accept`, `unaccept`, `pin-parameter` …
 pub(super) fn wish(
-    action: &str,
+    action: Action,
     key: String,
     part: Option<usize>,
     word: Option<String>,
 ) -> Result<Wish, Refused> {
-    let known = [
-        Action::Accept,
-        Action::Unaccept,
-        Action::PinParameter,
-        Action::PinStatic,
-        Action::Unpin,
-    ];
-    let found = known.into_iter().find(|a| a.name() == action);
-    match (found, part) {
-        (Some(action @ (Action::Accept | Action::Unaccept)), None) => Ok(Wish::Mark {
+    match (action, part) {
+        (Action::Accept | Action::Unaccept, None) => Ok(Wish::Mark {
             action,
             keys: vec![key],
         }),
-        (Some(action @ (Action::PinParameter | Action::PinStatic)), Some(part)) => Ok(Wish::Pin {
+        (Action::PinParameter | Action::PinStatic, Some(part)) => Ok(Wish::Pin {
             action,
             key,
             part,
             word: word.filter(|w| !w.is_empty()),
         }),
-        (None, _) => Err((StatusCode::NOT_FOUND, "there is no such action".into())),
         _ => Err((
             StatusCode::BAD_REQUEST,
             "a pin says which `part` of the path it is about; nothing else does".into(),
@@ -222,22 +218,25 @@ pub(super) fn wish(
 pub(super) async fn mark(
     State(app): Shared,
     who: Who,
-    Path((key, action)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Bytes,
+    Path((key, action)): Path<(String, Action)>,
+    Json(about): Json<About>,
 ) -> Response {
-    let about: About = match read(&headers, &body) {
-        Ok(about) => about,
-        Err((code, why)) => return problem(code, &why),
-    };
     let known = app.views.catalog.load();
     if !known.endpoints.iter().any(|e| e.key == key) {
         return problem(StatusCode::NOT_FOUND, "there is no such endpoint");
     }
-    match wish(&action, key, about.part, about.word) {
+    match wish(action, key, about.part, about.word) {
         Ok(wish) => answer(decide(&app, wish, &who.name, about.note).await),
         Err((code, why)) => problem(code, &why),
     }
+}
+
+/// What is said with the undoing of one.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Undo {
+    #[schemars(length(max = api::MAX_NOTE))]
+    note: Option<String>,
 }
 
 /// `POST /api/v1/decisions/{id}/undo`.
@@ -245,17 +244,12 @@ pub(super) async fn undo(
     State(app): Shared,
     who: Who,
     Path(id): Path<u64>,
-    headers: HeaderMap,
-    body: Bytes,
+    Json(why): Json<Undo>,
 ) -> Response {
-    let about: About = match read(&headers, &body) {
-        Ok(about) => about,
-        Err((code, why)) => return problem(code, &why),
-    };
     if !known(&app, id) {
         return problem(StatusCode::NOT_FOUND, "there is no such decision");
     }
-    answer(decide(&app, Wish::Undo(id), &who.name, about.note).await)
+    answer(decide(&app, Wish::Undo(id), &who.name, why.note).await)
 }
 
 pub(super) fn known(app: &App, id: u64) -> bool {

@@ -245,13 +245,13 @@ pub(super) struct MarkForm {
 pub(super) async fn mark(
     State(app): Shared,
     who: Who,
-    Path((key, action)): Path<(String, String)>,
+    Path((key, action)): Path<(String, Action)>,
     Form(form): Form<MarkForm>,
 ) -> Response {
     if let Some(stale) = stale(&app, &who, &form.csrf) {
         return stale;
     }
-    let done = match wish(&action, key.clone(), form.part, form.word) {
+    let done = match wish(action, key.clone(), form.part, form.word) {
         Ok(wish) => decide(&app, wish, &who.name, Some(form.note)).await,
         Err(refused) => Err(refused),
     };
