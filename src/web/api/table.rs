@@ -242,6 +242,7 @@ fn alerts() -> Vec<Route> {
             "The packets that were saved of an alert",
             evidence::packets,
         )
+        .role(Role::Analyst)
         .file("application/octet-stream", "a savefile (pcapng)"),
         get(
             "/api/v1/automation",
@@ -289,6 +290,7 @@ fn delivery() -> Vec<Route> {
             "Send again what was given up",
             deliveries::send_again,
         )
+        .role(Role::Admin)
         .gives::<super::Done>(),
         post(
             "/api/v1/sinks/{name}/test",
