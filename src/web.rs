@@ -55,7 +55,7 @@ use crate::sensor::{Ledger, Readings};
 use crate::time::Timestamp;
 
 /// One source of packets, as the sensor page shows it.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+#[derive(Clone, Debug, Default, serde::Serialize, schemars::JsonSchema)]
 pub struct SourceView {
     pub name: String,
     pub live: bool,
