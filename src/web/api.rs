@@ -4,11 +4,11 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use tokio::sync::oneshot;
 
 use super::query::{AlertFilter, EndpointFilter, Page};
 use super::routes::{App, Shared};
-use super::{Command, export, schema};
+use super::reply::{self, Reply};
+use super::{Command, export, schema, who};
 use crate::sensor::TapReading;
 
 /// RFC 9457.
@@ -106,21 +106,21 @@ pub(super) fn remark(note: Option<String>) -> Option<String> {
         .map(|n| n.chars().take(500).collect())
 }
 
-/// Asks the single writer, and waits for what came of it; `wrong` is what its no means.
+/// Asks the single writer, and waits for what came of it; `wrong` is what its no means. The audit has
+/// it under the name of whoever made this request.
 pub(super) async fn ask<T>(
     app: &App,
     wrong: StatusCode,
-    command: impl FnOnce(oneshot::Sender<Result<T, String>>) -> Command,
+    command: impl FnOnce(Reply<T>) -> Command,
 ) -> Result<T, (StatusCode, String)> {
-    let (reply, answer) = oneshot::channel();
     let busy = || {
         (
             StatusCode::SERVICE_UNAVAILABLE,
             "apitap is busy: try again".to_owned(),
         )
     };
-    let sent = app.commands.try_send(command(reply));
-    sent.map_err(|_| busy())?;
+    let (command, answer) = reply::asked(&app.audit, who::asker(), command);
+    app.commands.try_send(command).map_err(|_| busy())?;
     match answer.await {
         Ok(done) => done.map_err(|why| (wrong, why)),
         Err(_) => Err(busy()),

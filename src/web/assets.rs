@@ -4,7 +4,10 @@
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-const CSS: &str = concat!(include_str!("../../dashboards/assets/style/base.css"),);
+const CSS: &str = concat!(
+    include_str!("../../dashboards/assets/style/base.css"),
+    include_str!("../../dashboards/assets/style/access.css"),
+);
 
 const JS: &str = concat!(include_str!("../../dashboards/assets/script/live.js"),);
 

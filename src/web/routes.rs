@@ -12,18 +12,19 @@ use tokio::sync::mpsc;
 
 use super::export::Form;
 use super::{
-    Command, Settings, Views, alerts, api, assets, automation, coverage, decide, decisions,
+    Audit, Command, Settings, Views, alerts, api, assets, automation, coverage, decide, decisions,
     deliveries, edges, endpoint, endpoints, evidence, export, findings, frame, guard, history,
-    incidents, life, live, openapi, overview, owasp, sensor, silences,
+    incidents, life, live, login, openapi, overview, owasp, sensor, silences,
 };
+use super::gate::Gate;
 use crate::telemetry;
 
 pub(super) struct App {
     pub(super) views: Arc<Views>,
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) settings: Settings,
-    /// Made anew at each start: forms of an older page must be loaded again.
-    pub(super) csrf: Arc<str>,
+    pub(super) gate: Gate,
+    pub(super) audit: Audit,
     pub(super) clients: AtomicUsize,
 }
 
@@ -121,13 +122,20 @@ fn form(handler: MethodRouter<Arc<App>>, form: Form) -> MethodRouter<Arc<App>> {
     handler.layer(Extension(form))
 }
 
-/// Pages, API, live stream, metrics.
-pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Settings) -> Router {
+/// Pages, API, live stream, metrics. Whoever serves it tells it the caller's address as
+/// `ConnectInfo<SocketAddr>`.
+pub fn router(
+    views: Arc<Views>,
+    commands: mpsc::Sender<Command>,
+    audit: Audit,
+    settings: Settings,
+) -> Router {
     let app = Arc::new(App {
+        gate: Gate::new(settings.sessions),
+        audit,
         views,
         commands,
         settings,
-        csrf: guard::token().into(),
         clients: AtomicUsize::new(0),
     });
     let mut router = Router::new()
@@ -155,6 +163,8 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/coverage", get(coverage::page))
         .route("/owasp", get(owasp::page))
         .route("/sensor", get(sensor::page))
+        .route("/login", get(login::page).post(login::sign_in))
+        .route("/logout", post(login::sign_out))
         .route("/live", get(live::stream))
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
