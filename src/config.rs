@@ -183,6 +183,9 @@ pub struct Alert {
 pub struct Web {
     pub listen: SocketAddr,
     pub hosts: Vec<String>,
+    /// PEM files; both or neither.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
     pub sign_in: SignIn,
     /// Browsers come through a proxy that speaks TLS to them.
     pub behind_tls: bool,
@@ -205,6 +208,18 @@ pub enum SignIn {
 }
 
 impl Web {
+    fn pem(&self) -> Option<web::Pem> {
+        let named = !self.certificate.as_os_str().is_empty();
+        named.then(|| web::Pem {
+            certificate: self.certificate.clone(),
+            key: self.key.clone(),
+        })
+    }
+
+    pub fn is_tls(&self) -> bool {
+        self.behind_tls || self.pem().is_some()
+    }
+
     pub fn signs_in(&self) -> bool {
         match self.sign_in {
             SignIn::Auto => !self.listen.ip().is_loopback(),
@@ -222,7 +237,10 @@ impl Web {
             return Err(("sign_in", why));
         }
         if self.session_idle.0.is_zero() || self.session_life.0 < self.session_idle.0 {
-            return Err(("session_idle", "must be above 0, and no more than session_life".into()));
+            return Err((
+                "session_idle",
+                "must be above 0, and no more than session_life".into(),
+            ));
         }
         Ok(())
     }
@@ -343,6 +361,8 @@ impl Default for Web {
             open_metrics: room.open_metrics,
             session_idle: Span(room.sessions.idle),
             session_life: Span(room.sessions.life),
+            certificate: PathBuf::new(),
+            key: PathBuf::new(),
         }
     }
 }
@@ -464,6 +484,10 @@ impl Config {
         custom::Rules::compile(&self.catalog.sensitive)
             .map_err(|e| ("sensitive", e.to_string()))?;
         self.web.check()?;
+        if self.web.certificate.as_os_str().is_empty() != self.web.key.as_os_str().is_empty() {
+            let why = "a certificate and its key are named together: set the other, too";
+            return Err(("certificate", why.into()));
+        }
         self.check_silences()?;
         self.check_sinks()
     }
@@ -572,12 +596,13 @@ impl Config {
             listen: self.web.listen,
             hosts: self.web.hosts.clone(),
             sign_in: self.web.signs_in(),
-            tls: self.web.behind_tls,
+            behind_tls: self.web.behind_tls,
             open_metrics: self.web.open_metrics,
             sessions: access::Times {
                 idle: self.web.session_idle.0,
                 life: self.web.session_life.0,
             },
+            tls: self.web.pem(),
         }
     }
 }

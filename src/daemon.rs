@@ -13,7 +13,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
-use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use crossbeam_channel::{Sender, bounded, unbounded};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -174,11 +173,9 @@ pub(crate) fn serve(
                 command.refuse("a file that was read has no store: nothing can be changed here");
             }
         });
-        // Nothing is changed here, so nothing stands in the audit.
-        let audit: web::Audit = Arc::new(|_, told| told());
-        let app = web::router(views, commands, audit, config.web());
+        let app = web::router(views, commands, config.web());
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        axum::serve(listener, with_addresses(app))
+        axum::serve(listener, app)
             .with_graceful_shutdown(ended())
             .await?;
         Ok(())
@@ -220,6 +217,10 @@ impl Daemon {
             let _ = recorded.send(Arc::new(pending));
         });
         let (store, mut recovered) = Store::open(&config.store.path, router, tell)?;
+        let web = config.web();
+        if let Some(pem) = &web.tls {
+            pem.load().map_err(anyhow::Error::msg)?;
+        }
         let runtime = runtime()?;
         let guard = runtime.enter();
         let egress = Arc::new(config.egress());
@@ -286,8 +287,9 @@ impl Daemon {
         let audit: web::Audit = Arc::new(move |record, told| trail.audit(record, told));
         let (commands, queue) = tokio::sync::mpsc::channel(COMMANDS);
         runtime.spawn(hand_on(queue, messages.clone()));
-        let app = web::router(views, commands, audit, config.web());
-        runtime.spawn(web_server(listener, app));
+        let tls = web.tls.clone();
+        let app = web::audited(views, commands, audit, web);
+        runtime.spawn(web_server(listener, app, tls));
         Ok(Self {
             runtime,
             watched: setup.watched,
@@ -404,19 +406,10 @@ async fn hand_on(mut queue: tokio::sync::mpsc::Receiver<Command>, messages: Send
     }
 }
 
-async fn web_server(listener: TcpListener, app: axum::Router) {
-    let served = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => axum::serve(listener, with_addresses(app)).await,
-        Err(e) => Err(e),
-    };
-    if let Err(e) = served {
+async fn web_server(listener: TcpListener, app: axum::Router, tls: Option<web::Pem>) {
+    if let Err(e) = web::serve(listener, app, tls).await {
         tracing::error!("the web server ended: {e}");
     }
-}
-
-/// Tells the router where each caller is.
-fn with_addresses(app: axum::Router) -> IntoMakeServiceWithConnectInfo<axum::Router, SocketAddr> {
-    app.into_make_service_with_connect_info()
 }
 
 /// Parts that do not read start clean, loudly.

@@ -39,18 +39,20 @@ mod routes;
 mod schema;
 mod security;
 mod sensor;
+mod server;
 mod silences;
 mod who;
 
 pub use automation::Known;
 pub use reply::{Audit, Reply};
-pub use routes::router;
+pub use routes::{audited, router};
+pub use server::{Pem, serve};
 
 use arc_swap::ArcSwap;
 use tokio::sync::broadcast;
 
-use crate::access::{Accounts, AuditView, Change, Times};
 pub use crate::access::Role;
+use crate::access::{Accounts, AuditView, Change, Times};
 use crate::alert::delivery::DeliveriesView;
 use crate::alert::{Alert, AlertsView, Incident, Silence, Wanted};
 use crate::catalog::{Action, CatalogView, Decision};
@@ -177,10 +179,7 @@ pub enum Command {
         reply: Reply<()>,
     },
     /// A test goes to a sink now; the reply is how it went.
-    TestSink {
-        sink: String,
-        reply: Reply<()>,
-    },
+    TestSink { sink: String, reply: Reply<()> },
     Decide {
         what: Wish,
         by: String,
@@ -229,14 +228,17 @@ impl Command {
             }
             Self::Silence { wanted, .. } => {
                 let parts = wanted.scope.parts().into_iter();
-                let parts: Vec<String> = parts.map(|(name, part)| format!("{name} {part}")).collect();
+                let parts: Vec<String> =
+                    parts.map(|(name, part)| format!("{name} {part}")).collect();
                 let (object, note) = (parts.join(", "), wanted.reason.clone());
                 ("silence.add".into(), object, note)
             }
             Self::EndSilence { id, .. } => ("silence.end".into(), id.clone(), none()),
-            Self::Resend { sink, message, .. } => {
-                ("delivery.resend".into(), format!("{sink} {message}"), none())
-            }
+            Self::Resend { sink, message, .. } => (
+                "delivery.resend".into(),
+                format!("{sink} {message}"),
+                none(),
+            ),
             Self::TestSink { sink, .. } => ("sink.test".into(), sink.clone(), none()),
             Self::Decide { what, note, .. } => {
                 let (action, object) = what.about();
@@ -328,11 +330,13 @@ pub struct Settings {
     /// Whether people and programs have to say who they are. Off only on loopback, where whoever
     /// reaches us is the one who runs us.
     pub sign_in: bool,
-    /// Whether browsers reach us by TLS: ours, or that of a proxy before us.
-    pub tls: bool,
+    /// Whether a proxy before us speaks TLS to browsers.
+    pub behind_tls: bool,
     /// Whether `/metrics` asks nobody who they are.
     pub open_metrics: bool,
     pub sessions: Times,
+    /// The certificate and its key; none: HTTP in clear.
+    pub tls: Option<Pem>,
 }
 
 impl Default for Settings {
@@ -341,9 +345,17 @@ impl Default for Settings {
             listen: ([127, 0, 0, 1], 8650).into(),
             hosts: Vec::new(),
             sign_in: false,
-            tls: false,
+            behind_tls: false,
             open_metrics: false,
             sessions: Times::default(),
+            tls: None,
         }
+    }
+}
+
+impl Settings {
+    /// Whether browsers reach us by TLS: ours, or a proxy's.
+    fn is_tls(&self) -> bool {
+        self.behind_tls || self.tls.is_some()
     }
 }

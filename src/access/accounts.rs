@@ -103,9 +103,14 @@ impl Change {
         match self {
             Self::AddUser { name, role, .. } => ("user.add", name.clone(), role.to_string()),
             Self::SetRole { name, role } => ("user.role", name.clone(), role.to_string()),
-            Self::SetDisabled { name, disabled } => {
-                one(if *disabled { "user.disable" } else { "user.enable" }, name)
-            }
+            Self::SetDisabled { name, disabled } => one(
+                if *disabled {
+                    "user.disable"
+                } else {
+                    "user.enable"
+                },
+                name,
+            ),
             Self::SetPassword { name, .. } => one("user.password", name),
             Self::RemoveUser { name } => one("user.remove", name),
             Self::AddToken { name, role, .. } => ("token.add", name.clone(), role.to_string()),
@@ -349,7 +354,8 @@ mod tests {
         assert!(all.apply(token("ci", &ci, None), NOW).is_err());
         assert!(all.apply(token("old", &ci, Some(1_000)), NOW).is_err());
         let opens = |all: &Accounts, secret: &Secret, at| {
-            all.token(secret.reveal(), Timestamp::from_secs(at)).is_some()
+            all.token(secret.reveal(), Timestamp::from_secs(at))
+                .is_some()
         };
         assert!(opens(&all, &ci, 1_999) && !opens(&all, &ci, 2_000));
         assert!(opens(&all, &grafana, 2_000));

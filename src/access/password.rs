@@ -143,7 +143,10 @@ mod tests {
         assert!(said("abababababab").contains("different"));
         assert!(said("my Alice password").contains("name"));
         assert!(said(&"abcdefgh".repeat(100)).contains("at most"));
-        assert_eq!(Password::new("correct horse battery").check("alice"), Ok(()));
+        assert_eq!(
+            Password::new("correct horse battery").check("alice"),
+            Ok(())
+        );
         assert!(!Password::new("x".repeat(1_000_000)).is(None));
     }
 

@@ -121,7 +121,8 @@ impl Sessions {
     fn make_room(&mut self, now: Duration, name: &str) {
         let times = self.times;
         let of_name = |s: &Session| &*s.name == name;
-        if self.open.len() >= SESSIONS || self.open.values().filter(|s| of_name(s)).count() >= EACH {
+        if self.open.len() >= SESSIONS || self.open.values().filter(|s| of_name(s)).count() >= EACH
+        {
             self.open.retain(|_, s| !s.is_over(now, times));
         }
         while self.open.values().filter(|s| of_name(s)).count() >= EACH {

@@ -118,6 +118,10 @@ impl Report {
                 .map(|_| format!("{at} is free"))
                 .map_err(|e| busy(at, &e)),
         );
+        if let Some(pem) = config.web().tls {
+            let served = format!("{} goes with its key", pem.certificate.display());
+            self.line("certificate", pem.load().map(|_| served));
+        }
         if let Some(why) = in_the_clear(&config.web) {
             println!("web         WARN  {why}");
         }
@@ -302,9 +306,9 @@ pub(crate) fn not_loopback(at: std::net::SocketAddr) -> String {
 
 /// What is wrong with passwords on a network.
 pub(crate) fn in_the_clear(web: &Web) -> Option<String> {
-    (!web.listen.ip().is_loopback() && !web.behind_tls).then(|| {
+    (!web.listen.ip().is_loopback() && !web.is_tls()).then(|| {
         format!(
-            "passwords and sessions cross the network to {} in the clear: put a proxy with TLS before it, and set web.behind_tls",
+            "passwords and sessions cross the network to {} in the clear: set web.certificate and web.key; or put a proxy with TLS before it, and set web.behind_tls",
             web.listen
         )
     })

@@ -108,12 +108,7 @@ impl AccountsFile {
     /// Differs once the file was changed; `None` where there is none.
     pub(super) fn mark(&self) -> Option<Mark> {
         let about = fs::metadata(&self.path).ok()?;
-        Some((
-            about.ino(),
-            about.mtime(),
-            about.mtime_nsec(),
-            about.len(),
-        ))
+        Some((about.ino(), about.mtime(), about.mtime_nsec(), about.len()))
     }
 }
 

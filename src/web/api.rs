@@ -6,8 +6,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::query::{AlertFilter, EndpointFilter, Page};
-use super::routes::{App, Shared};
 use super::reply::{self, Reply};
+use super::routes::{App, Shared};
 use super::{Command, export, schema, who};
 use crate::sensor::TapReading;
 

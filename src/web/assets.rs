@@ -6,10 +6,16 @@ use axum::response::{IntoResponse, Response};
 
 const CSS: &str = concat!(
     include_str!("../../dashboards/assets/style/base.css"),
+    include_str!("../../dashboards/assets/style/shell.css"),
+    include_str!("../../dashboards/assets/style/parts.css"),
+    include_str!("../../dashboards/assets/style/chart.css"),
     include_str!("../../dashboards/assets/style/access.css"),
 );
 
-const JS: &str = concat!(include_str!("../../dashboards/assets/script/live.js"),);
+const JS: &str = concat!(
+    include_str!("../../dashboards/assets/script/live.js"),
+    include_str!("../../dashboards/assets/script/scroll.js"),
+);
 
 const ICON: &str = include_str!("../../dashboards/assets/icon.svg");
 

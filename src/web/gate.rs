@@ -15,7 +15,9 @@ use super::reply::{asked, quiet};
 use super::routes::App;
 use super::who::{Way, Who};
 use super::{Command, Role};
-use crate::access::{By, Change, Hash, Limits, Opening, Password, Secret, Session, Sessions, Times};
+use crate::access::{
+    By, Change, Hash, Limits, Opening, Password, Secret, Session, Sessions, Times,
+};
 use crate::alert::wall;
 use crate::time::Timestamp;
 
@@ -142,7 +144,7 @@ fn tell_use(app: &App, id: &Arc<str>, known: Option<Timestamp>, now: Timestamp) 
 
 /// `__Host-`: by TLS alone, of this host alone, for all its paths.
 fn cookie_name(app: &App) -> &'static str {
-    if app.settings.tls {
+    if app.settings.is_tls() {
         "__Host-apitap"
     } else {
         "apitap"
@@ -152,7 +154,11 @@ fn cookie_name(app: &App) -> &'static str {
 /// The header that gives a browser its session, or takes it away.
 pub(super) fn cookie(app: &App, secret: Option<&Secret>) -> String {
     let name = cookie_name(app);
-    let secure = if app.settings.tls { "; Secure" } else { "" };
+    let secure = if app.settings.is_tls() {
+        "; Secure"
+    } else {
+        ""
+    };
     let (value, end) = match secret {
         Some(secret) => (secret.reveal(), ""),
         None => ("", "; Max-Age=0"),
@@ -259,7 +265,12 @@ pub(super) async fn sign_in(app: &App, attempt: Attempt) -> Result<Secret, Refus
     };
     let opened = app.gate.sessions().open(app.gate.now(), opening);
     let secret = opened.map_err(|_| Refused::Busy)?;
-    note(app, by(&name, Some(user.role)), "sign-in.done", name.clone());
+    note(
+        app,
+        by(&name, Some(user.role)),
+        "sign-in.done",
+        name.clone(),
+    );
     Ok(secret)
 }
 

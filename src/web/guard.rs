@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -14,11 +15,11 @@ use subtle::ConstantTimeEq;
 
 use super::api::problem;
 use super::frame::{failed, query_link};
+use super::gate;
 use super::life::stale;
 use super::policy::{self, Need};
 use super::routes::App;
 use super::who::{ASKER, Way, Who};
-use super::gate;
 use crate::access::By;
 
 /// Nothing from elsewhere, nothing inline, no frame around us.
@@ -50,6 +51,12 @@ pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: N
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    if app.settings.tls.is_some() {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
+    }
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
@@ -58,7 +65,7 @@ pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: N
 
 async fn answer(app: &App, mut request: Request, next: Next) -> Result<Response, Response> {
     let forbidden = |why| problem(StatusCode::FORBIDDEN, why);
-    if !known_host(app, host(request.headers())) {
+    if !known_host(app, host(&request)) {
         return Err(forbidden("this Host is not known: add it to web.hosts"));
     }
     let changes = !matches!(
@@ -73,7 +80,7 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Result<Response,
     };
     let who = known(app, &request, need)?;
     if changes {
-        origin(app, request.headers(), &who).map_err(forbidden)?;
+        origin(app, &request, &who).map_err(forbidden)?;
         // Who is nobody signs in: there is no token yet, and the Origin was looked at.
         if need != Need::Nothing {
             request = own_form(app, request, &who).await?;
@@ -82,7 +89,9 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Result<Response,
     let by = By {
         name: who.name.clone(),
         role: (who.way != Way::Nobody).then_some(who.role),
-        from: address(&request).map(|ip| ip.to_string()).unwrap_or_default(),
+        from: address(&request)
+            .map(|ip| ip.to_string())
+            .unwrap_or_default(),
     };
     request.extensions_mut().insert(who);
     Ok(ASKER.scope(by, next.run(request)).await)
@@ -101,7 +110,13 @@ fn known(app: &App, request: &Request, need: Need) -> Result<Who, Response> {
     if who.role < role {
         let why = format!("this asks for the role of {role}; yours is {}", who.role);
         return Err(if wants_html(request.headers()) {
-            failed(app, &who, StatusCode::FORBIDDEN, "This is not for you", &why)
+            failed(
+                app,
+                &who,
+                StatusCode::FORBIDDEN,
+                "This is not for you",
+                &why,
+            )
         } else {
             problem(StatusCode::FORBIDDEN, &why)
         });
@@ -136,25 +151,27 @@ pub(super) fn address(request: &Request) -> Option<IpAddr> {
     info.map(|ConnectInfo(at)| at.ip().to_canonical())
 }
 
-fn host(headers: &HeaderMap) -> &str {
-    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
-    host.unwrap_or_default()
+/// HTTP/2 has it in the target (RFC 9113, 8.3.1).
+fn host(request: &Request) -> &str {
+    let host = request.headers().get(header::HOST);
+    let host = host.and_then(|h| h.to_str().ok());
+    let authority = request.uri().authority().map(Authority::as_str);
+    host.or(authority).unwrap_or_default()
 }
 
 /// A browser says where a form or script came from; other clients say nothing. Who has a cookie is
 /// a browser.
-fn origin(app: &App, headers: &HeaderMap, who: &Who) -> Result<(), &'static str> {
+fn origin(app: &App, request: &Request, who: &Who) -> Result<(), &'static str> {
     let elsewhere = "changes are taken from our own pages only";
-    let origin = headers.get(header::ORIGIN).and_then(|o| o.to_str().ok());
+    let origin = request.headers().get(header::ORIGIN);
+    let origin = origin.and_then(|o| o.to_str().ok());
     match origin.map(|origin| origin.split_once("://")) {
-        Some(Some((scheme, rest))) if rest == host(headers) => {
-            let right = !app.settings.tls || scheme == "https";
+        Some(Some((scheme, rest))) if rest == host(request) => {
+            let right = !app.settings.is_tls() || scheme == "https";
             right.then_some(()).ok_or(elsewhere)
         }
         Some(_) => Err(elsewhere),
-        None if who.session().is_some() => {
-            Err("a change with a session's cookie says its Origin")
-        }
+        None if who.session().is_some() => Err("a change with a session's cookie says its Origin"),
         None => Ok(()),
     }
 }
@@ -187,14 +204,18 @@ async fn own_form(app: &App, request: Request, who: &Who) -> Result<Request, Res
 fn sent_token(form: &Bytes) -> String {
     let mut pairs = url::form_urlencoded::parse(form);
     let found = pairs.find(|(name, _)| name == "csrf");
-    found.map(|(_, token)| token.into_owned()).unwrap_or_default()
+    found
+        .map(|(_, token)| token.into_owned())
+        .unwrap_or_default()
 }
 
 /// The address that is listened on, localhost, and what the config names. Where every address is
 /// listened on, any address will do: a name that is bound anew can pose as none.
 fn known_host(app: &App, host: &str) -> bool {
     let listen = app.settings.listen;
-    let name = host.strip_suffix(&format!(":{}", listen.port())).unwrap_or(host);
+    let name = host
+        .strip_suffix(&format!(":{}", listen.port()))
+        .unwrap_or(host);
     let literal = name.trim_start_matches('[').trim_end_matches(']');
     let address = literal.parse::<IpAddr>().ok();
     let own = |ip: IpAddr| ip == listen.ip() || ip.is_loopback() || listen.ip().is_unspecified();

@@ -14,10 +14,10 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
-use super::who::Who;
-use super::{Live, gate};
 use super::api::problem;
 use super::routes::{App, Shared};
+use super::who::Who;
+use super::{Live, gate};
 
 /// Streams at once; each costs a connection and a place in the broadcast.
 const MAX_CLIENTS: usize = 64;

@@ -10,11 +10,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::assets;
 use super::frame::show;
 use super::gate::{self, Attempt, Refused};
 use super::routes::{App, Shared};
 use super::who::{Way, Who, asker};
-use super::assets;
 use crate::access::Password;
 
 #[derive(Template)]
@@ -56,7 +56,7 @@ fn form(app: &App, name: String, problem: String, next: String) -> Login {
         problem,
         next,
         is_new: app.views.accounts.load().users.is_empty(),
-        is_clear: !app.settings.tls && !app.settings.listen.ip().is_loopback(),
+        is_clear: !app.settings.is_tls() && !app.settings.listen.ip().is_loopback(),
     }
 }
 
@@ -82,7 +82,9 @@ pub(super) async fn sign_in(
     if !app.settings.sign_in {
         return Redirect::to(own_path(&next)).into_response();
     }
-    let agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok());
+    let agent = headers
+        .get(header::USER_AGENT)
+        .and_then(|v| v.to_str().ok());
     let attempt = Attempt {
         name: name.clone(),
         password: Password::new(password),
@@ -100,7 +102,9 @@ pub(super) async fn sign_in(
     let (code, problem, wait) = said(&refused);
     let mut answer = (code, show(&form(&app, name, problem, next))).into_response();
     if let Some(wait) = wait {
-        answer.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().into());
+        answer
+            .headers_mut()
+            .insert(header::RETRY_AFTER, wait.as_secs().into());
     }
     answer
 }
@@ -164,12 +168,28 @@ mod tests {
 
     #[test]
     fn nobody_is_led_elsewhere() {
-        let own = ["/", "/alerts?status=open&q=a%20b", "/endpoints/GET%20x", "/a//b"];
+        let own = [
+            "/",
+            "/alerts?status=open&q=a%20b",
+            "/endpoints/GET%20x",
+            "/a//b",
+        ];
         assert!(own.iter().all(|path| own_path(path) == *path));
         let not = [
-            "", "alerts", "//evil.example", "/\\evil.example", "\\/evil.example", "https://evil.example",
-            "/\t/evil.example", "/\r\nset-cookie: a=b", " /x", "javascript:alert(1)", "/logout", "/login?next=/x",
-            "/ü", "/x\\y",
+            "",
+            "alerts",
+            "//evil.example",
+            "/\\evil.example",
+            "\\/evil.example",
+            "https://evil.example",
+            "/\t/evil.example",
+            "/\r\nset-cookie: a=b",
+            " /x",
+            "javascript:alert(1)",
+            "/logout",
+            "/login?next=/x",
+            "/ü",
+            "/x\\y",
         ];
         for path in not {
             assert_eq!(own_path(path), "/", "{path:?}");

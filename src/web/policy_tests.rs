@@ -75,13 +75,25 @@ fn each_route_has_its_role_and_no_other_is_listed() {
     assert!(routes.0.len() > 60, "{}", routes.0.len());
     let unlisted = |(changes, path): &&(bool, String)| listed(*changes, path).is_none();
     let without: Vec<_> = routes.0.iter().filter(unlisted).collect();
-    assert!(without.is_empty(), "routes without a role (see policy.rs): {without:?}");
+    assert!(
+        without.is_empty(),
+        "routes without a role (see policy.rs): {without:?}"
+    );
     for (changes, rules) in [(false, READS), (true, CHANGES)] {
-        let all: Vec<&str> = rules.iter().flat_map(|(paths, _)| paths.iter().copied()).collect();
+        let all: Vec<&str> = rules
+            .iter()
+            .flat_map(|(paths, _)| paths.iter().copied())
+            .collect();
         let once: BTreeSet<&str> = all.iter().copied().collect();
         assert_eq!(once.len(), all.len(), "a route stands twice");
         let open = |path: &str| changes && OPEN.contains(&path);
-        let gone = once.into_iter().filter(|p| !open(p) && !routes.0.contains(&(changes, (*p).to_owned())));
-        assert_eq!(gone.collect::<Vec<_>>(), Vec::<&str>::new(), "roles without a route");
+        let gone = once
+            .into_iter()
+            .filter(|p| !open(p) && !routes.0.contains(&(changes, (*p).to_owned())));
+        assert_eq!(
+            gone.collect::<Vec<_>>(),
+            Vec::<&str>::new(),
+            "roles without a route"
+        );
     }
 }

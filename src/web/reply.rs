@@ -63,10 +63,7 @@ pub(super) fn quiet<T>(audit: &Audit, command: impl FnOnce(Reply<T>) -> Command)
 
 type Slot = Arc<OnceLock<Record>>;
 
-fn make<T>(
-    audit: &Audit,
-    command: impl FnOnce(Reply<T>) -> Command,
-) -> (Command, Slot, Answer<T>) {
+fn make<T>(audit: &Audit, command: impl FnOnce(Reply<T>) -> Command) -> (Command, Slot, Answer<T>) {
     let (to, answer) = oneshot::channel();
     let record = Slot::default();
     let reply = Reply {

@@ -11,12 +11,12 @@ use axum::routing::{MethodRouter, get, post};
 use tokio::sync::mpsc;
 
 use super::export::Form;
+use super::gate::Gate;
 use super::{
     Audit, Command, Settings, Views, alerts, api, assets, automation, coverage, decide, decisions,
     deliveries, edges, endpoint, endpoints, evidence, export, findings, frame, guard, history,
     incidents, life, live, login, openapi, overview, owasp, sensor, silences,
 };
-use super::gate::Gate;
 use crate::telemetry;
 
 pub(super) struct App {
@@ -122,9 +122,14 @@ fn form(handler: MethodRouter<Arc<App>>, form: Form) -> MethodRouter<Arc<App>> {
     handler.layer(Extension(form))
 }
 
+/// As [`audited`] has it, where nothing is kept: of a result that nobody can change.
+pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Settings) -> Router {
+    audited(views, commands, Arc::new(|_, told| told()), settings)
+}
+
 /// Pages, API, live stream, metrics. Whoever serves it tells it the caller's address as
 /// `ConnectInfo<SocketAddr>`.
-pub fn router(
+pub fn audited(
     views: Arc<Views>,
     commands: mpsc::Sender<Command>,
     audit: Audit,
