@@ -48,6 +48,7 @@ use tokio::sync::{broadcast, oneshot};
 use crate::alert::delivery::DeliveriesView;
 use crate::alert::{Alert, AlertsView, Incident, Silence, Wanted};
 use crate::catalog::{Action, CatalogView, Decision};
+use crate::detect::{PrincipalView, PrincipalsView};
 use crate::sensor::doctor::Symptom;
 use crate::sensor::{Ledger, Readings};
 use crate::time::Timestamp;
@@ -113,6 +114,7 @@ pub struct Views {
     pub decisions: ArcSwap<DecisionsView>,
     pub saved: ArcSwap<SavedView>,
     pub automation: ArcSwap<Vec<Known>>,
+    pub principals: ArcSwap<PrincipalsView>,
     pub live: broadcast::Sender<Live>,
     /// True once capture runs and the store is open: `/readyz`.
     pub ready: std::sync::atomic::AtomicBool,
@@ -128,6 +130,7 @@ impl Default for Views {
             decisions: ArcSwap::default(),
             saved: ArcSwap::default(),
             automation: ArcSwap::default(),
+            principals: ArcSwap::default(),
             live: broadcast::channel(256).0,
             ready: std::sync::atomic::AtomicBool::new(false),
         }
@@ -176,6 +179,11 @@ pub enum Command {
         note: Option<String>,
         reply: oneshot::Sender<Result<Arc<Decision>, String>>,
     },
+    /// Changes nothing: all that is known of one principal, which is kept nowhere else.
+    Principal {
+        id: String,
+        reply: oneshot::Sender<Result<Option<Box<PrincipalView>>, String>>,
+    },
 }
 
 impl Command {
@@ -188,6 +196,7 @@ impl Command {
                 drop(reply.send(Err(why.to_owned())));
             }
             Self::Decide { reply, .. } => drop(reply.send(Err(why.to_owned()))),
+            Self::Principal { reply, .. } => drop(reply.send(Err(why.to_owned()))),
             Self::Resend { reply, .. } | Self::TestSink { reply, .. } => {
                 drop(reply.send(Err(why.to_owned())));
             }
