@@ -4,7 +4,12 @@
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-const CSS: &str = concat!(include_str!("../../dashboards/assets/style/base.css"),);
+const CSS: &str = concat!(
+    include_str!("../../dashboards/assets/style/base.css"),
+    include_str!("../../dashboards/assets/style/shell.css"),
+    include_str!("../../dashboards/assets/style/parts.css"),
+    include_str!("../../dashboards/assets/style/chart.css"),
+);
 
 const JS: &str = concat!(include_str!("../../dashboards/assets/script/live.js"),);
 
