@@ -62,6 +62,17 @@ fn operation(path: &str, method: &str) -> Value {
         "/api/v1/edges" => &["host", "class", "new", "sort", "cursor"],
         "/api/v1/findings" => &["q", "kind", "severity", "owasp", "sort", "cursor"],
         "/api/v1/decisions" => &["cursor"],
+        "/api/v1/principals" => &[
+            "q",
+            "kind",
+            "program",
+            "country",
+            "automation",
+            "incidents",
+            "seen",
+            "sort",
+            "cursor",
+        ],
         _ => &[],
     };
     parameters.extend(

@@ -10,12 +10,17 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tokio::sync::mpsc;
 
+use super::beside::Beside;
 use super::export::Form;
+use super::involved::Involved;
+use super::summary::Summary;
 use super::{
     Command, Settings, Views, alerts, api, assets, automation, coverage, decide, decisions,
     deliveries, edges, endpoint, endpoints, evidence, export, findings, frame, guard, history,
-    incidents, life, live, openapi, overview, owasp, sensor, silences,
+    incidents, life, live, openapi, overview, owasp, principal, principals, sensor, silences,
 };
+use crate::alert::AlertsView;
+use crate::catalog::CatalogView;
 use crate::telemetry;
 
 pub(super) struct App {
@@ -25,6 +30,9 @@ pub(super) struct App {
     /// Made anew at each start: forms of an older page must be loaded again.
     pub(super) csrf: Arc<str>,
     pub(super) clients: AtomicUsize,
+    /// Made once a view, for all that ask.
+    pub(super) involved: Beside<AlertsView, Involved>,
+    pub(super) summary: Beside<CatalogView, Summary>,
 }
 
 pub(super) type Shared = State<Arc<App>>;
@@ -86,6 +94,18 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
             post(life::incident),
         ),
         ("/api/v1/automation", "get", get(automation::list)),
+        ("/api/v1/principals", "get", get(principals::list)),
+        (
+            "/api/v1/principals.csv",
+            "get",
+            form(get(principals::all), Form::Csv),
+        ),
+        (
+            "/api/v1/principals.jsonl",
+            "get",
+            form(get(principals::all), Form::Lines),
+        ),
+        ("/api/v1/principals/{id}", "get", get(principal::one)),
         ("/api/v1/silences", "get", get(silences::list)),
         ("/api/v1/silences", "post", post(silences::add)),
         ("/api/v1/silences/{id}/end", "post", post(silences::end)),
@@ -129,6 +149,8 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         settings,
         csrf: guard::token().into(),
         clients: AtomicUsize::new(0),
+        involved: Beside::default(),
+        summary: Beside::default(),
     });
     let mut router = Router::new()
         .route("/", get(overview::page))
@@ -148,6 +170,8 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/incidents/{id}", get(incidents::one_page))
         .route("/incidents/{id}/status", post(life::incident_form))
         .route("/automation", get(automation::page))
+        .route("/principals", get(principals::page))
+        .route("/principals/{id}", get(principal::page))
         .route("/silences", get(silences::page).post(silences::add_form))
         .route("/silences/{id}/end", post(silences::end_form))
         .route("/findings", get(findings::page))
