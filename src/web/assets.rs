@@ -13,7 +13,10 @@ const CSS: &str = concat!(
     include_str!("../../dashboards/assets/style/principals.css"),
 );
 
-const JS: &str = concat!(include_str!("../../dashboards/assets/script/live.js"),);
+const JS: &str = concat!(
+    include_str!("../../dashboards/assets/script/live.js"),
+    include_str!("../../dashboards/assets/script/scroll.js"),
+);
 
 const ICON: &str = include_str!("../../dashboards/assets/icon.svg");
 
