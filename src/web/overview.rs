@@ -163,22 +163,39 @@ fn tiles(
     };
     let (lost, lost_share) = starting::loss(sensor);
     let missing = sensor.symptoms.iter().any(Symptom::is_loss);
-    let open = alerts.incidents.iter().filter(|i| i.status == Status::Open && i.loud > 0);
-    let grave = open.clone().filter(|i| i.severity >= Severity::High).count();
+    let open = alerts
+        .incidents
+        .iter()
+        .filter(|i| i.status == Status::Open && i.loud > 0);
+    let grave = open
+        .clone()
+        .filter(|i| i.severity >= Severity::High)
+        .count();
     let principals = app.views.principals.load();
     vec![
         tile(
             "/sensor",
             "Traffic now",
             traffic,
-            if live { "requests with answers" } else { "requests that were read" }.into(),
+            if live {
+                "requests with answers"
+            } else {
+                "requests that were read"
+            }
+            .into(),
             "",
         ),
         tile("/coverage", "Readable", share, rest, ""),
         tile(
             "/sensor",
             "Lost",
-            if lost > 0 { lost_share } else if missing { "some".into() } else { "nothing".into() },
+            if lost > 0 {
+                lost_share
+            } else if missing {
+                "some".into()
+            } else {
+                "nothing".into()
+            },
             match lost {
                 0 if missing => "the tap doctor says why".into(),
                 0 => "of what reached the port".into(),
@@ -204,7 +221,11 @@ fn tiles(
             "/endpoints",
             "Endpoints",
             many(sum.confirmed),
-            format!("{} candidates, {} hosts", many(sum.candidates), many(sum.hosts)),
+            format!(
+                "{} candidates, {} hosts",
+                many(sum.candidates),
+                many(sum.hosts)
+            ),
             "",
         ),
         tile(

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::alerts::AlertRow;
 use super::frame::{Frame, failed, show};
-use super::involved::{is_in, involved};
+use super::involved::{involved, is_in};
 use super::principals::percent;
 use super::routes::{App, Shared};
 use super::who::Who;
@@ -131,7 +131,12 @@ struct Habit {
 
 impl Habit {
     fn of(a: &Automation) -> Self {
-        let hours: Vec<String> = a.hours.iter().take(6).map(|h| format!("{h:02}:00")).collect();
+        let hours: Vec<String> = a
+            .hours
+            .iter()
+            .take(6)
+            .map(|h| format!("{h:02}:00"))
+            .collect();
         Self {
             hours: match hours.is_empty() {
                 true => "around the clock".into(),
@@ -185,7 +190,9 @@ impl Known {
 fn statuses(by_class: &[u64; 6]) -> String {
     let names = ["no answer", "1xx", "2xx", "3xx", "4xx", "5xx"];
     let met = names.iter().zip(by_class).filter(|(_, n)| **n > 0);
-    let words: Vec<String> = met.map(|(name, n)| format!("{name} {}", grouped(*n))).collect();
+    let words: Vec<String> = met
+        .map(|(name, n)| format!("{name} {}", grouped(*n)))
+        .collect();
     words.join(" · ")
 }
 

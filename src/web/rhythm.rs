@@ -134,7 +134,10 @@ mod tests {
         let svg = map(&hours, "x");
         assert_eq!(svg.matches("<rect").count(), 168);
         let shade = |class: &str| svg.matches(&format!(r#"class="{class}""#)).count();
-        assert_eq!([shade("h0"), shade("h1"), shade("h2"), shade("h5")], [165, 1, 1, 1]);
+        assert_eq!(
+            [shade("h0"), shade("h1"), shade("h2"), shade("h5")],
+            [165, 1, 1, 1]
+        );
         hours[2][0] = 1;
         hours[3][0] = 1;
         hours[5][0] = 1;

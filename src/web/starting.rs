@@ -237,7 +237,12 @@ pub(super) fn banners(s: &SensorView, catalog: &CatalogView, now: Timestamp) -> 
     if all.is_empty() && live().next().is_some() && was && silent > STALE {
         let text = "No packet has arrived since. What is below is of then";
         let at = Some(s.last_frame_wall);
-        all.push(banner("bad", "The sensor is silent".into(), text.into(), at));
+        all.push(banner(
+            "bad",
+            "The sensor is silent".into(),
+            text.into(),
+            at,
+        ));
     }
     let losses: Vec<&Symptom> = s.symptoms.iter().filter(|x| x.is_loss()).collect();
     if let Some(worst) = losses.first() {
@@ -294,7 +299,11 @@ mod tests {
 
     fn sensor(frames: u64, segments: u64, messages: u64) -> SensorView {
         let mut s = SensorView::default();
-        for (name, n) in [("frame", frames), ("segment", segments), ("message", messages)] {
+        for (name, n) in [
+            ("frame", frames),
+            ("segment", segments),
+            ("message", messages),
+        ] {
             s.ledger.stage(name).received = n;
         }
         s.sources = vec![SourceView {
@@ -357,7 +366,10 @@ mod tests {
         let none = CatalogView::default();
         let now = Timestamp::from_secs(1_760_000_000);
         let titles = |s: &SensorView| -> Vec<String> {
-            banners(s, &none, now).into_iter().map(|b| b.title).collect()
+            banners(s, &none, now)
+                .into_iter()
+                .map(|b| b.title)
+                .collect()
         };
         let mut s = sensor(1_000, 9, 9);
         s.last_frame_wall = now;
@@ -370,8 +382,15 @@ mod tests {
         s.sources[0].ended = Some("the link is gone".into());
         let all = banners(&s, &none, now);
         assert_eq!(all[0].title, "Capture on ens5 has ended");
-        assert_eq!((all[1].title.as_str(), all.len()), ("Packets are missing", 2));
-        assert!(all[1].text.starts_with("ens5: it is so (change it)."), "{}", all[1].text);
+        assert_eq!(
+            (all[1].title.as_str(), all.len()),
+            ("Packets are missing", 2)
+        );
+        assert!(
+            all[1].text.starts_with("ens5: it is so (change it)."),
+            "{}",
+            all[1].text
+        );
         assert_eq!(loss(&s), (10, "1.0 %".into()));
     }
 }

@@ -210,7 +210,10 @@ impl Summary {
             News {
                 warn: true,
                 ..shadow.news(
-                    ("New shadow endpoints", "in no spec although one owns the place"),
+                    (
+                        "New shadow endpoints",
+                        "in no spec although one owns the place",
+                    ),
                     "/endpoints?documentation=shadow",
                     watched,
                 )
@@ -235,7 +238,10 @@ impl Summary {
             },
             strangers.news(("New hosts", "never seen before"), "/endpoints", watched),
             callers.news(
-                ("New kinds of caller", "from a place or by a program that an endpoint did not know"),
+                (
+                    "New kinds of caller",
+                    "from a place or by a program that an endpoint did not know",
+                ),
                 "/findings?kind=new-caller",
                 watched,
             ),

@@ -36,12 +36,20 @@ impl Today {
     pub(super) fn of(catalog: &CatalogView) -> Self {
         let beats: HashMap<i64, Beat> = catalog.pulse.iter().map(|b| (b.at, *b)).collect();
         let last = Beat::of(catalog.at);
-        let at = |at: i64| beats.get(&at).copied().unwrap_or(Beat { at, ..Beat::default() });
+        let at = |at: i64| {
+            beats.get(&at).copied().unwrap_or(Beat {
+                at,
+                ..Beat::default()
+            })
+        };
         let today: Vec<Beat> = (0..BARS).map(|i| at(last - BARS + 1 + i)).collect();
         let before: Vec<Beat> = today.iter().map(|b| at(b.at - BARS)).collect();
         let sum = |beats: &[Beat], of: fn(&Beat) -> u64| beats.iter().map(of).sum::<u64>();
         let requests = sum(&today, |b| b.requests);
-        let errors = [sum(&today, |b| b.client_errors), sum(&today, |b| b.server_errors)];
+        let errors = [
+            sum(&today, |b| b.client_errors),
+            sum(&today, |b| b.server_errors),
+        ];
         let yesterday = sum(&before, |b| b.requests);
         let mut words = format!(
             "{} requests in 24 h, {} answered with 4xx, {} with 5xx",
@@ -155,7 +163,10 @@ mod tests {
         );
         assert_eq!(today.hours.len(), 24);
         let end = &today.hours[23];
-        assert_eq!((end.requests, end.before, end.client_errors), (150, 100, 15));
+        assert_eq!(
+            (end.requests, end.before, end.client_errors),
+            (150, 100, 15)
+        );
         assert_eq!(end.at, Timestamp::from_secs(now - 45 * 60));
         assert_eq!(today.svg.matches("<rect").count(), 4);
         assert!(Today::of(&CatalogView::default()).is_empty);
