@@ -65,10 +65,11 @@ impl Traffic {
     }
 }
 
+const COLLEAGUES: i64 = 60;
 const ANNA: &str = "bearer:0123456789abcdef";
 
-/// Ten days: Anna works from nine to five, on weekdays, from two addresses; a job without
-/// identity runs each night; a scanner comes once.
+/// Ten days: Anna works from nine to five, on weekdays, from two addresses, her colleagues at noon;
+/// a job runs each night; a scanner comes once.
 fn traffic() -> Traffic {
     let mut t = Traffic::new();
     let anna = format!(
@@ -91,6 +92,10 @@ fn traffic() -> Traffic {
                     t.call(at + 2, client, "/items", &anna);
                 }
                 _ => {}
+            }
+            for n in (0..COLLEAGUES).filter(|_| hour == 12) {
+                let who = format!(r#","identity":"jwt:colleague{n}","user_agent":"axios/1""#);
+                t.call(at + 10 + n, &format!("10.1.0.{n}"), "/items", &who);
             }
         }
     }
@@ -151,8 +156,10 @@ fn an_address_knows_its_identities_and_a_nightly_job_is_automation() {
         (PrincipalKind::Address, 600)
     );
     assert_eq!((scanner.calls.len(), scanner.elsewhere), (0, 600));
-    assert!(t.analysis.principal("10.0.0.6").is_none());
     let mut t = t;
+    assert!(t.analysis.principal("10.0.0.7").is_none());
+    let only_anna = t.person("10.0.0.6");
+    assert_eq!((only_anna.row.requests, only_anna.identities.len()), (0, 1));
     t.call(10 * DAY, "10.0.0.6", "/items", "");
     let office = t.person("10.0.0.6");
     let behind: Vec<&str> = office.identities.iter().map(|o| o.id.as_str()).collect();
@@ -195,7 +202,7 @@ fn the_list_is_bounded_and_has_those_in_alerts_whoever_else_calls() {
         view.total,
         started.elapsed()
     );
-    assert_eq!(view.total, 6_003);
+    assert_eq!(view.total, 6_003 + COLLEAGUES as usize);
     assert!(
         (2_000..=6_000).contains(&view.items.len()),
         "{}",
@@ -206,7 +213,7 @@ fn the_list_is_bounded_and_has_those_in_alerts_whoever_else_calls() {
         view.items
             .is_sorted_by_key(|row| std::cmp::Reverse(row.last_seen))
     );
-    assert_eq!(view.new, [6_000, 1]);
+    assert_eq!(view.new, [6_001, 0]);
     let curl = view.items.iter().filter(|row| row.program == "curl");
     assert!(curl.count() > 1_900);
 }
@@ -281,11 +288,15 @@ async fn the_list_narrows_sorts_pages_and_is_exported_as_it_is_shown() {
         (Some(3), Some(ANNA))
     );
     assert!(first["items"][0]["open_incidents"].as_u64().unwrap() >= 1);
-    assert_eq!(web.ids(&format!("?limit=2&cursor={ANNA}")).await, [all[2]]);
-    let (_, csv) = web.get("/api/v1/principals.csv?kind=identity").await;
+    let next = web.ids(&format!("?limit=1&cursor={ANNA}")).await;
+    assert_eq!(next, [format!("jwt:colleague{}", COLLEAGUES - 1)]);
+    let (_, csv) = web
+        .get("/api/v1/principals.csv?kind=identity&sort=requests")
+        .await;
     let lines: Vec<&str> = csv.lines().collect();
     assert!(lines[0].starts_with("id,kind,first_seen"));
-    assert!(lines[1].starts_with(&format!("{ANNA},identity,")) && lines.len() == 3);
+    assert!(lines[2].starts_with(&format!("{ANNA},identity,")));
+    assert_eq!(lines.len() as i64, 3 + COLLEAGUES);
     let (_, page) = web.get("/principals?kind=identity").await;
     assert!(
         page.contains("/principals/bearer%3A0123456789abcdef"),
@@ -303,7 +314,7 @@ async fn pages_show_who_that_is_and_say_so_where_nobody_is() {
         "An identity by its bearer credential from 2 addresses in DE: 73 requests to 2 endpoints",
         "GET api.example /orders",
         "65.8 %",
-        "busiest on Monday at 09:00",
+        "Busiest on Monday at 09:00",
         "never on Saturday or Sunday",
         r#"href="/principals/10%2E0%2E0%2E5""#,
         "okhttp",

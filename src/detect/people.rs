@@ -12,7 +12,7 @@ use std::sync::Arc;
 use compact_str::{CompactString, ToCompactString};
 use serde::Serialize;
 
-use super::principals::Followed;
+use super::principals::{Followed, network};
 use super::profile::{Day, Profile};
 use super::sources::letters;
 use super::{Automation, Detect};
@@ -116,10 +116,12 @@ pub struct OtherView {
     pub id: String,
     /// All of its own.
     pub requests: u64,
+    pub first_seen: Timestamp,
     pub last_seen: Timestamp,
 }
 
-/// All that is known of one.
+/// All that is known of one. An address from which only identities call has no requests of its own,
+/// and is seen when they are.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PrincipalView {
     #[serde(flatten)]
@@ -189,7 +191,9 @@ impl Detect {
         label: impl Fn(EndpointId) -> Option<(String, String)>,
     ) -> Option<PrincipalView> {
         let state = &self.state;
-        let followed = state.principals.named(name)?;
+        let Some(followed) = state.principals.named(name) else {
+            return self.address(name);
+        };
         let p = &followed.profile;
         let standing = state.automation.standing(followed, state.now);
         let mut row = row(followed, &BTreeSet::new());
@@ -226,6 +230,40 @@ impl Detect {
         })
     }
 
+    /// An address that never called without an identity: what is known of it are those behind it.
+    fn address(&self, name: &str) -> Option<PrincipalView> {
+        let address = network(name.strip_suffix("/64").unwrap_or(name).parse().ok()?);
+        let (identities, more_identities) = self.behind(address);
+        let firsts = identities.iter().map(|o| o.first_seen);
+        Some(PrincipalView {
+            row: PrincipalRow {
+                id: network_name(address).into(),
+                kind: PrincipalKind::Address,
+                first_seen: firsts.min()?,
+                last_seen: identities.first()?.last_seen,
+                requests: 0,
+                errors: 0,
+                endpoints: 0,
+                program: CompactString::default(),
+                country: None,
+                automation: false,
+            },
+            by_class: [0; 6],
+            response_bytes: 0,
+            calls: Vec::new(),
+            elsewhere: 0,
+            days: Vec::new(),
+            hours: [[0; 24]; 7],
+            countries: Vec::new(),
+            addresses: Vec::new(),
+            identities,
+            more_identities,
+            programs: Vec::new(),
+            habit: None,
+            automation_why: "it never called without an identity".into(),
+        })
+    }
+
     /// Identities that call from an address.
     fn behind(&self, address: IpAddr) -> (Vec<OtherView>, usize) {
         let all = self.state.principals.iter();
@@ -237,6 +275,7 @@ impl Detect {
         let other = |who: &&Followed| OtherView {
             id: who.describe(),
             requests: who.profile.requests(),
+            first_seen: Timestamp(who.profile.first),
             last_seen: Timestamp(who.profile.last),
         };
         (found.iter().take(OTHERS).map(other).collect(), more)

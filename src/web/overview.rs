@@ -82,7 +82,7 @@ pub(super) async fn page(State(app): Shared, who: Who) -> Response {
         tiles: tiles(&app, &sum, &catalog, &sensor, &alerts),
         more_symptoms: sensor.symptoms.len().saturating_sub(SYMPTOMS),
         symptoms: sensor.symptoms.iter().take(SYMPTOMS).cloned().collect(),
-        sound: doctor::sound(&sensor.readings),
+        sound: capital(&doctor::sound(&sensor.readings)),
         news: with_principals(&app, &sum),
         since: Timestamp(catalog.at.nanos().saturating_sub(DAY.as_nanos() as i64)),
         watched: (watched < DAY).then(|| age(watched)),
@@ -152,7 +152,7 @@ fn tiles(
     };
     let many = |n: usize| grouped(n as u64);
     let warn = |n: usize| if n > 0 { "warn" } else { "" };
-    let live = sensor.sources.iter().any(|s| s.live);
+    let live = sensor.sources.iter().any(|s| s.live) || sensor.exchanges_per_second > 0.0;
     let traffic = match live {
         true => format!("{:.0}/s", sensor.exchanges_per_second),
         false => grouped(catalog.pulse.iter().map(|b| b.requests).sum()),
@@ -177,12 +177,7 @@ fn tiles(
             "/sensor",
             "Traffic now",
             traffic,
-            if live {
-                "requests with answers"
-            } else {
-                "requests that were read"
-            }
-            .into(),
+            if live { "exchanges" } else { "requests read" }.into(),
             "",
         ),
         tile("/coverage", "Readable", share, rest, ""),
@@ -257,6 +252,14 @@ fn tiles(
             "",
         ),
     ]
+}
+
+/// Begins with a capital letter, as what stands by itself does.
+pub(super) fn capital(words: &str) -> String {
+    let mut chars = words.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
 }
 
 /// `3 min`, `5 h`, `2 d`: one unit is enough to judge by.

@@ -119,6 +119,14 @@ struct Known {
     /// Identities behind an address: link, name, requests, last seen.
     others: Vec<(String, String, String, String)>,
     habit: Option<Habit>,
+    why: String,
+    /// First and last of the days.
+    span: String,
+}
+
+/// The day of a moment, in UTC.
+fn date(at: crate::time::Timestamp) -> String {
+    at.to_string().chars().take(10).collect()
 }
 
 /// Known automation in words.
@@ -182,6 +190,11 @@ impl Known {
             programs: counts(&p.programs, all, false, "none named"),
             others: others.collect(),
             habit: p.habit.as_ref().map(Habit::of),
+            why: capital(&p.automation_why),
+            span: match (p.days.first(), p.days.last()) {
+                (Some(first), Some(last)) => [first.day, last.day].map(date).join(" to "),
+                _ => String::new(),
+            },
             p,
         }
     }
@@ -203,6 +216,18 @@ fn sentence(p: &PrincipalView) -> String {
         PrincipalKind::Identity => {
             let kind = row.id.split_once(':').map_or("some", |(kind, _)| kind);
             format!("An identity by its {kind} credential")
+        }
+        PrincipalKind::Address if row.requests == 0 => {
+            let n = (p.identities.len() + p.more_identities) as u64;
+            let plural = if n == 1 {
+                "identity calls"
+            } else {
+                "identities call"
+            };
+            return format!(
+                "An address from which {} {plural}, and nobody else.",
+                grouped(n)
+            );
         }
         PrincipalKind::Address => "An address that calls without a proven identity".into(),
     };

@@ -214,6 +214,10 @@ impl<'a> Search<'a> {
             let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
             counts.sort_by_key(|(value, n)| (value != chosen, Reverse(*n)));
             counts.truncate(OFFERED);
+            // One value of all tells nothing.
+            if counts.len() == 1 && chosen.is_empty() {
+                counts.clear();
+            }
             let values = counts.into_iter().map(|(value, n)| {
                 let is_chosen = value == chosen;
                 let to = if is_chosen { "" } else { &value };
@@ -229,7 +233,8 @@ impl<'a> Search<'a> {
                 values: values.collect(),
             }
         };
-        FACETS.iter().map(group).collect()
+        let groups = FACETS.iter().map(group);
+        groups.filter(|g| !g.values.is_empty()).collect()
     }
 }
 
@@ -378,6 +383,8 @@ struct PrincipalsPage {
     filtered: bool,
     sort: String,
     columns: Vec<Column>,
+    /// Any is known.
+    countries: bool,
     groups: Vec<Group>,
     rows: Vec<Line>,
     next: Option<String>,
@@ -396,6 +403,7 @@ pub(super) async fn page(State(app): Shared, who: Who, Query(f): Query<Filter>) 
         is_new: row.first_seen > search.since,
         item: search.item(row),
     };
+    let countries = view.items.iter().any(|row| row.country.is_some());
     let column = |(title, num, sort): (_, _, &'static str)| Column {
         title,
         num,
@@ -415,7 +423,11 @@ pub(super) async fn page(State(app): Shared, who: Who, Query(f): Query<Filter>) 
             "" => "last".to_owned(),
             sort => sort.to_owned(),
         },
-        columns: COLUMNS.into_iter().map(column).collect(),
+        columns: (COLUMNS.into_iter())
+            .filter(|(title, ..)| countries || *title != "Country")
+            .map(column)
+            .collect(),
+        countries,
         groups: search.groups(&view.items),
         rows: found.items.iter().map(line).collect(),
         next: found.next.map(|c| link("/principals", &parts, &c)),

@@ -24,7 +24,7 @@ const MARGIN: (usize, usize) = (40, 16);
 pub(super) fn words(hours: &[[u64; 24]; 7]) -> String {
     let all: u64 = hours.iter().flatten().sum();
     if all == 0 {
-        return "no hour is known yet".into();
+        return "No hour is known yet".into();
     }
     let cells = (0..7).flat_map(|day| (0..24).map(move |hour| (day, hour)));
     let busiest = cells.fold((0, 0), |best, at| {
@@ -40,7 +40,7 @@ pub(super) fn words(hours: &[[u64; 24]; 7]) -> String {
         .map(|(name, _)| *name)
         .collect();
     let mut words = format!(
-        "busiest on {} at {:02}:00, active in {active} of 168 hours",
+        "Busiest on {} at {:02}:00, active in {active} of 168 hours",
         WEEKDAYS[busiest.0], busiest.1
     );
     match quiet.len() {
@@ -100,7 +100,7 @@ pub(super) fn days(days: &[DayView], label: &str, of: fn(&DayView) -> (u64, u64)
         let (all, part) = of(day);
         let x = i as f64 * step + 1.0;
         let height = |n: u64| n as f64 / most * (HEIGHT - 6.0);
-        for (class, bottom, n) in [("seen", part, all.saturating_sub(part)), ("part", 0, part)] {
+        for (class, bottom, n) in [("seen", part, all.saturating_sub(part)), ("fresh", 0, part)] {
             let _ = write!(
                 svg,
                 r#"<rect class="{class}" x="{x:.1}" y="{:.1}" width="{:.1}" height="{:.1}"/>"#,
@@ -125,11 +125,11 @@ mod tests {
     #[test]
     fn a_week_in_words_and_shades() {
         let mut hours = [[0; 24]; 7];
-        assert_eq!(words(&hours), "no hour is known yet");
+        assert_eq!(words(&hours), "No hour is known yet");
         (hours[0][9], hours[1][9], hours[4][22]) = (1, 40, 100);
         assert_eq!(
             words(&hours),
-            "busiest on Friday at 22:00, active in 3 of 168 hours, never on 4 days of the week"
+            "Busiest on Friday at 22:00, active in 3 of 168 hours, never on 4 days of the week"
         );
         let svg = map(&hours, "x");
         assert_eq!(svg.matches("<rect").count(), 168);
