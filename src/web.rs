@@ -40,6 +40,7 @@ mod routes;
 mod schema;
 mod security;
 mod sensor;
+mod server;
 mod silences;
 mod starting;
 mod summary;
@@ -48,6 +49,7 @@ mod who;
 
 pub use automation::Known;
 pub use routes::router;
+pub use server::{Pem, serve};
 pub use who::Role;
 
 use arc_swap::ArcSwap;
@@ -62,7 +64,7 @@ use crate::sensor::{Ledger, Readings};
 use crate::time::Timestamp;
 
 /// One source of packets, as the sensor page shows it.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+#[derive(Clone, Debug, Default, serde::Serialize, schemars::JsonSchema)]
 pub struct SourceView {
     pub name: String,
     pub live: bool,
@@ -215,8 +217,13 @@ impl Command {
 /// What somebody wants to be decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// Accept or unaccept, by keys of endpoints.
-    Mark { action: Action, keys: Vec<String> },
+    /// What is said of endpoints, by their keys: anything but a pin. The value as
+    /// [`Action::value`] has it.
+    Mark {
+        action: Action,
+        value: Option<String>,
+        keys: Vec<String>,
+    },
     /// Pin or unpin, by the endpoint's key, the place of the part in its template (0: the first),
     /// and for a route of its own the word.
     Pin {
@@ -265,6 +272,8 @@ pub struct Settings {
     pub listen: std::net::SocketAddr,
     /// Names that the Host header may carry beside the listening address and localhost.
     pub hosts: Vec<String>,
+    /// The certificate and its key; none: HTTP in clear.
+    pub tls: Option<Pem>,
 }
 
 impl Default for Settings {
@@ -272,6 +281,7 @@ impl Default for Settings {
         Self {
             listen: ([127, 0, 0, 1], 8650).into(),
             hosts: Vec::new(),
+            tls: None,
         }
     }
 }

@@ -10,7 +10,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use compact_str::{CompactString, ToCompactString};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::principals::{Followed, network};
 use super::profile::{Day, Profile};
@@ -23,7 +24,9 @@ use crate::time::Timestamp;
 const OTHERS: usize = 50;
 const DAY: i64 = 86_400_000_000_000;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum PrincipalKind {
     /// A credential that was answered with success.
@@ -44,7 +47,7 @@ impl PrincipalKind {
 }
 
 /// One line of the list.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct PrincipalRow {
     /// As alerts name it: the identity or the address.
     pub id: String,
@@ -57,9 +60,11 @@ pub struct PrincipalRow {
     /// Different endpoints that it called.
     pub endpoints: u64,
     /// Family of the program that it uses most; empty where it names none.
+    #[schemars(with = "String")]
     pub program: CompactString,
     /// Where it calls from most, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub country: Option<CompactString>,
     /// It is known automation.
     pub automation: bool,
@@ -81,7 +86,7 @@ pub struct PrincipalsView {
 }
 
 /// An endpoint that a principal calls.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct CalledView {
     /// Absent where the inventory has it no more.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,7 +104,7 @@ fn is_exact(error: &u64) -> bool {
 }
 
 /// A day (UTC) with calls.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct DayView {
     /// Its begin.
     pub day: Timestamp,
@@ -111,7 +116,7 @@ pub struct DayView {
 }
 
 /// Another principal beside this one.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct OtherView {
     pub id: String,
     /// All of its own.
@@ -122,7 +127,7 @@ pub struct OtherView {
 
 /// All that is known of one. An address from which only identities call has no requests of its own,
 /// and is seen when they are.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct PrincipalView {
     #[serde(flatten)]
     pub row: PrincipalRow,

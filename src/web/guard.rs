@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq;
@@ -47,6 +47,12 @@ pub(super) async fn check(
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if app.settings.tls.is_some() {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
     }
     headers
         .entry(header::CACHE_CONTROL)
@@ -114,8 +120,4 @@ pub(super) fn token() -> String {
 
 pub(super) fn same_token(who: &Who, sent: &str) -> bool {
     !who.csrf.is_empty() && bool::from(who.csrf.as_bytes().ct_eq(sent.as_bytes()))
-}
-
-pub(super) fn not_json() -> Response {
-    problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/json").into_response()
 }

@@ -32,7 +32,7 @@ async fn ask(app: &App, id: &str) -> Result<Option<Box<PrincipalView>>, (StatusC
 }
 
 /// `/api/v1/principals/{id}`.
-pub(super) async fn one(State(app): Shared, Path(id): Path<String>) -> Response {
+pub(super) async fn one(State(app): Shared, api::Path(id): api::Path<String>) -> Response {
     match ask(&app, &id).await {
         Ok(Some(principal)) => api::json(&principal),
         Ok(None) => api::problem(StatusCode::NOT_FOUND, "no such principal is followed"),

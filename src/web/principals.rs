@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Extension, Query, State};
+use axum::extract::{self, Extension, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::api::Query;
 use super::export::{self, Form};
 use super::frame::{Frame, Link, link, query_link, show};
 use super::involved::{Involved, Part, involved};
@@ -17,7 +19,7 @@ use super::query::{Page, cut};
 use super::routes::Shared;
 use super::who::Who;
 use super::{api, filters};
-use crate::detect::{PrincipalRow, PrincipalsView};
+use crate::detect::{PrincipalKind, PrincipalRow, PrincipalsView};
 use crate::export::Row;
 use crate::time::Timestamp;
 
@@ -27,29 +29,40 @@ const OFFERED: usize = 10;
 const NO_PROGRAM: &str = "(none named)";
 const DAY: i64 = 86_400_000_000_000;
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Filter {
     /// Part of the name or of the program, without case.
     q: String,
-    /// `identity`, `address`.
+    /// An identity, or an address without one.
+    #[schemars(with = "Option<PrincipalKind>")]
     kind: String,
+    /// Family of the program that it uses most; `(none named)` where it names none.
     program: String,
+    /// Where it calls from most, by its code of two letters; `unknown` where that is not known.
     country: String,
-    /// `known`, `none`.
+    /// Whether it is known automation.
+    #[schemars(extend("enum" = ["known", "none"]))]
     automation: String,
-    /// `open`, `none`.
+    /// Whether it has a part in incidents that are not settled.
+    #[schemars(extend("enum" = ["open", "none"]))]
     incidents: String,
     /// `new`: first seen within a day.
+    #[schemars(extend("enum" = ["new"]))]
     seen: String,
-    /// `last` (default), `first`, `requests`, `errors`, `endpoints`, `incidents`.
+    /// The order, the highest or latest first.
+    #[schemars(extend("enum" = ["last", "first", "requests", "errors", "endpoints", "incidents"], "default" = "last"))]
     sort: String,
+    /// `next` of the page before.
     cursor: String,
+    /// Items on a page.
+    #[schemars(schema_with = "super::query::limits")]
     limit: Option<usize>,
 }
 
 /// A line with what alerts say of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Principal")]
 pub(super) struct Item {
     #[serde(flatten)]
     row: PrincipalRow,
@@ -392,7 +405,11 @@ struct PrincipalsPage {
 }
 
 /// `/principals`.
-pub(super) async fn page(State(app): Shared, who: Who, Query(f): Query<Filter>) -> Response {
+pub(super) async fn page(
+    State(app): Shared,
+    who: Who,
+    extract::Query(f): extract::Query<Filter>,
+) -> Response {
     let view = app.views.principals.load_full();
     let involved = involved(&app);
     let search = Search::new(&f, &view, &involved);

@@ -4,20 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
-use axum::extract::{Extension, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{get, post};
 use tokio::sync::mpsc;
 
 use super::beside::Beside;
-use super::export::Form;
 use super::involved::Involved;
 use super::summary::Summary;
 use super::{
-    Command, Settings, Views, alerts, api, assets, automation, coverage, decide, decisions,
-    deliveries, edges, endpoint, endpoints, evidence, export, findings, frame, guard, history,
-    incidents, life, live, openapi, overview, owasp, principal, principals, sensor, silences,
+    Command, Settings, Views, alerts, api, assets, automation, coverage, decisions, deliveries,
+    endpoint, endpoints, findings, frame, guard, incidents, life, live, overview, owasp, principal,
+    principals, sensor, silences,
 };
 use crate::alert::AlertsView;
 use crate::catalog::CatalogView;
@@ -36,110 +35,6 @@ pub(super) struct App {
 }
 
 pub(super) type Shared = State<Arc<App>>;
-
-/// Paths of the JSON API with their methods: the router and its OpenAPI document are both made
-/// from it, so that neither can lack what the other has.
-pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<App>>)> {
-    vec![
-        ("/api/v1/endpoints", "get", get(api::endpoints)),
-        (
-            "/api/v1/endpoints.csv",
-            "get",
-            form(get(export::endpoints), Form::Csv),
-        ),
-        (
-            "/api/v1/endpoints.jsonl",
-            "get",
-            form(get(export::endpoints), Form::Lines),
-        ),
-        (
-            "/api/v1/endpoints.openapi.json",
-            "get",
-            get(export::openapi),
-        ),
-        ("/api/v1/endpoints/{key}", "get", get(api::endpoint)),
-        (
-            "/api/v1/endpoints/{key}/history",
-            "get",
-            get(history::series),
-        ),
-        ("/api/v1/endpoints/accept", "post", post(decide::accept)),
-        (
-            "/api/v1/endpoints/{key}/{action}",
-            "post",
-            post(decide::mark),
-        ),
-        ("/api/v1/decisions", "get", get(decide::list)),
-        ("/api/v1/decisions/{id}/undo", "post", post(decide::undo)),
-        ("/api/v1/hosts", "get", get(api::hosts)),
-        ("/api/v1/alerts", "get", get(api::alerts)),
-        (
-            "/api/v1/alerts.csv",
-            "get",
-            form(get(export::alerts), Form::Csv),
-        ),
-        (
-            "/api/v1/alerts.jsonl",
-            "get",
-            form(get(export::alerts), Form::Lines),
-        ),
-        ("/api/v1/alerts/{id}", "get", get(api::alert)),
-        ("/api/v1/alerts/{id}/status", "post", post(life::alert)),
-        ("/api/v1/alerts/{id}/packets", "get", get(evidence::packets)),
-        ("/api/v1/incidents", "get", get(incidents::list)),
-        ("/api/v1/incidents/{id}", "get", get(incidents::one)),
-        (
-            "/api/v1/incidents/{id}/status",
-            "post",
-            post(life::incident),
-        ),
-        ("/api/v1/automation", "get", get(automation::list)),
-        ("/api/v1/principals", "get", get(principals::list)),
-        (
-            "/api/v1/principals.csv",
-            "get",
-            form(get(principals::all), Form::Csv),
-        ),
-        (
-            "/api/v1/principals.jsonl",
-            "get",
-            form(get(principals::all), Form::Lines),
-        ),
-        ("/api/v1/principals/{id}", "get", get(principal::one)),
-        ("/api/v1/silences", "get", get(silences::list)),
-        ("/api/v1/silences", "post", post(silences::add)),
-        ("/api/v1/silences/{id}/end", "post", post(silences::end)),
-        ("/api/v1/deliveries", "get", get(deliveries::list)),
-        (
-            "/api/v1/deliveries/{sink}/{message}/send",
-            "post",
-            post(deliveries::send_again),
-        ),
-        ("/api/v1/sinks/{name}/test", "post", post(deliveries::test)),
-        ("/api/v1/dark", "get", get(coverage::hosts)),
-        ("/api/v1/edges", "get", get(edges::list)),
-        ("/api/v1/findings", "get", get(findings::list)),
-        (
-            "/api/v1/findings.csv",
-            "get",
-            form(get(findings::all), Form::Csv),
-        ),
-        (
-            "/api/v1/findings.jsonl",
-            "get",
-            form(get(findings::all), Form::Lines),
-        ),
-        ("/api/v1/owasp", "get", get(owasp::list)),
-        ("/api/v1/sensor", "get", get(api::sensor)),
-        ("/api/v1/specs", "get", get(api::specs)),
-        ("/api/v1/openapi.json", "get", get(openapi::document)),
-    ]
-}
-
-/// One handler serves a list in several forms.
-fn form(handler: MethodRouter<Arc<App>>, form: Form) -> MethodRouter<Arc<App>> {
-    handler.layer(Extension(form))
-}
 
 /// Pages, API, live stream, metrics.
 pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Settings) -> Router {
@@ -186,8 +81,8 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/assets/app.css", get(assets::style))
         .route("/assets/app.js", get(assets::script))
         .route("/assets/icon.svg", get(assets::icon));
-    for (path, _, handler) in api_routes() {
-        router = router.route(path, handler);
+    for route in api::table::routes() {
+        router = router.route(route.path, route.handler);
     }
     router
         .fallback(frame::not_found)
