@@ -155,6 +155,7 @@ pub(crate) fn serve(
     views
         .automation
         .store(Arc::new(analyst::automation(analysis)));
+    views.principals.store(Arc::new(analysis.principals()));
     views.sensor.store(Arc::new(SensorView {
         ledger: ledger.clone(),
         symptoms: doctor::diagnose(readings),
@@ -167,17 +168,25 @@ pub(crate) fn serve(
         config.web.listen
     );
     runtime()?.block_on(async {
-        let (commands, mut refused) = tokio::sync::mpsc::channel::<Command>(16);
-        tokio::spawn(async move {
-            while let Some(command) = refused.recv().await {
-                command.refuse("a file that was read has no store: nothing can be changed here");
+        let (commands, mut asked) = tokio::sync::mpsc::channel::<Command>(16);
+        let answers = async move {
+            while let Some(command) = asked.recv().await {
+                match command {
+                    Command::Principal { id, reply } => {
+                        reply.send(Ok(analysis.principal(&id).map(Box::new)));
+                    }
+                    change => change
+                        .refuse("a file that was read has no store: nothing can be changed here"),
+                }
             }
-        });
+        };
         let app = web::router(views, commands, config.web());
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        axum::serve(listener, app)
-            .with_graceful_shutdown(ended())
-            .await?;
+        let served = axum::serve(listener, app).with_graceful_shutdown(ended());
+        tokio::select! {
+            served = served => served?,
+            () = answers => {}
+        }
         Ok(())
     })
 }

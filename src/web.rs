@@ -9,6 +9,7 @@ mod alerts;
 mod api;
 mod assets;
 mod automation;
+mod beside;
 mod chart;
 mod coverage;
 mod decide;
@@ -26,6 +27,7 @@ mod gate;
 mod guard;
 mod history;
 mod incidents;
+mod involved;
 mod life;
 mod live;
 mod login;
@@ -33,14 +35,20 @@ mod openapi;
 mod overview;
 mod owasp;
 mod policy;
+mod principal;
+mod principals;
 mod query;
 mod reply;
+mod rhythm;
 mod routes;
 mod schema;
 mod security;
 mod sensor;
 mod server;
 mod silences;
+mod starting;
+mod summary;
+mod today;
 mod who;
 
 pub use automation::Known;
@@ -56,6 +64,7 @@ use crate::access::{Accounts, AuditView, Change, Times};
 use crate::alert::delivery::DeliveriesView;
 use crate::alert::{Alert, AlertsView, Incident, Silence, Wanted};
 use crate::catalog::{Action, CatalogView, Decision};
+use crate::detect::{PrincipalView, PrincipalsView};
 use crate::sensor::doctor::Symptom;
 use crate::sensor::{Ledger, Readings};
 use crate::time::Timestamp;
@@ -124,6 +133,7 @@ pub struct Views {
     /// Who may come in, and the audit: the store's own, for others change them too.
     pub accounts: Arc<ArcSwap<Accounts>>,
     pub audit: Arc<ArcSwap<AuditView>>,
+    pub principals: ArcSwap<PrincipalsView>,
     pub live: broadcast::Sender<Live>,
     /// True once capture runs and the store is open: `/readyz`.
     pub ready: std::sync::atomic::AtomicBool,
@@ -141,6 +151,7 @@ impl Default for Views {
             automation: ArcSwap::default(),
             accounts: Arc::default(),
             audit: Arc::default(),
+            principals: ArcSwap::default(),
             live: broadcast::channel(256).0,
             ready: std::sync::atomic::AtomicBool::new(false),
         }
@@ -195,6 +206,11 @@ pub enum Command {
         note: String,
         reply: Reply<()>,
     },
+    /// Changes nothing: all that is known of one principal, which is kept nowhere else.
+    Principal {
+        id: String,
+        reply: Reply<Option<Box<PrincipalView>>>,
+    },
 }
 
 impl Command {
@@ -207,6 +223,7 @@ impl Command {
                 reply.send(Err(why.to_owned()));
             }
             Self::Decide { reply, .. } => reply.send(Err(why.to_owned())),
+            Self::Principal { reply, .. } => reply.send(Err(why.to_owned())),
             Self::Resend { reply, .. }
             | Self::TestSink { reply, .. }
             | Self::Account { reply, .. }
@@ -214,10 +231,13 @@ impl Command {
         }
     }
 
-    /// What the audit has of it: what is done, to which, and what else there is to say.
-    fn about(&self) -> (String, String, String) {
+    /// What the audit has of it: what is done, to which, and what else there is to say; nothing of
+    /// what only asks.
+    fn about(&self) -> Option<(String, String, String)> {
         let none = String::new;
-        match self {
+        Some(match self {
+            // It changes nothing.
+            Self::Principal { .. } => return None,
             Self::SetAlertStatus { id, wanted, .. } => {
                 let action = format!("alert.{}", wanted.status.name());
                 (action, id.clone(), wanted.note.clone().unwrap_or_default())
@@ -254,7 +274,7 @@ impl Command {
                 note,
                 ..
             } => ((*action).into(), object.clone(), note.clone()),
-        }
+        })
     }
 }
 

@@ -17,6 +17,7 @@ use super::history::History;
 use super::jwt::JwtView;
 use super::leaks::LeakView;
 use super::owasp;
+use super::pulse::Beat;
 use super::reach::ZoneView;
 use super::risk::RiskReason;
 use super::schema::{PathParameter, SchemaView, SensitiveView};
@@ -427,6 +428,10 @@ pub struct CatalogView {
     pub evicted: u64,
     /// Histories by the minute or the hour that the budget has put out so far.
     pub histories_cut: u64,
+    /// Packet time of the first exchange.
+    pub started: Option<Timestamp>,
+    /// Requests of two days by the quarter of an hour: those that had any, the oldest first.
+    pub pulse: Vec<Beat>,
 }
 
 impl CatalogView {

@@ -31,6 +31,8 @@ use crate::web::{Command, Known, Live, Reply, SensorView, SourceView, Views};
 
 /// How often readers get new views.
 const PUBLISH: Duration = Duration::from_secs(1);
+/// How often principals are listed: it takes a walk over all of them.
+const LIST: Duration = Duration::from_secs(10);
 /// How long workers may take to finish once told.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -75,6 +77,8 @@ pub(super) struct Analyst {
     in_flight: u64,
     started: Timestamp,
     published: Instant,
+    /// When principals were listed last.
+    listed: Option<Instant>,
     checkpointed: Instant,
     checkpoint_every: Duration,
     last_count: u64,
@@ -118,6 +122,7 @@ impl Analyst {
             in_flight: 0,
             started: wall(),
             published: now,
+            listed: None,
             checkpointed: now,
             checkpoint_every,
             last_count: 0,
@@ -354,6 +359,10 @@ impl Analyst {
                 self.store.account(change, done);
             }
             Message::Command(Command::Note { reply, .. }) => reply.send(Ok(())),
+            Message::Command(Command::Principal { id, reply }) => {
+                let found = self.analysis.principal(&id).map(Box::new);
+                reply.send(Ok(found));
+            }
             Message::Specs(specs) => self.analysis.set_specs(specs, raised),
             Message::Ping | Message::Stop => {}
         }
@@ -553,6 +562,11 @@ impl Analyst {
         self.views
             .automation
             .store(Arc::new(automation(&self.analysis)));
+        if self.listed.is_none_or(|at| at.elapsed() >= LIST) {
+            self.listed = Some(self.published);
+            let principals = self.analysis.principals();
+            self.views.principals.store(Arc::new(principals));
+        }
         self.views.deliveries.store(Arc::new(self.deliveries()));
         if self.in_flight == 0 {
             self.views.alerts.store(self.analysis.alerts.view());

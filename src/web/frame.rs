@@ -16,7 +16,7 @@ use crate::sensor::doctor::Grade;
 use crate::time::Timestamp;
 
 /// A live port without a frame for so long is stale.
-const STALE: u64 = 60;
+pub(super) const STALE: u64 = 60;
 
 /// What the frame around every page needs.
 pub(super) struct Frame {
@@ -54,6 +54,7 @@ const NAVIGATION: [Group; 4] = [
         &[
             ("incidents", "Incidents", "/incidents"),
             ("alerts", "Alerts", "/alerts"),
+            ("principals", "Principals", "/principals"),
             ("silences", "Silences", "/silences"),
             ("automation", "Automation", "/automation"),
         ],

@@ -10,12 +10,17 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::sync::mpsc;
 
+use super::beside::Beside;
 use super::gate::Gate;
+use super::involved::Involved;
+use super::summary::Summary;
 use super::{
     Audit, Command, Settings, Views, alerts, api, assets, automation, coverage, decisions,
     deliveries, endpoint, endpoints, findings, frame, guard, incidents, life, live, login,
-    overview, owasp, sensor, silences,
+    overview, owasp, principal, principals, sensor, silences,
 };
+use crate::alert::AlertsView;
+use crate::catalog::CatalogView;
 use crate::telemetry;
 
 pub(super) struct App {
@@ -25,6 +30,9 @@ pub(super) struct App {
     pub(super) gate: Gate,
     pub(super) audit: Audit,
     pub(super) clients: AtomicUsize,
+    /// Made once a view, for all that ask.
+    pub(super) involved: Beside<AlertsView, Involved>,
+    pub(super) summary: Beside<CatalogView, Summary>,
 }
 
 pub(super) type Shared = State<Arc<App>>;
@@ -49,6 +57,8 @@ pub fn audited(
         commands,
         settings,
         clients: AtomicUsize::new(0),
+        involved: Beside::default(),
+        summary: Beside::default(),
     });
     let mut router = Router::new()
         .route("/", get(overview::page))
@@ -68,6 +78,8 @@ pub fn audited(
         .route("/incidents/{id}", get(incidents::one_page))
         .route("/incidents/{id}/status", post(life::incident_form))
         .route("/automation", get(automation::page))
+        .route("/principals", get(principals::page))
+        .route("/principals/{id}", get(principal::page))
         .route("/silences", get(silences::page).post(silences::add_form))
         .route("/silences/{id}/end", post(silences::end_form))
         .route("/findings", get(findings::page))

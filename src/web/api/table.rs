@@ -10,13 +10,14 @@
 use super::super::export::Form;
 use super::super::{
     Known, automation, coverage, decide, deliveries, edges, evidence, export, findings, history,
-    incidents, life, openapi, owasp, schema, silences,
+    incidents, life, openapi, owasp, principal, principals, schema, silences,
 };
 use super::route::{Route, get, post};
 use crate::access::Role;
 use crate::alert::{Alert, Incident, Silence};
 use crate::catalog::owasp::OwaspView;
 use crate::catalog::{EndpointView, Exposure, HostView, SpecView};
+use crate::detect::PrincipalView;
 
 /// What routes are grouped under, in this order, and what that is.
 pub(in crate::web) const TOPICS: [(&str, &str); 6] = [
@@ -183,6 +184,36 @@ fn security() -> Vec<Route> {
             edges::list,
         )
         .lists::<edges::Item<'static>>(),
+        get(
+            "/api/v1/principals",
+            "listPrincipals",
+            "Who calls, the latest first",
+            principals::list,
+        )
+        .detail("Where many are followed these are those in open incidents, the latest and the busiest; any that is followed can be asked for by name. `total` is of those that match.")
+        .in_forms::<principals::Item>(),
+        get(
+            "/api/v1/principals.csv",
+            "exportPrincipalsCsv",
+            "All principals that a filter shows, as CSV",
+            principals::all,
+        )
+        .as_file(Form::Csv),
+        get(
+            "/api/v1/principals.jsonl",
+            "exportPrincipalsLines",
+            "All principals that a filter shows, as JSON Lines",
+            principals::all,
+        )
+        .as_file(Form::Lines),
+        get(
+            "/api/v1/principals/{id}",
+            "getPrincipal",
+            "One principal: what it calls, when, from where and with what",
+            principal::one,
+        )
+        .detail("`id` is the identity or address as alerts name it; of IPv6 the /64, as one part of the path.")
+        .gives::<PrincipalView>(),
     ]
 }
 
