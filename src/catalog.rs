@@ -27,6 +27,7 @@ mod parameters;
 mod pins;
 mod preview;
 mod program;
+mod pulse;
 mod reach;
 mod risk;
 mod rules;
@@ -43,6 +44,7 @@ mod trend;
 mod trie;
 mod uploads;
 mod view;
+mod words;
 mod zones;
 
 #[cfg(test)]
@@ -50,9 +52,10 @@ mod tests;
 
 pub use crate::exchange::SessionKind;
 pub use auth::{AuthScheme, AuthVerdict};
+pub(crate) use callers::Top;
 pub use callers::TopView;
 pub use clear::ADVICE as CLEAR_ADVICE;
-pub use decision::{Accepted, Action, Decision, Later, MAX_PLACES, Place, remains};
+pub use decision::{Accepted, Action, Decision, Later, MAX_PLACES, Place, bring_back, remains};
 pub use drift::{DriftKind, DriftView, Drifted};
 pub use edges::{Credential, EdgeView};
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
@@ -63,7 +66,9 @@ pub use jwt::{JwtCount, JwtView};
 pub use leaks::LeakView;
 pub use oddity::{Oddities, Oddity, OddityKind, Whence};
 pub use pins::{Pin, Pinned};
-pub use preview::{Preview, preview};
+pub use preview::{Preview, Several, preview};
+pub(crate) use program::Families;
+pub use pulse::{Beat, PULSE_BEATS, PULSE_SECONDS};
 pub use reach::ZoneView;
 pub use risk::{RiskReason, Weights};
 pub use rules::DeprecationRule;
@@ -76,6 +81,7 @@ pub use view::{
     Quantiles, Reason, Retirement, SessionsView, SpecView, VersionView,
 };
 
+pub use words::{MAX_NOTE, MAX_OWNER, MAX_TAG, MAX_TAGS};
 pub use zones::{INTERNAL, Zone, Zones};
 
 use std::time::Duration;

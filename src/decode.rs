@@ -398,11 +398,7 @@ impl Decoder {
 
     /// A datagram that becomes whole is decoded in its fragments' place; it may be a tunnel that
     /// holds a fragment of its own, and so on down to the limit.
-    fn fragment(
-        &mut self,
-        first: &fragment::Fragment<'_>,
-        tunnels: &mut Tunnels,
-    ) -> Answer<'_> {
+    fn fragment(&mut self, first: &fragment::Fragment<'_>, tunnels: &mut Tunnels) -> Answer<'_> {
         let mut frames = 1;
         let mut pushed = self.fragments.push(first, frames);
         let mut payload = Vec::new();

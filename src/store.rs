@@ -7,10 +7,11 @@
 //!
 //! | file | what | a crash costs |
 //! | --- | --- | --- |
-//! | `journal` | alerts, incidents, outbox, dead letters, rules for silence, decisions, changes of documents | what was not yet acknowledged |
+//! | `journal` | alerts, incidents, outbox, dead letters, rules for silence, decisions, audit, changes of documents | what was not yet acknowledged |
 //! | `specs/` | texts of uploaded documents, each under our own name | nothing: written before the journal says so |
 //! | `sled/` `checkpoint` | `catalog`, `detect`: version, CRC, postcard | what came after the last checkpoint |
 //! | `sled/` `alerts` | id → latest revision, JSON | nothing: rebuilt from the journal |
+//! | `accounts.json` | users, API tokens | what was not yet acknowledged |
 //! | `identity.key` | 32 random bytes | – |
 //! | `lock` | held while a process uses the directory | – |
 
@@ -24,20 +25,23 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::access::{Accounts, AuditView, Change, Record};
 use crate::alert::delivery::DeadLetter;
 use crate::alert::route::Router;
 use crate::alert::{Alert, Incident, Notice, Silence};
 use crate::catalog::{Decision, SpecChange};
 
+mod accounts;
 mod checkpoint;
 mod journal;
 mod specs;
 mod thread;
 
+pub use accounts::AccountsFile;
 pub use journal::{Entry, Journal, Pending};
 pub use specs::folder as spec_folder;
 pub use thread::{Done, Found};
-use thread::{Op, Thread};
+use thread::{Followed, Op, Thread};
 
 /// Operations that wait for the disk.
 const QUEUE: usize = 4_096;
@@ -98,6 +102,8 @@ pub struct Store {
     ops: Sender<Op>,
     trouble: Arc<Mutex<Option<String>>>,
     dead: Arc<ArcSwap<Vec<DeadLetter>>>,
+    accounts: Arc<ArcSwap<Accounts>>,
+    audit: Arc<ArcSwap<AuditView>>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -138,6 +144,9 @@ impl Store {
         };
         let dead: Arc<ArcSwap<Vec<DeadLetter>>> =
             Arc::new(ArcSwap::from_pointee(journal.dead().cloned().collect()));
+        let file = AccountsFile::in_dir(dir);
+        let accounts = Arc::new(ArcSwap::from_pointee(file.read()?));
+        let audit = Arc::new(ArcSwap::from_pointee(journal.audit_view()));
         let (ops, queue): (Sender<Op>, Receiver<Op>) = bounded(QUEUE);
         let trouble: Arc<Mutex<Option<String>>> = Arc::default();
         let thread = Thread {
@@ -147,6 +156,8 @@ impl Store {
             recorded,
             trouble: trouble.clone(),
             dead: dead.clone(),
+            audit: audit.clone(),
+            accounts: Followed::new(file, accounts.clone()),
             _lock: lock,
         };
         let handle = std::thread::spawn(move || thread.run(&queue));
@@ -155,6 +166,8 @@ impl Store {
                 ops,
                 trouble,
                 dead,
+                accounts,
+                audit,
                 thread: Arc::new(Mutex::new(Some(handle))),
             },
             recovered,
@@ -246,6 +259,26 @@ impl Store {
             text,
             done,
         });
+    }
+
+    /// Puts a line of the audit on disk; `done` is called on the store's thread once it is there.
+    pub fn audit(&self, record: Record, done: Box<dyn FnOnce() + Send>) {
+        let _ = self.ops.send(Op::Audit(Box::new(record), done));
+    }
+
+    /// Changes the accounts; `done` is called on the store's thread once that is on disk and shown.
+    pub fn account(&self, change: Change, done: Done<()>) {
+        let _ = self.ops.send(Op::Account(change, done));
+    }
+
+    /// The accounts, as they are at each moment: another process may change them, too.
+    pub fn accounts(&self) -> Arc<ArcSwap<Accounts>> {
+        self.accounts.clone()
+    }
+
+    /// The audit, as it is at each moment.
+    pub fn trail(&self) -> Arc<ArcSwap<AuditView>> {
+        self.audit.clone()
     }
 
     /// Replaces the checkpoint.

@@ -13,7 +13,7 @@ const NAMED: usize = 20;
 
 /// Of confirmed endpoints. One that is documented by another document afterwards than before is
 /// `moved` and nothing else.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Preview {
     /// Endpoints in the places that the document would own.
     pub owned: usize,
@@ -32,7 +32,7 @@ pub struct Preview {
 }
 
 /// How many, and the first of them by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Several {
     pub count: usize,
     pub first: Vec<String>,

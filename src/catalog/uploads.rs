@@ -13,7 +13,7 @@ pub const MAX_UPLOADS: usize = 200;
 pub const VERSIONS: usize = 10;
 
 /// A version of a document was put to use, or the document was taken away.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SpecChange {
     /// Counts up.
     pub id: u64,
@@ -29,7 +29,7 @@ pub struct SpecChange {
 }
 
 /// One text of a document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SpecVersion {
     /// From 1.
     pub number: u32,

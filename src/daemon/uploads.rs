@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use sha2::{Digest, Sha256};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 use super::analyst::wall;
 use super::specs::Reading;
 use crate::catalog::{MAX_UPLOADS, SpecChange, SpecVersion, Uploaded, uploads};
 use crate::store::{Store, spec_folder};
-use crate::web::{NewSpec, SpecsView, Views};
+use crate::web::{self, NewSpec, SpecsView, Views};
 
-type Reply = oneshot::Sender<Result<SpecChange, String>>;
+type Reply = web::Reply<SpecChange>;
 /// The number of a change, and how its way to the disk went.
 type OnDisk = (u64, Result<SpecChange, String>);
 
@@ -58,7 +58,7 @@ impl Uploads {
         let sha256 = hex(&Sha256::digest(wanted.text.as_bytes()));
         let replaced = match self.place(&wanted, &sha256) {
             Ok(replaced) => replaced,
-            Err(why) => return drop(reply.send(Err(why))),
+            Err(why) => return reply.send(Err(why)),
         };
         let spec = replaced.map_or_else(|| self.new_name(), |u| u.id.clone());
         // Never a number that was used before: a file is written once.
@@ -88,7 +88,7 @@ impl Uploads {
     ) {
         if self.find(id).is_none() {
             let why = "there is no such upload: what the config names is taken out there";
-            return drop(reply.send(Err(why.into())));
+            return reply.send(Err(why.into()));
         }
         let change = self.change(by, note, id.to_owned(), None);
         self.hand_over(store, change, None, reply);
@@ -173,7 +173,7 @@ impl Uploads {
             }
             Err(why) => {
                 if let Some(reply) = self.waiting.remove(&id) {
-                    let _ = reply.send(Err(why));
+                    reply.send(Err(why));
                 }
             }
         }
@@ -190,7 +190,7 @@ impl Uploads {
             let answer = change
                 .cloned()
                 .ok_or_else(|| "it was not written".to_owned());
-            let _ = reply.send(answer);
+            reply.send(answer);
         }
     }
 

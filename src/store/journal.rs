@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{StoreError, io_error};
+use crate::access::{AuditView, Record, Trail};
 use crate::alert::delivery::{DeadLetter, MAX_AGE};
 use crate::alert::route::{About, Router};
 use crate::alert::{Alert, Audience, Incident, Notice, Silence, wall};
@@ -127,6 +128,8 @@ enum Line {
     Silence(Box<Silence>),
     /// A document was uploaded, replaced or taken away; its text lies in a file.
     Spec(Box<SpecChange>),
+    /// What somebody changed.
+    Audit(Box<Record>),
 }
 
 /// The latest revision of an alert or incident, and the sinks that were told of it.
@@ -154,6 +157,7 @@ pub struct Journal {
     silences: BTreeMap<String, Silence>,
     /// By id, which counts up.
     specs: BTreeMap<u64, SpecChange>,
+    trail: Trail,
 }
 
 impl Journal {
@@ -181,6 +185,7 @@ impl Journal {
             decisions: BTreeMap::new(),
             silences: BTreeMap::new(),
             specs: BTreeMap::new(),
+            trail: Trail::default(),
         };
         let notices = journal.replay()?;
         journal.compact()?;
@@ -232,6 +237,22 @@ impl Journal {
     /// Appends a rule for silence, as it is now; it is on disk when this returns without error.
     pub fn silence(&mut self, silence: &Silence) -> std::io::Result<()> {
         self.write(Line::Silence(Box::new(silence.clone())))?;
+        self.compact_if_large();
+        Ok(())
+    }
+
+    pub fn audit_view(&self) -> AuditView {
+        self.trail.view()
+    }
+
+    /// Appends a line of the audit; it is on disk when this returns without error.
+    pub fn audit(&mut self, record: &Record) -> std::io::Result<()> {
+        let id = self.trail.next();
+        let record = Record {
+            id,
+            ..record.clone()
+        };
+        self.write(Line::Audit(Box::new(record)))?;
         self.compact_if_large();
         Ok(())
     }
@@ -445,6 +466,7 @@ impl Journal {
             Line::Spec(change) => {
                 self.specs.insert(change.id, *change);
             }
+            Line::Audit(record) => self.trail.take(*record),
             Line::Dead(letter) => self.dead.push_back(*letter),
             Line::Again {
                 sink, message, at, ..
@@ -648,6 +670,9 @@ impl Journal {
         }
         for silence in self.silences.values() {
             write_line(&mut text, &Line::Silence(Box::new(silence.clone())));
+        }
+        for record in self.trail.iter() {
+            write_line(&mut text, &Line::Audit(Box::new(record.as_ref().clone())));
         }
         for Kept { what, told } in self.alerts.values() {
             let (alert, told) = (Box::new(what.clone()), told.clone());

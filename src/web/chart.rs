@@ -3,20 +3,9 @@
 use std::fmt::Write;
 
 use crate::detect::Point;
-use crate::sensor::doctor::grouped;
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 140.0;
-
-/// Requests by the hour over the last day, oldest first, with what the bars mean in words.
-pub(super) fn hours(requests: &[u64]) -> String {
-    let points: Vec<(f64, Option<f64>)> = requests.iter().map(|v| (*v as f64, None)).collect();
-    let most = requests.iter().copied().max().unwrap_or(0);
-    let all = grouped(requests.iter().sum());
-    let words = format!("{all} in all, at most {} an hour", grouped(most));
-    let svg = draw(&points, &format!("Requests by the hour: {words}"));
-    figure(svg, "24 h ago", &words)
-}
 
 /// Bars of what was seen, and the line of what was expected.
 pub(super) fn band(series: &[Point], label: &str) -> String {
@@ -172,7 +161,12 @@ fn draw(points: &[(f64, Option<f64>)], label: &str) -> String {
 
 /// What came over time, oldest first, and what was lost of it on top; a loss of one is seen.
 pub(super) fn rates(bars: &[(u64, u64)], ago: &str, words: &str) -> String {
-    let most = bars.iter().map(|(n, lost)| n + lost).max().unwrap_or(0).max(1) as f64;
+    let most = bars
+        .iter()
+        .map(|(n, lost)| n + lost)
+        .max()
+        .unwrap_or(0)
+        .max(1) as f64;
     let step = WIDTH / bars.len().max(1) as f64;
     let mut svg = open(&format!("Frames over time: {words}"));
     for (i, (n, lost)) in bars.iter().enumerate() {

@@ -9,14 +9,14 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::routes::{App, Shared};
-use super::who::{Role, Who};
-use super::{SensorView, SourceView, api, assets};
+use super::who::Who;
+use super::{Role, SensorView, SourceView, api, assets};
 use crate::alert::Status;
 use crate::sensor::doctor::Grade;
 use crate::time::Timestamp;
 
 /// A live port without a frame for so long is stale.
-const STALE: u64 = 60;
+pub(super) const STALE: u64 = 60;
 
 /// What the frame around every page needs.
 pub(super) struct Frame {
@@ -55,6 +55,7 @@ const NAVIGATION: [Group; 4] = [
         &[
             ("incidents", "Incidents", "/incidents"),
             ("alerts", "Alerts", "/alerts"),
+            ("principals", "Principals", "/principals"),
             ("silences", "Silences", "/silences"),
             ("automation", "Automation", "/automation"),
         ],

@@ -233,8 +233,14 @@ mod tests {
     #[test]
     fn both_forms_name_every_stage_with_its_numbers() {
         for svg in [across(&ledger()), down(&ledger())] {
-            assert!(svg.contains(">frames<") && svg.contains(">segments<"), "{svg}");
-            assert!(svg.contains("1,000,000 in") && svg.contains("90 % analysed"), "{svg}");
+            assert!(
+                svg.contains(">frames<") && svg.contains(">segments<"),
+                "{svg}"
+            );
+            assert!(
+                svg.contains("1,000,000 in") && svg.contains("90 % analysed"),
+                "{svg}"
+            );
             assert!(!svg.contains("style="), "{svg}");
         }
         assert_eq!(share(1, 100_000), "< 0.1 %");

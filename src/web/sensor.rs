@@ -13,7 +13,7 @@ use super::who::Who;
 use super::{Beat, Budget, SensorView, SourceView, WorkerView, api, chart, filters};
 use crate::catalog::{Coverage, Inspection, TlsHostView};
 use crate::sensor::doctor::{self, Symptom, grouped};
-use crate::sensor::{self, NetworkReading, Readings, TapReading};
+use crate::sensor::{self, Ledger, NetworkReading, Readings, TapReading};
 use crate::time::Timestamp;
 
 /// Overlay networks that the page lists, and hosts that keep the most in the dark.
@@ -219,6 +219,7 @@ struct Sensor {
     page: Frame,
     tone: &'static str,
     state: String,
+    has_ended: bool,
     balanced: bool,
     across: String,
     down: String,
@@ -258,6 +259,10 @@ impl Sensor {
         bytes(*n)
     }
 
+    fn is_trouble(&self) -> bool {
+        ["bad", "warn"].contains(&self.tone)
+    }
+
     fn nothing(&self) -> bool {
         self.stages.iter().all(|s| s.received == 0)
     }
@@ -281,10 +286,14 @@ pub(super) async fn page(State(app): Shared, who: Who) -> Response {
     show(&Sensor {
         tone,
         state,
+        has_ended: s.sources.iter().any(|x| x.ended.is_some()),
         balanced: s.ledger.balanced(),
         across: ledger::across(&s.ledger),
         down: ledger::down(&s.ledger),
-        stages: STAGES.iter().filter_map(|(n, _)| stage_row(&s, n)).collect(),
+        stages: STAGES
+            .iter()
+            .filter_map(|(n, _)| stage_row(&s, n))
+            .collect(),
         drops: (sum(|x| x.kernel_drops), sum(|x| x.interface_drops)),
         gaps: (s.gaps, bytes(s.gap_bytes)),
         sources: s.sources.clone(),
@@ -320,13 +329,17 @@ pub(super) async fn page(State(app): Shared, who: Who) -> Response {
 }
 
 /// What the page shows, as data.
-#[derive(Serialize)]
-struct Whole<'a> {
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Sensor")]
+pub(super) struct Whole<'a> {
+    /// In words, as every page shows it.
     state: String,
-    ledger: serde_json::Value,
+    ledger: &'a Ledger,
     sources: &'a [SourceView],
+    /// What is wrong with the taps, and how to mend it.
     doctor: &'a [Symptom],
-    taps: Vec<serde_json::Value>,
+    taps: &'a [TapReading],
+    /// Overlay networks.
     networks: &'a [NetworkReading],
     workers: usize,
     load: &'a [WorkerView],
@@ -354,10 +367,10 @@ pub(super) async fn data(State(app): Shared) -> Response {
     let catalog = app.views.catalog.load();
     api::json(&Whole {
         state: health(&s).1,
-        ledger: s.ledger.to_json(),
+        ledger: &s.ledger,
         sources: &s.sources,
         doctor: &s.symptoms,
-        taps: s.readings.taps.iter().map(TapReading::to_json).collect(),
+        taps: &s.readings.taps,
         networks: &s.readings.networks,
         workers: s.workers,
         load: &s.load,

@@ -28,10 +28,10 @@ const ENDPOINTS: usize = 20;
 /// Changes shown of one operation.
 const CHANGES: usize = 60;
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub(super) struct Wanted {
-    /// Empty: what was seen; the id of a document; `v3`: a version of the same upload.
+    /// The id of a document, or `v3` for a version of the same upload; what was seen, where it is empty.
     against: String,
     /// `all`: operations without a difference, too.
     show: String,
@@ -40,8 +40,9 @@ pub(super) struct Wanted {
 }
 
 /// What one operation comes to on the two sides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "DifferenceKind")]
 pub(super) enum Kind {
     /// The right side alone has it.
     Added,
@@ -51,7 +52,8 @@ pub(super) enum Kind {
     Same,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "OperationDifference")]
 pub(super) struct Row {
     kind: Kind,
     method: String,
@@ -66,7 +68,8 @@ pub(super) struct Row {
 }
 
 /// Something about an operation: a field, a status, a way of authentication.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "DifferenceLine")]
 pub(super) struct Line {
     what: &'static str,
     name: String,
@@ -243,7 +246,8 @@ fn against_seen<'c>(left: &Spec, catalog: &'c CatalogView) -> Vec<Pair<'c>> {
     out
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SpecDifference")]
 pub(super) struct Difference {
     /// What the left side and the right side are.
     left: String,
@@ -261,7 +265,12 @@ fn named(spec: &Spec) -> String {
     format!("{} {}", spec.title, spec.version)
 }
 
-fn compare(left: &Spec, right: Option<&Spec>, catalog: &CatalogView, wanted: &Wanted) -> Difference {
+fn compare(
+    left: &Spec,
+    right: Option<&Spec>,
+    catalog: &CatalogView,
+    wanted: &Wanted,
+) -> Difference {
     let sides = Sides { left, right };
     let pairs = sides.pairs(catalog);
     let count = |kind: Kind| pairs.iter().filter(|p| p.kind() == kind).count();
@@ -300,13 +309,19 @@ async fn difference(app: &Arc<App>, id: &str, wanted: &Wanted) -> Result<Differe
         return Err(Refused::Unknown);
     }
     let mut old = None;
-    if let Some(number) = wanted.against.strip_prefix('v').and_then(|n| n.parse().ok()) {
+    if let Some(number) = wanted
+        .against
+        .strip_prefix('v')
+        .and_then(|n| n.parse().ok())
+    {
         let found = spec_text::path(&app.views.specs.load(), id, Some(number));
         let gone = || Refused::Right(format!("version {number} is not kept"));
         let text = spec_text::read(found.ok_or_else(gone)?).await;
         old = Some((format!("version {number}"), text.ok_or_else(gone)?));
     } else if !wanted.against.is_empty() && catalog.documents.by_id(&wanted.against).is_none() {
-        return Err(Refused::Right("there is no such spec to compare with".into()));
+        return Err(Refused::Right(
+            "there is no such spec to compare with".into(),
+        ));
     }
     let (id, wanted) = (id.to_owned(), wanted.clone());
     let done = tokio::task::spawn_blocking(move || {
@@ -330,8 +345,8 @@ async fn difference(app: &Arc<App>, id: &str, wanted: &Wanted) -> Result<Differe
 /// `/api/v1/specs/{id}/diff`.
 pub(super) async fn data(
     State(app): Shared,
-    Path(id): Path<String>,
-    Query(wanted): Query<Wanted>,
+    api::Path(id): api::Path<String>,
+    api::Query(wanted): api::Query<Wanted>,
 ) -> Response {
     match difference(&app, &id, &wanted).await {
         Ok(found) => api::json(&found),
@@ -404,14 +419,23 @@ pub(super) async fn page(
     if let Some(upload) = upload(&specs, &id) {
         let older = upload.versions.iter().rev().skip(1);
         let older = older.filter_map(|c| c.version.as_ref());
-        choices.extend(older.map(|v| (format!("v{}", v.number), format!("its version {}", v.number))));
+        choices.extend(older.map(|v| {
+            (
+                format!("v{}", v.number),
+                format!("its version {}", v.number),
+            )
+        }));
     }
     let others = catalog.specs.iter().filter(|s| *s.id != *id).take(CHOICES);
     choices.extend(others.map(|s| (s.id.to_string(), format!("{} {}", s.title, s.version))));
     let from = found.next.map(|n| n.to_string());
     let url = format!("/specs/{id}/diff");
     let parts = |from: &String| {
-        let parts = [("against", &wanted.against), ("show", &wanted.show), ("from", from)];
+        let parts = [
+            ("against", &wanted.against),
+            ("show", &wanted.show),
+            ("from", from),
+        ];
         query_link(&url, &parts)
     };
     let spec = catalog.documents.by_id(&id);

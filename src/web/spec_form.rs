@@ -16,7 +16,8 @@ use super::life::stale;
 use super::routes::{App, Shared};
 use super::spec_upload::{self, Draft, MAX_UPLOAD, NOT_ADMIN, No, Said, Wrong};
 use super::specs::upload;
-use super::who::{Role, Who};
+use super::who::Who;
+use crate::catalog::Several;
 
 /// Characters of a text that is shown to be mended in place; a longer one is mended in its file.
 const EDITABLE: usize = 100_000;
@@ -55,9 +56,29 @@ struct Checked {
     replaced: Option<String>,
 }
 
+impl Checked {
+    fn changes(&self) -> [(&'static str, &Several); 4] {
+        let p = &self.draft.about.preview;
+        [
+            ("Newly documented", &p.newly_documented),
+            ("Newly shadow", &p.newly_shadow),
+            ("No longer documented", &p.undocumented),
+            ("No longer shadow", &p.cleared),
+        ]
+    }
+}
+
 fn not_admin(app: &App, who: &Who) -> Option<Response> {
-    let refuse = || failed(app, who, StatusCode::FORBIDDEN, "Nothing was changed", NOT_ADMIN);
-    (who.role < Role::Admin).then(refuse)
+    let refuse = || {
+        failed(
+            app,
+            who,
+            StatusCode::FORBIDDEN,
+            "Nothing was changed",
+            NOT_ADMIN,
+        )
+    };
+    (!who.is_admin()).then(refuse)
 }
 
 /// What an upload is called by its owner.
@@ -184,7 +205,13 @@ pub(super) async fn check(State(app): Shared, who: Who, parts: Multipart) -> Res
         Ok(sent) => sent,
         Err(why) => {
             let why = format!("{why}; at most {} MiB are taken", MAX_UPLOAD >> 20);
-            return failed(&app, &who, StatusCode::BAD_REQUEST, "Nothing was read", &why);
+            return failed(
+                &app,
+                &who,
+                StatusCode::BAD_REQUEST,
+                "Nothing was read",
+                &why,
+            );
         }
     };
     if let Some(refused) = stale(&app, &who, &sent.csrf).or_else(|| not_admin(&app, &who)) {

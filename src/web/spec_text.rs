@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
+use super::export::Documents;
 use super::routes::Shared;
 use super::specs::{Places, nothing, upload};
 use super::{SpecsView, api};
@@ -18,10 +19,10 @@ use crate::catalog::{CatalogView, EndpointView};
 /// Bytes of one file that are sent; no larger one is read as a document.
 const MAX_TEXT: u64 = 64 << 20;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub(super) struct Which {
-    /// Of an upload: the number of a version; none: the one in use.
+    /// Of an upload: the number of a version, where it is not the one in use.
     version: Option<u32>,
 }
 
@@ -50,8 +51,8 @@ pub(super) async fn read(path: PathBuf) -> Option<String> {
 /// `/api/v1/specs/{id}/original`: byte for byte, whatever it holds; a browser saves it.
 pub(super) async fn original(
     State(app): Shared,
-    Path(id): Path<String>,
-    Query(which): Query<Which>,
+    api::Path(id): api::Path<String>,
+    api::Query(which): api::Query<Which>,
 ) -> Response {
     let Some(path) = path(&app.views.specs.load(), &id, which.version) else {
         return nothing();
@@ -65,7 +66,7 @@ pub(super) async fn original(
     };
     let name = format!("attachment; filename=\"apitap-spec-{id}.{kind}\"");
     let headers = [
-        (header::CONTENT_TYPE, format!("application/{kind}")),
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_DISPOSITION, name),
     ];
     (headers, text).into_response()
@@ -80,20 +81,22 @@ pub(super) fn observed_of(catalog: &CatalogView, id: &str) -> Vec<serde_json::Va
 }
 
 /// `/api/v1/specs/{id}/observed.openapi.json`.
-pub(super) async fn observed(State(app): Shared, Path(id): Path<String>) -> Response {
+pub(super) async fn observed(State(app): Shared, api::Path(id): api::Path<String>) -> Response {
     let catalog = app.views.catalog.load();
     if catalog.documents.by_id(&id).is_none() {
         return nothing();
     }
     let mut documents = observed_of(&catalog, &id);
-    let mut response = match documents.len() {
-        0 => api::json(&openapi::empty_document()),
-        1 => api::json(&documents.remove(0)),
-        _ => api::json(&documents),
-    };
+    let mut response = api::json(&match documents.len() {
+        0 => Documents::One(openapi::empty_document()),
+        1 => Documents::One(documents.remove(0)),
+        _ => Documents::Several(documents),
+    });
     let name = format!("attachment; filename=\"apitap-observed-{id}.json\"");
     if let Ok(name) = header::HeaderValue::from_str(&name) {
-        response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_DISPOSITION, name);
     }
     response
 }

@@ -6,18 +6,20 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use super::api::{ask, json, problem, remark};
+use super::api::extract::Document;
+use super::api::problem::Problem;
+use super::api::{Json, Path, Query, ask, json, problem, remark};
 use super::decide::Refused;
 use super::routes::{App, Shared};
-use super::who::{Role, Who};
-use super::{Command, NewSpec, guard};
+use super::who::Who;
+use super::{Command, NewSpec};
+use crate::access::Secret;
 use crate::catalog::spec::{self, SpecError, SpecSet};
 use crate::catalog::{Preview, SpecChange, preview};
 
@@ -58,7 +60,8 @@ pub(super) struct Draft {
 }
 
 /// What a document is, and would do.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SpecAbout")]
 pub(super) struct About {
     pub(super) title: String,
     pub(super) version: String,
@@ -84,19 +87,19 @@ impl Desk {
     /// Only whoever had it checked may put it to use.
     pub(super) fn take(&self, token: &str, by: &str) -> Option<Arc<Draft>> {
         let mut drafts = self.drafts.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_it = |d: &Arc<Draft>| d.token == token && &*d.by == by && d.at.elapsed() < WAITS;
+        let is_it = |d: &Arc<Draft>| {
+            !token.is_empty() && d.token == token && &*d.by == by && d.at.elapsed() < WAITS
+        };
         let at = drafts.iter().position(is_it)?;
         drafts.remove(at)
     }
 }
 
 /// Why a document is not taken.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(super) struct Wrong {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) line: Option<usize>,
     /// In characters, from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) column: Option<usize>,
     pub(super) reason: String,
     pub(super) mend: &'static str,
@@ -222,7 +225,7 @@ pub(super) async fn check(
     };
     let (new, about) = done.map_err(failed)?.map_err(|e| No::Text(e.into()))?;
     let draft = Draft {
-        token: guard::token(),
+        token: Secret::random().map_or_else(|_| String::new(), |s| s.reveal().into()),
         by: who.name.clone(),
         at: Instant::now(),
         new,
@@ -256,18 +259,23 @@ pub(super) async fn take_away(
 
 pub(super) const NOT_ADMIN: &str = "only an admin changes specs";
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub(super) struct Options {
+    /// What its owner calls the file.
     name: String,
+    /// Hosts that it is about, between commas, where its servers do not say; `*` stands for a label.
     hosts: String,
+    /// Why, for the audit.
     note: String,
     /// Tells what would change, and changes nothing.
     dry_run: bool,
 }
 
-#[derive(Serialize)]
-struct Put {
+/// What a document is and changes, and the change where it was made.
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SpecUpload")]
+pub(super) struct Put {
     #[serde(flatten)]
     about: About,
     /// Absent where nothing was changed.
@@ -275,72 +283,20 @@ struct Put {
     change: Option<SpecChange>,
 }
 
-/// RFC 9457, with what is wrong in the text.
+/// 422, with what is wrong in the text.
 fn wrong_text(wrong: &Wrong) -> Response {
-    #[derive(Serialize)]
-    struct Problem<'a> {
-        r#type: &'static str,
-        title: &'static str,
-        status: u16,
-        detail: &'a str,
-        errors: [&'a Wrong; 1],
-    }
-    let code = StatusCode::UNPROCESSABLE_ENTITY;
-    let mut response = json(&Problem {
-        r#type: "about:blank",
-        title: "Unprocessable Entity",
-        status: code.as_u16(),
-        detail: &wrong.reason,
-        errors: [wrong],
-    });
-    *response.status_mut() = code;
-    let kind = header::HeaderValue::from_static("application/problem+json");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
-}
-
-/// No form of another site can send these without our leave (CORS preflight).
-const MEDIA_TYPES: [&str; 6] = [
-    "application/json",
-    "application/yaml",
-    "application/x-yaml",
-    "text/yaml",
-    "application/vnd.oai.openapi",
-    "application/vnd.oai.openapi+json",
-];
-
-fn text_of(headers: &HeaderMap, body: &Bytes) -> Result<Arc<str>, Refused> {
-    let kind = headers.get(header::CONTENT_TYPE);
-    let kind = kind.and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !MEDIA_TYPES.contains(&kind.to_ascii_lowercase().as_str()) {
-        let why = "send the document itself as application/json or application/yaml";
-        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, why.into()));
-    }
-    match std::str::from_utf8(body) {
-        Ok(text) => Ok(text.into()),
-        Err(e) => {
-            let why = format!("the text is no UTF-8 from byte {} on", e.valid_up_to());
-            Err((StatusCode::BAD_REQUEST, why))
-        }
-    }
+    Problem::in_text((wrong.line, wrong.column), &wrong.reason, wrong.mend).into_response()
 }
 
 async fn send(
     app: &Arc<App>,
     who: &Who,
     (replaces, options): (String, Options),
-    headers: &HeaderMap,
-    body: &Bytes,
+    text: Arc<str>,
 ) -> Response {
-    if who.role < Role::Admin {
+    if !who.is_admin() {
         return problem(StatusCode::FORBIDDEN, NOT_ADMIN);
     }
-    let text = match text_of(headers, body) {
-        Ok(text) => text,
-        Err((code, why)) => return problem(code, &why),
-    };
-    let is_new = replaces.is_empty();
     let said = Said {
         replaces,
         name: options.name,
@@ -362,17 +318,10 @@ async fn send(
         });
     }
     match put(app, who, &draft).await {
-        Ok(change) => {
-            let place = format!("/api/v1/specs/{}", change.spec);
-            let answer = json(&Put {
-                about,
-                change: Some(change),
-            });
-            match is_new {
-                true => (StatusCode::CREATED, [(header::LOCATION, place)], answer).into_response(),
-                false => answer,
-            }
-        }
+        Ok(change) => json(&Put {
+            about,
+            change: Some(change),
+        }),
         Err((code, why)) => problem(code, &why),
     }
 }
@@ -382,36 +331,46 @@ pub(super) async fn add(
     State(app): Shared,
     who: Who,
     Query(options): Query<Options>,
-    headers: HeaderMap,
-    body: Bytes,
+    Document(text): Document,
 ) -> Response {
-    send(&app, &who, (String::new(), options), &headers, &body).await
+    send(&app, &who, (String::new(), options), text).await
 }
 
-/// `PUT /api/v1/specs/{id}`: a new version of an upload.
+/// `POST /api/v1/specs/{id}`: a new version of an upload.
 pub(super) async fn replace(
     State(app): Shared,
     who: Who,
     Path(id): Path<String>,
     Query(options): Query<Options>,
-    headers: HeaderMap,
-    body: Bytes,
+    Document(text): Document,
 ) -> Response {
     if super::specs::upload(&app.views.specs.load(), &id).is_none() {
         return no_upload(&app, &id);
     }
-    send(&app, &who, (id, options), &headers, &body).await
+    send(&app, &who, (id, options), text).await
 }
 
-/// `DELETE /api/v1/specs/{id}`.
-pub(super) async fn remove(State(app): Shared, who: Who, Path(id): Path<String>) -> Response {
-    if who.role < Role::Admin {
+/// Why a document is taken away.
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Why {
+    note: Option<String>,
+}
+
+/// `POST /api/v1/specs/{id}/remove`.
+pub(super) async fn remove(
+    State(app): Shared,
+    who: Who,
+    Path(id): Path<String>,
+    Json(why): Json<Why>,
+) -> Response {
+    if !who.is_admin() {
         return problem(StatusCode::FORBIDDEN, NOT_ADMIN);
     }
     if super::specs::upload(&app.views.specs.load(), &id).is_none() {
         return no_upload(&app, &id);
     }
-    match take_away(&app, &who, id, None).await {
+    match take_away(&app, &who, id, why.note).await {
         Ok(change) => json(&change),
         Err((code, why)) => problem(code, &why),
     }

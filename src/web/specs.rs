@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::frame::{Frame, missing, query_link, show};
 use super::query::{limit, position};
 use super::routes::{App, Shared};
-use super::who::{Role, Who};
+use super::who::Who;
 use super::{SpecsView, api, chart, filters};
 use crate::catalog::spec::{Listed, Spec};
 use crate::catalog::{CatalogView, DriftView, EndpointView, SpecChange, SpecView, Uploaded};
@@ -21,7 +21,8 @@ use crate::sensor::doctor;
 use crate::time::Timestamp;
 
 /// A document in use, as the list has it.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Spec")]
 pub(super) struct Item {
     #[serde(flatten)]
     pub(super) spec: SpecView,
@@ -62,17 +63,41 @@ impl Item {
     }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+/// Where a page begins, and its length.
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
-pub(super) struct At {
-    /// Of one document: `seen` (default), `unseen`, `undocumented`, `drift`.
-    show: String,
+pub(super) struct Turn {
+    /// What the page before said is next.
     cursor: String,
+    /// How many at most.
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
 }
 
+/// Of one document.
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+pub(super) struct At {
+    /// `seen`, `unseen`; all where it is empty.
+    show: String,
+    /// What the page before said is next.
+    cursor: String,
+    /// How many at most.
+    #[schemars(range(min = 1, max = 1000))]
+    limit: Option<usize>,
+}
+
+impl At {
+    fn turn(&self) -> Turn {
+        Turn {
+            cursor: self.cursor.clone(),
+            limit: self.limit,
+        }
+    }
+}
+
 /// One page of a list whose items have names.
-fn page_of<T>(all: Vec<T>, at: &At, name: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
+fn page_of<T>(all: Vec<T>, at: &Turn, name: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
     let start = position(&all, &at.cursor, |x| name(x) == at.cursor);
     let length = limit(at.limit);
     let more = all.len() > start + length;
@@ -81,7 +106,7 @@ fn page_of<T>(all: Vec<T>, at: &At, name: impl Fn(&T) -> String) -> (Vec<T>, Opt
     (items, next)
 }
 
-fn listed(app: &App, at: &At) -> (Vec<Item>, Option<String>, usize) {
+fn listed(app: &App, at: &Turn) -> (Vec<Item>, Option<String>, usize) {
     let (catalog, specs) = (app.views.catalog.load(), app.views.specs.load());
     let all: Vec<&SpecView> = catalog.specs.iter().collect();
     let total = all.len();
@@ -90,20 +115,22 @@ fn listed(app: &App, at: &At) -> (Vec<Item>, Option<String>, usize) {
     (items, next, total)
 }
 
-#[derive(Serialize)]
-struct Answer<T> {
-    items: Vec<T>,
+/// All documents.
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Specs")]
+pub(super) struct Listing {
+    items: Vec<Item>,
+    /// The cursor of the next page; null on the last one.
     next: Option<String>,
     total: usize,
-    /// Documents that were refused at the last reading.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Documents that were refused at the last reading: file, line, reason.
     refused: Vec<String>,
 }
 
 /// `/api/v1/specs`.
-pub(super) async fn list(State(app): Shared, Query(at): Query<At>) -> Response {
+pub(super) async fn list(State(app): Shared, api::Query(at): api::Query<Turn>) -> Response {
     let (items, next, total) = listed(&app, &at);
-    api::json(&Answer {
+    api::json(&Listing {
         items,
         next,
         total,
@@ -124,10 +151,10 @@ struct Specs {
 }
 
 /// `/specs`.
-pub(super) async fn page(State(app): Shared, who: Who, Query(at): Query<At>) -> Response {
+pub(super) async fn page(State(app): Shared, who: Who, Query(at): Query<Turn>) -> Response {
     let (rows, next, total) = listed(&app, &at);
     show(&Specs {
-        is_admin: who.role == Role::Admin,
+        is_admin: who.is_admin(),
         total,
         notes: rows.iter().map(|r| r.spec.notes.len()).sum(),
         next: next.map(|c| query_link("/specs", &[("cursor", &c)])),
@@ -161,8 +188,9 @@ impl<'a> Places<'a> {
 }
 
 /// An operation, and what was seen of it.
-#[derive(Serialize)]
-struct Operation {
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SpecOperation")]
+pub(super) struct Operation {
     method: String,
     path: String,
     /// The operation's id in the document.
@@ -205,7 +233,7 @@ fn operations(
     spec: &Spec,
     places: &Places<'_>,
     seen: Option<bool>,
-    at: &At,
+    at: &Turn,
 ) -> (Vec<Operation>, Option<String>, usize) {
     let mut all = spec.listing();
     if let Some(seen) = seen {
@@ -220,8 +248,8 @@ fn operations(
 /// `/api/v1/specs/{id}/operations`.
 pub(super) async fn operations_list(
     State(app): Shared,
-    Path(id): Path<String>,
-    Query(at): Query<At>,
+    api::Path(id): api::Path<String>,
+    api::Query(at): api::Query<At>,
 ) -> Response {
     let catalog = app.views.catalog.load();
     let Some(spec) = catalog.documents.by_id(&id) else {
@@ -232,13 +260,8 @@ pub(super) async fn operations_list(
         "unseen" => Some(false),
         _ => None,
     };
-    let (items, next, total) = operations(spec, &Places::of(&catalog, &id), seen, &at);
-    api::json(&Answer {
-        items,
-        next,
-        total,
-        refused: Vec::new(),
-    })
+    let (items, next, total) = operations(spec, &Places::of(&catalog, &id), seen, &at.turn());
+    api::json(&api::List { items, next, total })
 }
 
 pub(super) fn nothing() -> Response {
@@ -250,7 +273,7 @@ pub(super) fn view<'a>(catalog: &'a CatalogView, id: &str) -> Option<&'a SpecVie
 }
 
 /// `/api/v1/specs/{id}`.
-pub(super) async fn one(State(app): Shared, Path(id): Path<String>) -> Response {
+pub(super) async fn one(State(app): Shared, api::Path(id): api::Path<String>) -> Response {
     match view(&app.views.catalog.load(), &id) {
         Some(view) => api::json(&item(view, &app.views.specs.load())),
         None => nothing(),
@@ -289,6 +312,10 @@ struct One {
 }
 
 impl One {
+    fn is_open(&self, tab: &str) -> bool {
+        self.open == tab
+    }
+
     fn url(&self) -> String {
         format!("/specs/{}", self.item.spec.id)
     }
@@ -307,7 +334,8 @@ pub(super) async fn one_page(
     };
     let places = Places::of(&catalog, &id);
     let item = item(view, &specs);
-    let mut drifting: Vec<&Arc<EndpointView>> = places.operations.values().flatten().copied().collect();
+    let mut drifting: Vec<&Arc<EndpointView>> =
+        places.operations.values().flatten().copied().collect();
     drifting.retain(|e| !e.drift.is_empty());
     drifting.sort_by_key(|e| (&e.template, &e.method, &e.host));
     let tabs = [
@@ -320,11 +348,11 @@ pub(super) async fn one_page(
     let key = |e: &&Arc<EndpointView>| e.key.clone();
     let (tab, next) = match open {
         "undocumented" => {
-            let (items, next) = page_of(places.undocumented, &at, key);
+            let (items, next) = page_of(places.undocumented, &at.turn(), key);
             (Tab::Endpoints(items.into_iter().cloned().collect()), next)
         }
         "drift" => {
-            let (items, next) = page_of(drifting, &at, key);
+            let (items, next) = page_of(drifting, &at.turn(), key);
             let one = |e: &Arc<EndpointView>| Drifting {
                 drift: e.drift.clone(),
                 endpoint: Arc::clone(e),
@@ -332,13 +360,13 @@ pub(super) async fn one_page(
             (Tab::Drift(items.into_iter().map(one).collect()), next)
         }
         open => {
-            let (items, next, _) = operations(spec, &places, Some(open == "seen"), &at);
+            let (items, next, _) = operations(spec, &places, Some(open == "seen"), &at.turn());
             (Tab::Operations(items), next)
         }
     };
     let open_owned = open.to_owned();
     show(&One {
-        is_admin: who.role == Role::Admin,
+        is_admin: who.is_admin(),
         bar: chart::shares(&[
             ("seen", view.seen as u64),
             ("dark", item.unseen as u64),
@@ -350,7 +378,12 @@ pub(super) async fn one_page(
         started: catalog.started,
         lossy: doctor::loss(&app.views.sensor.load().symptoms),
         has_text: specs.files.contains_key(&view.id),
-        next: next.map(|c| query_link(&format!("/specs/{id}"), &[("show", &open_owned), ("cursor", &c)])),
+        next: next.map(|c| {
+            query_link(
+                &format!("/specs/{id}"),
+                &[("show", &open_owned), ("cursor", &c)],
+            )
+        }),
         item,
         page: Frame::new(&app, &who, "specs"),
     })
