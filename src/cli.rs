@@ -61,10 +61,14 @@ enum Command {
     /// What would fail, and how to mend it
     Check(CheckArgs),
     /// Who may sign in: add, list, role, password, remove
-    #[command(after_help = "Examples:\n  apitap user add alice --role admin\n  apitap user password alice < new-password")]
+    #[command(
+        after_help = "Examples:\n  apitap user add alice --role admin\n  apitap user password alice < new-password"
+    )]
     User(accounts::UserArgs),
     /// API tokens of programs: add, list, revoke
-    #[command(after_help = "Examples:\n  apitap token add prometheus --role viewer --expires never\n  apitap token revoke prometheus")]
+    #[command(
+        after_help = "Examples:\n  apitap token add prometheus --role viewer --expires never\n  apitap token revoke prometheus"
+    )]
     Token(accounts::TokenArgs),
     /// What can be captured on
     Interfaces,

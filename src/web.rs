@@ -5,9 +5,11 @@
 
 use std::sync::Arc;
 
+mod account;
 mod alerts;
 mod api;
 mod assets;
+mod audit;
 mod automation;
 mod chart;
 mod coverage;
@@ -41,6 +43,8 @@ mod security;
 mod sensor;
 mod server;
 mod silences;
+mod tokens;
+mod users;
 mod who;
 
 pub use automation::Known;

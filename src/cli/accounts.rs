@@ -135,7 +135,12 @@ pub(super) fn user(args: UserArgs) -> anyhow::Result<ExitCode> {
             let all = place.file()?.read()?;
             let rows = all.users.iter().map(|(name, user)| {
                 let state = if user.disabled { "disabled" } else { "" };
-                [name.clone(), user.role.to_string(), day(user.created), state.into()]
+                [
+                    name.clone(),
+                    user.role.to_string(),
+                    day(user.created),
+                    state.into(),
+                ]
             });
             table(["USER", "ROLE", "SINCE", ""], rows.collect())
         }
@@ -162,7 +167,10 @@ pub(super) fn token(args: TokenArgs) -> anyhow::Result<ExitCode> {
                 expires,
                 by: os_user(),
             };
-            let until = expires.map_or_else(|| "does not expire".into(), |at| format!("is good until {}", day(at)));
+            let until = expires.map_or_else(
+                || "does not expire".into(),
+                |at| format!("is good until {}", day(at)),
+            );
             let done = place.change(change, &format!("it is shown this once, and {until}"))?;
             writeln!(std::io::stdout(), "{}", secret.reveal())?;
             Ok(done)
@@ -233,9 +241,9 @@ fn os_user() -> String {
 
 fn span(text: &str) -> anyhow::Result<Duration> {
     let value = toml::Value::String(text.to_owned());
-    let Span(span) = value.try_into().map_err(|e: toml::de::Error| {
-        anyhow::anyhow!("--expires: {}", e.message())
-    })?;
+    let Span(span) = value
+        .try_into()
+        .map_err(|e: toml::de::Error| anyhow::anyhow!("--expires: {}", e.message()))?;
     Ok(span)
 }
 
@@ -293,7 +301,9 @@ fn table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> anyhow::Res
     let widths: [usize; N] = std::array::from_fn(width);
     for row in [&head].into_iter().chain(&rows) {
         let cells = row.iter().zip(widths);
-        let line: Vec<String> = cells.map(|(cell, width)| format!("{:<width$}", plain(cell))).collect();
+        let line: Vec<String> = cells
+            .map(|(cell, width)| format!("{:<width$}", plain(cell)))
+            .collect();
         writeln!(out, "{}", line.join("  ").trim_end())?;
     }
     Ok(ExitCode::SUCCESS)

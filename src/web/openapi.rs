@@ -62,6 +62,7 @@ fn operation(path: &str, method: &str) -> Value {
         "/api/v1/edges" => &["host", "class", "new", "sort", "cursor"],
         "/api/v1/findings" => &["q", "kind", "severity", "owasp", "sort", "cursor"],
         "/api/v1/decisions" => &["cursor"],
+        "/api/v1/audit" => &["by", "action", "since", "cursor"],
         _ => &[],
     };
     parameters.extend(
@@ -156,6 +157,22 @@ fn body(path: &str) -> Value {
                 "hours": text(), "timezone": text(), "until": time(), "reason": text() }),
         ),
         "/api/v1/silences/{id}/end" => (json!([]), json!({})),
+        "/api/v1/me/password" => (
+            json!(["current", "new"]),
+            json!({ "current": text(), "new": text() }),
+        ),
+        "/api/v1/users" => (
+            json!(["name", "role", "password"]),
+            json!({ "name": text(), "role": role(), "password": text() }),
+        ),
+        "/api/v1/users/{name}/{action}" => {
+            (json!([]), json!({ "role": role(), "password": text() }))
+        }
+        "/api/v1/tokens" => (
+            json!(["name", "role", "expires"]),
+            json!({ "name": text(), "role": role(), "expires": { "type": ["number", "null"] } }),
+        ),
+        "/api/v1/tokens/{id}/revoke" => (json!([]), json!({})),
         "/api/v1/endpoints/accept" => (
             json!([]),
             json!({ "keys": texts(), "all": { "type": "boolean" }, "note": note,
@@ -171,6 +188,27 @@ fn body(path: &str) -> Value {
         _ => (json!([]), json!({ "note": note })),
     };
     json!({ "type": "object", "required": required, "additionalProperties": false, "properties": properties })
+}
+
+fn role() -> Value {
+    json!({ "enum": crate::access::Role::ALL.map(crate::access::Role::name) })
+}
+
+fn user() -> Value {
+    json!({ "type": "object", "required": ["name", "role", "disabled", "created", "sessions"], "properties": {
+        "name": text(), "role": role(), "disabled": { "type": "boolean" }, "created": time(), "sessions": number() } })
+}
+
+/// Of the list; the answer to a new one alone has `token`.
+fn token() -> Value {
+    json!({ "type": "object", "required": ["id", "name", "role"], "properties": {
+        "id": text(), "name": text(), "role": role(), "created": time(), "by": text(), "expires": time(), "used": time(),
+        "expired": { "type": "boolean" }, "token": text() } })
+}
+
+fn record() -> Value {
+    json!({ "type": "object", "required": ["id", "at", "by", "from", "action", "object"], "properties": {
+        "id": number(), "at": time(), "by": text(), "role": role(), "from": text(), "action": text(), "object": text(), "note": text() } })
 }
 
 fn decision() -> Value {
@@ -250,6 +288,14 @@ fn shape(path: &str) -> Value {
             dead_letter(),
             json!({ "sinks": { "type": "array", "items": sink() } }),
         ),
+        "/api/v1/me" | "/api/v1/me/password" => {
+            json!({ "type": "object", "required": ["name", "role", "by"], "properties": {
+                "name": text(), "role": role(), "by": { "enum": ["session", "token", "none"] }, "csrf": text() } })
+        }
+        "/api/v1/users" | "/api/v1/users/{name}/{action}" => list_of(user(), json!({})),
+        "/api/v1/tokens" => json!({ "oneOf": [list_of(token(), json!({})), token()] }),
+        "/api/v1/tokens/{id}/revoke" => list_of(token(), json!({})),
+        "/api/v1/audit" => list_of(record(), json!({ "total": number() })),
         "/api/v1/sensor" => sensor(),
         _ => json!({ "type": "object" }),
     }

@@ -23,14 +23,30 @@ const OPEN: &[&str] = &[
 ];
 
 /// Changes of what is one's own.
-const OWN: &[&str] = &["/logout"];
+const OWN: &[&str] = &[
+    "/account/password",
+    "/account/sessions/end",
+    "/account/sessions/{id}/end",
+    "/api/v1/me/password",
+    "/logout",
+];
 
 /// What only admins read.
-const ADMINS_READ: &[&str] = &[];
+const ADMINS_READ: &[&str] = &[
+    "/api/v1/audit",
+    "/api/v1/audit.csv",
+    "/api/v1/audit.jsonl",
+    "/api/v1/tokens",
+    "/api/v1/users",
+    "/audit",
+    "/tokens",
+    "/users",
+];
 
 /// What everybody with a role reads.
 const VIEWERS_READ: &[&str] = &[
     "/",
+    "/account",
     "/alerts",
     "/alerts/{id}",
     "/api/v1/alerts",
@@ -54,6 +70,7 @@ const VIEWERS_READ: &[&str] = &[
     "/api/v1/hosts",
     "/api/v1/incidents",
     "/api/v1/incidents/{id}",
+    "/api/v1/me",
     "/api/v1/openapi.json",
     "/api/v1/owasp",
     "/api/v1/sensor",
@@ -101,7 +118,15 @@ const ANALYSTS_CHANGE: &[&str] = &[
 const ADMINS_CHANGE: &[&str] = &[
     "/api/v1/deliveries/{sink}/{message}/send",
     "/api/v1/sinks/{name}/test",
+    "/api/v1/tokens",
+    "/api/v1/tokens/{id}/revoke",
+    "/api/v1/users",
+    "/api/v1/users/{name}/{action}",
     "/deliveries",
+    "/tokens",
+    "/tokens/{id}/revoke",
+    "/users",
+    "/users/{name}/{action}",
 ];
 
 type Rule = (&'static [&'static str], Need);

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use syn::punctuated::Punctuated;
 use syn::visit::Visit;
-use syn::{Expr, ExprCall, ExprMethodCall, ExprTuple, Lit};
+use syn::{Expr, ExprCall, ExprMethodCall, ExprTuple, Lit, Macro, Token};
 
 use super::*;
 
@@ -37,6 +38,15 @@ impl<'ast> Visit<'ast> for Routes {
             self.add(path, handler);
         }
         syn::visit::visit_expr_tuple(self, tuple);
+    }
+
+    fn visit_macro(&mut self, list: &'ast Macro) {
+        let items = list.parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated);
+        for item in items.into_iter().flatten() {
+            let mut inner = Self::default();
+            inner.visit_expr(&item);
+            self.0.extend(inner.0);
+        }
     }
 }
 

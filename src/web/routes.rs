@@ -13,9 +13,10 @@ use tokio::sync::mpsc;
 use super::export::Form;
 use super::gate::Gate;
 use super::{
-    Audit, Command, Settings, Views, alerts, api, assets, automation, coverage, decide, decisions,
-    deliveries, edges, endpoint, endpoints, evidence, export, findings, frame, guard, history,
-    incidents, life, live, login, openapi, overview, owasp, sensor, silences,
+    Audit, Command, Settings, Views, account, alerts, api, assets, audit, automation, coverage,
+    decide, decisions, deliveries, edges, endpoint, endpoints, evidence, export, findings, frame,
+    guard, history, incidents, life, live, login, openapi, overview, owasp, sensor, silences,
+    tokens, users,
 };
 use crate::telemetry;
 
@@ -113,6 +114,21 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
         ("/api/v1/owasp", "get", get(owasp::list)),
         ("/api/v1/sensor", "get", get(api::sensor)),
         ("/api/v1/specs", "get", get(api::specs)),
+        ("/api/v1/me", "get", get(account::me)),
+        ("/api/v1/me/password", "post", post(account::password_json)),
+        ("/api/v1/users", "get", get(users::list)),
+        ("/api/v1/users", "post", post(users::add)),
+        ("/api/v1/users/{name}/{action}", "post", post(users::act)),
+        ("/api/v1/tokens", "get", get(tokens::list)),
+        ("/api/v1/tokens", "post", post(tokens::add)),
+        ("/api/v1/tokens/{id}/revoke", "post", post(tokens::revoke)),
+        ("/api/v1/audit", "get", get(audit::list)),
+        ("/api/v1/audit.csv", "get", form(get(audit::all), Form::Csv)),
+        (
+            "/api/v1/audit.jsonl",
+            "get",
+            form(get(audit::all), Form::Lines),
+        ),
         ("/api/v1/openapi.json", "get", get(openapi::document)),
     ]
 }
@@ -170,6 +186,15 @@ pub fn audited(
         .route("/sensor", get(sensor::page))
         .route("/login", get(login::page).post(login::sign_in))
         .route("/logout", post(login::sign_out))
+        .route("/account", get(account::page))
+        .route("/account/password", post(account::password))
+        .route("/account/sessions/end", post(account::end_all))
+        .route("/account/sessions/{id}/end", post(account::end))
+        .route("/users", get(users::page).post(users::add_form))
+        .route("/users/{name}/{action}", post(users::act_form))
+        .route("/tokens", get(tokens::page).post(tokens::add_form))
+        .route("/tokens/{id}/revoke", post(tokens::revoke_form))
+        .route("/audit", get(audit::page))
         .route("/live", get(live::stream))
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
