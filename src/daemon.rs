@@ -143,11 +143,11 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
 
 /// `apitap read --serve`: what was read, in the web UI, until Ctrl-C.
 pub(crate) fn serve(
+    config: &Config,
     analysis: &mut Analysis,
     ledger: &Ledger,
     readings: &Readings,
 ) -> anyhow::Result<()> {
-    let config = Config::default();
     let listener = bind(&config.web)?;
     let views = Arc::new(Views::default());
     views.catalog.store(analysis.view());
@@ -427,9 +427,7 @@ pub(crate) fn restore(settings: analysis::Settings, recovered: Recovered) -> Ana
         }),
         None => Catalog::new(catalog),
     };
-    for decision in &recovered.decisions {
-        catalog.replay(decision);
-    }
+    catalog.replay(&recovered.decisions);
     let detect = match recovered.detect {
         Some(saved) => Detect::restore(detect.clone(), &saved).unwrap_or_else(|e| {
             clean(&e);

@@ -62,7 +62,19 @@ use feedback::{About, Opinions};
 use principals::Table;
 use renames::Renames;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum VerdictKind {
     Enumeration,
@@ -86,7 +98,9 @@ pub use place::{Place, Route};
 pub use verdict::Part;
 
 /// Who acts: the identity where there is one, and the address last seen.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Principal {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
@@ -95,7 +109,7 @@ pub struct Principal {
 }
 
 /// One point of the small series behind a verdict: what was expected and seen in one bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Point {
     pub at: Timestamp,
     pub expected: f64,

@@ -65,7 +65,7 @@ use crate::sensor::{Ledger, Readings};
 use crate::time::Timestamp;
 
 /// One source of packets, as the sensor page shows it.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+#[derive(Clone, Debug, Default, serde::Serialize, schemars::JsonSchema)]
 pub struct SourceView {
     pub name: String,
     pub live: bool,
@@ -265,8 +265,13 @@ impl Command {
 /// What somebody wants to be decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// Accept or unaccept, by keys of endpoints.
-    Mark { action: Action, keys: Vec<String> },
+    /// What is said of endpoints, by their keys: anything but a pin. The value as
+    /// [`Action::value`] has it.
+    Mark {
+        action: Action,
+        value: Option<String>,
+        keys: Vec<String>,
+    },
     /// Pin or unpin, by the endpoint's key, the place of the part in its template (0: the first),
     /// and for a route of its own the word.
     Pin {
@@ -282,7 +287,7 @@ pub enum Wish {
 impl Wish {
     fn about(&self) -> (String, String) {
         match self {
-            Self::Mark { action, keys } => {
+            Self::Mark { action, keys, .. } => {
                 let object = match keys.as_slice() {
                     [one] => one.clone(),
                     all => format!("{} endpoints", all.len()),

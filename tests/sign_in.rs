@@ -13,9 +13,10 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use tower::ServiceExt;
 
-mod support;
+#[path = "support/routes.rs"]
+mod routes;
 
-use support::routes::routes;
+use routes::routes;
 
 const HOST: &str = "localhost:8650";
 const ORIGIN: &str = "http://localhost:8650";
@@ -198,7 +199,15 @@ fn role(method: &Method, path: &str) -> Option<Role> {
     const OWN: [&str; 3] = ["/account/", "/api/v1/me/", "/logout"];
     // Who comes in, what goes out, how it is set.
     const ADMINS: [&str; 9] = [
-        "/users", "/tokens", "/audit", "/sinks", "/deliveries", "/specs", "/settings", "/retention", "/config",
+        "/users",
+        "/tokens",
+        "/audit",
+        "/sinks",
+        "/deliveries",
+        "/specs",
+        "/settings",
+        "/retention",
+        "/config",
     ];
     if OPEN.contains(&path) || path.starts_with("/assets/") {
         return None;
@@ -244,7 +253,8 @@ fn request(method: &Method, pattern: &str, headers: &[(&str, &str)], csrf: &str)
 /// Whether the guard let it through: what a handler says of `x` and of an empty form is its own.
 fn passed(answer: &Answer) -> bool {
     let to_login = answer.header(header::LOCATION).starts_with("/login?")
-        || answer.header(header::LOCATION) == "/login" && !answer.headers.contains_key(header::SET_COOKIE);
+        || answer.header(header::LOCATION) == "/login"
+            && !answer.headers.contains_key(header::SET_COOKIE);
     answer.code != StatusCode::UNAUTHORIZED && answer.code != StatusCode::FORBIDDEN && !to_login
 }
 
@@ -268,13 +278,23 @@ async fn every_route_is_for_those_whom_the_roles_name() {
             }
             let by_session = request(method, path, &headers, &session.csrf);
             let answer = site.send(by_session).await;
-            assert_eq!(passed(&answer), may, "{name} {method} {path}: {}", answer.code);
+            assert_eq!(
+                passed(&answer),
+                may,
+                "{name} {method} {path}: {}",
+                answer.code
+            );
             let by_token = [("host", HOST), ("authorization", bearer.as_str())];
             let answer = site.send(request(method, path, &by_token, "")).await;
             // A form is a page's: programs have the API.
             let is_form = *method != Method::GET && !path.starts_with("/api/") && path != "/login";
             let may = may && !is_form;
-            assert_eq!(passed(&answer), may, "token {name} {method} {path}: {}", answer.code);
+            assert_eq!(
+                passed(&answer),
+                may,
+                "token {name} {method} {path}: {}",
+                answer.code
+            );
             if *method != Method::GET && role(method, path) == Some(Role::Viewer) {
                 // It may have been ended.
                 session = site.session(name).await;
@@ -296,11 +316,23 @@ async fn every_route_is_closed_to_everybody_else() {
     type Headers<'a> = Vec<(&'a str, &'a str)>;
     let anywhere: [(&str, Headers<'_>); 6] = [
         ("nobody", vec![own, here]),
-        ("a made-up token", vec![own, ("authorization", "Bearer apt_x")]),
-        ("no token", vec![own, ("authorization", "Basic YWRtaW46YQ==")]),
+        (
+            "a made-up token",
+            vec![own, ("authorization", "Bearer apt_x")],
+        ),
+        (
+            "no token",
+            vec![own, ("authorization", "Basic YWRtaW46YQ==")],
+        ),
         ("an expired token", vec![own, ("authorization", &expired)]),
-        ("a token as a cookie", vec![own, here, ("cookie", &by_cookie)]),
-        ("a cookie as a token", vec![own, ("authorization", &of_session)]),
+        (
+            "a token as a cookie",
+            vec![own, here, ("cookie", &by_cookie)],
+        ),
+        (
+            "a cookie as a token",
+            vec![own, ("authorization", &of_session)],
+        ),
     ];
     let changes: [(&str, Headers<'_>, &str); 4] = [
         ("a wrong CSRF token", vec![own, here, session], "wrong"),
@@ -323,7 +355,12 @@ async fn every_route_is_closed_to_everybody_else() {
         let open = role(method, path).is_none();
         for (who, headers) in &anywhere {
             let answer = site.send(request(method, path, headers, "")).await;
-            assert_eq!(passed(&answer), open, "{who}: {method} {path}: {}", answer.code);
+            assert_eq!(
+                passed(&answer),
+                open,
+                "{who}: {method} {path}: {}",
+                answer.code
+            );
             assert!(open || answer.code == StatusCode::UNAUTHORIZED);
         }
         for (who, headers) in &foreign {
@@ -353,13 +390,23 @@ async fn a_person_is_led_to_the_page_and_back() {
     let page = get("/alerts?status=open").header(header::ACCEPT, "text/html");
     let answer = site.send(page.body(Body::empty()).unwrap()).await;
     assert_eq!(answer.code, StatusCode::SEE_OTHER);
-    assert_eq!(answer.header(header::LOCATION), "/login?next=%2Falerts%3Fstatus%3Dopen");
+    assert_eq!(
+        answer.header(header::LOCATION),
+        "/login?next=%2Falerts%3Fstatus%3Dopen"
+    );
     let page = get("/login?next=%2Falerts%3Fstatus%3Dopen").body(Body::empty());
     let answer = site.send(page.unwrap()).await;
-    assert!(answer.text.contains("name=\"next\" value=\"/alerts?status=open\""));
+    assert!(
+        answer
+            .text
+            .contains("name=\"next\" value=\"/alerts?status=open\"")
+    );
     // Nothing of what was captured is on it.
     assert!(!answer.text.contains("<nav"));
-    let form = format!("name=Viewer&password={}&next=/alerts", PASSWORD.replace(' ', "+"));
+    let form = format!(
+        "name=Viewer&password={}&next=/alerts",
+        PASSWORD.replace(' ', "+")
+    );
     let request = Request::post("/login")
         .header(header::HOST, HOST)
         .header(header::ORIGIN, ORIGIN)
@@ -368,13 +415,20 @@ async fn a_person_is_led_to_the_page_and_back() {
     let answer = site.send(request.unwrap()).await;
     assert_eq!(answer.header(header::LOCATION), "/alerts");
     let cookie = answer.header(header::SET_COOKIE);
-    assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{cookie}");
+    assert!(
+        cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"),
+        "{cookie}"
+    );
     let behind = Site::new(web::Settings {
         behind_tls: true,
         ..signed_in()
     });
     let answer = behind.log_in("viewer", PASSWORD).await;
-    assert_eq!(answer.code, StatusCode::FORBIDDEN, "over TLS no page of ours is http");
+    assert_eq!(
+        answer.code,
+        StatusCode::FORBIDDEN,
+        "over TLS no page of ours is http"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -415,11 +469,18 @@ async fn what_is_said_does_not_tell_whether_a_name_exists() {
         assert_eq!(answer.code, StatusCode::TOO_MANY_REQUESTS, "{name}");
         let wait: u64 = answer.header(header::RETRY_AFTER).parse().unwrap();
         assert!((1..=30).contains(&wait), "{wait}");
-        assert!(answer.text.contains(&format!("Try again in {wait} seconds")));
+        assert!(
+            answer
+                .text
+                .contains(&format!("Try again in {wait} seconds"))
+        );
     }
     site.session("admin").await;
     let records = site.records.lock().unwrap();
-    let failed: Vec<&Record> = records.iter().filter(|r| r.action == "sign-in.failed").collect();
+    let failed: Vec<&Record> = records
+        .iter()
+        .filter(|r| r.action == "sign-in.failed")
+        .collect();
     assert_eq!(failed.len(), 10);
     let named: BTreeSet<&str> = failed.iter().map(|r| r.object.as_str()).collect();
     // What nobody is called may be a password that was typed in the wrong place.
@@ -451,9 +512,8 @@ async fn an_account_holds_as_it_is_now() {
     apply(&site.views, set(false));
     assert_eq!(me(&one).await.code, StatusCode::OK);
     // A new password: this session goes on, the other ends.
-    let body = |current: &str| {
-        format!("{{\"current\":\"{current}\",\"new\":\"staple of another kind\"}}")
-    };
+    let body =
+        |current: &str| format!("{{\"current\":\"{current}\",\"new\":\"staple of another kind\"}}");
     let change = |body: String| {
         let request = Request::post("/api/v1/me/password")
             .header(header::HOST, HOST)
@@ -470,8 +530,14 @@ async fn an_account_holds_as_it_is_now() {
     assert_eq!(me(&one).await.code, StatusCode::OK);
     assert_eq!(me(&two).await.code, StatusCode::UNAUTHORIZED);
     let records = site.records.lock().unwrap();
-    let last = records.iter().find(|r| r.action == "user.password").unwrap();
-    assert_eq!((last.by.as_str(), last.object.as_str()), ("analyst", "analyst"));
+    let last = records
+        .iter()
+        .find(|r| r.action == "user.password")
+        .unwrap();
+    assert_eq!(
+        (last.by.as_str(), last.object.as_str()),
+        ("analyst", "analyst")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -480,7 +546,9 @@ async fn every_change_stands_in_the_audit_under_who_asked() {
     let bearer = format!("Bearer {}", site.tokens["admin"]);
     let headers = [("host", HOST), ("authorization", bearer.as_str())];
     let pattern = "/api/v1/sinks/{name}/test";
-    let answer = site.send(request(&Method::POST, pattern, &headers, "")).await;
+    let answer = site
+        .send(request(&Method::POST, pattern, &headers, ""))
+        .await;
     // The handler looks for the sink before it asks.
     let asked = answer.code == StatusCode::OK;
     let records = site.records.lock().unwrap();
@@ -524,7 +592,9 @@ async fn without_sign_in_all_is_open_to_whoever_reaches_it() {
         if *method != Method::GET || path == "/login" {
             continue;
         }
-        let answer = site.send(request(method, path, &[("host", HOST)], "")).await;
+        let answer = site
+            .send(request(method, path, &[("host", HOST)], ""))
+            .await;
         assert!(passed(&answer), "{path}: {}", answer.code);
     }
     let answer = site.send(get("/login").body(Body::empty()).unwrap()).await;
@@ -538,7 +608,9 @@ async fn metrics_are_open_where_the_config_says_so() {
             open_metrics: open,
             ..signed_in()
         });
-        let answer = site.send(get("/metrics").body(Body::empty()).unwrap()).await;
+        let answer = site
+            .send(get("/metrics").body(Body::empty()).unwrap())
+            .await;
         assert_eq!(passed(&answer), open);
     }
 }

@@ -68,7 +68,7 @@ impl Backoff {
 }
 
 /// One sink at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct SinkView {
     pub name: String,
     pub kind: &'static str,
@@ -86,7 +86,7 @@ pub struct SinkView {
 }
 
 /// A message that was given up. It stays until a person sends it again, or newer ones push it out.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DeadLetter {
     pub sink: String,
     /// Alert and revision.

@@ -52,8 +52,9 @@ impl Caller {
 
 /// One of the most frequent, as readers see it: it was there `requests` times at most, and at least
 /// `requests - error`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TopView {
+    #[schemars(with = "String")]
     pub name: CompactString,
     pub requests: u64,
     #[serde(default, skip_serializing_if = "is_exact")]

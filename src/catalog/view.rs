@@ -26,7 +26,18 @@ use crate::exchange::{OperationKind, SessionKind, Traffic};
 use crate::time::Timestamp;
 
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -40,7 +51,18 @@ pub enum Kind {
 /// What the specs say of an endpoint. With neither spec nor accepted inventory nothing is shadow:
 /// it is unreviewed.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Documentation {
@@ -51,7 +73,18 @@ pub enum Documentation {
 }
 
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Life {
@@ -66,28 +99,28 @@ pub enum Life {
 }
 
 /// A status says why, and since when.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Reason {
     pub status: String,
     pub why: String,
     pub since: Option<Timestamp>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Quantiles {
     pub p50: f64,
     pub p90: f64,
     pub p99: f64,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Auth {
     /// `none`, `bearer`, `jwt`, `basic`, `apikey`, `cookie`; judged on answered calls.
     pub scheme: String,
     pub requests: u64,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EndpointView {
     #[serde(skip)]
     pub id: EndpointId,
@@ -150,6 +183,13 @@ pub struct EndpointView {
     /// A person has said that it is meant to be there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Accepted>,
+    /// What people say of it: short labels in order, whose it is, and free text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Of a deprecated or zombie endpoint: how it fares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retirement: Option<Retirement>,
@@ -212,11 +252,12 @@ pub struct EndpointView {
         skip_serializing_if = "Option::is_none",
         serialize_with = "super::schema::compact"
     )]
+    #[schemars(with = "Option<super::schema::Compact<'static>>")]
     pub schema: Option<Arc<SchemaView>>,
 }
 
 /// Whether what should be gone is going.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Retirement {
     pub sunset: Option<Timestamp>,
     pub sunset_passed: bool,
@@ -228,7 +269,7 @@ pub struct Retirement {
 }
 
 /// One version of a host's API.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct VersionView {
     pub version: String,
     pub endpoints: usize,
@@ -239,7 +280,7 @@ pub struct VersionView {
 }
 
 /// WebSockets or event streams of one endpoint.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SessionsView {
     pub kind: SessionKind,
     /// Connections opened, and how many of them are over.
@@ -279,7 +320,7 @@ pub(super) fn label(method: &str, host: &str, template: &str, operation: Option<
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HostView {
     pub host: String,
     pub endpoints: usize,
@@ -297,7 +338,7 @@ pub struct HostView {
     pub versions: Vec<VersionView>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SpecView {
     pub title: String,
     pub version: String,

@@ -36,7 +36,7 @@ const FOCUSED: f64 = 0.6;
 const GROWN: f64 = 2.0;
 
 /// Who is known to be automation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Automation {
     /// The last one to do so, where it is kept by place.
     pub who: Principal,

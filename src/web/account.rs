@@ -2,14 +2,14 @@
 
 use askama::Template;
 use axum::Form;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::api::{ask, json, problem};
-use super::decide::{Refused, read};
+use super::api::{Json, ask, json, problem};
+use super::decide::Refused;
 use super::frame::{Frame, failed, show};
 use super::routes::{App, Shared};
 use super::who::{Way, Who, asker};
@@ -110,9 +110,9 @@ pub(super) async fn password(
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NewPassword {
+pub(super) struct NewPassword {
     current: String,
     new: String,
 }
@@ -121,14 +121,9 @@ struct NewPassword {
 pub(super) async fn password_json(
     State(app): Shared,
     who: Who,
-    headers: HeaderMap,
-    body: Bytes,
+    Json(NewPassword { current, new }): Json<NewPassword>,
 ) -> Response {
-    let done = match read::<NewPassword>(&headers, &body) {
-        Ok(NewPassword { current, new }) => renew(&app, &who, current, new).await,
-        Err(refused) => Err(refused),
-    };
-    match done {
+    match renew(&app, &who, current, new).await {
         Ok(()) => me(State(app), who).await,
         Err((code, why)) => problem(code, &why),
     }
@@ -193,8 +188,9 @@ pub(super) async fn end_all(State(app): Shared, who: Who) -> Response {
     login::sign_out(State(app), who).await
 }
 
-#[derive(Serialize)]
-struct Me<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Me")]
+pub(super) struct Me<'a> {
     name: &'a str,
     role: &'static str,
     /// `session`, `token`, or `none` where there is no sign-in.

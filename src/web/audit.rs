@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::{Extension, Query, State};
+use axum::extract::{self, Extension, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::api;
+use super::api::{self, Query};
 use super::export::{self, Form};
 use super::filters;
 use super::frame::{Frame, Link, Select, link, query_link, show};
@@ -30,7 +31,7 @@ const SORTS: [&str; 10] = [
 /// How far back, as the page offers it.
 const SINCE: [&str; 4] = ["1h", "24h", "7d", "30d"];
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Filter {
     /// Part of the name, without case.
@@ -39,7 +40,10 @@ pub(super) struct Filter {
     action: String,
     /// A span back from now (`7d`), a date, or seconds of the epoch.
     since: String,
+    /// `next` of the page before.
     cursor: String,
+    /// Items on a page.
+    #[schemars(schema_with = "super::query::limits")]
     limit: Option<usize>,
 }
 
@@ -162,7 +166,11 @@ struct Audit {
 }
 
 /// `GET /audit`.
-pub(super) async fn page(State(app): Shared, who: Who, Query(filter): Query<Filter>) -> Response {
+pub(super) async fn page(
+    State(app): Shared,
+    who: Who,
+    extract::Query(filter): extract::Query<Filter>,
+) -> Response {
     let view = app.views.audit.load();
     let found = filter.page(&view);
     let parts = filter.parts();

@@ -227,7 +227,3 @@ fn known_host(app: &App, host: &str) -> bool {
 pub(super) fn same_token(who: &Who, sent: &str) -> bool {
     !who.csrf.is_empty() && bool::from(who.csrf.as_bytes().ct_eq(sent.as_bytes()))
 }
-
-pub(super) fn not_json() -> Response {
-    problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/json").into_response()
-}

@@ -4,19 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
-use axum::extract::{Extension, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{get, post};
 use tokio::sync::mpsc;
 
-use super::export::Form;
 use super::gate::Gate;
 use super::{
     Audit, Command, Settings, Views, account, alerts, api, assets, audit, automation, coverage,
-    decide, decisions, deliveries, edges, endpoint, endpoints, evidence, export, findings, frame,
-    guard, history, incidents, life, live, login, openapi, overview, owasp, sensor, silences,
-    tokens, users,
+    decisions, deliveries, endpoint, endpoints, findings, frame, guard, incidents, life, live,
+    login, overview, owasp, sensor, silences, tokens, users,
 };
 use crate::telemetry;
 
@@ -30,113 +28,6 @@ pub(super) struct App {
 }
 
 pub(super) type Shared = State<Arc<App>>;
-
-/// Paths of the JSON API with their methods: the router and its OpenAPI document are both made
-/// from it, so that neither can lack what the other has.
-pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<App>>)> {
-    vec![
-        ("/api/v1/endpoints", "get", get(api::endpoints)),
-        (
-            "/api/v1/endpoints.csv",
-            "get",
-            form(get(export::endpoints), Form::Csv),
-        ),
-        (
-            "/api/v1/endpoints.jsonl",
-            "get",
-            form(get(export::endpoints), Form::Lines),
-        ),
-        (
-            "/api/v1/endpoints.openapi.json",
-            "get",
-            get(export::openapi),
-        ),
-        ("/api/v1/endpoints/{key}", "get", get(api::endpoint)),
-        (
-            "/api/v1/endpoints/{key}/history",
-            "get",
-            get(history::series),
-        ),
-        ("/api/v1/endpoints/accept", "post", post(decide::accept)),
-        (
-            "/api/v1/endpoints/{key}/{action}",
-            "post",
-            post(decide::mark),
-        ),
-        ("/api/v1/decisions", "get", get(decide::list)),
-        ("/api/v1/decisions/{id}/undo", "post", post(decide::undo)),
-        ("/api/v1/hosts", "get", get(api::hosts)),
-        ("/api/v1/alerts", "get", get(api::alerts)),
-        (
-            "/api/v1/alerts.csv",
-            "get",
-            form(get(export::alerts), Form::Csv),
-        ),
-        (
-            "/api/v1/alerts.jsonl",
-            "get",
-            form(get(export::alerts), Form::Lines),
-        ),
-        ("/api/v1/alerts/{id}", "get", get(api::alert)),
-        ("/api/v1/alerts/{id}/status", "post", post(life::alert)),
-        ("/api/v1/alerts/{id}/packets", "get", get(evidence::packets)),
-        ("/api/v1/incidents", "get", get(incidents::list)),
-        ("/api/v1/incidents/{id}", "get", get(incidents::one)),
-        (
-            "/api/v1/incidents/{id}/status",
-            "post",
-            post(life::incident),
-        ),
-        ("/api/v1/automation", "get", get(automation::list)),
-        ("/api/v1/silences", "get", get(silences::list)),
-        ("/api/v1/silences", "post", post(silences::add)),
-        ("/api/v1/silences/{id}/end", "post", post(silences::end)),
-        ("/api/v1/deliveries", "get", get(deliveries::list)),
-        (
-            "/api/v1/deliveries/{sink}/{message}/send",
-            "post",
-            post(deliveries::send_again),
-        ),
-        ("/api/v1/sinks/{name}/test", "post", post(deliveries::test)),
-        ("/api/v1/dark", "get", get(coverage::hosts)),
-        ("/api/v1/edges", "get", get(edges::list)),
-        ("/api/v1/findings", "get", get(findings::list)),
-        (
-            "/api/v1/findings.csv",
-            "get",
-            form(get(findings::all), Form::Csv),
-        ),
-        (
-            "/api/v1/findings.jsonl",
-            "get",
-            form(get(findings::all), Form::Lines),
-        ),
-        ("/api/v1/owasp", "get", get(owasp::list)),
-        ("/api/v1/sensor", "get", get(api::sensor)),
-        ("/api/v1/specs", "get", get(api::specs)),
-        ("/api/v1/me", "get", get(account::me)),
-        ("/api/v1/me/password", "post", post(account::password_json)),
-        ("/api/v1/users", "get", get(users::list)),
-        ("/api/v1/users", "post", post(users::add)),
-        ("/api/v1/users/{name}/{action}", "post", post(users::act)),
-        ("/api/v1/tokens", "get", get(tokens::list)),
-        ("/api/v1/tokens", "post", post(tokens::add)),
-        ("/api/v1/tokens/{id}/revoke", "post", post(tokens::revoke)),
-        ("/api/v1/audit", "get", get(audit::list)),
-        ("/api/v1/audit.csv", "get", form(get(audit::all), Form::Csv)),
-        (
-            "/api/v1/audit.jsonl",
-            "get",
-            form(get(audit::all), Form::Lines),
-        ),
-        ("/api/v1/openapi.json", "get", get(openapi::document)),
-    ]
-}
-
-/// One handler serves a list in several forms.
-fn form(handler: MethodRouter<Arc<App>>, form: Form) -> MethodRouter<Arc<App>> {
-    handler.layer(Extension(form))
-}
 
 /// As [`audited`] has it, where nothing is kept: of a result that nobody can change.
 pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Settings) -> Router {
@@ -202,8 +93,8 @@ pub fn audited(
         .route("/assets/app.css", get(assets::style))
         .route("/assets/app.js", get(assets::script))
         .route("/assets/icon.svg", get(assets::icon));
-    for (path, _, handler) in api_routes() {
-        router = router.route(path, handler);
+    for route in api::table::routes() {
+        router = router.route(route.path, route.handler);
     }
     router
         .fallback(frame::not_found)

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::Form;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{self, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::api::{ask, json, problem};
-use super::decide::{Refused, read};
+use super::api::{Json, List, Nothing, Path, ask, json, problem};
+use super::decide::Refused;
 use super::frame::{Frame, failed, show};
 use super::routes::{App, Shared};
 use super::who::Who;
@@ -30,8 +30,9 @@ const SPANS: [(&str, &str); 5] = [
 ];
 
 /// A token as the API has it: never the secret. Their number is bounded.
-#[derive(Serialize)]
-struct Item {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Token")]
+pub(super) struct Item {
     id: String,
     name: String,
     role: Role,
@@ -65,7 +66,7 @@ fn items(accounts: &Accounts) -> Vec<Item> {
 /// `GET /api/v1/tokens`.
 pub(super) async fn list(State(app): Shared) -> Response {
     let items = items(&app.views.accounts.load());
-    json(&serde_json::json!({ "items": items, "next": null }))
+    json(&List::whole(items))
 }
 
 #[derive(Template)]
@@ -96,9 +97,9 @@ pub(super) async fn page(State(app): Shared, who: Who) -> Response {
     show(&tokens(&app, &who, None))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct New {
+pub(super) struct New {
     name: String,
     role: Role,
     /// Seconds of the epoch; `null`: never. It has to be said.
@@ -107,8 +108,9 @@ struct New {
 }
 
 /// The answer to a new token; the only one that has the secret.
-#[derive(Serialize)]
-struct Made<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NewToken")]
+pub(super) struct Made<'a> {
     id: &'a str,
     name: &'a str,
     role: Role,
@@ -147,15 +149,12 @@ async fn revoke_one(app: &App, id: String) -> Result<(), Refused> {
 }
 
 /// `POST /api/v1/tokens`.
-pub(super) async fn add(State(app): Shared, who: Who, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn add(State(app): Shared, who: Who, Json(new): Json<New>) -> Response {
     let New {
         name,
         role,
         expires,
-    } = match read(&headers, &body) {
-        Ok(new) => new,
-        Err((code, why)) => return problem(code, &why),
-    };
+    } = new;
     let expires = expires.filter(|at| at.is_finite());
     let expires = expires.map(Timestamp::from_secs_f64);
     match make(&app, &who, &name, role, expires).await {
@@ -170,22 +169,13 @@ pub(super) async fn add(State(app): Shared, who: Who, headers: HeaderMap, body: 
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
 /// `POST /api/v1/tokens/{id}/revoke`.
 pub(super) async fn revoke(
     State(app): Shared,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Json(Nothing {}): Json<Nothing>,
 ) -> Response {
-    let done = match read::<Nothing>(&headers, &body) {
-        Ok(Nothing {}) => revoke_one(&app, id).await,
-        Err(refused) => Err(refused),
-    };
-    match done {
+    match revoke_one(&app, id).await {
         Ok(()) => list(State(app)).await,
         Err((code, why)) => problem(code, &why),
     }
@@ -220,7 +210,11 @@ pub(super) async fn add_form(State(app): Shared, who: Who, Form(form): Form<NewF
 }
 
 /// `POST /tokens/{id}/revoke`.
-pub(super) async fn revoke_form(State(app): Shared, who: Who, Path(id): Path<String>) -> Response {
+pub(super) async fn revoke_form(
+    State(app): Shared,
+    who: Who,
+    extract::Path(id): extract::Path<String>,
+) -> Response {
     match revoke_one(&app, id).await {
         Ok(()) => Redirect::to("/tokens").into_response(),
         Err((code, why)) => failed(&app, &who, code, "Nothing was changed", &why),

@@ -2,14 +2,14 @@
 
 use askama::Template;
 use axum::Form;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{self, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::api::{ask, json, problem};
-use super::decide::{Refused, read};
+use super::api::{Json, List, Path, ask, json, problem};
+use super::decide::Refused;
 use super::frame::{Frame, failed, show};
 use super::routes::{App, Shared};
 use super::who::Who;
@@ -18,8 +18,9 @@ use crate::access::{Accounts, Change, Hash, MIN_PASSWORD, Password, check_name};
 use crate::time::Timestamp;
 
 /// A user as the API has it. Their number is bounded.
-#[derive(Serialize)]
-struct Item {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "User")]
+pub(super) struct Item {
     name: String,
     role: Role,
     disabled: bool,
@@ -43,7 +44,7 @@ fn items(app: &App, accounts: &Accounts) -> Vec<Item> {
 /// `GET /api/v1/users`.
 pub(super) async fn list(State(app): Shared) -> Response {
     let items = items(&app, &app.views.accounts.load());
-    json(&serde_json::json!({ "items": items, "next": null }))
+    json(&List::whole(items))
 }
 
 #[derive(Template)]
@@ -67,9 +68,9 @@ pub(super) async fn page(State(app): Shared, who: Who) -> Response {
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct New {
+pub(super) struct New {
     name: String,
     role: Role,
     password: String,
@@ -105,9 +106,9 @@ async fn add_user(
 }
 
 /// What an action needs to know.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Detail {
+pub(super) struct Detail {
     role: Option<Role>,
     password: Option<String>,
 }
@@ -139,26 +140,17 @@ async fn change(app: &App, name: String, action: &str, detail: Detail) -> Result
 }
 
 /// `POST /api/v1/users`.
-pub(super) async fn add(State(app): Shared, headers: HeaderMap, body: Bytes) -> Response {
-    let done = match read::<New>(&headers, &body) {
-        Ok(new) => add_user(&app, new).await,
-        Err(refused) => Err(refused),
-    };
-    answer(&app, done)
+pub(super) async fn add(State(app): Shared, Json(new): Json<New>) -> Response {
+    answer(&app, add_user(&app, new).await)
 }
 
 /// `POST /api/v1/users/{name}/{action}`.
 pub(super) async fn act(
     State(app): Shared,
     Path((name, action)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Bytes,
+    Json(detail): Json<Detail>,
 ) -> Response {
-    let done = match read::<Detail>(&headers, &body) {
-        Ok(detail) => change(&app, name, &action, detail).await,
-        Err(refused) => Err(refused),
-    };
-    answer(&app, done)
+    answer(&app, change(&app, name, &action, detail).await)
 }
 
 /// The users, as they are now.
@@ -166,7 +158,7 @@ fn answer(app: &App, done: Result<(), Refused>) -> Response {
     match done {
         Ok(()) => {
             let items = items(app, &app.views.accounts.load());
-            json(&serde_json::json!({ "items": items, "next": null }))
+            json(&List::whole(items))
         }
         Err((code, why)) => problem(code, &why),
     }
@@ -199,7 +191,7 @@ pub(super) struct ActForm {
 pub(super) async fn act_form(
     State(app): Shared,
     who: Who,
-    Path((name, action)): Path<(String, String)>,
+    extract::Path((name, action)): extract::Path<(String, String)>,
     Form(ActForm { role, password }): Form<ActForm>,
 ) -> Response {
     let done = change(&app, name, &action, Detail { role, password }).await;

@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use axum::http::Method;
 use syn::punctuated::Punctuated;
 use syn::visit::Visit;
-use syn::{Expr, ExprCall, ExprMethodCall, ExprTuple, Ident, Lit, Macro, Token};
+use syn::{Expr, ExprCall, ExprMethodCall, Ident, Lit, Macro, Token};
 
 /// Each route's method and pattern.
 pub fn routes() -> Vec<(Method, String)> {
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/web/routes.rs");
-    let text = std::fs::read_to_string(source).unwrap();
     let mut routes = Routes::default();
-    routes.visit_file(&syn::parse_file(&text).unwrap());
+    for source in ["routes.rs", "api/table.rs"] {
+        let path = format!("{}/src/web/{source}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        routes.visit_file(&syn::parse_file(&text).unwrap());
+    }
     let found = routes.0.into_iter();
     found
         .map(|(path, method)| (method.parse().unwrap(), path))
@@ -25,15 +27,13 @@ struct Routes(BTreeSet<(String, String)>);
 
 impl Routes {
     fn add(&mut self, path: &Expr, handler: &Expr) {
-        let Expr::Lit(path) = path else { return };
-        let Lit::Str(path) = &path.lit else { return };
+        // Those of the API are routed from their table.
+        let Some(path) = literal(path) else { return };
         let mut methods = Methods::default();
         methods.visit_expr(handler);
-        if path.value().starts_with('/') {
-            assert!(!methods.0.is_empty(), "{} has no method", path.value());
-        }
-        let found = methods.0.into_iter().map(|m| (path.value(), m));
-        self.0.extend(found);
+        assert!(!methods.0.is_empty(), "{path} has no method");
+        self.0
+            .extend(methods.0.into_iter().map(|m| (path.clone(), m)));
     }
 }
 
@@ -46,13 +46,21 @@ impl<'ast> Visit<'ast> for Routes {
         syn::visit::visit_expr_method_call(self, call);
     }
 
-    /// `("/api/v1/alerts", "get", get(api::alerts))`
-    fn visit_expr_tuple(&mut self, tuple: &'ast ExprTuple) {
-        let elems: Vec<&Expr> = tuple.elems.iter().collect();
-        if let [path, .., handler] = elems.as_slice() {
-            self.add(path, handler);
+    /// `get("/api/v1/alerts", "listAlerts", …, api::alerts)`
+    fn visit_expr_call(&mut self, call: &'ast ExprCall) {
+        if let Some(path) = call.args.first() {
+            let mut method = Methods::default();
+            if let Expr::Path(name) = call.func.as_ref()
+                && let Some(name) = name.path.get_ident()
+            {
+                method.add(name);
+            }
+            if let Some(path) = literal(path).filter(|p| p.starts_with('/')) {
+                self.0
+                    .extend(method.0.into_iter().map(|m| (path.clone(), m)));
+            }
         }
-        syn::visit::visit_expr_tuple(self, tuple);
+        syn::visit::visit_expr_call(self, call);
     }
 
     /// `vec![…]`
@@ -64,6 +72,12 @@ impl<'ast> Visit<'ast> for Routes {
             self.0.extend(inner.0);
         }
     }
+}
+
+fn literal(of: &Expr) -> Option<String> {
+    let Expr::Lit(of) = of else { return None };
+    let Lit::Str(text) = &of.lit else { return None };
+    Some(text.value())
 }
 
 #[derive(Default)]
