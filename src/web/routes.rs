@@ -15,9 +15,9 @@ use super::gate::Gate;
 use super::involved::Involved;
 use super::summary::Summary;
 use super::{
-    Audit, Command, Settings, Views, alerts, api, assets, automation, coverage, decisions,
-    deliveries, endpoint, endpoints, findings, frame, guard, incidents, life, live, login,
-    overview, owasp, principal, principals, sensor, silences,
+    Audit, Command, Settings, Views, account, alerts, api, assets, audit, automation, coverage,
+    decisions, deliveries, endpoint, endpoints, findings, frame, guard, incidents, life, live,
+    login, overview, owasp, principal, principals, sensor, silences, tokens, users,
 };
 use crate::alert::AlertsView;
 use crate::catalog::CatalogView;
@@ -89,6 +89,15 @@ pub fn audited(
         .route("/sensor", get(sensor::page))
         .route("/login", get(login::page).post(login::sign_in))
         .route("/logout", post(login::sign_out))
+        .route("/account", get(account::page))
+        .route("/account/password", post(account::password))
+        .route("/account/sessions/end", post(account::end_all))
+        .route("/account/sessions/{id}/end", post(account::end))
+        .route("/users", get(users::page).post(users::add_form))
+        .route("/users/{name}/{action}", post(users::act_form))
+        .route("/tokens", get(tokens::page).post(tokens::add_form))
+        .route("/tokens/{id}/revoke", post(tokens::revoke_form))
+        .route("/audit", get(audit::page))
         .route("/live", get(live::stream))
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
