@@ -5,9 +5,11 @@
 
 use std::sync::Arc;
 
+mod account;
 mod alerts;
 mod api;
 mod assets;
+mod audit;
 mod automation;
 mod beside;
 mod chart;
@@ -55,6 +57,8 @@ mod specs;
 mod starting;
 mod summary;
 mod today;
+mod tokens;
+mod users;
 mod who;
 
 pub use automation::Known;

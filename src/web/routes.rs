@@ -15,10 +15,10 @@ use super::gate::Gate;
 use super::involved::Involved;
 use super::summary::Summary;
 use super::{
-    Audit, Command, Settings, Views, alerts, api, assets, automation, coverage, decisions,
-    deliveries, endpoint, endpoints, findings, frame, guard, incidents, life, live, login,
-    overview, owasp, principal, principals, sensor, silences, spec_diff, spec_form, spec_upload,
-    specs,
+    Audit, Command, Settings, Views, account, alerts, api, assets, audit, automation, coverage,
+    decisions, deliveries, endpoint, endpoints, findings, frame, guard, incidents, life, live,
+    login, overview, owasp, principal, principals, sensor, silences, spec_diff, spec_form,
+    spec_upload, specs, tokens, users,
 };
 use crate::alert::AlertsView;
 use crate::catalog::CatalogView;
@@ -103,6 +103,15 @@ pub fn audited(
         .route("/sensor", get(sensor::page))
         .route("/login", get(login::page).post(login::sign_in))
         .route("/logout", post(login::sign_out))
+        .route("/account", get(account::page))
+        .route("/account/password", post(account::password))
+        .route("/account/sessions/end", post(account::end_all))
+        .route("/account/sessions/{id}/end", post(account::end))
+        .route("/users", get(users::page).post(users::add_form))
+        .route("/users/{name}/{action}", post(users::act_form))
+        .route("/tokens", get(tokens::page).post(tokens::add_form))
+        .route("/tokens/{id}/revoke", post(tokens::revoke_form))
+        .route("/audit", get(audit::page))
         .route("/live", get(live::stream))
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))

@@ -9,12 +9,12 @@
 
 use super::super::export::Form;
 use super::super::{
-    Known, automation, coverage, decide, deliveries, edges, evidence, export, findings, history,
-    incidents, life, openapi, owasp, principal, principals, schema, sensor, silences, spec_diff,
-    spec_text, spec_upload, specs,
+    Known, account, audit, automation, coverage, decide, deliveries, edges, evidence, export,
+    findings, history, incidents, life, openapi, owasp, principal, principals, schema, sensor,
+    silences, spec_diff, spec_text, spec_upload, specs, tokens, users,
 };
 use super::route::{Route, get, post};
-use crate::access::Role;
+use crate::access::{Record, Role};
 use crate::alert::{Alert, Incident, Silence};
 use crate::catalog::owasp::OwaspView;
 use crate::catalog::{EndpointView, Exposure, HostView, SpecChange};
@@ -46,6 +46,10 @@ pub(in crate::web) const TOPICS: [(&str, &str); 7] = [
         "Delivery",
         "Sinks that alerts go to, and what could not be delivered.",
     ),
+    (
+        "Access",
+        "Users, API tokens, and the audit of every change.",
+    ),
     ("Sensor", "How the capture does, and this document."),
 ];
 
@@ -57,6 +61,7 @@ pub(in crate::web) fn routes() -> Vec<Route> {
         security(),
         alerts(),
         delivery(),
+        access(),
         sensor(),
     ];
     let named = TOPICS.into_iter().zip(topics);
@@ -372,6 +377,69 @@ fn delivery() -> Vec<Route> {
         .or(502, "The sink did not take it, and why.")
         .gives::<super::Done>(),
     ]
+}
+
+fn access() -> Vec<Route> {
+    let of_admins = [
+        get("/api/v1/users", "listUsers", "Who may sign in", users::list).lists::<users::Item>(),
+        post("/api/v1/users", "addUser", "A new user", users::add).lists::<users::Item>(),
+        post(
+            "/api/v1/users/{name}/{action}",
+            "changeUser",
+            "Another role or password, disable, enable or remove a user",
+            users::act,
+        )
+        .detail("`action` is `role`, `password`, `disable`, `enable` or `remove`; the first two say which.")
+        .lists::<users::Item>(),
+        get("/api/v1/tokens", "listTokens", "API tokens", tokens::list).lists::<tokens::Item>(),
+        post("/api/v1/tokens", "addToken", "A new API token", tokens::add)
+            .detail("Its answer alone has the token.")
+            .gives::<tokens::Made<'static>>(),
+        post(
+            "/api/v1/tokens/{id}/revoke",
+            "revokeToken",
+            "The token opens nothing any more",
+            tokens::revoke,
+        )
+        .lists::<tokens::Item>(),
+        get("/api/v1/audit", "listAudit", "Who changed what, newest first", audit::list)
+            .in_forms::<Record>(),
+        get(
+            "/api/v1/audit.csv",
+            "exportAuditCsv",
+            "All of the audit that a filter shows, as CSV",
+            audit::all,
+        )
+        .as_file(Form::Csv),
+        get(
+            "/api/v1/audit.jsonl",
+            "exportAuditLines",
+            "All of the audit that a filter shows, as JSON Lines",
+            audit::all,
+        )
+        .as_file(Form::Lines),
+    ];
+    let own = [
+        get(
+            "/api/v1/me",
+            "getMe",
+            "Who this is, and what they may",
+            account::me,
+        )
+        .gives::<account::Me<'static>>(),
+        post(
+            "/api/v1/me/password",
+            "changePassword",
+            "Another password of one's own",
+            account::password_json,
+        )
+        .detail("For a session: its user's other sessions end.")
+        .role(Role::Viewer)
+        .or(429, "Too many attempts.")
+        .gives::<account::Me<'static>>(),
+    ];
+    let of_admins = of_admins.into_iter().map(|route| route.role(Role::Admin));
+    of_admins.chain(own).collect()
 }
 
 fn sensor() -> Vec<Route> {
