@@ -9,6 +9,7 @@ mod callers;
 mod clear;
 mod completeness;
 mod decision;
+pub mod diff;
 mod drift;
 mod edges;
 mod endpoint;
@@ -24,7 +25,9 @@ pub mod openapi;
 pub mod owasp;
 mod parameters;
 mod pins;
+mod preview;
 mod program;
+mod pulse;
 mod reach;
 mod risk;
 mod rules;
@@ -39,7 +42,9 @@ pub mod spec;
 mod tls;
 mod trend;
 mod trie;
+mod uploads;
 mod view;
+mod words;
 mod zones;
 
 #[cfg(test)]
@@ -47,9 +52,10 @@ mod tests;
 
 pub use crate::exchange::SessionKind;
 pub use auth::{AuthScheme, AuthVerdict};
+pub(crate) use callers::Top;
 pub use callers::TopView;
 pub use clear::ADVICE as CLEAR_ADVICE;
-pub use decision::{Accepted, Action, Decision, Later, MAX_PLACES, Place, remains};
+pub use decision::{Accepted, Action, Decision, Later, MAX_PLACES, Place, bring_back, remains};
 pub use drift::{DriftKind, DriftView, Drifted};
 pub use edges::{Credential, EdgeView};
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
@@ -60,17 +66,22 @@ pub use jwt::{JwtCount, JwtView};
 pub use leaks::LeakView;
 pub use oddity::{Oddities, Oddity, OddityKind, Whence};
 pub use pins::{Pin, Pinned};
+pub use preview::{Preview, Several, preview};
+pub(crate) use program::Families;
+pub use pulse::{Beat, PULSE_BEATS, PULSE_SECONDS};
 pub use reach::ZoneView;
 pub use risk::{RiskReason, Weights};
 pub use rules::DeprecationRule;
 pub use schema::{EnumView, FieldView, PartView, PathParameter, SchemaView, SensitiveView};
 pub use tls::{CertificateView, Coverage, Inspection, Suite, TlsHostView, TlsView, percent};
 
+pub use uploads::{MAX_UPLOADS, SpecChange, SpecVersion, Uploaded, VERSIONS, uploads};
 pub use view::{
     Auth, CatalogView, Documentation, EndpointView, Finding, FindingKind, HostView, Kind, Life,
     Quantiles, Reason, Retirement, SessionsView, SpecView, VersionView,
 };
 
+pub use words::{MAX_NOTE, MAX_OWNER, MAX_TAG, MAX_TAGS};
 pub use zones::{INTERNAL, Zone, Zones};
 
 use std::time::Duration;

@@ -47,18 +47,38 @@ pub struct Act {
 }
 
 impl Act {
+    /// As the audit has it: what is done, to which, and what else there is to say.
+    pub fn about(&self) -> (String, String, String) {
+        let what = match self.on {
+            On::Alerts => "alert",
+            On::Incidents => "incident",
+        };
+        let (deed, note) = match &self.deed {
+            Deed::Status(wanted) => (wanted.status.name(), wanted.note.clone()),
+            Deed::Note(note) => ("note", Some(note.text.clone())),
+        };
+        let first = self.ids.iter().take(Self::NAMED).cloned();
+        let mut ids = first.collect::<Vec<String>>().join(", ");
+        if let Some(more) = self.ids.len().checked_sub(Self::NAMED).filter(|n| *n > 0) {
+            ids += &format!(" and {more} more");
+        }
+        (format!("{what}.{deed}"), ids, note.unwrap_or_default())
+    }
+
+    /// Ids that the audit names; past it, it counts them.
+    const NAMED: usize = 10;
     /// Alerts or incidents that are acted on at once.
     pub const MOST: usize = 1_000;
 }
 
 /// How it went, each by itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Acted {
     pub changed: Vec<String>,
     pub refused: Vec<Refused>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Refused {
     pub id: String,
     pub why: String,

@@ -1,6 +1,7 @@
 //! What is kept of one endpoint: counts and sketches of fixed size.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cardinality_estimator::CardinalityEstimator;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ use super::small::Small;
 use super::soft::Answers;
 use super::trend::{Days, Lately};
 use super::view::{Documentation, Quantiles};
+use super::words::Words;
 use super::{Admission, NodeId};
 use crate::exchange::{Exchange, OperationKind};
 use crate::time::Timestamp;
@@ -79,6 +81,7 @@ pub(super) struct Endpoint {
     /// What is said of its documentation, and since when.
     pub(super) said: Option<(Documentation, Timestamp)>,
     pub(super) accepted: Option<Accepted>,
+    pub(super) words: Option<Box<Words>>,
     pub(super) days: Days,
     /// Of deprecated ones: who still calls.
     pub(super) lately: Option<Box<Lately>>,
@@ -100,6 +103,9 @@ pub(super) struct Endpoint {
 /// The operation that documents an endpoint, or the spec that owns its place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct SpecRef {
+    /// Its id, while this set of specs is in use; looked up anew after a restart.
+    #[serde(skip)]
+    pub(super) id: Arc<str>,
     pub(super) title: String,
     pub(super) operation: Option<String>,
     pub(super) documented: bool,
@@ -147,6 +153,7 @@ impl Endpoint {
             confirmed_at: None,
             said: None,
             accepted: None,
+            words: None,
             days: Days::default(),
             lately: None,
             sessions: Sessions::default(),
@@ -287,6 +294,9 @@ impl Endpoint {
         // Whoever accepted a part of it accepted it.
         if self.accepted.is_none() {
             self.accepted.clone_from(&other.accepted);
+        }
+        if let Some(theirs) = &other.words {
+            self.words.get_or_insert_default().merge(theirs);
         }
         self.told |= other.told;
         self.sessions.merge(&other.sessions);

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{self, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::api::{ask, json, problem, remark};
-use super::decide::{Refused, read};
+use super::api::{self, Json, ask, json, problem, remark};
+use super::decide::Refused;
 use super::frame::{Frame, failed, show};
 use super::life::{SPANS, stale, wanted};
 use super::routes::{App, Shared};
@@ -81,7 +82,12 @@ impl Form {
         }
         let muted = self.status == Status::Muted.name();
         let until = if muted { Some(self.end()?) } else { None };
-        wanted(&self.status, until, note, by).map(Deed::Status)
+        let found = Status::ALL.into_iter().find(|s| s.name() == self.status);
+        let status = found.ok_or_else(|| {
+            let names = Status::ALL.map(Status::name).join(", ");
+            (StatusCode::BAD_REQUEST, format!("status is one of {names}"))
+        })?;
+        Ok(Deed::Status(wanted(status, until, note, by)))
     }
 
     /// Until when it is muted.
@@ -282,7 +288,7 @@ async fn one(
 pub(super) async fn alert(
     State(app): Shared,
     who: Who,
-    Path(id): Path<String>,
+    extract::Path(id): extract::Path<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
@@ -293,7 +299,7 @@ pub(super) async fn alert(
 pub(super) async fn incident(
     State(app): Shared,
     who: Who,
-    Path(id): Path<String>,
+    extract::Path(id): extract::Path<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
@@ -301,12 +307,15 @@ pub(super) async fn incident(
 }
 
 /// What the API is told: a status for each, or a note alone.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Act")]
 pub(super) struct Wish {
+    #[schemars(length(min = 1, max = Act::MOST))]
     ids: Vec<String>,
-    /// None: the note alone.
-    status: Option<String>,
+    /// What each is to be; none: the note alone.
+    status: Option<Status>,
+    #[schemars(length(max = api::MAX_NOTE))]
     note: Option<String>,
     /// Of muted: until when, in seconds of the epoch.
     until: Option<f64>,
@@ -319,19 +328,17 @@ impl Wish {
             return Err((StatusCode::BAD_REQUEST, why));
         }
         let note = remark(self.note);
-        let until = self.until.filter(|until| until.is_finite());
-        let until = until.map(Timestamp::from_secs_f64);
+        let until = self.until.map(Timestamp::from_secs_f64);
         let deed = match self.status {
             None => Deed::Note(said(note, by)?),
-            Some(status) => Deed::Status(wanted(&status, until, note, by)?),
+            Some(status) => Deed::Status(wanted(status, until, note, by)),
         };
         Ok((self.ids, deed))
     }
 }
 
-async fn api(app: &App, who: &Who, on: On, headers: &HeaderMap, body: &Bytes) -> Response {
-    let wish = read::<Wish>(headers, body).and_then(|wish| wish.deed(&who.name));
-    let done = match wish {
+async fn by_api(app: &App, who: &Who, on: On, wish: Wish) -> Response {
+    let done = match wish.deed(&who.name) {
         Ok((ids, deed)) => act(app, on, ids, deed).await,
         Err(refused) => Err(refused),
     };
@@ -342,23 +349,17 @@ async fn api(app: &App, who: &Who, on: On, headers: &HeaderMap, body: &Bytes) ->
 }
 
 /// `POST /api/v1/alerts/act`.
-pub(super) async fn api_alerts(
-    State(app): Shared,
-    who: Who,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    api(&app, &who, On::Alerts, &headers, &body).await
+pub(super) async fn api_alerts(State(app): Shared, who: Who, Json(wish): Json<Wish>) -> Response {
+    by_api(&app, &who, On::Alerts, wish).await
 }
 
 /// `POST /api/v1/incidents/act`.
 pub(super) async fn api_incidents(
     State(app): Shared,
     who: Who,
-    headers: HeaderMap,
-    body: Bytes,
+    Json(wish): Json<Wish>,
 ) -> Response {
-    api(&app, &who, On::Incidents, &headers, &body).await
+    by_api(&app, &who, On::Incidents, wish).await
 }
 
 #[cfg(test)]

@@ -37,6 +37,11 @@ pub(super) struct AlertRow {
     pub(super) id: String,
     pub(super) summary: String,
     pub(super) severity: String,
+    pub(super) kind: String,
+    pub(super) endpoint: String,
+    pub(super) status: &'static str,
+    pub(super) silenced: bool,
+    pub(super) occurrences: u64,
     pub(super) at: String,
 }
 
@@ -46,6 +51,11 @@ impl AlertRow {
             id: a.id.clone(),
             summary: a.summary.clone(),
             severity: severity(a),
+            kind: a.kind.clone(),
+            endpoint: a.endpoint.clone().unwrap_or_default(),
+            status: a.status.name(),
+            silenced: a.silenced.is_some(),
+            occurrences: a.occurrences,
             at: a.ts.to_string(),
         }
     }

@@ -8,16 +8,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{DateTime, ZipWriter};
 
-use super::api::problem;
+use super::api::{Path, Query, problem};
 use super::dossier::members;
 use super::routes::{App, Shared};
 use super::worklist::lists;
@@ -38,10 +39,11 @@ const PACKETS: u64 = 512 << 20;
 const CHUNK: usize = 64 << 10;
 const CHUNKS: usize = 4;
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Choice {
-    /// `no`: without packets.
+    /// `no`: without packets, which are as they were sent.
+    #[schemars(extend("enum" = ["no", "yes"]))]
     packets: String,
 }
 

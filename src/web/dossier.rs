@@ -7,11 +7,12 @@ use std::sync::Arc;
 use askama::Template;
 use axum::response::Response;
 
+use super::Role;
 use super::frame::{Frame, query_link, show};
 use super::places;
 use super::routes::App;
 use super::score::{Measure, Score};
-use super::who::{Role, Who};
+use super::who::Who;
 use super::worklist::{Row, principal_href};
 use super::{chart, evidence, filters, life};
 use crate::alert::delivery::Delivery;

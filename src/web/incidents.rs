@@ -1,10 +1,10 @@
 //! Incidents: the list, and one with its time line, alerts and actions.
 
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{self, Extension, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
-use super::api::{self, json, problem};
+use super::api::{self, Path, Query, json, problem};
 use super::dossier::{self, About};
 use super::export::{self, Form};
 use super::frame::missing;
@@ -57,12 +57,20 @@ pub(super) async fn one(State(app): Shared, Path(id): Path<String>) -> Response 
 }
 
 /// `/incidents`.
-pub(super) async fn page(State(app): Shared, who: Who, Query(filter): Query<Filter>) -> Response {
+pub(super) async fn page(
+    State(app): Shared,
+    who: Who,
+    extract::Query(filter): extract::Query<Filter>,
+) -> Response {
     worklist::page(&app, &who, On::Incidents, filter)
 }
 
 /// `/incidents/{id}`.
-pub(super) async fn one_page(State(app): Shared, who: Who, Path(id): Path<String>) -> Response {
+pub(super) async fn one_page(
+    State(app): Shared,
+    who: Who,
+    extract::Path(id): extract::Path<String>,
+) -> Response {
     let view = app.views.alerts.load();
     let page = (lists(&app).incidents().get(&id))
         .and_then(|i| dossier::page(&app, &who, On::Incidents, &About::incident(i, &view)));

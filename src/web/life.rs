@@ -1,14 +1,14 @@
 //! The life cycle of one alert or incident over the API: asked of the single writer, answered once it
 //! is on disk.
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::api::{ask, json, problem, remark};
-use super::decide::{Refused, read};
+use super::api::{self, Json, Path, ask, json, problem, remark};
+use super::decide::Refused;
 use super::frame::failed;
 use super::routes::{App, Shared};
 use super::who::Who;
@@ -24,45 +24,37 @@ pub(super) const SPANS: [(&str, &str); 4] = [
     ("168", "7 days"),
 ];
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Change {
-    status: String,
+pub(super) struct Change {
+    /// What it is to be.
+    status: Status,
+    #[schemars(length(max = api::MAX_NOTE))]
     note: Option<String>,
     /// Of muted: until when, in seconds of the epoch.
     until: Option<f64>,
 }
 
 impl Change {
-    fn wanted(self, by: &str) -> Result<Wanted, Refused> {
-        let until = self.until.filter(|until| until.is_finite());
-        wanted(
-            &self.status,
-            until.map(Timestamp::from_secs_f64),
-            self.note,
-            by,
-        )
+    fn wanted(self, by: &str) -> Wanted {
+        let until = self.until.map(Timestamp::from_secs_f64);
+        wanted(self.status, until, self.note, by)
     }
 }
 
 pub(super) fn wanted(
-    status: &str,
+    status: Status,
     until: Option<Timestamp>,
     note: Option<String>,
     by: &str,
-) -> Result<Wanted, Refused> {
-    let found = Status::ALL.into_iter().find(|s| s.name() == status);
-    let status = found.ok_or_else(|| {
-        let names = Status::ALL.map(Status::name).join(", ");
-        (StatusCode::BAD_REQUEST, format!("status is one of {names}"))
-    })?;
-    Ok(Wanted {
+) -> Wanted {
+    Wanted {
         status,
         until,
         by: by.to_owned(),
         note: remark(note),
         at: wall(),
-    })
+    }
 }
 
 async fn change_alert(app: &App, id: String, wanted: Wanted) -> Result<Alert, Refused> {
@@ -82,23 +74,14 @@ async fn change_incident(app: &App, id: String, wanted: Wanted) -> Result<Incide
     ask(app, StatusCode::CONFLICT, command).await
 }
 
-fn change(who: &Who, headers: &HeaderMap, body: &Bytes) -> Result<Wanted, Refused> {
-    read::<Change>(headers, body)?.wanted(&who.name)
-}
-
 /// `POST /api/v1/alerts/{id}/status`.
 pub(super) async fn alert(
     State(app): Shared,
     who: Who,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Json(change): Json<Change>,
 ) -> Response {
-    let done = match change(&who, &headers, &body) {
-        Ok(wanted) => change_alert(&app, id, wanted).await,
-        Err(refused) => Err(refused),
-    };
-    match done {
+    match change_alert(&app, id, change.wanted(&who.name)).await {
         Ok(alert) => json(&alert),
         Err((code, why)) => problem(code, &why),
     }
@@ -109,14 +92,9 @@ pub(super) async fn incident(
     State(app): Shared,
     who: Who,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Json(change): Json<Change>,
 ) -> Response {
-    let done = match change(&who, &headers, &body) {
-        Ok(wanted) => change_incident(&app, id, wanted).await,
-        Err(refused) => Err(refused),
-    };
-    match done {
+    match change_incident(&app, id, change.wanted(&who.name)).await {
         Ok(incident) => json(&incident),
         Err((code, why)) => problem(code, &why),
     }

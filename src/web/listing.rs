@@ -3,7 +3,7 @@
 //! lower-cases the whole.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use super::query::{Page, limit};
 use super::triage::{Filter, Question, STAGES, Stage};
@@ -254,14 +254,22 @@ impl<T: Listed> Found<'_, T> {
     }
 }
 
-/// The lists of one view of the alerts.
+/// The lists of one view of the alerts, each made when it is asked for first.
 pub(super) struct Lists {
-    view: Arc<AlertsView>,
+    view: AlertsView,
     alerts: OnceLock<Index<Alert>>,
     incidents: OnceLock<Index<Incident>>,
 }
 
 impl Lists {
+    pub(super) fn new(view: &AlertsView) -> Self {
+        Self {
+            view: view.clone(),
+            alerts: OnceLock::new(),
+            incidents: OnceLock::new(),
+        }
+    }
+
     pub(super) fn alerts(&self) -> &Index<Alert> {
         self.alerts.get_or_init(|| Index::new(&self.view.alerts))
     }
@@ -269,26 +277,6 @@ impl Lists {
     pub(super) fn incidents(&self) -> &Index<Incident> {
         self.incidents
             .get_or_init(|| Index::new(&self.view.incidents))
-    }
-}
-
-/// The lists of the view that is shown now.
-#[derive(Default)]
-pub(super) struct Latest(Mutex<Option<Arc<Lists>>>);
-
-impl Latest {
-    pub(super) fn of(&self, view: &Arc<AlertsView>) -> Arc<Lists> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*kept {
-            Some(lists) if Arc::ptr_eq(&lists.view, view) => lists.clone(),
-            _ => kept
-                .insert(Arc::new(Lists {
-                    view: view.clone(),
-                    alerts: OnceLock::new(),
-                    incidents: OnceLock::new(),
-                }))
-                .clone(),
-        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! What a list of alerts or incidents may be asked, and what each of them says of itself there: one
 //! meaning for pages, API and exports.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::frame::query_link;
 use super::listing::Listed;
 use crate::alert::{Alert, Incident, Status, wall};
+use crate::catalog::{Severity, owasp};
 use crate::time::Timestamp;
 
 /// Words of a search that count.
@@ -60,32 +62,52 @@ impl Stage {
 }
 
 /// What a URL asks of a list of alerts or incidents.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "TriageFilter")]
 pub(super) struct Filter {
-    /// Words, all of which must be somewhere in it.
+    /// Words, all of which must be somewhere in it, without regard to case.
     pub(super) q: String,
+    /// Where it is in its life cycle.
+    #[schemars(with = "Option<Status>")]
     pub(super) status: String,
+    /// How grave it is.
+    #[schemars(with = "Option<Severity>")]
     pub(super) severity: String,
+    /// What it is of; of an incident a kind that is in it.
+    #[schemars(extend("enum" = super::alerts::KINDS))]
     pub(super) kind: String,
-    /// `API1:2023` or `API1`.
+    /// Its category: `API1:2023` or `API1`.
+    #[schemars(extend("pattern" = owasp::PATTERN))]
     pub(super) owasp: String,
     pub(super) host: String,
+    /// Of alerts alone.
     pub(super) detector: String,
     /// An identity, or the address where there is none.
     pub(super) principal: String,
+    /// As alerts name it: `GET api.example.com /v1/users/{user_id}`.
     pub(super) endpoint: String,
-    /// Seen at or after: `1d`, `6h`, `30m`, `2w` before now, a date, or RFC 3339.
+    /// Seen at or after: `1d`, `6h`, `30m`, `2w` before now, a date, or a time of RFC 3339.
+    #[schemars(extend("pattern" = TIME))]
     pub(super) since: String,
     /// Begun before it.
+    #[schemars(extend("pattern" = TIME))]
     pub(super) until: String,
-    /// `waiting`, `taken`, `all`.
+    /// `waiting`: open, and not silenced; `taken`: acknowledged.
+    #[schemars(extend("enum" = STAGES.map(Stage::name)))]
     pub(super) view: String,
-    /// `last`, `severity`, `first`, `occurrences`, `score`: greatest first.
+    /// Greatest first; the newest first where nothing is asked for.
+    #[schemars(extend("enum" = ["last", "severity", "first", "occurrences", "score"]))]
     pub(super) sort: String,
+    /// `next` of the page before.
     pub(super) cursor: String,
+    /// Items on a page.
+    #[schemars(schema_with = "super::query::limits")]
     pub(super) limit: Option<usize>,
 }
+
+/// Times that are always read: spans before now, and dates.
+const TIME: &str = r"^([0-9]{1,4}[mhdw]|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8]))$";
 
 /// A filter whose texts were read.
 pub(super) struct Question {

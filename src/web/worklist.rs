@@ -7,11 +7,12 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use super::Role;
 use super::frame::{Frame, Link, failed, link, query_link, show};
 use super::listing::{Found, Listed, Lists, SORTS};
 use super::routes::App;
 use super::triage::{Filter, Question, STAGES, now};
-use super::who::{Role, Who};
+use super::who::Who;
 use super::{export, filters, life};
 use crate::alert::{Alert, Incident, On, Status};
 use crate::time::Timestamp;
@@ -31,7 +32,8 @@ const SPANS: [(&str, &str); 6] = [
 
 /// The lists of what is shown now.
 pub(super) fn lists(app: &App) -> Arc<Lists> {
-    app.lists.of(&app.views.alerts.load_full())
+    let view = app.views.alerts.load_full();
+    app.lists.get(&view, |_, _| false, Lists::new)
 }
 
 /// A filter read against the clock of the inventory.

@@ -72,7 +72,7 @@ fn with(parts: &[(&str, &str)]) -> Filter {
 #[test]
 fn each_facet_is_counted_without_its_own_filter_and_with_all_others() {
     let view = view(400);
-    let lists = Latest::default().of(&view);
+    let lists = Lists::new(&view);
     let found = lists.alerts().find(&ask(with(&[
         ("kind", "scan"),
         ("host", "HOST5.example"),
@@ -109,7 +109,7 @@ fn each_facet_is_counted_without_its_own_filter_and_with_all_others() {
 #[test]
 fn a_search_looks_everywhere_and_all_words_must_be_there() {
     let view = view(200);
-    let lists = Latest::default().of(&view);
+    let lists = Lists::new(&view);
     let total = |q: &str| lists.alerts().find(&ask(with(&[("q", q)]))).total();
     let of = view.alerts.iter();
     let of = of.filter(|a| a.who().is_some_and(|who| who.contains("Caller7")));
@@ -137,7 +137,7 @@ fn a_search_looks_everywhere_and_all_words_must_be_there() {
 #[test]
 fn pages_follow_each_other_in_every_order_without_gap_or_repetition() {
     let view = view(230);
-    let lists = Latest::default().of(&view);
+    let lists = Lists::new(&view);
     for sort in SORTS {
         let (mut ids, mut cursor) = (Vec::new(), String::new());
         loop {
@@ -170,7 +170,7 @@ fn pages_follow_each_other_in_every_order_without_gap_or_repetition() {
 #[test]
 fn time_is_a_filter_and_what_cannot_be_read_is_said() {
     let view = view(400);
-    let lists = Latest::default().of(&view);
+    let lists = Lists::new(&view);
     // The clock of `ask` stands at the end.
     let found = lists.alerts().find(&ask(with(&[("since", "1h")])));
     let since = Timestamp::from_secs(START + 40 * 400 - 3_600);
@@ -180,21 +180,12 @@ fn time_is_a_filter_and_what_cannot_be_read_is_said() {
     assert!(wrong.err().unwrap().contains("`soon`"));
 }
 
-#[test]
-fn the_index_is_made_once_for_a_view() {
-    let latest = Latest::default();
-    let (one, other) = (view(3), view(4));
-    let first = latest.of(&one);
-    assert!(Arc::ptr_eq(&first, &latest.of(&one)));
-    assert!(!Arc::ptr_eq(&first, &latest.of(&other)));
-}
-
 /// 10,000 alerts: the index is made once, and a request looks at each alert once. The bounds are
 /// those of an unoptimised build on a busy machine; figures with `--nocapture`.
 #[test]
 fn ten_thousand_alerts_are_asked_quickly() {
     let view = view(10_000);
-    let lists = Latest::default().of(&view);
+    let lists = Lists::new(&view);
     let began = Instant::now();
     lists.alerts();
     let made = began.elapsed();
