@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::alerts::AlertRow;
 use super::frame::{Frame, failed, show};
 use super::involved::{involved, is_in};
+use super::overview::capital;
 use super::principals::percent;
 use super::routes::{App, Shared};
 use super::who::Who;
