@@ -233,7 +233,7 @@ impl Web {
                 match command {
                     Command::Principal { id, reply } => {
                         let found = t.analysis.principal(&id).map(Box::new);
-                        reply.send(Ok(found)).unwrap();
+                        reply.send(Ok(found));
                     }
                     other => other.refuse("not here"),
                 }

@@ -9,8 +9,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::routes::{App, Shared};
-use super::who::{Role, Who};
-use super::{SensorView, SourceView, api, assets};
+use super::who::Who;
+use super::{Role, SensorView, SourceView, api, assets};
 use crate::alert::Status;
 use crate::sensor::doctor::Grade;
 use crate::time::Timestamp;

@@ -13,7 +13,7 @@ use super::api::problem::{self, Problem};
 use super::api::route::{Answer, Route};
 use super::api::shape::{input, outputs, query};
 use super::api::table::{self, TOPICS};
-use super::who::Role;
+use crate::access::Role;
 
 /// What holds for all of it.
 const ABOUT: &str = "Everything that the pages show and do. Names, ids and operation ids stay; members may be added.\n\n\

@@ -11,12 +11,13 @@ use axum::routing::{get, post};
 use tokio::sync::mpsc;
 
 use super::beside::Beside;
+use super::gate::Gate;
 use super::involved::Involved;
 use super::summary::Summary;
 use super::{
-    Command, Settings, Views, alerts, api, assets, automation, coverage, decisions, deliveries,
-    endpoint, endpoints, findings, frame, guard, incidents, life, live, overview, owasp, principal,
-    principals, sensor, silences,
+    Audit, Command, Settings, Views, alerts, api, assets, automation, coverage, decisions,
+    deliveries, endpoint, endpoints, findings, frame, guard, incidents, life, live, login,
+    overview, owasp, principal, principals, sensor, silences,
 };
 use crate::alert::AlertsView;
 use crate::catalog::CatalogView;
@@ -26,8 +27,8 @@ pub(super) struct App {
     pub(super) views: Arc<Views>,
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) settings: Settings,
-    /// Made anew at each start: forms of an older page must be loaded again.
-    pub(super) csrf: Arc<str>,
+    pub(super) gate: Gate,
+    pub(super) audit: Audit,
     pub(super) clients: AtomicUsize,
     /// Made once a view, for all that ask.
     pub(super) involved: Beside<AlertsView, Involved>,
@@ -36,13 +37,25 @@ pub(super) struct App {
 
 pub(super) type Shared = State<Arc<App>>;
 
-/// Pages, API, live stream, metrics.
+/// As [`audited`] has it, where nothing is kept: of a result that nobody can change.
 pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Settings) -> Router {
+    audited(views, commands, Arc::new(|_, told| told()), settings)
+}
+
+/// Pages, API, live stream, metrics. Whoever serves it tells it the caller's address as
+/// `ConnectInfo<SocketAddr>`.
+pub fn audited(
+    views: Arc<Views>,
+    commands: mpsc::Sender<Command>,
+    audit: Audit,
+    settings: Settings,
+) -> Router {
     let app = Arc::new(App {
+        gate: Gate::new(settings.sessions),
+        audit,
         views,
         commands,
         settings,
-        csrf: guard::token().into(),
         clients: AtomicUsize::new(0),
         involved: Beside::default(),
         summary: Beside::default(),
@@ -74,6 +87,8 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/coverage", get(coverage::page))
         .route("/owasp", get(owasp::page))
         .route("/sensor", get(sensor::page))
+        .route("/login", get(login::page).post(login::sign_in))
+        .route("/logout", post(login::sign_out))
         .route("/live", get(live::stream))
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))

@@ -13,9 +13,10 @@ use serde::Serialize;
 
 use super::super::export::Form;
 use super::super::routes::App;
-use super::super::who::{Role, Who};
+use super::super::who::Who;
 use super::extract::{Json, Path, Query};
 use super::shape::Maker;
+use crate::access::Role;
 
 pub(in crate::web) struct Route {
     /// `/api/v1/alerts/{id}`.

@@ -8,12 +8,12 @@
 //! fields are the descriptions of parameters.
 
 use super::super::export::Form;
-use super::super::who::Role;
 use super::super::{
     Known, automation, coverage, decide, deliveries, edges, evidence, export, findings, history,
     incidents, life, openapi, owasp, principal, principals, schema, silences,
 };
 use super::route::{Route, get, post};
+use crate::access::Role;
 use crate::alert::{Alert, Incident, Silence};
 use crate::catalog::owasp::OwaspView;
 use crate::catalog::{EndpointView, Exposure, HostView, SpecView};
