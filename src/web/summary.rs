@@ -8,7 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::routes::App;
+use axum::extract::State;
+use axum::response::Response;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::api;
+use super::routes::{App, Shared};
 use crate::catalog::{
     CatalogView, Documentation, EndpointView, Exposure, ExposureKind, Kind, Life,
 };
@@ -26,14 +32,14 @@ const BEHIND: Duration = Duration::from_secs(5);
 const DAY: i64 = 86_400_000_000_000;
 
 /// One thing with the page that is about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct Named {
     pub(super) name: String,
     pub(super) href: String,
 }
 
 /// What there is more of since yesterday.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(super) struct News {
     /// In the plural.
     pub(super) what: &'static str,
@@ -41,8 +47,9 @@ pub(super) struct News {
     pub(super) why: &'static str,
     /// The list behind it.
     pub(super) href: &'static str,
-    /// Within a day, and in the day before; `None` where that is not known.
+    /// Within a day.
     pub(super) now: usize,
+    /// In the day before; null where that is not known.
     pub(super) before: Option<usize>,
     /// The latest of them.
     pub(super) first: Vec<Named>,
@@ -50,20 +57,30 @@ pub(super) struct News {
     pub(super) warn: bool,
 }
 
-#[derive(Debug, Default)]
+/// The inventory in numbers, and what is new.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "Overview")]
 pub(super) struct Summary {
+    /// Confirmed endpoints.
     pub(super) confirmed: usize,
     pub(super) candidates: usize,
     pub(super) hosts: usize,
     pub(super) shadow: usize,
-    /// Deprecated or zombie, and of these those called within a day.
+    /// Deprecated or zombie.
     pub(super) old: usize,
     pub(super) findings: usize,
     /// Of medium severity or worse.
     pub(super) grave: usize,
+    /// Endpoints of a risk of 7 or more.
     pub(super) risky: usize,
     pub(super) news: Vec<News>,
+    #[serde(skip)]
     pub(super) riskiest: Vec<Arc<EndpointView>>,
+}
+
+/// `/api/v1/overview`.
+pub(super) async fn data(State(app): Shared) -> Response {
+    api::json(summary(&app).as_ref())
 }
 
 /// What is there by now, or may be a little behind it.

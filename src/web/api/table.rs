@@ -10,7 +10,7 @@
 use super::super::export::Form;
 use super::super::{
     Known, automation, coverage, decide, deliveries, edges, evidence, export, findings, history,
-    incidents, life, openapi, owasp, principal, principals, schema, silences,
+    incidents, life, openapi, owasp, principal, principals, schema, silences, summary,
 };
 use super::route::{Route, get, post};
 use crate::access::Role;
@@ -105,6 +105,14 @@ fn inventory() -> Vec<Route> {
         )
         .detail("Slots that had no traffic are left out.")
         .gives::<history::Series<'static>>(),
+        get(
+            "/api/v1/overview",
+            "getOverview",
+            "The inventory in numbers, and what is new since yesterday",
+            summary::data,
+        )
+        .detail("Yesterday is the same packet time, a day before.")
+        .gives::<summary::Summary>(),
         get(
             "/api/v1/hosts",
             "listHosts",
