@@ -11,7 +11,7 @@ use super::super::export::Form;
 use super::super::{
     Known, account, acts, audit, automation, bundle, coverage, decide, deliveries, edges, evidence,
     export, findings, history, incidents, life, openapi, owasp, principal, principals, schema,
-    sensor, silences, spec_diff, spec_text, spec_upload, specs, tokens, users,
+    sensor, silences, spec_diff, spec_text, spec_upload, specs, summary, tokens, users,
 };
 use super::route::{Route, get, post};
 use crate::access::{Record, Role};
@@ -21,7 +21,7 @@ use crate::catalog::{EndpointView, Exposure, HostView, SpecChange};
 use crate::detect::PrincipalView;
 
 /// What routes are grouped under, in this order, and what that is.
-pub(in crate::web) const TOPICS: [(&str, &str); 7] = [
+pub(in crate::web) const TOPICS: &[(&str, &str)] = &[
     (
         "Inventory",
         "Endpoints and hosts, as they were observed, and what specs say of them.",
@@ -116,6 +116,14 @@ fn inventory() -> Vec<Route> {
         )
         .detail("Slots that had no traffic are left out.")
         .gives::<history::Series<'static>>(),
+        get(
+            "/api/v1/overview",
+            "getOverview",
+            "The inventory in numbers, and what is new since yesterday",
+            summary::data,
+        )
+        .detail("Yesterday is the same packet time, a day before.")
+        .gives::<summary::Summary>(),
         get(
             "/api/v1/hosts",
             "listHosts",
@@ -485,7 +493,7 @@ fn access() -> Vec<Route> {
     let own = [
         get(
             "/api/v1/me",
-            "getMe",
+            "getMyself",
             "Who this is, and what they may",
             account::me,
         )
