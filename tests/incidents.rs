@@ -274,19 +274,19 @@ fn site() -> (axum::Router, Arc<Views>, Arc<std::sync::Mutex<Manager>>) {
             let mut m = writer.lock().unwrap();
             match command {
                 Command::SetAlertStatus { id, wanted, reply } => {
-                    let _ = reply.send(m.set_status(&id, &wanted));
+                    reply.send(m.set_status(&id, &wanted));
                 }
                 Command::SetIncidentStatus { id, wanted, reply } => {
-                    let _ = reply.send(m.set_incident(&id, &wanted, &mut Vec::new()));
+                    reply.send(m.set_incident(&id, &wanted, &mut Vec::new()));
                 }
                 Command::Act { act, reply } => {
-                    let _ = reply.send(Ok(m.act(&act, &mut Vec::new())));
+                    reply.send(Ok(m.act(&act, &mut Vec::new())));
                 }
                 Command::Silence { wanted, reply } => {
-                    let _ = reply.send(m.silence(*wanted));
+                    reply.send(m.silence(*wanted));
                 }
                 Command::EndSilence { id, by, reply } => {
-                    let _ = reply.send(m.end_silence(&id, &by, Timestamp::from_secs(1)));
+                    reply.send(m.end_silence(&id, &by, Timestamp::from_secs(1)));
                 }
                 other => other.refuse("not here"),
             }

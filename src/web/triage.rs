@@ -80,8 +80,9 @@ pub(super) struct Filter {
     /// Its category: `API1:2023` or `API1`.
     #[schemars(extend("pattern" = owasp::PATTERN))]
     pub(super) owasp: String,
+    /// A host that it is about.
     pub(super) host: String,
-    /// Of alerts alone.
+    /// What raised it; of alerts alone.
     pub(super) detector: String,
     /// An identity, or the address where there is none.
     pub(super) principal: String,
