@@ -217,8 +217,8 @@ fn role(method: &Method, path: &str) -> Option<Role> {
     let reads = *method == Method::GET;
     Some(match reads {
         true if about(&["/users", "/tokens", "/audit"]) => Role::Admin,
-        // As they were captured.
-        true if path.ends_with("/packets") => Role::Analyst,
+        // As they were captured; and what comes before a change.
+        true if path.ends_with("/packets") || path == "/endpoints/accept" => Role::Analyst,
         true => Role::Viewer,
         false if OWN.iter().any(|own| path.starts_with(own)) => Role::Viewer,
         false if about(&ADMINS) => Role::Admin,

@@ -48,7 +48,6 @@ const VIEWERS_READ: &[&str] = &[
     "/decisions",
     "/deliveries",
     "/endpoints",
-    "/endpoints/accept",
     "/endpoints/{key}",
     "/findings",
     "/incidents",
@@ -59,6 +58,9 @@ const VIEWERS_READ: &[&str] = &[
     "/sensor",
     "/silences",
 ];
+
+/// What comes before a change of theirs.
+const ANALYSTS_READ: &[&str] = &["/endpoints/accept"];
 
 /// The daily work.
 const ANALYSTS_CHANGE: &[&str] = &[
@@ -82,9 +84,10 @@ const ADMINS_CHANGE: &[&str] = &[
 
 type Rule = (&'static [&'static str], Need);
 
-const READS: [Rule; 3] = [
+const READS: [Rule; 4] = [
     (OPEN, Need::Nothing),
     (VIEWERS_READ, Need::Role(Role::Viewer)),
+    (ANALYSTS_READ, Need::Role(Role::Analyst)),
     (ADMINS_READ, Need::Role(Role::Admin)),
 ];
 
@@ -115,10 +118,11 @@ fn listed(changes: bool, pattern: &str) -> Option<Need> {
     if let Some(role) = API.get(&(changes, pattern)) {
         return Some(Need::Role(*role));
     }
-    let rules = if changes { CHANGES } else { READS };
-    let mut rules = rules.into_iter();
-    let found = rules.find(|(patterns, _)| patterns.contains(&pattern));
-    found.map(|(_, need)| need)
+    let rules: &[Rule] = if changes { &CHANGES } else { &READS };
+    let found = rules
+        .iter()
+        .find(|(patterns, _)| patterns.contains(&pattern));
+    found.map(|(_, need)| *need)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use syn::visit::Visit;
 use syn::{Expr, ExprCall, ExprMethodCall, Ident, Lit, Macro, Token};
 
 /// Each route's method and pattern.
-pub fn routes() -> Vec<(Method, String)> {
+pub(super) fn routes() -> Vec<(Method, String)> {
     let mut routes = Routes::default();
     for source in ["routes.rs", "api/table.rs"] {
         let path = format!("{}/src/web/{source}", env!("CARGO_MANIFEST_DIR"));
