@@ -24,39 +24,42 @@ use crate::capture::{LiveSource, Source, addresses};
 use crate::catalog::{Catalog, spec::SpecSet};
 use crate::cli::check;
 use crate::compose::demo;
-use crate::config::Config;
+use crate::config::{Config, Document, Override};
 use crate::detect::Detect;
 use crate::sensor::{self, Ledger, Own, Pool, Readings, doctor};
 use crate::store::{self, Pending, Recovered, Store};
 use crate::time::Timestamp;
-use crate::web::{self, Command, SensorView, Views};
+use crate::web::{self, Command, Origin, SensorView, Views};
 
 mod analyst;
 mod decisions;
 mod evidence;
 mod keys;
+mod reload;
 mod specs;
 mod traffic;
 mod watch;
 
 use analyst::{Analyst, Message};
 use evidence::Evidence;
+use reload::Files;
 use specs::Watched;
 
 /// Within this much all is written and ended.
 const SHUTDOWN: Duration = Duration::from_secs(4);
-
-/// How long specs that were read wait for the analysis thread.
-const HAND_OVER: Duration = Duration::from_secs(30);
 
 /// What the analysis thread is told by others, waiting.
 const MESSAGES: usize = 1_024;
 
 /// `apitap run`.
 pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result<ExitCode> {
-    let mut config = Config::find(named)?;
+    let document = Document::find(named)?;
+    let read = document.config()?;
+    let mut config = read.clone();
+    let mut overrides = Vec::new();
     if !interfaces.is_empty() {
         config.capture.interfaces = interfaces.to_vec();
+        overrides.push(said("capture.interfaces", "-i"));
     }
     if config.capture.interfaces.is_empty() {
         bail!(
@@ -82,10 +85,23 @@ pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result
         analysis: config.analysis(),
         sensor: settings,
         specs: watched.read(),
-        watched,
+        files: Files {
+            specs: watched,
+            path: document.path.clone(),
+            read,
+            ..Files::default()
+        },
         sources,
+        document,
+        overrides,
     };
     Daemon::start(config, setup)?.wait()
+}
+
+/// A key that the command line decided.
+fn said(key: &'static str, argument: &str) -> Override {
+    let argument = argument.to_owned();
+    (key, Origin::CommandLine { argument })
 }
 
 /// What tells apitap's own traffic on the interfaces that it watches.
@@ -123,8 +139,14 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
         analysis: demo::settings(),
         sensor: config.sensor(0, [7; 32]),
         specs: demo::specs()?,
-        watched: Watched::default(),
+        files: Files::default(),
         sources: vec![Box::new(demo::DemoSource::new(seed, now, demo::Pace::Wall))],
+        document: Document::default(),
+        overrides: vec![
+            said("web.listen", "--listen"),
+            said("store.path", "demo"),
+            said("log.level", "demo"),
+        ],
     };
     let daemon = Daemon::start(config, setup)?;
     println!(
@@ -182,14 +204,15 @@ struct Setup {
     analysis: analysis::Settings,
     sensor: sensor::Settings,
     specs: SpecSet,
-    watched: Watched,
+    files: Files,
     sources: Vec<Box<dyn Source>>,
+    document: Document,
+    overrides: Vec<Override>,
 }
 
 struct Daemon {
     runtime: tokio::runtime::Runtime,
-    watched: Watched,
-    countries: sensor::Countries,
+    files: Files,
     store: Store,
     messages: Sender<Message>,
     sinks: Arc<Vec<Sink>>,
@@ -237,6 +260,13 @@ impl Daemon {
         let decisions = recovered.decisions.clone();
         let analysis = restore(setup.analysis, recovered);
         let views = Arc::new(Views::default());
+        let settings = config.view(&setup.document, &setup.overrides);
+        views.settings.store(Arc::new(settings));
+        let files = Files {
+            countries: setup.sensor.countries.clone(),
+            views: views.clone(),
+            ..setup.files
+        };
         let pool = Pool::start(setup.sources, &setup.sensor);
         let handle = pool.handle.clone();
         let evidence =
@@ -270,8 +300,7 @@ impl Daemon {
         runtime.spawn(web_server(listener, views, messages.clone(), config.web()));
         Ok(Self {
             runtime,
-            watched: setup.watched,
-            countries: setup.sensor.countries,
+            files,
             store,
             messages,
             sinks,
@@ -284,8 +313,7 @@ impl Daemon {
     fn wait(self) -> anyhow::Result<ExitCode> {
         let Self {
             runtime,
-            watched,
-            countries,
+            files,
             store,
             messages,
             sinks,
@@ -293,7 +321,7 @@ impl Daemon {
             ended,
         } = self;
         notify(&[sd_notify::NotifyState::Ready]);
-        runtime.block_on(until_told(watched, countries, &messages, ended))?;
+        runtime.block_on(until_told(files, &messages, ended))?;
         notify(&[sd_notify::NotifyState::Stopping]);
         let late = std::thread::spawn(|| {
             std::thread::sleep(SHUTDOWN);
@@ -318,8 +346,7 @@ impl Daemon {
 }
 
 async fn until_told(
-    mut watched: Watched,
-    countries: sensor::Countries,
+    mut files: Files,
     messages: &Sender<Message>,
     mut ended: tokio::sync::oneshot::Receiver<()>,
 ) -> anyhow::Result<()> {
@@ -341,37 +368,13 @@ async fn until_told(
                     notify(&[sd_notify::NotifyState::Watchdog]);
                 }
             }
-            _ = hup.recv() => {
-                watched = reload(watched, messages).await;
-                let countries = countries.clone();
-                let again = tokio::task::spawn_blocking(move || countries.read_again()).await;
-                if let Ok(Err(e)) = again {
-                    tracing::error!("{e}; the one before stays");
-                }
-            }
+            _ = hup.recv() => files = files.hang_up(messages).await,
             _ = look.tick() => {
-                let mut files = std::mem::take(&mut watched);
-                let looked = tokio::task::spawn_blocking(move || (files.has_changed(), files)).await;
-                if let Ok((changed, files)) = looked {
-                    watched = if changed { reload(files, messages).await } else { files };
-                }
+                let (changed, same) = files.have_changed().await;
+                files = if changed { same.specs_again(messages).await } else { same };
             }
         }
     }
-}
-
-/// The specs are read again, and taken from then on.
-async fn reload(mut watched: Watched, messages: &Sender<Message>) -> Watched {
-    let messages = messages.clone();
-    let reading = tokio::task::spawn_blocking(move || {
-        let taken = messages.send_timeout(Message::Specs(watched.read()), HAND_OVER);
-        match taken {
-            Ok(()) => tracing::info!("specs read again"),
-            Err(_) => tracing::error!("the specs were not taken: the analysis is behind"),
-        }
-        watched
-    });
-    reading.await.unwrap_or_default()
 }
 
 async fn web_server(

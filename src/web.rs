@@ -9,6 +9,7 @@ mod alerts;
 mod api;
 mod assets;
 mod automation;
+mod budgets;
 mod chart;
 mod coverage;
 mod decide;
@@ -31,15 +32,19 @@ mod openapi;
 mod overview;
 mod owasp;
 mod query;
+mod retention;
 mod routes;
 mod schema;
 mod security;
 mod sensor;
+mod settings;
 mod silences;
 mod who;
 
 pub use automation::Known;
+pub use budgets::{Budget, Limits, Load, Queue, budgets};
 pub use routes::router;
+pub use settings::{Entry, Origin, Reload, SettingsView, SinkSettings};
 pub use who::Role;
 
 use arc_swap::ArcSwap;
@@ -82,6 +87,9 @@ pub struct SensorView {
     /// Exchanges seen so far, and in the last second of wall time.
     pub exchanges: u64,
     pub exchanges_per_second: f64,
+    /// Requests by the class of their answer; first those without one.
+    pub answers: [u64; 6],
+    pub load: Load,
     /// What was out of the ordinary, by name.
     pub remarks: Vec<(&'static str, u64)>,
     /// Where the records of TLS went, by name.
@@ -113,6 +121,7 @@ pub struct Views {
     pub decisions: ArcSwap<DecisionsView>,
     pub saved: ArcSwap<SavedView>,
     pub automation: ArcSwap<Vec<Known>>,
+    pub settings: ArcSwap<SettingsView>,
     pub live: broadcast::Sender<Live>,
     /// True once capture runs and the store is open: `/readyz`.
     pub ready: std::sync::atomic::AtomicBool,
@@ -128,6 +137,7 @@ impl Default for Views {
             decisions: ArcSwap::default(),
             saved: ArcSwap::default(),
             automation: ArcSwap::default(),
+            settings: ArcSwap::default(),
             live: broadcast::channel(256).0,
             ready: std::sync::atomic::AtomicBool::new(false),
         }

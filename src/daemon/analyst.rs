@@ -28,7 +28,7 @@ use crate::sensor::{
 };
 use crate::store::{Pending, Store};
 use crate::time::Timestamp;
-use crate::web::{Command, Known, Live, SensorView, SourceView, Views};
+use crate::web::{Command, Known, Live, Load, Queue, SensorView, SourceView, Views};
 
 /// How often readers get new views.
 const PUBLISH: Duration = Duration::from_secs(1);
@@ -72,6 +72,7 @@ pub(super) struct Analyst {
     symptoms: Vec<Symptom>,
     finished: usize,
     analysed: u64,
+    answers: [u64; 6],
     /// Alerts handed to the store and not on disk yet.
     in_flight: u64,
     started: Timestamp,
@@ -116,6 +117,7 @@ impl Analyst {
             symptoms: Vec::new(),
             finished: 0,
             analysed: 0,
+            answers: [0; 6],
             in_flight: 0,
             started: wall(),
             published: now,
@@ -258,6 +260,9 @@ impl Analyst {
                 }
             };
             self.analysed += 1;
+            if record.exchange.session.is_none() {
+                self.answers[record.exchange.status_class()] += 1;
+            }
             if self.lines.is_some() {
                 write_line(&record.exchange, &mut text);
             }
@@ -525,6 +530,8 @@ impl Analyst {
             exchanges,
             exchanges_per_second: exchanges.saturating_sub(self.last_count) as f64
                 / PUBLISH.as_secs_f64(),
+            answers: self.answers,
+            load: self.load(),
             at: sources
                 .iter()
                 .map(|s| s.now)
@@ -549,6 +556,30 @@ impl Analyst {
         }
         let _ = self.views.live.send(Live::Sensor);
         let _ = self.views.live.send(Live::Inventory);
+    }
+
+    fn load(&self) -> Load {
+        let reports = &self.pool.reports;
+        let (waiting, room) = self.store.queue();
+        let queue = |name, waiting, room| Queue {
+            name,
+            waiting,
+            room,
+        };
+        let (principals, principals_evicted) = self.analysis.detect.principals();
+        let usage = self.store.usage();
+        Load {
+            queues: vec![
+                queue("reports", reports.len(), reports.capacity().unwrap_or(0)),
+                queue("store", waiting, room),
+            ],
+            principals,
+            principals_evicted,
+            panics: self.known_panics,
+            store_trouble: self.store.trouble(),
+            journal_bytes: usage.journal,
+            checkpoint_bytes: usage.checkpoints,
+        }
     }
 
     fn deliveries(&self) -> DeliveriesView {

@@ -16,6 +16,8 @@ pub(super) const LOOK: Duration = Duration::from_secs(2);
 pub(super) struct Watched {
     sources: Vec<SpecSource>,
     last: SpecSet,
+    /// Why documents were refused when they were read last.
+    refused: Vec<String>,
     /// When they were read, and at the last look.
     read: Stamps,
     seen: Stamps,
@@ -44,10 +46,16 @@ impl Watched {
         for note in &loaded.notes {
             tracing::warn!("spec: {note}");
         }
+        self.refused = loaded.refused;
         self.last = loaded.set;
         self.seen = loaded.stamps.clone();
         self.read = loaded.stamps;
         self.last.clone()
+    }
+
+    /// What the last reading refused.
+    pub(super) fn refused(&self) -> &[String] {
+        &self.refused
     }
 
     /// Whether a file is not as it was read, and was so at the last look.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::extract::{Extension, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tokio::sync::mpsc;
@@ -14,7 +14,7 @@ use super::export::Form;
 use super::{
     Command, Settings, Views, alerts, api, assets, automation, coverage, decide, decisions,
     deliveries, edges, endpoint, endpoints, evidence, export, findings, frame, guard, history,
-    incidents, life, live, openapi, overview, owasp, sensor, silences,
+    incidents, life, live, openapi, overview, owasp, retention, sensor, settings, silences,
 };
 use crate::telemetry;
 
@@ -95,6 +95,9 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
             "post",
             post(deliveries::send_again),
         ),
+        ("/api/v1/settings", "get", get(settings::list)),
+        ("/api/v1/settings.toml", "get", get(settings::download)),
+        ("/api/v1/sinks", "get", get(deliveries::sinks)),
         ("/api/v1/sinks/{name}/test", "post", post(deliveries::test)),
         ("/api/v1/dark", "get", get(coverage::hosts)),
         ("/api/v1/edges", "get", get(edges::list)),
@@ -152,6 +155,9 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/silences/{id}/end", post(silences::end_form))
         .route("/findings", get(findings::page))
         .route("/deliveries", get(deliveries::page).post(deliveries::act))
+        .route("/settings", get(settings::page))
+        .route("/settings/sinks", get(deliveries::page).post(deliveries::act))
+        .route("/settings/retention", get(retention::page))
         .route("/coverage", get(coverage::page))
         .route("/owasp", get(owasp::page))
         .route("/sensor", get(sensor::page))
@@ -174,9 +180,11 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .with_state(app)
 }
 
-async fn metrics(State(app): Shared) -> Response {
-    match telemetry::render(&app.views) {
-        Ok(text) => ([(header::CONTENT_TYPE, telemetry::CONTENT_TYPE)], text).into_response(),
+async fn metrics(State(app): Shared, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|a| a.to_str().ok());
+    let format = telemetry::Format::accepted(accept);
+    match telemetry::render(&app.views, format) {
+        Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

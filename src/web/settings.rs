@@ -1,0 +1,245 @@
+//! The config in effect: each key with its value, its default and where it came from; and how it went
+//! when somebody last asked for files to be read again.
+//!
+//! What names a secret is kept from whoever is no admin; secrets themselves are not here at all.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use super::Limits;
+use super::api::json;
+use super::frame::{Frame, query_link, show};
+use super::routes::Shared;
+use super::who::{Role, Who};
+use crate::time::Timestamp;
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "from", rename_all = "kebab-case")]
+pub enum Origin {
+    Default,
+    /// The line of the config file, from 1.
+    File { line: usize },
+    /// The words of the command that said so.
+    CommandLine { argument: String },
+}
+
+/// One key of the config.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// `sink[0].url`: lists are counted from 0.
+    pub key: String,
+    /// What it stands in: `sink[0]`.
+    pub section: String,
+    /// What it is for, with its unit.
+    pub words: String,
+    /// As TOML; empty where it names a secret.
+    pub value: String,
+    /// What is in the place of such a value, for admins: the name of a file or variable.
+    pub secret_name: Option<String>,
+    /// As TOML; none for keys of lists.
+    pub default: Option<String>,
+    pub origin: Origin,
+    /// What of it is followed without a restart.
+    pub followed: Option<&'static str>,
+}
+
+impl Entry {
+    /// The value, as far as somebody may see it.
+    fn value_for(&self, role: Role) -> Option<&str> {
+        match &self.secret_name {
+            None => Some(&self.value),
+            Some(name) => (role >= Role::Admin).then_some(name),
+        }
+    }
+
+    /// The key within its section.
+    fn name(&self) -> &str {
+        let rest = self.key.strip_prefix(&self.section);
+        rest.map_or(&self.key, |rest| rest.trim_start_matches('.'))
+    }
+
+    fn is_set(&self) -> bool {
+        self.origin != Origin::Default
+    }
+}
+
+/// What a sink is told of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SinkSettings {
+    pub name: String,
+    /// Its routes, in words.
+    pub takes: Vec<String>,
+}
+
+/// How it went when files were read again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reload {
+    /// Wall time.
+    pub at: Timestamp,
+    /// `SIGHUP`, or that a file changed.
+    pub cause: &'static str,
+    pub failed: bool,
+    /// One a file or kind of files.
+    pub lines: Vec<String>,
+}
+
+/// The config in effect, and what it bounds.
+#[derive(Clone, Debug, Default)]
+pub struct SettingsView {
+    /// None: nothing was read.
+    pub file: Option<String>,
+    pub entries: Vec<Entry>,
+    /// The same, to take away.
+    pub toml: String,
+    pub sinks: Vec<SinkSettings>,
+    pub limits: Limits,
+    pub dormant_after: Duration,
+    pub dismissal: Duration,
+    pub reload: Option<Reload>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Filter {
+    #[serde(default)]
+    q: String,
+    /// `set`: what is not at its default alone.
+    #[serde(default)]
+    show: String,
+}
+
+impl Filter {
+    fn takes(&self, entry: &Entry, role: Role) -> bool {
+        let q = self.q.trim().to_lowercase();
+        let value = entry.value_for(role).unwrap_or_default();
+        let found = [entry.key.as_str(), &entry.words, value]
+            .iter()
+            .any(|text| text.to_lowercase().contains(&q));
+        found && (self.show != "set" || entry.is_set())
+    }
+}
+
+/// An entry as somebody may see it.
+#[derive(Serialize)]
+pub(super) struct Item<'a> {
+    key: &'a str,
+    /// Absent where it names a secret and is not for this reader.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<&'a str>,
+    secret: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default: Option<&'a str>,
+    origin: &'a Origin,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    description: &'a str,
+    /// A change of the key itself takes a restart.
+    restart: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    followed: Option<&'static str>,
+}
+
+impl<'a> Item<'a> {
+    fn of(entry: &'a Entry, role: Role) -> Self {
+        Self {
+            key: &entry.key,
+            value: entry.value_for(role),
+            secret: entry.secret_name.is_some(),
+            default: entry.default.as_deref(),
+            origin: &entry.origin,
+            description: &entry.words,
+            restart: true,
+            followed: entry.followed,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Items<'a> {
+    items: Vec<Item<'a>>,
+    next: Option<String>,
+    total: usize,
+    file: Option<&'a str>,
+    reload: Option<&'a Reload>,
+}
+
+/// `GET /api/v1/settings`: all keys, of which there are some hundred.
+pub(super) async fn list(State(app): Shared, who: Who, Query(filter): Query<Filter>) -> Response {
+    let view = app.views.settings.load();
+    let found = view.entries.iter().filter(|e| filter.takes(e, who.role));
+    let items: Vec<Item<'_>> = found.map(|e| Item::of(e, who.role)).collect();
+    json(&Items {
+        total: items.len(),
+        items,
+        next: None,
+        file: view.file.as_deref(),
+        reload: view.reload.as_ref(),
+    })
+}
+
+/// `GET /api/v1/settings.toml`.
+pub(super) async fn download(State(app): Shared) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/toml; charset=utf-8"),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"apitap.toml\"",
+        ),
+    ];
+    (headers, app.views.settings.load().toml.clone()).into_response()
+}
+
+struct Section<'a> {
+    name: &'a str,
+    entries: Vec<&'a Entry>,
+}
+
+#[derive(Template)]
+#[template(path = "settings.html")]
+struct Settings<'a> {
+    page: Frame,
+    tab: &'static str,
+    file: Option<&'a str>,
+    reload: Option<&'a Reload>,
+    q: &'a str,
+    set_only: bool,
+    everything: String,
+    set_link: String,
+    total: usize,
+    set: usize,
+    sections: Vec<Section<'a>>,
+}
+
+pub(super) async fn page(State(app): Shared, who: Who, Query(filter): Query<Filter>) -> Response {
+    let view = app.views.settings.load();
+    let mut sections: Vec<Section<'_>> = Vec::new();
+    let found = view.entries.iter().filter(|e| filter.takes(e, who.role));
+    for entry in found {
+        match sections.last_mut() {
+            Some(section) if section.name == entry.section => section.entries.push(entry),
+            _ => sections.push(Section {
+                name: &entry.section,
+                entries: vec![entry],
+            }),
+        }
+    }
+    let q = filter.q.trim().to_owned();
+    let only = "set".to_owned();
+    show(&Settings {
+        page: Frame::new(&app, &who, "settings"),
+        tab: "configuration",
+        file: view.file.as_deref(),
+        reload: view.reload.as_ref(),
+        set_only: filter.show == "set",
+        everything: query_link("/settings", &[("q", &q)]),
+        set_link: query_link("/settings", &[("q", &q), ("show", &only)]),
+        total: view.entries.len(),
+        set: view.entries.iter().filter(|e| e.is_set()).count(),
+        q: &q,
+        sections,
+    })
+}
