@@ -4,9 +4,17 @@
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-const CSS: &str = concat!(include_str!("../../dashboards/assets/style/base.css"),);
+const CSS: &str = concat!(
+    include_str!("../../dashboards/assets/style/base.css"),
+    include_str!("../../dashboards/assets/style/shell.css"),
+    include_str!("../../dashboards/assets/style/parts.css"),
+    include_str!("../../dashboards/assets/style/chart.css"),
+);
 
-const JS: &str = concat!(include_str!("../../dashboards/assets/script/live.js"),);
+const JS: &str = concat!(
+    include_str!("../../dashboards/assets/script/live.js"),
+    include_str!("../../dashboards/assets/script/scroll.js"),
+);
 
 const ICON: &str = include_str!("../../dashboards/assets/icon.svg");
 

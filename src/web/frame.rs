@@ -23,6 +23,7 @@ pub(super) struct Frame {
     pub(super) here: &'static str,
     /// Incidents that nobody has taken on yet.
     pub(super) open: usize,
+    pub(super) tone: &'static str,
     pub(super) health: String,
     pub(super) assets: String,
     pub(super) csrf: Arc<str>,
@@ -31,7 +32,48 @@ pub(super) struct Frame {
     pub(super) role: Role,
 }
 
+/// The side bar: groups of links, each with the name of the page that it leads to.
+type Group = (&'static str, &'static [(&'static str, &'static str, &'static str)]);
+
+const NAVIGATION: [Group; 4] = [
+    ("", &[("overview", "Overview", "/")]),
+    (
+        "Inventory",
+        &[
+            ("endpoints", "Endpoints", "/endpoints"),
+            ("findings", "Findings", "/findings"),
+            ("owasp", "OWASP", "/owasp"),
+            ("decisions", "Decisions", "/decisions"),
+        ],
+    ),
+    (
+        "Detection",
+        &[
+            ("incidents", "Incidents", "/incidents"),
+            ("alerts", "Alerts", "/alerts"),
+            ("silences", "Silences", "/silences"),
+            ("automation", "Automation", "/automation"),
+        ],
+    ),
+    (
+        "System",
+        &[
+            ("sensor", "Sensor", "/sensor"),
+            ("coverage", "Coverage", "/coverage"),
+            ("deliveries", "Deliveries", "/deliveries"),
+        ],
+    ),
+];
+
 impl Frame {
+    pub(super) fn groups(&self) -> &'static [Group] {
+        &NAVIGATION
+    }
+
+    pub(super) fn is(&self, page: &str) -> bool {
+        self.here == page
+    }
+
     pub(super) fn new(app: &App, who: &Who, here: &'static str) -> Self {
         let open = app
             .views
@@ -41,10 +83,11 @@ impl Frame {
             .iter()
             .filter(|i| i.status == Status::Open && i.loud > 0)
             .count();
-        let health = health(&app.views.sensor.load()).1;
+        let (tone, health) = health(&app.views.sensor.load());
         Self {
             here,
             open,
+            tone,
             health,
             assets: assets::version(),
             csrf: who.csrf.clone(),

@@ -57,6 +57,13 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+// Where a closed <details> cannot be shown by style alone, the side bar is opened by hand.
+const menu = document.querySelector(".side .nav");
+const wide = matchMedia("(min-width: 1100px)");
+function openMenu() { menu.open = wide.matches && !CSS.supports("selector(::details-content)"); }
+wide.addEventListener("change", openMenu);
+openMenu();
+
 localTimes(document);
 const source = new EventSource("/live");
 for (const kind of ["inventory", "sensor", "alert", "resync"]) source.addEventListener(kind, soon);
