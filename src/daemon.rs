@@ -24,7 +24,7 @@ use crate::capture::{LiveSource, Source, addresses};
 use crate::catalog::{Catalog, spec::SpecSet};
 use crate::cli::check;
 use crate::compose::demo;
-use crate::config::{Config, Document, Override};
+use crate::config::{Config, Document, Override, Span};
 use crate::detect::Detect;
 use crate::sensor::{self, Ledger, Own, Pool, Readings, doctor};
 use crate::store::{self, Pending, Recovered, Store};
@@ -135,8 +135,11 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     let now = Timestamp::from_secs(i64::try_from(wall.as_secs()).unwrap_or_default());
+    let analysis = demo::settings();
+    config.catalog.learning = Span(analysis.catalog.learning);
+    config.detect.learning = Span(analysis.detect.learning);
     let setup = Setup {
-        analysis: demo::settings(),
+        analysis,
         sensor: config.sensor(0, [7; 32]),
         specs: demo::specs()?,
         files: Files::default(),
@@ -146,6 +149,8 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
             said("web.listen", "--listen"),
             said("store.path", "demo"),
             said("log.level", "demo"),
+            said("catalog.learning", "demo"),
+            said("detect.learning", "demo"),
         ],
     };
     let daemon = Daemon::start(config, setup)?;

@@ -121,18 +121,18 @@ impl Collector for Scrape {
 impl Scrape {
     fn health(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let help = "Which apitap this is";
-        let mut family = self::family(encoder, "build_info", help, MetricType::Gauge)?;
-        family.one(&[("version", env!("CARGO_PKG_VERSION"))], 1_i64)?;
+        let mut build = family(encoder, "build_info", help, MetricType::Gauge)?;
+        build.one(&[("version", env!("CARGO_PKG_VERSION"))], 1_i64)?;
         let help = "1 once capture runs and the store is open";
         gauge(encoder, "ready", help, i64::from(self.ready))?;
         let help = "1 while everything received is in exactly one place of the ledger";
         let balanced = i64::from(self.sensor.ledger.balanced());
         gauge(encoder, "ledger_balanced", help, balanced)?;
         let help = "1 until the capture on a source ends, by an error or at its end";
-        let mut family = self::family(encoder, "capture_up", help, MetricType::Gauge)?;
+        let mut sources = family(encoder, "capture_up", help, MetricType::Gauge)?;
         for source in &self.sensor.sources {
             let up = i64::from(source.ended.is_none());
-            family.one(&[("source", source.name.as_str())], up)?;
+            sources.one(&[("source", source.name.as_str())], up)?;
         }
         let at = self.sensor.last_frame_wall.secs().max(0);
         let help = "Wall time of the last frame";

@@ -72,7 +72,8 @@ pub(super) struct Analyst {
     symptoms: Vec<Symptom>,
     finished: usize,
     analysed: u64,
-    answers: [u64; 6],
+    /// Requests by the class of their answer.
+    classes: [u64; 6],
     /// Alerts handed to the store and not on disk yet.
     in_flight: u64,
     started: Timestamp,
@@ -117,7 +118,7 @@ impl Analyst {
             symptoms: Vec::new(),
             finished: 0,
             analysed: 0,
-            answers: [0; 6],
+            classes: [0; 6],
             in_flight: 0,
             started: wall(),
             published: now,
@@ -261,7 +262,7 @@ impl Analyst {
             };
             self.analysed += 1;
             if record.exchange.session.is_none() {
-                self.answers[record.exchange.status_class()] += 1;
+                self.classes[record.exchange.status_class()] += 1;
             }
             if self.lines.is_some() {
                 write_line(&record.exchange, &mut text);
@@ -530,7 +531,7 @@ impl Analyst {
             exchanges,
             exchanges_per_second: exchanges.saturating_sub(self.last_count) as f64
                 / PUBLISH.as_secs_f64(),
-            answers: self.answers,
+            answers: self.classes,
             load: self.load(),
             at: sources
                 .iter()

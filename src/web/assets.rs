@@ -9,6 +9,7 @@ const CSS: &str = concat!(
     include_str!("../../dashboards/assets/style/shell.css"),
     include_str!("../../dashboards/assets/style/parts.css"),
     include_str!("../../dashboards/assets/style/chart.css"),
+    include_str!("../../dashboards/assets/style/settings.css"),
 );
 
 const JS: &str = concat!(

@@ -60,7 +60,7 @@ const NAVIGATION: [Group; 4] = [
         &[
             ("sensor", "Sensor", "/sensor"),
             ("coverage", "Coverage", "/coverage"),
-            ("deliveries", "Deliveries", "/deliveries"),
+            ("settings", "Settings", "/settings"),
         ],
     ),
 ];

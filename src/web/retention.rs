@@ -9,7 +9,7 @@ use axum::response::Response;
 use super::frame::{Frame, show};
 use super::routes::{App, Shared};
 use super::who::Who;
-use super::{Budget, Views, budgets};
+use super::{Budget, Views, budgets, filters};
 use crate::alert::delivery::MAX_AGE;
 use crate::catalog::HISTORY_SLOTS;
 use crate::sensor::doctor::grouped;
