@@ -143,15 +143,14 @@ impl Scrape {
     fn ledger(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let ledger = &self.sensor.ledger;
         let help = "Where everything received ended";
-        let mut family = family(encoder, "ledger", help, MetricType::Counter)?;
+        let mut ended = family(encoder, "ledger", help, MetricType::Counter)?;
         for (stage, s) in &ledger.stages {
             let mut one = |outcome: &str, reason: &str, n: u64| {
                 let labels = [("stage", *stage), ("outcome", outcome), ("reason", reason)];
-                family.count(&labels, n)
+                ended.count(&labels, n)
             };
             one("received", "", s.received)?;
             one("analysed", "", s.analysed)?;
-            one("pending", "", s.pending)?;
             for (outcome, reasons) in [
                 ("ignored", &s.ignored),
                 ("malformed", &s.malformed),
@@ -162,6 +161,13 @@ impl Scrape {
                 }
             }
         }
+        drop(ended);
+        let help = "What was received and is in no counter of the ledger yet";
+        let mut pending = family(encoder, "ledger_pending", help, MetricType::Gauge)?;
+        for (stage, s) in &ledger.stages {
+            pending.one(&[("stage", *stage)], s.pending as i64)?;
+        }
+        drop(pending);
         counter(
             encoder,
             "dropped_kernel_packets",
