@@ -165,11 +165,11 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
 
 /// `apitap read --serve`: what was read, in the web UI, until Ctrl-C.
 pub(crate) fn serve(
+    config: &Config,
     analysis: &mut Analysis,
     ledger: &Ledger,
     readings: &Readings,
 ) -> anyhow::Result<()> {
-    let config = Config::default();
     let listener = bind(config.web.listen)?;
     let views = Arc::new(Views::default());
     views.catalog.store(analysis.view());
@@ -240,6 +240,10 @@ impl Daemon {
             let _ = recorded.send(Arc::new(pending));
         });
         let (store, mut recovered) = Store::open(&config.store.path, router, tell)?;
+        let web = config.web();
+        if let Some(pem) = &web.tls {
+            pem.load().map_err(anyhow::Error::msg)?;
+        }
         let runtime = runtime()?;
         let guard = runtime.enter();
         let egress = Arc::new(config.egress());
@@ -302,7 +306,7 @@ impl Daemon {
             analyst.run(specs, notices, &inbox, &on_disk);
             let _ = done.send(());
         });
-        runtime.spawn(web_server(listener, views, messages.clone(), config.web()));
+        runtime.spawn(web_server(listener, views, messages.clone(), web));
         Ok(Self {
             runtime,
             files,
@@ -397,12 +401,9 @@ async fn web_server(
             }
         }
     });
+    let tls = settings.tls.clone();
     let app = web::router(views, commands, settings);
-    let served = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => axum::serve(listener, app).await,
-        Err(e) => Err(e),
-    };
-    if let Err(e) = served {
+    if let Err(e) = web::serve(listener, app, tls).await {
         tracing::error!("the web server ended: {e}");
     }
 }
@@ -422,9 +423,7 @@ pub(crate) fn restore(settings: analysis::Settings, recovered: Recovered) -> Ana
         }),
         None => Catalog::new(catalog),
     };
-    for decision in &recovered.decisions {
-        catalog.replay(decision);
-    }
+    catalog.replay(&recovered.decisions);
     let detect = match recovered.detect {
         Some(saved) => Detect::restore(detect.clone(), &saved).unwrap_or_else(|e| {
             clean(&e);

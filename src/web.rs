@@ -38,6 +38,7 @@ mod schema;
 mod security;
 mod sensor;
 mod settings;
+mod server;
 mod silences;
 mod who;
 
@@ -45,6 +46,7 @@ pub use automation::Known;
 pub use budgets::{Budget, Limits, Load, Queue, budgets};
 pub use routes::router;
 pub use settings::{Entry, Origin, Reload, SettingsView, SinkSettings};
+pub use server::{Pem, serve};
 pub use who::Role;
 
 use arc_swap::ArcSwap;
@@ -208,8 +210,13 @@ impl Command {
 /// What somebody wants to be decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// Accept or unaccept, by keys of endpoints.
-    Mark { action: Action, keys: Vec<String> },
+    /// What is said of endpoints, by their keys: anything but a pin. The value as
+    /// [`Action::value`] has it.
+    Mark {
+        action: Action,
+        value: Option<String>,
+        keys: Vec<String>,
+    },
     /// Pin or unpin, by the endpoint's key, the place of the part in its template (0: the first),
     /// and for a route of its own the word.
     Pin {
@@ -258,6 +265,8 @@ pub struct Settings {
     pub listen: std::net::SocketAddr,
     /// Names that the Host header may carry beside the listening address and localhost.
     pub hosts: Vec<String>,
+    /// The certificate and its key; none: HTTP in clear.
+    pub tls: Option<Pem>,
 }
 
 impl Default for Settings {
@@ -265,6 +274,7 @@ impl Default for Settings {
         Self {
             listen: ([127, 0, 0, 1], 8650).into(),
             hosts: Vec::new(),
+            tls: None,
         }
     }
 }

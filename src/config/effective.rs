@@ -168,6 +168,12 @@ fn shown(value: &Value) -> String {
     }
 }
 
+/// Wherever somebody reads it, a path means the same.
+fn absolute(path: &str) -> String {
+    let whole = std::path::absolute(path).map(|p| p.display().to_string());
+    whole.unwrap_or_else(|_| path.to_owned())
+}
+
 /// The sample's words for its keys, in its order.
 fn sample() -> Vec<(String, String)> {
     let (mut section, mut words, mut out) = (String::new(), Vec::new(), Vec::new());
@@ -256,7 +262,7 @@ impl Config {
     /// What the page of settings shows.
     pub fn view(&self, document: &Document, overrides: &[Override]) -> SettingsView {
         SettingsView {
-            file: document.path.clone(),
+            file: document.path.as_deref().map(absolute),
             entries: self.entries(document, overrides),
             toml: self.without_secrets(),
             sinks: self.sinks().iter().map(|sink| self.sink_settings(sink)).collect(),

@@ -120,9 +120,9 @@ impl Files {
             .send_timeout(Message::Specs(set), HAND_OVER)
             .map_err(|_| "the specs were not taken: the analysis is behind".to_owned())?;
         match refused.as_slice() {
-            [] => Ok(format!("{documents} specs are in use")),
+            [] => Ok(format!("specs in use: {documents}")),
             [why, ..] => Err(format!(
-                "{documents} specs are in use, and {} were refused: {why}",
+                "specs in use: {documents}; refused: {}, such as {why}",
                 refused.len()
             )),
         }

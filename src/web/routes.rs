@@ -56,6 +56,7 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
             get(history::series),
         ),
         ("/api/v1/endpoints/accept", "post", post(decide::accept)),
+        ("/api/v1/endpoints/mark", "post", post(decide::mark_many)),
         (
             "/api/v1/endpoints/{key}/{action}",
             "post",
