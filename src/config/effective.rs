@@ -20,10 +20,12 @@ const SAMPLE: &str = include_str!("../../systemd/apitap.toml");
 
 /// Keys whose files are read again while the daemon runs. The keys themselves are not: a changed
 /// config is taken at the next start.
-const FOLLOWED: [(&str, &str); 3] = [
+const FOLLOWED: [(&str, &str); 5] = [
     ("catalog.specs", "its files: as soon as they change, and on SIGHUP"),
     ("sensor.country_db", "its file: on SIGHUP"),
     ("tls.key_logs", "its files: followed while they grow"),
+    ("web.certificate", "its file: as soon as it changes"),
+    ("web.key", "its file: as soon as it changes"),
 ];
 
 /// A value that the file did not give: its key, and who did.
@@ -143,8 +145,16 @@ fn is_secret(key: &str) -> bool {
     let last = key.rsplit('.').next().unwrap_or(key);
     let last = last.split('[').next().unwrap_or(last);
     let ends = ["_file", "_env", "secret", "password", "token", "_key", "_keys", "key_logs"];
-    // A certificate is for everybody.
-    !matches!(last, "ca_file" | "cert_file") && ends.iter().any(|end| last.ends_with(end))
+    let is_certificate = matches!(last, "ca_file" | "cert_file");
+    last == "key" || !is_certificate && ends.iter().any(|end| last.ends_with(end))
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Array(list) => list.is_empty(),
+        Value::String(text) => text.is_empty(),
+        _ => false,
+    }
 }
 
 /// A URL without what may let somebody in.
@@ -219,7 +229,7 @@ impl Config {
                 (None, None) => Origin::Default,
             };
             let default = defaults.iter().find(|(p, _)| *p == path).map(|(_, v)| v.to_string());
-            let secret = is_secret(&key) && value.as_array().is_none_or(|list| !list.is_empty());
+            let secret = is_secret(&key) && !is_empty(&value);
             let at = known.iter().position(|(k, _)| *k == key);
             // What stands in lists comes behind the keys beside them.
             let behind = || known.iter().rposition(|(k, _)| parent(k) == table_of(&path));
@@ -330,7 +340,7 @@ fn strip(value: &mut Value, path: &mut Vec<Step>, left_out: &mut Vec<String>) {
             let mut gone = Vec::new();
             for (name, value) in table.iter_mut() {
                 path.push(Step::Name(name.clone()));
-                if is_secret(name) {
+                if is_secret(name) && !is_empty(value) {
                     left_out.push(Step::join(path));
                     gone.push(name.clone());
                 } else {

@@ -62,6 +62,7 @@ fn operation(path: &str, method: &str) -> Value {
         "/api/v1/edges" => &["host", "class", "new", "sort", "cursor"],
         "/api/v1/findings" => &["q", "kind", "severity", "owasp", "sort", "cursor"],
         "/api/v1/decisions" => &["cursor"],
+        "/api/v1/settings" if form.is_none() => &["q", "show"],
         _ => &[],
     };
     parameters.extend(
@@ -83,12 +84,13 @@ fn operation(path: &str, method: &str) -> Value {
     let mut responses = Map::new();
     let content = match form {
         Some("csv") => json!({ "text/csv": { "schema": text() } }),
+        Some("toml") => json!({ "application/toml": { "schema": text() } }),
         Some("jsonl") => json!({ "application/jsonl": { "schema": text() } }),
         // A savefile, pcapng.
         _ if path.ends_with("/packets") => json!({ "application/octet-stream": {} }),
         _ if filters.is_empty()
             || form.is_some()
-            || ["/api/v1/dark", "/api/v1/incidents"].contains(&list) =>
+            || ["/api/v1/dark", "/api/v1/incidents", "/api/v1/settings"].contains(&list) =>
         {
             json!({ "application/json": { "schema": shape(path) } })
         }
@@ -265,6 +267,11 @@ fn shape(path: &str) -> Value {
             dead_letter(),
             json!({ "sinks": { "type": "array", "items": sink() } }),
         ),
+        "/api/v1/settings" => list_of(
+            setting(),
+            json!({ "total": number(), "file": { "type": ["string", "null"] }, "reload": { "oneOf": [reload(), { "type": "null" }] } }),
+        ),
+        "/api/v1/sinks" => list_of(sink(), json!({ "total": number() })),
         "/api/v1/sensor" => sensor(),
         _ => json!({ "type": "object" }),
     }
@@ -348,7 +355,21 @@ fn dead_letter() -> Value {
 fn sink() -> Value {
     json!({ "type": "object", "properties": {
         "name": text(), "kind": text(), "delivered": number(), "failed": number(), "pending": number(), "dead": number(),
-        "open": { "type": "boolean" }, "last_error": { "type": ["string", "null"] }, "last_delivered": { "type": ["number", "null"] } } })
+        "open": { "type": "boolean" }, "last_error": { "type": ["string", "null"] }, "last_delivered": { "type": ["number", "null"] },
+        "last_failed": { "type": ["number", "null"] }, "takes": texts(), "dead_letters": number() } })
+}
+
+fn setting() -> Value {
+    let origin = json!({ "type": "object", "required": ["from"], "properties": {
+        "from": { "enum": ["default", "file", "command-line"] }, "line": number(), "argument": text() } });
+    json!({ "type": "object", "required": ["key", "secret", "origin", "restart"], "properties": {
+        "key": text(), "value": text(), "secret": { "type": "boolean" }, "default": text(), "origin": origin, "description": text(),
+        "restart": { "type": "boolean" }, "followed": text() } })
+}
+
+fn reload() -> Value {
+    json!({ "type": "object", "required": ["at", "cause", "failed", "lines"], "properties": {
+        "at": time(), "cause": text(), "failed": { "type": "boolean" }, "lines": texts() } })
 }
 
 fn coverage() -> Value {

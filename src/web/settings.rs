@@ -195,6 +195,8 @@ pub(super) async fn download(State(app): Shared) -> Response {
 
 struct Section<'a> {
     name: &'a str,
+    /// Of a table in a list: the name that it gives itself, as TOML.
+    called: Option<&'a str>,
     entries: Vec<&'a Entry>,
 }
 
@@ -214,6 +216,12 @@ struct Settings<'a> {
     sections: Vec<Section<'a>>,
 }
 
+fn called<'a>(entries: &'a [Entry], section: &str) -> Option<&'a str> {
+    let mut of_it = entries.iter().filter(|e| e.section == section);
+    let name = of_it.find(|e| e.name() == "name")?;
+    Some(name.value.trim_matches('"'))
+}
+
 pub(super) async fn page(State(app): Shared, who: Who, Query(filter): Query<Filter>) -> Response {
     let view = app.views.settings.load();
     let mut sections: Vec<Section<'_>> = Vec::new();
@@ -222,6 +230,7 @@ pub(super) async fn page(State(app): Shared, who: Who, Query(filter): Query<Filt
         match sections.last_mut() {
             Some(section) if section.name == entry.section => section.entries.push(entry),
             _ => sections.push(Section {
+                called: called(&view.entries, &entry.section),
                 name: &entry.section,
                 entries: vec![entry],
             }),
@@ -242,4 +251,51 @@ pub(super) async fn page(State(app): Shared, who: Who, Query(filter): Query<Filt
         q: &q,
         sections,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(key: &str, secret: Option<&str>) -> Entry {
+        Entry {
+            key: key.into(),
+            section: "sink[0]".into(),
+            words: "where it goes".into(),
+            value: if secret.is_some() { "" } else { "\"soc\"" }.into(),
+            secret_name: secret.map(Into::into),
+            default: None,
+            origin: Origin::File { line: 7 },
+            followed: None,
+        }
+    }
+
+    #[test]
+    fn what_names_a_secret_is_for_admins_alone() {
+        let entry = entry("sink[0].token_file", Some("\"/etc/x/token\""));
+        let told = |role| serde_json::to_string(&Item::of(&entry, role)).unwrap();
+        for role in [Role::Viewer, Role::Analyst] {
+            assert!(!told(role).contains("/etc/x") && told(role).contains("\"secret\":true"));
+        }
+        assert!(told(Role::Admin).contains("/etc/x/token"));
+        // Nor can it be guessed at by a search.
+        let filter = Filter {
+            q: "/etc/x".into(),
+            show: String::new(),
+        };
+        assert!(filter.takes(&entry, Role::Admin) && !filter.takes(&entry, Role::Viewer));
+    }
+
+    #[test]
+    fn keys_are_found_by_name_value_and_purpose_in_any_case() {
+        let entry = entry("sink[0].name", None);
+        assert_eq!(entry.name(), "name");
+        for (q, found) in [("SINK[0]", true), ("soc", true), (" goes ", true), ("pager", false)] {
+            let filter = Filter {
+                q: q.into(),
+                show: "set".into(),
+            };
+            assert_eq!(filter.takes(&entry, Role::Viewer), found, "{q}");
+        }
+    }
 }

@@ -29,7 +29,10 @@ const pages = {
   coverage: "/coverage",
   "coverage-empty": "/coverage?q=nobody",
   owasp: "/owasp",
-  deliveries: "/deliveries",
+  settings: "/settings",
+  "settings-empty": "/settings?q=nothing-like-it",
+  sinks: "/settings/sinks",
+  retention: "/settings/retention",
   decisions: "/decisions",
   sensor: "/sensor",
 };
