@@ -4,8 +4,9 @@
 //! Order of starting: config, then everything that can be refused (state directory, port,
 //! interfaces), then threads. Order of ending: sources, workers, analysis, checkpoint, store, sinks.
 
+use std::fs::DirBuilder;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,16 +16,17 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, bail};
 use crossbeam_channel::{Sender, bounded, unbounded};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 use crate::alert;
 use crate::alert::delivery::{Backoff, Sink};
 use crate::alert::sink::AGENT;
 use crate::analysis::{self, Analysis};
 use crate::capture::{LiveSource, Source, addresses};
-use crate::catalog::{Catalog, spec::SpecSet};
+use crate::catalog::Catalog;
 use crate::cli::check;
 use crate::compose::demo;
-use crate::config::{Config, Document, Override, Span};
+use crate::config::{self, Config, Document, Override, SignIn, Span, SpecSource};
 use crate::detect::Detect;
 use crate::sensor::{self, Ledger, Own, Pool, Readings, doctor};
 use crate::store::{self, Pending, Recovered, Store};
@@ -34,22 +36,28 @@ use crate::web::{self, Command, Origin, SensorView, Views};
 mod analyst;
 mod decisions;
 mod evidence;
+mod gauges;
 mod keys;
 mod reload;
 mod specs;
 mod traffic;
+mod uploads;
 mod watch;
 
 use analyst::{Analyst, Message};
 use evidence::Evidence;
 use reload::Files;
 use specs::Watched;
+use uploads::Uploads;
 
 /// Within this much all is written and ended.
 const SHUTDOWN: Duration = Duration::from_secs(4);
 
 /// What the analysis thread is told by others, waiting.
 const MESSAGES: usize = 1_024;
+
+/// What the web UI wants of the analysis thread, waiting.
+const COMMANDS: usize = 64;
 
 /// `apitap run`.
 pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result<ExitCode> {
@@ -80,13 +88,11 @@ pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result
         countries: config.countries()?,
         ..config.sensor(u64::from_le_bytes(seed), key)
     };
-    let mut watched = Watched::new(config.catalog.specs.clone());
     let setup = Setup {
         analysis: config.analysis(),
         sensor: settings,
-        specs: watched.read(),
         files: Files {
-            specs: watched,
+            specs: Watched::new(config.catalog.specs.clone()),
             path: document.path.clone(),
             read,
             ..Files::default()
@@ -128,6 +134,8 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
     let dir = std::env::temp_dir().join(format!("apitap-demo-{}", std::process::id()));
     let mut config = Config::default();
     config.web.listen = listen;
+    // Nobody's data, and nobody to ask for: on loopback alone.
+    config.web.sign_in = SignIn::Off;
     config.store.path = dir.clone();
     config.log.level = "warn".into();
     logging(&config)?;
@@ -141,8 +149,10 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
     let setup = Setup {
         analysis,
         sensor: config.sensor(0, [7; 32]),
-        specs: demo::specs()?,
-        files: Files::default(),
+        files: Files {
+            specs: Watched::new(vec![demo_spec(&dir)?]),
+            ..Files::default()
+        },
         sources: vec![Box::new(demo::DemoSource::new(seed, now, demo::Pace::Wall))],
         document: Document::default(),
         overrides: vec![
@@ -163,6 +173,19 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
     done
 }
 
+/// The document of the demo as a file beside its state, as a config would name one.
+fn demo_spec(state: &Path) -> anyhow::Result<SpecSource> {
+    let dir = state.join("demo");
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+    made.with_context(|| dir.display().to_string())?;
+    let path = dir.join("shop.openapi.yaml");
+    std::fs::write(&path, demo::SPEC).with_context(|| path.display().to_string())?;
+    Ok(SpecSource {
+        path,
+        hosts: Vec::new(),
+    })
+}
+
 /// `apitap read --serve`: what was read, in the web UI, until Ctrl-C.
 pub(crate) fn serve(
     config: &Config,
@@ -170,13 +193,14 @@ pub(crate) fn serve(
     ledger: &Ledger,
     readings: &Readings,
 ) -> anyhow::Result<()> {
-    let listener = bind(config.web.listen)?;
+    let listener = bind(&config.web)?;
     let views = Arc::new(Views::default());
     views.catalog.store(analysis.view());
     views.alerts.store(analysis.alerts.view());
     views
         .automation
         .store(Arc::new(analyst::automation(analysis)));
+    views.principals.store(Arc::new(analysis.principals()));
     views.sensor.store(Arc::new(SensorView {
         ledger: ledger.clone(),
         symptoms: doctor::diagnose(readings),
@@ -189,17 +213,25 @@ pub(crate) fn serve(
         config.web.listen
     );
     runtime()?.block_on(async {
-        let (commands, mut refused) = tokio::sync::mpsc::channel::<Command>(16);
-        tokio::spawn(async move {
-            while let Some(command) = refused.recv().await {
-                command.refuse("a file that was read has no store: nothing can be changed here");
+        let (commands, mut asked) = tokio::sync::mpsc::channel::<Command>(16);
+        let answers = async move {
+            while let Some(command) = asked.recv().await {
+                match command {
+                    Command::Principal { id, reply } => {
+                        reply.send(Ok(analysis.principal(&id).map(Box::new)));
+                    }
+                    change => change
+                        .refuse("a file that was read has no store: nothing can be changed here"),
+                }
             }
-        });
+        };
         let app = web::router(views, commands, config.web());
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        axum::serve(listener, app)
-            .with_graceful_shutdown(ended())
-            .await?;
+        let served = axum::serve(listener, app).with_graceful_shutdown(ended());
+        tokio::select! {
+            served = served => served?,
+            () = answers => {}
+        }
         Ok(())
     })
 }
@@ -208,7 +240,6 @@ pub(crate) fn serve(
 struct Setup {
     analysis: analysis::Settings,
     sensor: sensor::Settings,
-    specs: SpecSet,
     files: Files,
     sources: Vec<Box<dyn Source>>,
     document: Document,
@@ -227,7 +258,7 @@ struct Daemon {
 
 impl Daemon {
     fn start(config: Config, setup: Setup) -> anyhow::Result<Self> {
-        let listener = bind(config.web.listen)?;
+        let listener = bind(&config.web)?;
         let settings: Result<Vec<_>, _> = config.sinks().iter().map(|s| s.settings()).collect();
         let settings = settings.map_err(anyhow::Error::msg)?;
         let router = config.router().map_err(anyhow::Error::msg)?;
@@ -267,22 +298,35 @@ impl Daemon {
         }
         let notices = std::mem::take(&mut recovered.notices);
         let decisions = recovered.decisions.clone();
+        let views = Arc::new(Views {
+            accounts: store.accounts(),
+            audit: store.trail(),
+            ..Views::default()
+        });
+        if config.web.signs_in() && views.accounts.load().users.is_empty() {
+            tracing::warn!("nobody can sign in: {}", check::NO_USER);
+        }
+        let again = Arc::new(Notify::new());
+        let changes = std::mem::take(&mut recovered.specs);
+        let uploads = Uploads::new(changes, &config.store.path, again.clone());
+        uploads.publish(&views);
         let analysis = restore(setup.analysis, recovered);
-        let views = Arc::new(Views::default());
         let settings = config.view(&setup.document, &setup.overrides);
         views.settings.store(Arc::new(settings));
-        let files = Files {
+        let mut files = Files {
             countries: setup.sensor.countries.clone(),
             views: views.clone(),
+            again,
             ..setup.files
         };
+        let specs = files.specs.read(&views.specs.load());
         let pool = Pool::start(setup.sources, &setup.sensor);
         let handle = pool.handle.clone();
         let evidence =
             Evidence::start(&config.evidence, &config.store.path, handle, views.clone())?;
         let (done, ended) = tokio::sync::oneshot::channel();
         let mut analyst = Analyst::new(
-            (analysis, decisions),
+            (analysis, decisions, uploads),
             pool,
             store.clone(),
             views.clone(),
@@ -290,7 +334,8 @@ impl Daemon {
             setup.sensor.workers,
             config.store.checkpoint_every.0,
         )
-        .with_evidence(evidence);
+        .with_evidence(evidence)
+        .with_budgets(config.sensor.max_flows as u64, config.sensor.max_buffered.0);
         if !config.sensor.exchanges.as_os_str().is_empty() {
             let path = &config.sensor.exchanges;
             let file = std::fs::OpenOptions::new()
@@ -301,12 +346,17 @@ impl Daemon {
             analyst = analyst
                 .with_lines(file.with_context(|| format!("sensor.exchanges: {}", path.display()))?);
         }
-        let specs = setup.specs;
         let analyst = std::thread::spawn(move || {
             analyst.run(specs, notices, &inbox, &on_disk);
             let _ = done.send(());
         });
-        runtime.spawn(web_server(listener, views, messages.clone(), web));
+        let trail = store.clone();
+        let audit: web::Audit = Arc::new(move |record, told| trail.audit(record, told));
+        let (commands, queue) = tokio::sync::mpsc::channel(COMMANDS);
+        runtime.spawn(hand_on(queue, messages.clone()));
+        let tls = web.tls.clone();
+        let app = web::audited(views, commands, audit, web);
+        runtime.spawn(web_server(listener, app, tls));
         Ok(Self {
             runtime,
             files,
@@ -366,6 +416,7 @@ async fn until_told(
     );
     let mut watchdog = tokio::time::interval(Duration::from_secs(5));
     let mut look = tokio::time::interval(specs::LOOK);
+    let again = files.again.clone();
     loop {
         tokio::select! {
             _ = term.recv() => return Ok(()),
@@ -378,31 +429,30 @@ async fn until_told(
                 }
             }
             _ = hup.recv() => files = files.hang_up(messages).await,
+            () = again.notified() => files = files.specs_again("an upload has changed", messages).await,
             _ = look.tick() => {
                 let (changed, same) = files.have_changed().await;
-                files = if changed { same.specs_again(messages).await } else { same };
+                files = if changed {
+                    same.specs_again("a spec has changed", messages).await
+                } else {
+                    same
+                };
             }
         }
     }
 }
 
-async fn web_server(
-    listener: TcpListener,
-    views: Arc<Views>,
-    messages: Sender<Message>,
-    settings: web::Settings,
-) {
-    let (commands, mut queue) = tokio::sync::mpsc::channel(64);
-    tokio::spawn(async move {
-        while let Some(command) = queue.recv().await {
-            if messages.try_send(Message::Command(command)).is_err() {
-                // Dropping the command drops its reply: the page says that apitap is busy.
-                tracing::warn!("a command was refused: the analysis is behind");
-            }
+/// People's wishes go to the analysis.
+async fn hand_on(mut queue: tokio::sync::mpsc::Receiver<Command>, messages: Sender<Message>) {
+    while let Some(command) = queue.recv().await {
+        if messages.try_send(Message::Command(command)).is_err() {
+            // Dropping the command drops its reply: the page says that apitap is busy.
+            tracing::warn!("a command was refused: the analysis is behind");
         }
-    });
-    let tls = settings.tls.clone();
-    let app = web::router(views, commands, settings);
+    }
+}
+
+async fn web_server(listener: TcpListener, app: axum::Router, tls: Option<web::Pem>) {
     if let Err(e) = web::serve(listener, app, tls).await {
         tracing::error!("the web server ended: {e}");
     }
@@ -437,9 +487,13 @@ pub(crate) fn restore(settings: analysis::Settings, recovered: Recovered) -> Ana
     Analysis::with(catalog, detect, alerts)
 }
 
-fn bind(at: SocketAddr) -> anyhow::Result<TcpListener> {
-    if !at.ip().is_loopback() {
+fn bind(web: &config::Web) -> anyhow::Result<TcpListener> {
+    let at = web.listen;
+    if !web.signs_in() && !at.ip().is_loopback() {
         bail!("{}", check::not_loopback(at));
+    }
+    if let Some(why) = check::in_the_clear(web) {
+        tracing::warn!("{why}");
     }
     let listener = TcpListener::bind(at).map_err(|e| anyhow::anyhow!("{}", check::busy(at, &e)))?;
     listener.set_nonblocking(true)?;

@@ -65,7 +65,7 @@ struct Scrape {
     alerts: Arc<crate::alert::AlertsView>,
     deliveries: Arc<crate::alert::delivery::DeliveriesView>,
     saved: Arc<crate::web::SavedView>,
-    budgets: [crate::web::Budget; 8],
+    budgets: Vec<crate::web::Budget>,
     /// False alarms a week.
     false_alarms: f64,
     ready: bool,

@@ -8,17 +8,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
-use tokio::sync::oneshot;
 
 use super::decisions::Decisions;
 use super::evidence::Evidence;
+use super::gauges::Gauges;
+use super::specs::Reading;
 use super::traffic::Traffic;
+use super::uploads::Uploads;
 use super::watch::{Trouble, Watch};
 use crate::alert::delivery::{DeliveriesView, Sink};
 use crate::alert::{Alert, Silence};
 use crate::analysis::Analysis;
 use crate::catalog::Decision;
-use crate::catalog::spec::SpecSet;
 use crate::detect::Severity;
 use crate::exchange::write_line;
 use crate::sensor::doctor::{self, Symptom};
@@ -28,10 +29,14 @@ use crate::sensor::{
 };
 use crate::store::{Pending, Store};
 use crate::time::Timestamp;
-use crate::web::{Command, Known, Live, Load, Queue, SensorView, SourceView, Views};
+use crate::web::{
+    Command, Known, Live, Queue, Reply, SensorView, SourceView, Upkeep, Views,
+};
 
 /// How often readers get new views.
 const PUBLISH: Duration = Duration::from_secs(1);
+/// How often principals are listed: it takes a walk over all of them.
+const LIST: Duration = Duration::from_secs(10);
 /// How long workers may take to finish once told.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -48,7 +53,7 @@ pub(super) fn automation(analysis: &Analysis) -> Vec<Known> {
 
 pub(super) enum Message {
     Command(Command),
-    Specs(SpecSet),
+    Specs(Box<Reading>),
     /// Nothing but a sign of life.
     Ping,
     Stop,
@@ -61,6 +66,7 @@ pub(super) struct Analyst {
     views: Arc<Views>,
     sinks: Arc<Vec<Sink>>,
     decisions: Decisions,
+    uploads: Uploads,
     /// Answers to people whose changes are on disk now.
     answers: (Sender<Answer>, Receiver<Answer>),
     merger: Merger,
@@ -68,6 +74,7 @@ pub(super) struct Analyst {
     traffic: Traffic,
     workers: Vec<(Status, u64, u64)>,
     sights: Vec<Sights>,
+    gauges: Gauges,
     doctor: Watch,
     symptoms: Vec<Symptom>,
     finished: usize,
@@ -78,6 +85,8 @@ pub(super) struct Analyst {
     in_flight: u64,
     started: Timestamp,
     published: Instant,
+    /// When principals were listed last.
+    listed: Option<Instant>,
     checkpointed: Instant,
     checkpoint_every: Duration,
     last_count: u64,
@@ -92,7 +101,7 @@ pub(super) struct Analyst {
 
 impl Analyst {
     pub(super) fn new(
-        (analysis, decisions): (Analysis, Vec<Decision>),
+        (analysis, decisions, uploads): (Analysis, Vec<Decision>, Uploads),
         pool: Pool,
         store: Store,
         views: Arc<Views>,
@@ -108,12 +117,14 @@ impl Analyst {
             views,
             sinks,
             decisions: Decisions::new(decisions),
+            uploads,
             answers: unbounded(),
             merger: Merger::new(workers),
             flows: Merger::new(workers),
             traffic: Traffic::new(workers),
             workers: vec![(Status::default(), 0, 0); workers],
             sights: vec![Sights::default(); workers],
+            gauges: Gauges::new(workers),
             doctor: Watch::default(),
             symptoms: Vec::new(),
             finished: 0,
@@ -122,6 +133,7 @@ impl Analyst {
             in_flight: 0,
             started: wall(),
             published: now,
+            listed: None,
             checkpointed: now,
             checkpoint_every,
             last_count: 0,
@@ -139,6 +151,12 @@ impl Analyst {
         self
     }
 
+    /// What the sensor may hold at most: flows, and bytes for reassembly.
+    pub(super) fn with_budgets(mut self, max_flows: u64, max_buffered: u64) -> Self {
+        self.gauges.limits = (max_flows, max_buffered);
+        self
+    }
+
     /// Appends every exchange to this file, too.
     pub(super) fn with_lines(mut self, file: File) -> Self {
         self.lines = Some(BufWriter::new(file));
@@ -147,13 +165,13 @@ impl Analyst {
 
     pub(super) fn run(
         mut self,
-        specs: SpecSet,
+        specs: Reading,
         notices: Vec<String>,
         inbox: &Receiver<Message>,
         on_disk: &Receiver<Arc<Pending>>,
     ) {
         let mut raised = Vec::new();
-        self.analysis.set_specs(specs, &mut raised);
+        self.take_specs(specs, &mut raised);
         for notice in notices {
             raised.extend(self.analysis.alerts.raise_sensor(
                 notice,
@@ -170,6 +188,7 @@ impl Analyst {
             .store(true, std::sync::atomic::Ordering::Relaxed);
         let reports = self.pool.reports.clone();
         let decided = self.decisions.on_disk.clone();
+        let uploaded = self.uploads.on_disk.clone();
         let answers = self.answers.1.clone();
         let mut stopping: Option<Instant> = None;
         loop {
@@ -187,6 +206,9 @@ impl Analyst {
                 },
                 recv(decided) -> decision => if let Ok(decision) = decision {
                     self.decided(decision, &mut raised);
+                },
+                recv(uploaded) -> written => if let Ok(written) = written {
+                    self.uploads.written(written, &self.views);
                 },
                 recv(inbox) -> message => match message {
                     Ok(Message::Stop) | Err(_) => {
@@ -234,6 +256,7 @@ impl Analyst {
     fn take(&mut self, mut report: Report, raised: &mut Vec<Alert>) {
         self.workers[report.worker] = (report.status, report.shed, report.panics);
         self.sights[report.worker] = std::mem::take(&mut report.sights);
+        self.gauges.report(&report);
         self.finished += usize::from(report.finished);
         self.merger
             .add(report.worker, &mut report.records, report.watermark);
@@ -264,6 +287,7 @@ impl Analyst {
             if record.exchange.session.is_none() {
                 self.classes[record.exchange.status_class()] += 1;
             }
+            self.gauges.exchange(&record.exchange);
             if self.lines.is_some() {
                 write_line(&record.exchange, &mut text);
             }
@@ -301,12 +325,12 @@ impl Analyst {
                 let changed = self.analysis.alerts.set_status(&id, &wanted);
                 self.analysis.judged();
                 raised.extend(changed.as_ref().ok().cloned());
-                self.answer(raised, move || drop(reply.send(changed)));
+                self.answer(raised, move || reply.send(changed));
             }
             Message::Command(Command::SetIncidentStatus { id, wanted, reply }) => {
                 let changed = self.analysis.alerts.set_incident(&id, &wanted, raised);
                 self.analysis.judged();
-                self.answer(raised, move || drop(reply.send(changed)));
+                self.answer(raised, move || reply.send(changed));
             }
             Message::Command(Command::Silence { wanted, reply }) => {
                 let made = self.analysis.alerts.silence(*wanted);
@@ -323,6 +347,7 @@ impl Analyst {
                 reply,
             }) => {
                 let sinks = self.sinks.clone();
+                let answers = self.answers.0.clone();
                 let done = Box::new(move |again: Result<Pending, String>| {
                     let done = again.map(|pending| {
                         let pending = Arc::new(pending);
@@ -331,14 +356,15 @@ impl Analyst {
                             sink.wake();
                         }
                     });
-                    let _ = reply.send(done);
+                    let say: Answer = Box::new(move || reply.send(done));
+                    let _ = answers.send(say);
                 });
                 self.store.again(sink, message, by, done);
             }
             Message::Command(Command::TestSink { sink, reply }) => {
                 match self.sinks.iter().find(|s| s.name() == sink) {
-                    Some(sink) => sink.test(reply),
-                    None => drop(reply.send(Err(format!("there is no sink `{sink}`")))),
+                    Some(sink) => sink.test(move |done| reply.send(done)),
+                    None => reply.send(Err(format!("there is no sink `{sink}`"))),
                 }
             }
             Message::Command(Command::Decide {
@@ -350,9 +376,40 @@ impl Analyst {
                 let at = (&self.analysis.catalog, &self.store);
                 self.decisions.ask(at, &what, (by, note), reply);
             }
-            Message::Specs(specs) => self.analysis.set_specs(specs, raised),
+            Message::Command(Command::PutSpec { wanted, by, reply }) => {
+                self.uploads.put(&self.store, *wanted, by, reply);
+            }
+            Message::Command(Command::RemoveSpec {
+                id,
+                by,
+                note,
+                reply,
+            }) => self.uploads.remove(&self.store, &id, (by, note), reply),
+            Message::Command(Command::Account { change, reply }) => {
+                let answers = self.answers.0.clone();
+                let done = Box::new(move |done| {
+                    let say: Answer = Box::new(move || reply.send(done));
+                    let _ = answers.send(say);
+                });
+                self.store.account(change, done);
+            }
+            Message::Command(Command::Note { reply, .. }) => reply.send(Ok(())),
+            Message::Command(Command::Principal { id, reply }) => {
+                let found = self.analysis.principal(&id).map(Box::new);
+                reply.send(Ok(found));
+            }
+            Message::Specs(reading) => self.take_specs(*reading, raised),
             Message::Ping | Message::Stop => {}
         }
+    }
+
+    /// The documents were read: the inventory is judged by them, then whoever changed them is told.
+    fn take_specs(&mut self, mut reading: Reading, raised: &mut Vec<Alert>) {
+        let set = std::mem::take(&mut reading.set);
+        self.analysis.set_specs(set, raised);
+        self.record(raised);
+        self.views.catalog.store(self.analysis.view());
+        self.uploads.was_read(&reading, &self.views);
     }
 
     /// A decision is on disk: it holds, and whoever asked may be told.
@@ -363,7 +420,7 @@ impl Analyst {
         self.views.catalog.store(self.analysis.view());
         self.publish_decisions();
         if let Some(reply) = reply {
-            let _ = reply.send(Ok(decision));
+            reply.send(Ok(decision));
         }
     }
 
@@ -371,13 +428,13 @@ impl Analyst {
         &mut self,
         done: &Result<Silence, String>,
         raised: &mut Vec<Alert>,
-        reply: oneshot::Sender<Result<Silence, String>>,
+        reply: Reply<Silence>,
     ) {
         if let Ok(silence) = done {
             self.store.silence(silence.clone());
         }
         let done = done.clone();
-        self.answer(raised, move || drop(reply.send(done)));
+        self.answer(raised, move || reply.send(done));
     }
 
     /// Says how a change went, once it is on disk and shown.
@@ -517,7 +574,15 @@ impl Analyst {
         };
         *ledger.stage("alert") = stage;
         let exchanges = status.http.exchanges;
+        let beats = self.gauges.beat(wall(), &status, (&sources, shed));
         let view = SensorView {
+            load: self.gauges.workers(&self.workers),
+            protocols: self.gauges.protocols(),
+            gaps: status.flow.gaps,
+            gap_bytes: status.flow.gap_bytes,
+            budgets: self.gauges.budgets(&status, &self.analysis),
+            seconds: beats.0,
+            minutes: beats.1,
             ledger,
             sources: sources.iter().map(source_view).collect(),
             readings: self.readings(&sources),
@@ -532,7 +597,7 @@ impl Analyst {
             exchanges_per_second: exchanges.saturating_sub(self.last_count) as f64
                 / PUBLISH.as_secs_f64(),
             answers: self.classes,
-            load: self.load(),
+            upkeep: self.upkeep(),
             at: sources
                 .iter()
                 .map(|s| s.now)
@@ -551,6 +616,11 @@ impl Analyst {
         self.views
             .automation
             .store(Arc::new(automation(&self.analysis)));
+        if self.listed.is_none_or(|at| at.elapsed() >= LIST) {
+            self.listed = Some(self.published);
+            let principals = self.analysis.principals();
+            self.views.principals.store(Arc::new(principals));
+        }
         self.views.deliveries.store(Arc::new(self.deliveries()));
         if self.in_flight == 0 {
             self.views.alerts.store(self.analysis.alerts.view());
@@ -559,7 +629,7 @@ impl Analyst {
         let _ = self.views.live.send(Live::Inventory);
     }
 
-    fn load(&self) -> Load {
+    fn upkeep(&self) -> Upkeep {
         let reports = &self.pool.reports;
         let (waiting, room) = self.store.queue();
         let queue = |name, waiting, room| Queue {
@@ -567,15 +637,12 @@ impl Analyst {
             waiting,
             room,
         };
-        let (principals, principals_evicted) = self.analysis.detect.principals();
         let usage = self.store.usage();
-        Load {
+        Upkeep {
             queues: vec![
                 queue("reports", reports.len(), reports.capacity().unwrap_or(0)),
                 queue("store", waiting, room),
             ],
-            principals,
-            principals_evicted,
             panics: self.known_panics,
             store_trouble: self.store.trouble(),
             journal_bytes: usage.journal,

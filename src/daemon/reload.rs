@@ -1,4 +1,4 @@
-//! What is read again while the daemon runs: specs when they change, and on SIGHUP these, the country
+//! What is read again while the daemon runs: specs when they or the uploads change, and on SIGHUP these, the country
 //! database, and the config file, which is only looked at: a change of it is taken at the next start.
 //! How it went is logged and shown on the page of settings.
 
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
+use tokio::sync::Notify;
 
 use super::analyst::{Message, wall};
 use super::specs::Watched;
@@ -30,6 +31,8 @@ pub(super) struct Files {
     /// The config as the file had it.
     pub(super) read: Config,
     pub(super) views: Arc<Views>,
+    /// Told when an upload has changed.
+    pub(super) again: Arc<Notify>,
 }
 
 impl Files {
@@ -41,8 +44,8 @@ impl Files {
     }
 
     /// The specs are read again, and taken from then on.
-    pub(super) async fn specs_again(self, messages: &Sender<Message>) -> Self {
-        self.again("a spec has changed", messages, |files, messages| {
+    pub(super) async fn specs_again(self, cause: &'static str, messages: &Sender<Message>) -> Self {
+        self.read_again(cause, messages, |files, messages| {
             vec![files.specs_line(messages)]
         })
         .await
@@ -50,7 +53,7 @@ impl Files {
 
     /// All of them.
     pub(super) async fn hang_up(self, messages: &Sender<Message>) -> Self {
-        self.again("SIGHUP", messages, |files, messages| {
+        self.read_again("SIGHUP", messages, |files, messages| {
             let mut lines = vec![files.config_line(), files.specs_line(messages)];
             lines.extend(files.countries_line());
             lines
@@ -58,7 +61,7 @@ impl Files {
         .await
     }
 
-    async fn again(
+    async fn read_again(
         self,
         cause: &'static str,
         messages: &Sender<Message>,
@@ -114,10 +117,10 @@ impl Files {
     }
 
     fn specs_line(&mut self, messages: &Sender<Message>) -> Result<String, String> {
-        let set = self.specs.read();
-        let (documents, refused) = (set.specs().len(), self.specs.refused().to_vec());
+        let reading = Box::new(self.specs.read(&self.views.specs.load()));
+        let (documents, refused) = (reading.set.specs().len(), reading.refused.clone());
         messages
-            .send_timeout(Message::Specs(set), HAND_OVER)
+            .send_timeout(Message::Specs(reading), HAND_OVER)
             .map_err(|_| "the specs were not taken: the analysis is behind".to_owned())?;
         match refused.as_slice() {
             [] => Ok(format!("specs in use: {documents}")),

@@ -5,17 +5,18 @@ use std::sync::atomic::Ordering;
 
 use askama::Template;
 use axum::Form;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::api::{self, ask, problem};
+use super::api::{self, DONE, Json, List, Nothing, Path, ask, problem};
 use super::frame::{Frame, failed, show};
 use super::life::stale;
 use super::routes::{App, Shared};
-use super::who::{Role, Who};
-use super::{Command, SettingsView, filters, guard};
+use super::who::Who;
+use super::{Command, SettingsView, filters};
 use crate::alert::delivery::{DeadLetter, DeliveriesView, SinkView};
 
 /// Dead letters on the page; the API has all.
@@ -29,19 +30,32 @@ const ALL: &str = "all";
 
 type Refused = (StatusCode, String);
 
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Deliveries")]
+pub(super) struct Answer<'a> {
+    #[serde(flatten)]
+    list: List<&'a DeadLetter>,
+    sinks: &'a [SinkView],
+}
+
 /// The dead letters, newest first, beside the sinks.
 pub(super) async fn list(State(app): Shared) -> Response {
     let view = app.views.deliveries.load();
-    let items: Vec<&DeadLetter> = view.dead.iter().rev().collect();
-    api::json(&serde_json::json!({ "items": items, "next": null, "sinks": view.sinks }))
+    api::json(&Answer {
+        list: List::whole(view.dead.iter().rev().collect()),
+        sinks: &view.sinks,
+    })
 }
 
 /// A sink with what it is told of.
-#[derive(Serialize)]
-struct Row<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Sink")]
+pub(super) struct Row<'a> {
     #[serde(flatten)]
     sink: &'a SinkView,
+    /// What its routes let through, in words.
     takes: &'a [String],
+    /// Its messages that were given up and wait for a person.
     dead_letters: usize,
 }
 
@@ -58,57 +72,32 @@ fn rows<'a>(view: &'a DeliveriesView, settings: &'a SettingsView) -> Vec<Row<'a>
     view.sinks.iter().map(row).collect()
 }
 
-#[derive(Serialize)]
-struct Rows<'a> {
-    items: Vec<Row<'a>>,
-    next: Option<String>,
-    total: usize,
-}
-
 /// `GET /api/v1/sinks`.
 pub(super) async fn sinks(State(app): Shared) -> Response {
     let (view, settings) = (app.views.deliveries.load(), app.views.settings.load());
-    let items = rows(&view, &settings);
-    api::json(&Rows {
-        total: items.len(),
-        items,
-        next: None,
-    })
+    api::json(&List::whole(rows(&view, &settings)))
 }
 
 pub(super) async fn send_again(
     State(app): Shared,
     who: Who,
     Path((sink, message)): Path<(String, String)>,
-    headers: HeaderMap,
+    Json(Nothing {}): Json<Nothing>,
 ) -> Response {
-    if !is_json(&headers) {
-        return guard::not_json();
-    }
     answer(resend(&app, sink, message, &who.name).await)
 }
 
 pub(super) async fn test(
     State(app): Shared,
     Path(name): Path<String>,
-    headers: HeaderMap,
+    Json(Nothing {}): Json<Nothing>,
 ) -> Response {
-    if !is_json(&headers) {
-        return guard::not_json();
-    }
     answer(try_out(&app, name).await)
-}
-
-/// A form on another site cannot send that without our leave (CORS preflight).
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE);
-    kind.and_then(|v| v.to_str().ok())
-        .is_some_and(|kind| kind.starts_with("application/json"))
 }
 
 fn answer(done: Result<(), Refused>) -> Response {
     match done {
-        Ok(()) => api::json(&serde_json::json!({ "ok": true })),
+        Ok(()) => api::json(&DONE),
         Err((code, why)) => problem(code, &why),
     }
 }
@@ -157,7 +146,6 @@ struct Deliveries<'a> {
     dead: Vec<&'a DeadLetter>,
     more: usize,
     ready: bool,
-    may_act: bool,
     resent: usize,
 }
 
@@ -166,7 +154,6 @@ pub(super) async fn page(State(app): Shared, who: Who) -> Response {
     show(&Deliveries {
         page: Frame::new(&app, &who, "settings"),
         tab: "sinks",
-        may_act: who.role >= Role::Analyst,
         resent: RESENT,
         sinks: rows(&view, &settings),
         dead: view.dead.iter().rev().take(SHOWN).collect(),

@@ -32,7 +32,7 @@ struct Kept {
 
 impl Kept {
     fn of(budget: &Budget, what: &'static str, page: &'static str, rule: String, key: &'static str) -> Self {
-        let text = |n| if budget.in_bytes { bytes(n) } else { grouped(n) };
+        let text = |n| if budget.unit == "byte" { bytes(n) } else { grouped(n) };
         Self {
             what,
             page,
@@ -40,7 +40,7 @@ impl Kept {
             most: if budget.limit == 0 { "–".into() } else { text(budget.limit) },
             percent: budget.share().map(|share| (share * 100.0).round() as u64),
             rule,
-            evicted: budget.evicted,
+            evicted: budget.evicted.unwrap_or(0),
             key,
         }
     }
@@ -58,14 +58,15 @@ fn bounded(views: &Views) -> Vec<Kept> {
     let settings = views.settings.load();
     let all = budgets(views);
     let texts = [
-        ("endpoints", "Inventory", "/endpoints", "Until the budget: candidates go first, then what was called longest ago.".into(), "catalog.max_endpoints"),
-        ("histories", "Histories of endpoints", "/endpoints", format!("By the minute for a day, by the hour for {}; past the budget the minutes of those called least go first.", days(Duration::from_secs(HISTORY_SLOTS.unsigned_abs() * 3_600))), "catalog.max_history"),
-        ("principals", "Principals", "", "Until the budget: who was seen longest ago goes first.".into(), "detect.max_principals"),
-        ("alerts", "Alerts", "/alerts", "Until the budget: settled ones go first, then the least severe, oldest first.".into(), "alert.max_alerts"),
-        ("incidents", "Incidents", "/incidents", "As alerts.".into(), "alert.max_incidents"),
-        ("packets", "Packets of alerts", "/alerts", if settings.limits.packet_bytes == 0 { "Off: no packet is kept.".into() } else { "Until the budget: what was written to longest ago goes first.".to_owned() }, "evidence.max_saved"),
-        ("flows", "Flows being followed", "/sensor", "Until they are silent for the time that is set; past the budget the oldest goes first.".into(), "sensor.max_flows"),
-        ("reassembly", "Bytes held for reassembly", "/sensor", "Until what is missing comes, or the budget.".into(), "sensor.max_buffered"),
+        ("Endpoints", "Inventory", "/endpoints", "Until the budget: candidates go first, then what was called longest ago.".into(), "catalog.max_endpoints"),
+        ("Histories", "Histories of endpoints", "/endpoints", format!("By the minute for a day, by the hour for {}; past the budget the minutes of those called least go first.", days(Duration::from_secs(HISTORY_SLOTS.unsigned_abs() * 3_600))), "catalog.max_history"),
+        ("Principals", "Principals", "/principals", "Until the budget: who was seen longest ago goes first.".into(), "detect.max_principals"),
+        ("Alerts", "Alerts", "/alerts", "Until the budget: settled ones go first, then the least severe, oldest first.".into(), "alert.max_alerts"),
+        ("Incidents", "Incidents", "/incidents", "As alerts.".into(), "alert.max_incidents"),
+        ("Packets", "Packets of alerts", "/alerts", if settings.limits.packet_bytes == 0 { "Off: no packet is kept.".into() } else { "Until the budget: what was written to longest ago goes first.".to_owned() }, "evidence.max_saved"),
+        ("Flows", "Flows being followed", "/sensor", "Until they are silent for the time that is set; past the budget the oldest goes first.".into(), "sensor.max_flows"),
+        ("Reassembly", "Bytes held for reassembly", "/sensor", "Until what is missing comes, or the budget.".into(), "sensor.max_buffered"),
+        ("Schemas", "Fields of schemas", "/endpoints", "As long as their endpoint; past the budget no new ones are learnt.".into(), "catalog.max_fields"),
     ];
     let found = texts.into_iter().filter_map(|(name, what, page, rule, key)| {
         let budget = all.iter().find(|b| b.name == name)?;
@@ -136,8 +137,8 @@ pub(super) async fn page(State(app): Shared, who: Who) -> Response {
         tab: "retention",
         bounded: bounded(&app.views),
         ruled: ruled(&app),
-        journal: bytes(sensor.load.journal_bytes),
-        checkpoints: bytes(sensor.load.checkpoint_bytes),
-        trouble: sensor.load.store_trouble.clone(),
+        journal: bytes(sensor.upkeep.journal_bytes),
+        checkpoints: bytes(sensor.upkeep.checkpoint_bytes),
+        trouble: sensor.upkeep.store_trouble.clone(),
     })
 }

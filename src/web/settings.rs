@@ -6,20 +6,21 @@
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::{self, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Limits;
-use super::api::json;
+use super::{Limits, Role};
+use super::api::{List, Query, json};
 use super::frame::{Frame, query_link, show};
 use super::routes::Shared;
-use super::who::{Role, Who};
+use super::who::Who;
 use crate::time::Timestamp;
 
 /// Where a value came from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "from", rename_all = "kebab-case")]
 pub enum Origin {
     Default,
@@ -78,7 +79,7 @@ pub struct SinkSettings {
 }
 
 /// How it went when files were read again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Reload {
     /// Wall time.
     pub at: Timestamp,
@@ -104,12 +105,12 @@ pub struct SettingsView {
     pub reload: Option<Reload>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
 pub(super) struct Filter {
-    #[serde(default)]
+    /// What is in the key, its value or what it is for.
     q: String,
-    /// `set`: what is not at its default alone.
-    #[serde(default)]
+    /// `set`: only what somebody set; else all.
     show: String,
 }
 
@@ -125,20 +126,25 @@ impl Filter {
 }
 
 /// An entry as somebody may see it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Setting")]
 pub(super) struct Item<'a> {
+    /// `sink[0].url`: lists are counted from 0.
     key: &'a str,
-    /// Absent where it names a secret and is not for this reader.
+    /// As TOML; absent where it names a secret and is not for this reader.
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<&'a str>,
+    /// Whether it names a secret.
     secret: bool,
+    /// As TOML; absent for keys of lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     default: Option<&'a str>,
     origin: &'a Origin,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    description: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
     /// A change of the key itself takes a restart.
     restart: bool,
+    /// What of it is followed without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     followed: Option<&'static str>,
 }
@@ -151,19 +157,21 @@ impl<'a> Item<'a> {
             secret: entry.secret_name.is_some(),
             default: entry.default.as_deref(),
             origin: &entry.origin,
-            description: &entry.words,
+            description: Some(entry.words.as_str()).filter(|words| !words.is_empty()),
             restart: true,
             followed: entry.followed,
         }
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Settings")]
 pub(super) struct Items<'a> {
-    items: Vec<Item<'a>>,
-    next: Option<String>,
-    total: usize,
+    #[serde(flatten)]
+    list: List<Item<'a>>,
+    /// What was read at the start; null: nothing was.
     file: Option<&'a str>,
+    /// How it went when files were last read again.
     reload: Option<&'a Reload>,
 }
 
@@ -173,9 +181,7 @@ pub(super) async fn list(State(app): Shared, who: Who, Query(filter): Query<Filt
     let found = view.entries.iter().filter(|e| filter.takes(e, who.role));
     let items: Vec<Item<'_>> = found.map(|e| Item::of(e, who.role)).collect();
     json(&Items {
-        total: items.len(),
-        items,
-        next: None,
+        list: List::whole(items),
         file: view.file.as_deref(),
         reload: view.reload.as_ref(),
     })
@@ -222,7 +228,11 @@ fn called<'a>(entries: &'a [Entry], section: &str) -> Option<&'a str> {
     Some(name.value.trim_matches('"'))
 }
 
-pub(super) async fn page(State(app): Shared, who: Who, Query(filter): Query<Filter>) -> Response {
+pub(super) async fn page(
+    State(app): Shared,
+    who: Who,
+    extract::Query(filter): extract::Query<Filter>,
+) -> Response {
     let view = app.views.settings.load();
     let mut sections: Vec<Section<'_>> = Vec::new();
     let found = view.entries.iter().filter(|e| filter.takes(e, who.role));
