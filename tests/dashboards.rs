@@ -21,7 +21,9 @@ const OF_PROMETHEUS: [&str; 1] = ["up"];
 
 /// Families of which a sensor without sinks has no series.
 fn of_sinks(name: &str) -> bool {
-    ["apitap_deliver", "apitap_sink_"].iter().any(|start| name.starts_with(start))
+    ["apitap_deliver", "apitap_sink_"]
+        .iter()
+        .any(|start| name.starts_with(start))
 }
 
 fn root() -> PathBuf {
@@ -38,10 +40,15 @@ fn tool(name: &str) -> Option<PathBuf> {
     let unpacked = root().join("target/prometheus/usr/bin").join(name);
     let installed = std::env::var_os("PATH")?;
     let mut places = std::env::split_paths(&installed).map(|dir| dir.join(name));
-    let found = Some(unpacked).filter(|p| p.is_file()).or_else(|| places.find(|p| p.is_file()));
+    let found = Some(unpacked)
+        .filter(|p| p.is_file())
+        .or_else(|| places.find(|p| p.is_file()));
     if found.is_none() {
         let needed = std::env::var_os("APITAP_NEED_NETNS").is_some();
-        assert!(!needed, "required here, and missing: {name} (make prometheus-deps)");
+        assert!(
+            !needed,
+            "required here, and missing: {name} (make prometheus-deps)"
+        );
         eprintln!("SKIPPED: {name} is not here (make prometheus-deps)");
     }
     found
@@ -64,8 +71,15 @@ fn free_port() -> u16 {
 
 /// What `curl` gets; `None` while nobody answers.
 fn get(url: &str, arguments: &[&str]) -> Option<String> {
-    let out = Command::new("curl").args(["-sS", "--max-time", "20"]).args(arguments).arg(url).output().unwrap();
-    out.status.success().then(|| String::from_utf8(out.stdout).unwrap())
+    let out = Command::new("curl")
+        .args(["-sS", "--max-time", "20"])
+        .args(arguments)
+        .arg(url)
+        .output()
+        .unwrap();
+    out.status
+        .success()
+        .then(|| String::from_utf8(out.stdout).unwrap())
 }
 
 fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
@@ -93,29 +107,47 @@ impl Demo {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let demo = Self { _child: Running(child), port };
-        until("the demo", || demo.metrics(&[]).filter(|m| m.contains("\napitap_ready 1\n")));
+        let demo = Self {
+            _child: Running(child),
+            port,
+        };
+        until("the demo", || {
+            demo.metrics(&[])
+                .filter(|m| m.contains("\napitap_ready 1\n"))
+        });
         demo
     }
 
     fn metrics(&self, arguments: &[&str]) -> Option<String> {
-        get(&format!("http://127.0.0.1:{}/metrics", self.port), arguments)
+        get(
+            &format!("http://127.0.0.1:{}/metrics", self.port),
+            arguments,
+        )
     }
 }
 
 /// Families with their types, of an exposition in Prometheus' text format.
 fn families(metrics: &str) -> BTreeMap<&str, &str> {
-    let types = metrics.lines().filter_map(|l| l.strip_prefix("# TYPE ")?.split_once(' '));
+    let types = metrics
+        .lines()
+        .filter_map(|l| l.strip_prefix("# TYPE ")?.split_once(' '));
     types.collect()
 }
 
 /// The family of a series.
 fn family_of<'a>(families: &BTreeMap<&'a str, &'a str>, name: &str) -> Option<&'a str> {
     let of_histogram = || {
-        let base = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end))?;
-        families.get_key_value(base).filter(|(_, kind)| **kind == "histogram")
+        let base = ["_bucket", "_sum", "_count"]
+            .iter()
+            .find_map(|end| name.strip_suffix(end))?;
+        families
+            .get_key_value(base)
+            .filter(|(_, kind)| **kind == "histogram")
     };
-    families.get_key_value(name).or_else(of_histogram).map(|(name, _)| *name)
+    families
+        .get_key_value(name)
+        .or_else(of_histogram)
+        .map(|(name, _)| *name)
 }
 
 /// A query of the dashboard with its panel, the variables as Grafana would fill them in.
@@ -129,7 +161,11 @@ fn panels() -> Vec<(String, String)> {
         }
     }
     for annotation in dashboard["annotations"]["list"].as_array().unwrap() {
-        out.extend(annotation["expr"].as_str().map(|e| ("annotation".to_owned(), filled(e))));
+        out.extend(
+            annotation["expr"]
+                .as_str()
+                .map(|e| ("annotation".to_owned(), filled(e))),
+        );
     }
     for variable in dashboard["templating"]["list"].as_array().unwrap() {
         let query = variable["definition"].as_str().unwrap_or_default();
@@ -142,7 +178,10 @@ fn panels() -> Vec<(String, String)> {
 }
 
 fn filled(expression: &str) -> String {
-    let filled = expression.replace("$__rate_interval", "1m").replace("$job", ".*").replace("$instance", ".*");
+    let filled = expression
+        .replace("$__rate_interval", "1m")
+        .replace("$job", ".*")
+        .replace("$instance", ".*");
     assert!(!filled.contains('$'), "a variable is unknown: {expression}");
     filled
 }
@@ -176,12 +215,28 @@ fn every_rule_says_what_it_means_and_is_tested() {
     let mut names = BTreeSet::new();
     for rule in rules() {
         for part in ["summary", "description", "runbook"] {
-            assert!(rule.annotations.get(part).is_some_and(|t| t.len() > 20), "{}: {part}", rule.alert);
+            assert!(
+                rule.annotations.get(part).is_some_and(|t| t.len() > 20),
+                "{}: {part}",
+                rule.alert
+            );
         }
         let severity = rule.labels["severity"].as_str();
-        assert!(["info", "warning", "critical"].contains(&severity), "{}: {severity}", rule.alert);
-        assert!(tests.contains(&format!("alertname=\"{}\"", rule.alert)), "{} has no unit test", rule.alert);
-        assert!(names.insert(rule.alert.clone()), "{} stands twice", rule.alert);
+        assert!(
+            ["info", "warning", "critical"].contains(&severity),
+            "{}: {severity}",
+            rule.alert
+        );
+        assert!(
+            tests.contains(&format!("alertname=\"{}\"", rule.alert)),
+            "{} has no unit test",
+            rule.alert
+        );
+        assert!(
+            names.insert(rule.alert.clone()),
+            "{} stands twice",
+            rule.alert
+        );
     }
 }
 
@@ -192,7 +247,10 @@ fn panels_stand_side_by_side_and_say_what_they_show() {
     let mut ids = BTreeSet::new();
     for panel in dashboard["panels"].as_array().unwrap() {
         let title = panel["title"].as_str().unwrap();
-        assert!(ids.insert(panel["id"].as_u64()), "{title}: its id is another's");
+        assert!(
+            ids.insert(panel["id"].as_u64()),
+            "{title}: its id is another's"
+        );
         let [x, y, w, h] = ["x", "y", "w", "h"].map(|k| panel["gridPos"][k].as_u64().unwrap());
         assert!(x + w <= 24, "{title} sticks out");
         for cell in (x..x + w).flat_map(|x| (y..y + h).map(move |y| (x, y))) {
@@ -209,44 +267,82 @@ fn what_dashboard_and_rules_name_is_really_said_by_its_right_name() {
     let metrics = demo.metrics(&[]).unwrap();
     let families = families(&metrics);
     let mut named = BTreeSet::new();
-    let expressions = panels().into_iter().chain(rules().into_iter().map(|r| (r.alert, r.expr)));
+    let expressions = panels()
+        .into_iter()
+        .chain(rules().into_iter().map(|r| (r.alert, r.expr)));
     for (place, expression) in expressions {
         let found = promql::metrics(&expression);
         assert!(!found.is_empty(), "{place}: {expression}");
         for name in found {
-            let known = OF_PROMETHEUS.contains(&name.as_str()) || family_of(&families, &name).is_some();
-            assert!(known, "{place} asks for {name}, which /metrics does not say");
+            let known =
+                OF_PROMETHEUS.contains(&name.as_str()) || family_of(&families, &name).is_some();
+            assert!(
+                known,
+                "{place} asks for {name}, which /metrics does not say"
+            );
             named.insert(name);
         }
     }
     assert!(named.len() > 40, "{named:?}");
     for (family, kind) in &families {
-        assert!(metrics.contains(&format!("# HELP {family} ")), "{family} has no HELP");
-        assert_eq!(family.ends_with("_total"), *kind == "counter", "{family} is a {kind}");
+        assert!(
+            metrics.contains(&format!("# HELP {family} ")),
+            "{family} has no HELP"
+        );
+        assert_eq!(
+            family.ends_with("_total"),
+            *kind == "counter",
+            "{family} is a {kind}"
+        );
         let words: Vec<&str> = family.split('_').collect();
-        for wrong in ["ms", "milliseconds", "minutes", "hours", "kb", "mb", "kib", "mib", "bits", "percent"] {
+        for wrong in [
+            "ms",
+            "milliseconds",
+            "minutes",
+            "hours",
+            "kb",
+            "mb",
+            "kib",
+            "mib",
+            "bits",
+            "percent",
+        ] {
             assert!(!words.contains(&wrong), "{family}: {wrong} is no base unit");
         }
         let bare = family.strip_suffix("_total").unwrap_or(family);
         for unit in ["bytes", "seconds", "ratio"] {
-            assert!(!words.contains(&unit) || bare.ends_with(unit), "{family}: {unit} stands at the end");
+            assert!(
+                !words.contains(&unit) || bare.ends_with(unit),
+                "{family}: {unit} stands at the end"
+            );
         }
     }
     // OpenMetrics, as Prometheus asks for it, says the same and the units.
-    let open = demo.metrics(&["-H", "Accept: application/openmetrics-text;version=1.0.0"]).unwrap();
+    let open = demo
+        .metrics(&["-H", "Accept: application/openmetrics-text;version=1.0.0"])
+        .unwrap();
     assert!(open.ends_with("# EOF\n") && !metrics.contains("# EOF"));
     for family in families.keys() {
         let bare = family.strip_suffix("_total").unwrap_or(family);
         assert!(open.contains(&format!("# TYPE {bare} ")), "{family}");
-        for unit in ["bytes", "seconds"].into_iter().filter(|unit| bare.ends_with(&format!("_{unit}"))) {
+        for unit in ["bytes", "seconds"]
+            .into_iter()
+            .filter(|unit| bare.ends_with(&format!("_{unit}")))
+        {
             assert!(open.contains(&format!("# UNIT {bare} {unit}\n")), "{bare}");
         }
     }
 }
 
 fn promtool(tool: &Path, arguments: &[&str]) {
-    let out = Command::new(tool).args(arguments).current_dir(root().join("dashboards/prometheus")).output().unwrap();
-    let said = [out.stdout, out.stderr].map(|o| String::from_utf8_lossy(&o).into_owned()).concat();
+    let out = Command::new(tool)
+        .args(arguments)
+        .current_dir(root().join("dashboards/prometheus"))
+        .output()
+        .unwrap();
+    let said = [out.stdout, out.stderr]
+        .map(|o| String::from_utf8_lossy(&o).into_owned())
+        .concat();
     assert!(out.status.success(), "promtool {arguments:?}: {said}");
 }
 
@@ -270,24 +366,41 @@ impl Prometheus {
         let config = read("dashboards/prometheus/prometheus.yml")
             .replace("127.0.0.1:8650", &format!("127.0.0.1:{target}"))
             .replace("15s", "1s")
-            .replace("rules.yml", root().join("dashboards/prometheus/rules.yml").to_str().unwrap());
+            .replace(
+                "rules.yml",
+                root()
+                    .join("dashboards/prometheus/rules.yml")
+                    .to_str()
+                    .unwrap(),
+            );
         std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
         let port = free_port();
         let child = Command::new(program)
-            .arg(format!("--config.file={}/prometheus.yml", dir.path().display()))
+            .arg(format!(
+                "--config.file={}/prometheus.yml",
+                dir.path().display()
+            ))
             .arg(format!("--storage.tsdb.path={}/data", dir.path().display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Self { _child: Running(child), _dir: dir, port }
+        Self {
+            _child: Running(child),
+            _dir: dir,
+            port,
+        }
     }
 
     /// None while it is starting; an error of the query fails the test.
     fn ask(&self, place: &str, query: &str) -> Option<Vec<Value>> {
         let url = format!("http://127.0.0.1:{}/api/v1/query", self.port);
-        let answer: Value = serde_json::from_str(&get(&url, &["--data-urlencode", &format!("query={query}")])?).ok()?;
+        let answer: Value = serde_json::from_str(&get(
+            &url,
+            &["--data-urlencode", &format!("query={query}")],
+        )?)
+        .ok()?;
         assert_eq!(answer["status"], "success", "{place}: {query}: {answer}");
         answer["data"]["result"].as_array().cloned()
     }
@@ -301,22 +414,44 @@ fn is_number(series: &[Value]) -> bool {
 
 #[test]
 fn a_real_prometheus_scrapes_the_demo_and_answers_every_query() {
-    let (Some(program), Some(tool)) = (tool("prometheus"), tool("promtool")) else { return };
+    let (Some(program), Some(tool)) = (tool("prometheus"), tool("promtool")) else {
+        return;
+    };
     let demo = Demo::start();
-    let lint = Command::new(&tool).args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let lint = Command::new(&tool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let metrics = demo.metrics(&[]).unwrap();
     std::io::Write::write_all(&mut lint.stdin.as_ref().unwrap(), metrics.as_bytes()).unwrap();
     let out = lint.wait_with_output().unwrap();
-    assert!(out.status.success() && out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success() && out.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     let prometheus = Prometheus::start(&program, demo.port);
-    until("a scrape", || prometheus.ask("scrape", "up == 1").filter(|r| !r.is_empty()));
+    until("a scrape", || {
+        prometheus
+            .ask("scrape", "up == 1")
+            .filter(|r| !r.is_empty())
+    });
     // Nothing is lost, hidden or severe in the demo, and it has no sink.
     let quiet = ["Symptoms now", "Hosts with lost halves", "annotation"];
     let mut asked = 0;
     for (place, query) in panels() {
-        let may_be_empty = quiet.contains(&place.as_str()) || promql::metrics(&query).iter().all(|m| of_sinks(m)) || query.contains("outcome=\"shed\"") || query.contains("outcome=\"ignored\"") || query.contains("ignored|malformed");
+        let may_be_empty = quiet.contains(&place.as_str())
+            || promql::metrics(&query).iter().all(|m| of_sinks(m))
+            || query.contains("outcome=\"shed\"")
+            || query.contains("outcome=\"ignored\"")
+            || query.contains("ignored|malformed");
         let answer = until(&format!("{place}: an answer to {query}"), || {
-            prometheus.ask(&place, &query).filter(|r| may_be_empty || !r.is_empty())
+            prometheus
+                .ask(&place, &query)
+                .filter(|r| may_be_empty || !r.is_empty())
         });
         assert!(is_number(&answer), "{place}: {query}: {answer:?}");
         asked += 1;
@@ -335,12 +470,18 @@ fn a_real_prometheus_scrapes_the_demo_and_answers_every_query() {
     let health = until("the rules", || {
         let answer: Value = serde_json::from_str(&get(&url, &[])?).ok()?;
         let groups = answer["data"]["groups"].as_array()?.clone();
-        let all: Vec<Value> = groups.iter().flat_map(|g| g["rules"].as_array().unwrap().clone()).collect();
+        let all: Vec<Value> = groups
+            .iter()
+            .flat_map(|g| g["rules"].as_array().unwrap().clone())
+            .collect();
         Some(all).filter(|all| !all.is_empty() && all.iter().all(|r| r["health"] != "unknown"))
     });
     assert_eq!(health.len(), rules().len());
     for rule in health {
         assert_eq!(rule["health"], "ok", "{rule}");
-        assert_ne!(rule["state"], "firing", "{rule}: nothing is wrong with the demo's sensor");
+        assert_ne!(
+            rule["state"], "firing",
+            "{rule}: nothing is wrong with the demo's sensor"
+        );
     }
 }

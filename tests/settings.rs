@@ -51,7 +51,10 @@ impl Daemon {
                 eprintln!("SKIPPED: capture on lo (no root?): {why}");
                 return None;
             }
-            assert!(begun.elapsed() < Duration::from_secs(60), "the daemon did not start");
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "the daemon did not start"
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
         Some(daemon)
@@ -59,8 +62,13 @@ impl Daemon {
 
     fn get(&self, path: &str) -> Option<String> {
         let url = format!("http://127.0.0.1:{}{path}", self.port);
-        let out = Command::new("curl").args(["-sS", "--max-time", "20", &url]).output().unwrap();
-        out.status.success().then(|| String::from_utf8(out.stdout).unwrap())
+        let out = Command::new("curl")
+            .args(["-sS", "--max-time", "20", &url])
+            .output()
+            .unwrap();
+        out.status
+            .success()
+            .then(|| String::from_utf8(out.stdout).unwrap())
     }
 
     fn json(&self, path: &str) -> Value {
@@ -71,7 +79,13 @@ impl Daemon {
     fn hang_up(&self) -> Value {
         let before = self.json("/api/v1/settings")["reload"].clone();
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-HUP", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
         let begun = Instant::now();
         loop {
             let now = self.json("/api/v1/settings")["reload"].clone();
@@ -132,17 +146,32 @@ fn origins_are_told_reloads_are_and_secrets_are_not() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     fs::write(at.join("webhook.key"), format!("whsec_{}\n", SECRETS[0])).unwrap();
-    fs::write(at.join("slack.url"), format!("https://hooks.example/{}", SECRETS[1])).unwrap();
+    fs::write(
+        at.join("slack.url"),
+        format!("https://hooks.example/{}", SECRETS[1]),
+    )
+    .unwrap();
     fs::write(at.join("splunk.token"), SECRETS[2]).unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let file = at.join("apitap.toml");
     let text = config(at, port);
     fs::write(&file, &text).unwrap();
-    let Some(daemon) = Daemon::start(&file, port, &at.join("log")) else { return };
+    let Some(daemon) = Daemon::start(&file, port, &at.join("log")) else {
+        return;
+    };
     let all = daemon.json("/api/v1/settings");
     let items = all["items"].as_array().unwrap();
     assert_eq!(all["file"], file.to_str().unwrap());
-    let find = |key: &str| items.iter().find(|i| i["key"] == key).unwrap_or_else(|| panic!("{key}"));
+    let find = |key: &str| {
+        items
+            .iter()
+            .find(|i| i["key"] == key)
+            .unwrap_or_else(|| panic!("{key}"))
+    };
     assert_eq!(find("capture.interfaces")["origin"]["from"], "command-line");
     assert_eq!(find("capture.interfaces")["value"], "[\"lo\"]");
     assert_eq!(find("sensor.workers")["origin"]["line"], 5);
@@ -150,14 +179,32 @@ fn origins_are_told_reloads_are_and_secrets_are_not() {
     assert_eq!(find("sink[0].url")["value"], "\"https://soc.example/…\"");
     assert_eq!(find("detect.learning")["origin"]["from"], "default");
     for item in items {
-        assert!(item["origin"]["from"].is_string() && item["key"].is_string(), "{item}");
+        assert!(
+            item["origin"]["from"].is_string() && item["key"].is_string(),
+            "{item}"
+        );
     }
     let sinks = daemon.json("/api/v1/sinks");
-    assert_eq!(sinks["items"][3]["takes"][0], "high and worse; kinds sensor");
+    assert_eq!(
+        sinks["items"][3]["takes"][0],
+        "high and worse; kinds sensor"
+    );
     assert_eq!(sinks["items"][0]["takes"][0], "every alert and incident");
     let pages = [
-        "/", "/settings", "/settings?q=sink", "/settings/sinks", "/settings/retention", "/deliveries", "/sensor", "/metrics",
-        "/api/v1/settings", "/api/v1/settings.toml", "/api/v1/sinks", "/api/v1/deliveries", "/api/v1/sensor", "/api/v1/openapi.json",
+        "/",
+        "/settings",
+        "/settings?q=sink",
+        "/settings/sinks",
+        "/settings/retention",
+        "/deliveries",
+        "/sensor",
+        "/metrics",
+        "/api/v1/settings",
+        "/api/v1/settings.toml",
+        "/api/v1/sinks",
+        "/api/v1/deliveries",
+        "/api/v1/sensor",
+        "/api/v1/openapi.json",
     ];
     let look = || {
         for page in pages {
@@ -170,22 +217,45 @@ fn origins_are_told_reloads_are_and_secrets_are_not() {
     look();
     // What can be taken away does not even name where they are, and reads.
     let toml = daemon.get("/api/v1/settings.toml").unwrap();
-    for name in ["webhook.key", "slack.url", "splunk.token", "APITAP_TEST_MAIL"] {
+    for name in [
+        "webhook.key",
+        "slack.url",
+        "splunk.token",
+        "APITAP_TEST_MAIL",
+    ] {
         assert!(!toml.contains(name), "{toml}");
     }
     assert!(toml.parse::<toml::Table>().is_ok(), "{toml}");
     // A reload says what would change, and what is wrong.
     let same = daemon.hang_up();
     assert_eq!(same["failed"], false, "{same}");
-    assert!(same["lines"][0].as_str().unwrap().contains("is as it was"), "{same}");
+    assert!(
+        same["lines"][0].as_str().unwrap().contains("is as it was"),
+        "{same}"
+    );
     fs::write(&file, text.replace("workers = 2", "workers = 3")).unwrap();
     let changed = daemon.hang_up();
-    assert!(changed["lines"][0].as_str().unwrap().contains("differs in sensor.workers: taken at the next start"), "{changed}");
-    assert!(daemon.get("/settings").unwrap().contains("differs in sensor.workers"));
+    assert!(
+        changed["lines"][0]
+            .as_str()
+            .unwrap()
+            .contains("differs in sensor.workers: taken at the next start"),
+        "{changed}"
+    );
+    assert!(
+        daemon
+            .get("/settings")
+            .unwrap()
+            .contains("differs in sensor.workers")
+    );
     fs::write(&file, text.replace("workers = 2", "workers = 0")).unwrap();
     let broken = daemon.hang_up();
     assert_eq!(broken["failed"], true);
     let why = broken["lines"][0].as_str().unwrap();
-    assert!(why.contains("apitap.toml:5:1: workers: must be 1 to 64") && why.contains("the next start would fail"), "{why}");
+    assert!(
+        why.contains("apitap.toml:5:1: workers: must be 1 to 64")
+            && why.contains("the next start would fail"),
+        "{why}"
+    );
     look();
 }

@@ -21,7 +21,10 @@ const SAMPLE: &str = include_str!("../../systemd/apitap.toml");
 /// Keys whose files are read again while the daemon runs. The keys themselves are not: a changed
 /// config is taken at the next start.
 const FOLLOWED: [(&str, &str); 5] = [
-    ("catalog.specs", "its files: as soon as they change, and on SIGHUP"),
+    (
+        "catalog.specs",
+        "its files: as soon as they change, and on SIGHUP",
+    ),
     ("sensor.country_db", "its file: on SIGHUP"),
     ("tls.key_logs", "its files: followed while they grow"),
     ("web.certificate", "its file: as soon as it changes"),
@@ -144,7 +147,9 @@ fn place(table: &DeTable<'_>, path: &[Step]) -> Option<usize> {
 fn is_secret(key: &str) -> bool {
     let last = key.rsplit('.').next().unwrap_or(key);
     let last = last.split('[').next().unwrap_or(last);
-    let ends = ["_file", "_env", "secret", "password", "token", "_key", "_keys", "key_logs"];
+    let ends = [
+        "_file", "_env", "secret", "password", "token", "_key", "_keys", "key_logs",
+    ];
     let is_certificate = matches!(last, "ca_file" | "cert_file");
     last == "key" || !is_certificate && ends.iter().any(|end| last.ends_with(end))
 }
@@ -228,11 +233,18 @@ impl Config {
                 (None, Some(line)) => Origin::File { line },
                 (None, None) => Origin::Default,
             };
-            let default = defaults.iter().find(|(p, _)| *p == path).map(|(_, v)| v.to_string());
+            let default = defaults
+                .iter()
+                .find(|(p, _)| *p == path)
+                .map(|(_, v)| v.to_string());
             let secret = is_secret(&key) && !is_empty(&value);
             let at = known.iter().position(|(k, _)| *k == key);
             // What stands in lists comes behind the keys beside them.
-            let behind = || known.iter().rposition(|(k, _)| parent(k) == table_of(&path));
+            let behind = || {
+                known
+                    .iter()
+                    .rposition(|(k, _)| parent(k) == table_of(&path))
+            };
             let order = at.or_else(behind).unwrap_or(known.len());
             let followed = FOLLOWED.iter().find(|(k, _)| key.starts_with(k));
             entries.push((
@@ -275,7 +287,11 @@ impl Config {
             file: document.path.as_deref().map(absolute),
             entries: self.entries(document, overrides),
             toml: self.without_secrets(),
-            sinks: self.sinks().iter().map(|sink| self.sink_settings(sink)).collect(),
+            sinks: self
+                .sinks()
+                .iter()
+                .map(|sink| self.sink_settings(sink))
+                .collect(),
             limits: self.limits(),
             dormant_after: self.catalog.dormant_after.0,
             dismissal: self.alert.dismissal.0,

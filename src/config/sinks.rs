@@ -447,7 +447,11 @@ impl Route {
     pub(super) fn words(&self) -> String {
         let severity = self.severity.unwrap_or(Severity::Info).name();
         let mut words = vec![format!("{severity} and worse")];
-        for (what, list) in [("kinds", &self.kinds), ("hosts", &self.hosts), ("on", &self.days)] {
+        for (what, list) in [
+            ("kinds", &self.kinds),
+            ("hosts", &self.hosts),
+            ("on", &self.days),
+        ] {
             if !list.is_empty() {
                 words.push(format!("{what} {}", list.join(", ")));
             }

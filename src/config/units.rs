@@ -129,7 +129,9 @@ impl Serialize for ByteSize {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
         match units.iter().find(|(unit, _)| self.0 % unit == 0) {
-            Some((unit, name)) if self.0 > 0 => s.collect_str(&format_args!("{}{name}", self.0 / unit)),
+            Some((unit, name)) if self.0 > 0 => {
+                s.collect_str(&format_args!("{}{name}", self.0 / unit))
+            }
             _ => s.serialize_u64(self.0),
         }
     }

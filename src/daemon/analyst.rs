@@ -29,9 +29,7 @@ use crate::sensor::{
 };
 use crate::store::{Pending, Store};
 use crate::time::Timestamp;
-use crate::web::{
-    Command, Known, Live, Queue, Reply, SensorView, SourceView, Upkeep, Views,
-};
+use crate::web::{Command, Known, Live, Queue, Reply, SensorView, SourceView, Upkeep, Views};
 
 /// How often readers get new views.
 const PUBLISH: Duration = Duration::from_secs(1);

@@ -100,8 +100,8 @@ impl Files {
         let Some(path) = &self.path else {
             return Ok("no config file was read at the start".into());
         };
-        let now = Config::load(Path::new(path))
-            .map_err(|e| format!("{e}: the next start would fail"))?;
+        let now =
+            Config::load(Path::new(path)).map_err(|e| format!("{e}: the next start would fail"))?;
         let keys = self.read.differences(&now);
         if keys.is_empty() {
             return Ok(format!("{path} is as it was at the start"));

@@ -56,18 +56,21 @@ impl Scrape {
 
     fn delays(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let help = "From an alert on disk to a sink that took it";
-        let mut family = family(encoder, "delivery_delay_seconds", help, MetricType::Histogram)?;
+        let mut family = family(
+            encoder,
+            "delivery_delay_seconds",
+            help,
+            MetricType::Histogram,
+        )?;
         for sink in &self.deliveries.sinks {
             let labels = [("sink", sink.name.as_str())];
             let bounds = DELAYS.into_iter().chain([f64::MAX]);
             let buckets: Vec<(f64, u64)> = bounds.zip(sink.delays.counts).collect();
             let count = sink.delays.counts.iter().sum();
-            family.0.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
-                sink.delays.seconds,
-                count,
-                &buckets,
-                None,
-            )?;
+            family
+                .0
+                .encode_family(&labels)?
+                .encode_histogram::<NoLabelSet>(sink.delays.seconds, count, &buckets, None)?;
         }
         Ok(())
     }

@@ -53,12 +53,7 @@ pub fn budgets(views: &Views) -> Vec<Budget> {
             limits.history_bytes,
             catalog.histories_cut,
         ),
-        bytes(
-            "Packets",
-            saved.bytes(),
-            limits.packet_bytes,
-            saved.evicted,
-        ),
+        bytes("Packets", saved.bytes(), limits.packet_bytes, saved.evicted),
     ]);
     all
 }

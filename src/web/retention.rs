@@ -31,13 +31,29 @@ struct Kept {
 }
 
 impl Kept {
-    fn of(budget: &Budget, what: &'static str, page: &'static str, rule: String, key: &'static str) -> Self {
-        let text = |n| if budget.unit == "byte" { bytes(n) } else { grouped(n) };
+    fn of(
+        budget: &Budget,
+        what: &'static str,
+        page: &'static str,
+        rule: String,
+        key: &'static str,
+    ) -> Self {
+        let text = |n| {
+            if budget.unit == "byte" {
+                bytes(n)
+            } else {
+                grouped(n)
+            }
+        };
         Self {
             what,
             page,
             now: text(budget.used),
-            most: if budget.limit == 0 { "–".into() } else { text(budget.limit) },
+            most: if budget.limit == 0 {
+                "–".into()
+            } else {
+                text(budget.limit)
+            },
             percent: budget.share().map(|share| (share * 100.0).round() as u64),
             rule,
             evicted: budget.evicted.unwrap_or(0),
@@ -68,10 +84,12 @@ fn bounded(views: &Views) -> Vec<Kept> {
         ("Reassembly", "Bytes held for reassembly", "/sensor", "Until what is missing comes, or the budget.".into(), "sensor.max_buffered"),
         ("Schemas", "Fields of schemas", "/endpoints", "As long as their endpoint; past the budget no new ones are learnt.".into(), "catalog.max_fields"),
     ];
-    let found = texts.into_iter().filter_map(|(name, what, page, rule, key)| {
-        let budget = all.iter().find(|b| b.name == name)?;
-        Some(Kept::of(budget, what, page, rule, key))
-    });
+    let found = texts
+        .into_iter()
+        .filter_map(|(name, what, page, rule, key)| {
+            let budget = all.iter().find(|b| b.name == name)?;
+            Some(Kept::of(budget, what, page, rule, key))
+        });
     found.collect()
 }
 
@@ -92,13 +110,59 @@ fn ruled(app: &App) -> Vec<Ruled> {
     let waiting: usize = deliveries.sinks.iter().map(|s| s.pending).sum();
     let silences = app.views.alerts.load().silences.len();
     let all = [
-        ("Decisions", "/decisions", n(decisions), "As long as the place that they are about is known; those taken back, for the record.".into()),
-        ("Rules for silence", "/silences", n(silences), "Until they end; the last of those that have ended stay.".into()),
-        ("False alarms", "/alerts?status=false-alarm", String::new(), format!("What a person called one is counted and not told for {}.", days(settings.dismissal))),
-        ("Messages that wait for a sink", "/settings/sinks", n(waiting), format!("Until the sink takes them, {} at most; then they are dead letters.", days(MAX_AGE))),
-        ("Dead letters", "/settings/sinks", n(deliveries.dead.len()), "Until a person sends them again, or newer ones push them out.".into()),
-        ("Documented operations without traffic", "/endpoints?life=dormant", String::new(), format!("They are dormant after {}, and stay as long as their spec does.", days(settings.dormant_after))),
-        ("Bodies, tokens, passwords", "", "0".into(), "Never kept: what is learnt of them is their shape, their class and a keyed hash.".into()),
+        (
+            "Decisions",
+            "/decisions",
+            n(decisions),
+            "As long as the place that they are about is known; those taken back, for the record."
+                .into(),
+        ),
+        (
+            "Rules for silence",
+            "/silences",
+            n(silences),
+            "Until they end; the last of those that have ended stay.".into(),
+        ),
+        (
+            "False alarms",
+            "/alerts?status=false-alarm",
+            String::new(),
+            format!(
+                "What a person called one is counted and not told for {}.",
+                days(settings.dismissal)
+            ),
+        ),
+        (
+            "Messages that wait for a sink",
+            "/settings/sinks",
+            n(waiting),
+            format!(
+                "Until the sink takes them, {} at most; then they are dead letters.",
+                days(MAX_AGE)
+            ),
+        ),
+        (
+            "Dead letters",
+            "/settings/sinks",
+            n(deliveries.dead.len()),
+            "Until a person sends them again, or newer ones push them out.".into(),
+        ),
+        (
+            "Documented operations without traffic",
+            "/endpoints?life=dormant",
+            String::new(),
+            format!(
+                "They are dormant after {}, and stay as long as their spec does.",
+                days(settings.dormant_after)
+            ),
+        ),
+        (
+            "Bodies, tokens, passwords",
+            "",
+            "0".into(),
+            "Never kept: what is learnt of them is their shape, their class and a keyed hash."
+                .into(),
+        ),
     ];
     let ruled = |(what, page, now, rule)| Ruled {
         what,

@@ -17,8 +17,8 @@ use super::summary::Summary;
 use super::{
     Audit, Command, Settings, Views, account, alerts, api, assets, audit, automation, coverage,
     decisions, deliveries, endpoint, endpoints, findings, frame, guard, incidents, life, live,
-    login, overview, owasp, principal, principals, retention, sensor, settings, silences, spec_diff, spec_form,
-    spec_upload, specs, tokens, users,
+    login, overview, owasp, principal, principals, retention, sensor, settings, silences,
+    spec_diff, spec_form, spec_upload, specs, tokens, users,
 };
 use crate::alert::AlertsView;
 use crate::catalog::CatalogView;

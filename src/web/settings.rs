@@ -12,11 +12,11 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Limits, Role};
 use super::api::{List, Query, json};
 use super::frame::{Frame, query_link, show};
 use super::routes::Shared;
 use super::who::Who;
+use super::{Limits, Role};
 use crate::time::Timestamp;
 
 /// Where a value came from.
@@ -25,9 +25,13 @@ use crate::time::Timestamp;
 pub enum Origin {
     Default,
     /// The line of the config file, from 1.
-    File { line: usize },
+    File {
+        line: usize,
+    },
     /// The words of the command that said so.
-    CommandLine { argument: String },
+    CommandLine {
+        argument: String,
+    },
 }
 
 /// One key of the config.
@@ -300,7 +304,12 @@ mod tests {
     fn keys_are_found_by_name_value_and_purpose_in_any_case() {
         let entry = entry("sink[0].name", None);
         assert_eq!(entry.name(), "name");
-        for (q, found) in [("SINK[0]", true), ("soc", true), (" goes ", true), ("pager", false)] {
+        for (q, found) in [
+            ("SINK[0]", true),
+            ("soc", true),
+            (" goes ", true),
+            ("pager", false),
+        ] {
             let filter = Filter {
                 q: q.into(),
                 show: "set".into(),

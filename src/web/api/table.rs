@@ -11,7 +11,7 @@ use super::super::export::Form;
 use super::super::{
     Known, account, audit, automation, coverage, decide, deliveries, edges, evidence, export,
     findings, history, incidents, life, openapi, owasp, principal, principals, schema, sensor,
-    settings, silences, spec_diff, spec_text, spec_upload, specs, tokens, users,
+    settings, silences, spec_diff, spec_text, spec_upload, specs, summary, tokens, users,
 };
 use super::route::{Route, get, post};
 use crate::access::{Record, Role};
@@ -21,7 +21,7 @@ use crate::catalog::{EndpointView, Exposure, HostView, SpecChange};
 use crate::detect::PrincipalView;
 
 /// What routes are grouped under, in this order, and what that is.
-pub(in crate::web) const TOPICS: [(&str, &str); 7] = [
+pub(in crate::web) const TOPICS: &[(&str, &str)] = &[
     (
         "Inventory",
         "Endpoints and hosts, as they were observed, and what specs say of them.",
@@ -50,7 +50,10 @@ pub(in crate::web) const TOPICS: [(&str, &str); 7] = [
         "Access",
         "Users, API tokens, and the audit of every change.",
     ),
-    ("Sensor", "How the capture does, its settings, and this document."),
+    (
+        "Sensor",
+        "How the capture does, its settings, and this document.",
+    ),
 ];
 
 pub(in crate::web) fn routes() -> Vec<Route> {
@@ -116,6 +119,14 @@ fn inventory() -> Vec<Route> {
         )
         .detail("Slots that had no traffic are left out.")
         .gives::<history::Series<'static>>(),
+        get(
+            "/api/v1/overview",
+            "getOverview",
+            "The inventory in numbers, and what is new since yesterday",
+            summary::data,
+        )
+        .detail("Yesterday is the same packet time, a day before.")
+        .gives::<summary::Summary>(),
         get(
             "/api/v1/hosts",
             "listHosts",
@@ -429,7 +440,7 @@ fn access() -> Vec<Route> {
     let own = [
         get(
             "/api/v1/me",
-            "getMe",
+            "getMyself",
             "Who this is, and what they may",
             account::me,
         )
