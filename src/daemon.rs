@@ -35,6 +35,7 @@ mod analyst;
 mod decisions;
 mod evidence;
 mod keys;
+mod named_views;
 mod specs;
 mod traffic;
 mod watch;
@@ -235,6 +236,7 @@ impl Daemon {
         }
         let notices = std::mem::take(&mut recovered.notices);
         let decisions = recovered.decisions.clone();
+        let named_views = std::mem::take(&mut recovered.views);
         let analysis = restore(setup.analysis, recovered);
         let views = Arc::new(Views::default());
         let pool = Pool::start(setup.sources, &setup.sensor);
@@ -251,7 +253,8 @@ impl Daemon {
             setup.sensor.workers,
             config.store.checkpoint_every.0,
         )
-        .with_evidence(evidence);
+        .with_evidence(evidence)
+        .with_named_views(named_views);
         if !config.sensor.exchanges.as_os_str().is_empty() {
             let path = &config.sensor.exchanges;
             let file = std::fs::OpenOptions::new()

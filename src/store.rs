@@ -7,7 +7,7 @@
 //!
 //! | file | what | a crash costs |
 //! | --- | --- | --- |
-//! | `journal` | alerts, incidents, outbox, dead letters, rules for silence, decisions | what was not yet acknowledged |
+//! | `journal` | alerts, incidents, outbox, dead letters, rules for silence, decisions, saved views | what was not yet acknowledged |
 //! | `sled/` `checkpoint` | `catalog`, `detect`: version, CRC, postcard | what came after the last checkpoint |
 //! | `sled/` `alerts` | id → latest revision, JSON | nothing: rebuilt from the journal |
 //! | `identity.key` | 32 random bytes | – |
@@ -26,7 +26,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::alert::delivery::DeadLetter;
 use crate::alert::route::Router;
 use crate::alert::{Alert, Incident, Notice, Silence};
-use crate::catalog::Decision;
+use crate::catalog::{Decision, NamedView};
 
 mod checkpoint;
 mod journal;
@@ -74,6 +74,8 @@ pub struct Recovered {
     pub outbox: Vec<Pending>,
     /// What people decided, oldest first.
     pub decisions: Vec<Decision>,
+    /// Views that people saved, oldest first.
+    pub views: Vec<NamedView>,
     pub catalog: Option<Vec<u8>>,
     pub detect: Option<Vec<u8>>,
     /// What a person should know, loudly.
@@ -125,6 +127,7 @@ impl Store {
             silences: journal.silences().cloned().collect(),
             outbox: journal.pending(),
             decisions: journal.decisions().cloned().collect(),
+            views: journal.views().cloned().collect(),
             catalog: found.0,
             detect: found.1,
             notices,
@@ -178,6 +181,11 @@ impl Store {
     /// Puts a rule for silence on disk, as it is now.
     pub fn silence(&self, silence: Silence) {
         let _ = self.ops.send(Op::Silence(Box::new(silence)));
+    }
+
+    /// Puts a view on disk, as it is now.
+    pub fn named_view(&self, view: NamedView) {
+        let _ = self.ops.send(Op::View(view));
     }
 
     /// Calls back on the store's thread once all that was handed over before is on disk.

@@ -10,6 +10,7 @@ mod api;
 mod assets;
 mod automation;
 mod chart;
+mod columns;
 mod coverage;
 mod decide;
 mod decisions;
@@ -19,23 +20,30 @@ mod endpoint;
 mod endpoints;
 mod evidence;
 mod export;
+mod facets;
 mod filters;
+mod find;
 mod findings;
 mod frame;
 mod guard;
 mod history;
 mod incidents;
+mod index;
 mod life;
 mod live;
+mod named_views;
 mod openapi;
 mod overview;
 mod owasp;
+mod place;
 mod query;
 mod routes;
 mod schema;
+mod search;
 mod security;
 mod sensor;
 mod silences;
+mod tree;
 mod who;
 
 pub use automation::Known;
@@ -47,7 +55,7 @@ use tokio::sync::{broadcast, oneshot};
 
 use crate::alert::delivery::DeliveriesView;
 use crate::alert::{Alert, AlertsView, Incident, Silence, Wanted};
-use crate::catalog::{Action, CatalogView, Decision};
+use crate::catalog::{Action, CatalogView, Decision, NamedView};
 use crate::sensor::doctor::Symptom;
 use crate::sensor::{Ledger, Readings};
 use crate::time::Timestamp;
@@ -112,6 +120,8 @@ pub struct Views {
     pub deliveries: ArcSwap<DeliveriesView>,
     pub decisions: ArcSwap<DecisionsView>,
     pub saved: ArcSwap<SavedView>,
+    /// Of the list of endpoints, in the order in which they were saved.
+    pub named: ArcSwap<Vec<NamedView>>,
     pub automation: ArcSwap<Vec<Known>>,
     pub live: broadcast::Sender<Live>,
     /// True once capture runs and the store is open: `/readyz`.
@@ -127,6 +137,7 @@ impl Default for Views {
             deliveries: ArcSwap::default(),
             decisions: ArcSwap::default(),
             saved: ArcSwap::default(),
+            named: ArcSwap::default(),
             automation: ArcSwap::default(),
             live: broadcast::channel(256).0,
             ready: std::sync::atomic::AtomicBool::new(false),
@@ -170,6 +181,18 @@ pub enum Command {
         sink: String,
         reply: oneshot::Sender<Result<(), String>>,
     },
+    /// Keeps a view of the inventory under a name.
+    SaveView {
+        name: String,
+        query: String,
+        by: String,
+        reply: oneshot::Sender<Result<NamedView, String>>,
+    },
+    RemoveView {
+        id: u64,
+        by: String,
+        reply: oneshot::Sender<Result<NamedView, String>>,
+    },
     Decide {
         what: Wish,
         by: String,
@@ -185,6 +208,9 @@ impl Command {
             Self::SetAlertStatus { reply, .. } => drop(reply.send(Err(why.to_owned()))),
             Self::SetIncidentStatus { reply, .. } => drop(reply.send(Err(why.to_owned()))),
             Self::Silence { reply, .. } | Self::EndSilence { reply, .. } => {
+                drop(reply.send(Err(why.to_owned())));
+            }
+            Self::SaveView { reply, .. } | Self::RemoveView { reply, .. } => {
                 drop(reply.send(Err(why.to_owned())));
             }
             Self::Decide { reply, .. } => drop(reply.send(Err(why.to_owned()))),

@@ -12,13 +12,14 @@ use tokio::sync::oneshot;
 
 use super::decisions::Decisions;
 use super::evidence::Evidence;
+use super::named_views::NamedViews;
 use super::traffic::Traffic;
 use super::watch::{Trouble, Watch};
 use crate::alert::delivery::{DeliveriesView, Sink};
 use crate::alert::{Alert, Silence};
 use crate::analysis::Analysis;
-use crate::catalog::Decision;
 use crate::catalog::spec::SpecSet;
+use crate::catalog::{Decision, NamedView};
 use crate::detect::Severity;
 use crate::exchange::write_line;
 use crate::sensor::doctor::{self, Symptom};
@@ -61,6 +62,7 @@ pub(super) struct Analyst {
     views: Arc<Views>,
     sinks: Arc<Vec<Sink>>,
     decisions: Decisions,
+    named_views: NamedViews,
     /// Answers to people whose changes are on disk now.
     answers: (Sender<Answer>, Receiver<Answer>),
     merger: Merger,
@@ -106,6 +108,7 @@ impl Analyst {
             views,
             sinks,
             decisions: Decisions::new(decisions),
+            named_views: NamedViews::default(),
             answers: unbounded(),
             merger: Merger::new(workers),
             flows: Merger::new(workers),
@@ -136,6 +139,12 @@ impl Analyst {
         self
     }
 
+    /// Begins with the views that people saved.
+    pub(super) fn with_named_views(mut self, recovered: Vec<NamedView>) -> Self {
+        self.named_views = NamedViews::new(recovered);
+        self
+    }
+
     /// Appends every exchange to this file, too.
     pub(super) fn with_lines(mut self, file: File) -> Self {
         self.lines = Some(BufWriter::new(file));
@@ -162,6 +171,7 @@ impl Analyst {
         self.record(&mut raised);
         self.publish();
         self.publish_decisions();
+        self.named_views.show(&self.views);
         self.views
             .ready
             .store(true, std::sync::atomic::Ordering::Relaxed);
@@ -343,6 +353,19 @@ impl Analyst {
             }) => {
                 let at = (&self.analysis.catalog, &self.store);
                 self.decisions.ask(at, &what, (by, note), reply);
+            }
+            Message::Command(Command::SaveView {
+                name,
+                query,
+                by,
+                reply,
+            }) => {
+                let at = (&self.store, &self.views);
+                self.named_views.save(at, (name, query), by, reply);
+            }
+            Message::Command(Command::RemoveView { id, by, reply }) => {
+                let at = (&self.store, &self.views);
+                self.named_views.remove(at, id, by, reply);
             }
             Message::Specs(specs) => self.analysis.set_specs(specs, raised),
             Message::Ping | Message::Stop => {}

@@ -14,7 +14,7 @@ use super::{StoreError, io_error};
 use crate::alert::delivery::{DeadLetter, MAX_AGE};
 use crate::alert::route::{About, Router};
 use crate::alert::{Alert, Audience, Incident, Notice, Silence, wall};
-use crate::catalog::{Decision, Later, remains};
+use crate::catalog::{Decision, Later, NamedView, remains};
 use crate::time::Timestamp;
 
 /// Past this, and twice what is worth keeping, the journal is written anew.
@@ -124,6 +124,8 @@ enum Line {
     Decision(Decision),
     /// A rule for silence, as it was then.
     Silence(Box<Silence>),
+    /// A view that was saved, or removed.
+    View(NamedView),
 }
 
 /// The latest revision of an alert or incident, and the sinks that were told of it.
@@ -149,6 +151,8 @@ pub struct Journal {
     /// By id, which counts up.
     decisions: BTreeMap<u64, Decision>,
     silences: BTreeMap<String, Silence>,
+    /// By id, which counts up; those that are not gone.
+    views: BTreeMap<u64, NamedView>,
 }
 
 impl Journal {
@@ -175,6 +179,7 @@ impl Journal {
             dead: VecDeque::new(),
             decisions: BTreeMap::new(),
             silences: BTreeMap::new(),
+            views: BTreeMap::new(),
         };
         let notices = journal.replay()?;
         journal.compact()?;
@@ -209,6 +214,17 @@ impl Journal {
 
     pub fn silences(&self) -> impl Iterator<Item = &Silence> {
         self.silences.values()
+    }
+
+    pub fn views(&self) -> impl Iterator<Item = &NamedView> {
+        self.views.values()
+    }
+
+    /// Appends a view as it is now, which may be gone; it is on disk when this returns without error.
+    pub fn view(&mut self, view: &NamedView) -> std::io::Result<()> {
+        self.write(Line::View(view.clone()))?;
+        self.compact_if_large();
+        Ok(())
     }
 
     /// Appends a rule for silence, as it is now; it is on disk when this returns without error.
@@ -424,6 +440,8 @@ impl Journal {
             Line::Silence(silence) => {
                 self.silences.insert(silence.id.clone(), *silence);
             }
+            Line::View(view) if view.gone => drop(self.views.remove(&view.id)),
+            Line::View(view) => drop(self.views.insert(view.id, view)),
             Line::Dead(letter) => self.dead.push_back(*letter),
             Line::Again {
                 sink, message, at, ..
@@ -611,6 +629,9 @@ impl Journal {
         }
         for silence in self.silences.values() {
             write_line(&mut text, &Line::Silence(Box::new(silence.clone())));
+        }
+        for view in self.views.values() {
+            write_line(&mut text, &Line::View(view.clone()));
         }
         for Kept { what, told } in self.alerts.values() {
             let (alert, told) = (Box::new(what.clone()), told.clone());

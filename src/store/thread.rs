@@ -11,7 +11,7 @@ use super::checkpoint::Checkpoints;
 use super::journal::{Entry, Journal, Pending};
 use crate::alert::Silence;
 use crate::alert::delivery::DeadLetter;
-use crate::catalog::Decision;
+use crate::catalog::{Decision, NamedView};
 
 /// Alerts that share one fsync.
 const GROUP: usize = 256;
@@ -28,6 +28,7 @@ pub(super) type Decided = Box<dyn FnOnce(Decision) + Send>;
 pub(super) enum Op {
     Record(Entry),
     Silence(Box<Silence>),
+    View(NamedView),
     After(Box<dyn FnOnce() + Send>),
     Settled {
         sink: String,
@@ -77,6 +78,9 @@ impl Thread {
                     Op::Silence(silence) => {
                         let what = "a rule for silence";
                         self.insist(what, |journal| journal.silence(&silence));
+                    }
+                    Op::View(view) => {
+                        self.insist("a view", |journal| journal.view(&view));
                     }
                     Op::After(done) => {
                         self.record(&mut entries);

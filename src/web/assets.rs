@@ -9,9 +9,13 @@ const CSS: &str = concat!(
     include_str!("../../dashboards/assets/style/shell.css"),
     include_str!("../../dashboards/assets/style/parts.css"),
     include_str!("../../dashboards/assets/style/chart.css"),
+    include_str!("../../dashboards/assets/style/endpoints.css"),
 );
 
-const JS: &str = concat!(include_str!("../../dashboards/assets/script/live.js"),);
+const JS: &str = concat!(
+    include_str!("../../dashboards/assets/script/live.js"),
+    include_str!("../../dashboards/assets/script/endpoints.js"),
+);
 
 const ICON: &str = include_str!("../../dashboards/assets/icon.svg");
 

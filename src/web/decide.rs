@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::api::{ask, json, list as list_page, problem, remark};
+use super::index::Index;
 use super::query::{EndpointFilter, cut};
 use super::routes::{App, Shared};
 use super::who::Who;
 use super::{Command, Wish};
-use crate::catalog::{Action, Decision, EndpointView};
+use crate::catalog::{Action, Decision};
 
 /// Places of one decision that are listed.
 const PLACES: usize = 100;
@@ -137,12 +138,13 @@ impl Chosen {
         Ok(filter)
     }
 
-    fn keys(&self, all: &[Arc<EndpointView>]) -> Result<Vec<String>, String> {
+    fn keys(&self, index: &Index) -> Result<Vec<String>, String> {
         match (self.keys.is_empty(), self.filter.is_empty(), self.all) {
             (false, true, false) => Ok(self.keys.clone()),
             (true, false, false) | (true, true, true) => {
-                let filter = self.filter()?;
-                Ok(filter.waiting(all).map(|e| e.key.clone()).collect())
+                let waiting = self.filter()?.waiting(index);
+                let waiting = waiting.map_err(|fault| format!("q: {fault}"))?;
+                Ok(waiting.iter().map(|e| e.key.clone()).collect())
             }
             _ => Err("say one of `keys`, `filter`, `\"all\": true`".into()),
         }
@@ -160,7 +162,7 @@ pub(super) async fn accept(
         Ok(chosen) => chosen,
         Err((code, why)) => return problem(code, &why),
     };
-    let keys = match chosen.keys(&app.views.catalog.load().endpoints) {
+    let keys = match chosen.keys(&*app.index().await) {
         Ok(keys) => keys,
         Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
     };
@@ -230,8 +232,7 @@ pub(super) async fn mark(
         Ok(about) => about,
         Err((code, why)) => return problem(code, &why),
     };
-    let known = app.views.catalog.load();
-    if !known.endpoints.iter().any(|e| e.key == key) {
+    if app.index().await.find(&key).is_none() {
         return problem(StatusCode::NOT_FOUND, "there is no such endpoint");
     }
     match wish(&action, key, about.part, about.word) {

@@ -1,5 +1,6 @@
 //! Decisions on pages: what waits to be accepted, a confirmation before many are, and the audit.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use askama::Template;
@@ -12,9 +13,11 @@ use serde::Deserialize;
 
 use super::decide::{decide, wish};
 use super::frame::{Frame, failed, show};
+use super::index::Index;
 use super::life::stale;
 use super::query::{EndpointFilter, review};
 use super::routes::{App, Shared};
+use super::search::Fault;
 use super::who::Who;
 use super::{Wish, filters};
 use crate::catalog::{Action, Decision, Documentation, EndpointView, HostView, VersionView};
@@ -141,15 +144,17 @@ impl Choice {
         choice
     }
 
-    fn endpoints(&self, all: &[Arc<EndpointView>]) -> Vec<Arc<EndpointView>> {
+    fn endpoints(&self, index: &Index) -> Result<Vec<Arc<EndpointView>>, Fault> {
         let until = self.until.map_or(Timestamp::MAX, Timestamp::from_nanos);
-        let in_time = |e: &&Arc<EndpointView>| e.first_seen.is_none_or(|t| t <= until);
         if self.by_key {
-            let keys: std::collections::BTreeSet<&String> = self.keys.iter().collect();
-            let chosen = all.iter().filter(|e| keys.contains(&e.key) && waits(e));
-            return chosen.cloned().collect();
+            let rows = self.keys.iter().filter_map(|key| index.find(key));
+            let rows: BTreeSet<usize> = rows.collect();
+            let chosen = rows.into_iter().map(|n| index.endpoint(n).clone());
+            return Ok(chosen.filter(|e| waits(e)).collect());
         }
-        self.filter.waiting(all).filter(in_time).cloned().collect()
+        let mut chosen = self.filter.waiting(index)?;
+        chosen.retain(|e| e.first_seen.is_none_or(|t| t <= until));
+        Ok(chosen)
     }
 }
 
@@ -176,11 +181,20 @@ struct Confirm {
     until: i64,
 }
 
+/// The answer to a link or form whose query cannot be read.
+fn unreadable(app: &App, who: &Who, fault: &Fault) -> Response {
+    let title = "The query cannot be read";
+    failed(app, who, StatusCode::BAD_REQUEST, title, &fault.to_string())
+}
+
 /// `/endpoints/accept`: what would be accepted, before it is.
 pub(super) async fn confirm(State(app): Shared, who: Who, RawQuery(query): RawQuery) -> Response {
     let choice = Choice::read(query.unwrap_or_default().as_bytes());
-    let catalog = app.views.catalog.load();
-    let chosen = choice.endpoints(&catalog.endpoints);
+    let index = app.index().await;
+    let chosen = match choice.endpoints(&index) {
+        Ok(chosen) => chosen,
+        Err(fault) => return unreadable(&app, &who, &fault),
+    };
     if chosen.is_empty() {
         return failed(
             &app,
@@ -199,7 +213,7 @@ pub(super) async fn confirm(State(app): Shared, who: Who, RawQuery(query): RawQu
         badge: review(e),
         requests: e.requests,
     };
-    let hosts: std::collections::BTreeSet<&str> = chosen.iter().map(|e| e.host.as_str()).collect();
+    let hosts: BTreeSet<&str> = chosen.iter().map(|e| e.host.as_str()).collect();
     show(&Confirm {
         total: chosen.len(),
         lines: chosen.iter().take(SHOWN).map(line).collect(),
@@ -211,7 +225,7 @@ pub(super) async fn confirm(State(app): Shared, who: Who, RawQuery(query): RawQu
             Vec::new()
         },
         by_key: choice.by_key,
-        until: catalog.at.nanos(),
+        until: index.view.at.nanos(),
         page: Frame::new(&app, &who, "endpoints"),
     })
 }
@@ -222,7 +236,10 @@ pub(super) async fn accept(State(app): Shared, who: Who, body: Bytes) -> Respons
     if let Some(stale) = stale(&app, &who, &choice.csrf) {
         return stale;
     }
-    let chosen = choice.endpoints(&app.views.catalog.load().endpoints);
+    let chosen = match choice.endpoints(&*app.index().await) {
+        Ok(chosen) => chosen,
+        Err(fault) => return unreadable(&app, &who, &fault),
+    };
     let keys = chosen.iter().map(|e| e.key.clone()).collect();
     let action = Action::Accept;
     let wish = Wish::Mark { action, keys };

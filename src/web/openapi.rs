@@ -54,6 +54,8 @@ fn operation(path: &str, method: &str) -> Value {
             "min_risk",
             "exposure",
             "sort",
+            "dir",
+            "cols",
             "cursor",
         ],
         "/api/v1/alerts" => &["status", "kind", "severity", "owasp", "cursor"],
@@ -155,7 +157,11 @@ fn body(path: &str) -> Value {
             json!({ "principal": text(), "endpoint": text(), "kind": text(), "detector": text(), "host": text(), "days": texts(),
                 "hours": text(), "timezone": text(), "until": time(), "reason": text() }),
         ),
-        "/api/v1/silences/{id}/end" => (json!([]), json!({})),
+        "/api/v1/silences/{id}/end" | "/api/v1/views/{id}/remove" => (json!([]), json!({})),
+        "/api/v1/views" => (
+            json!(["name", "query"]),
+            json!({ "name": text(), "query": text() }),
+        ),
         "/api/v1/endpoints/accept" => (
             json!([]),
             json!({ "keys": texts(), "all": { "type": "boolean" }, "note": note,
@@ -171,6 +177,11 @@ fn body(path: &str) -> Value {
         _ => (json!([]), json!({ "note": note })),
     };
     json!({ "type": "object", "required": required, "additionalProperties": false, "properties": properties })
+}
+
+fn view() -> Value {
+    json!({ "type": "object", "required": ["id", "name", "query", "by", "at"], "properties": {
+        "id": number(), "name": text(), "query": text(), "by": text(), "at": time(), "gone": { "type": "boolean" } } })
 }
 
 fn decision() -> Value {
@@ -230,6 +241,12 @@ fn shape(path: &str) -> Value {
         "/api/v1/silences/{id}/end" => silence(),
         "/api/v1/automation" => list_of(known(), json!({})),
         "/api/v1/endpoints/{key}/history" => history(),
+        "/api/v1/endpoints.json" => json!({ "type": "array", "items": { "type": "object" } }),
+        // Of the list; what a change answers is one of its items.
+        "/api/v1/views" => {
+            json!({ "oneOf": [list_of(view(), json!({ "total": number() })), view()] })
+        }
+        "/api/v1/views/{id}/remove" => view(),
         "/api/v1/endpoints" => list_of(endpoint(), json!({ "total": number() })),
         "/api/v1/endpoints/{key}" => endpoint(),
         "/api/v1/hosts" | "/api/v1/specs" => json!({

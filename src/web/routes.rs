@@ -11,10 +11,11 @@ use axum::routing::{MethodRouter, get, post};
 use tokio::sync::mpsc;
 
 use super::export::Form;
+use super::index::{Index, Indexes};
 use super::{
     Command, Settings, Views, alerts, api, assets, automation, coverage, decide, decisions,
     deliveries, edges, endpoint, endpoints, evidence, export, findings, frame, guard, history,
-    incidents, life, live, openapi, overview, owasp, sensor, silences,
+    incidents, life, live, named_views, openapi, overview, owasp, sensor, silences,
 };
 use crate::telemetry;
 
@@ -25,6 +26,14 @@ pub(super) struct App {
     /// Made anew at each start: forms of an older page must be loaded again.
     pub(super) csrf: Arc<str>,
     pub(super) clients: AtomicUsize,
+    pub(super) indexes: Indexes,
+}
+
+impl App {
+    /// What lists of endpoints are answered from.
+    pub(super) async fn index(&self) -> Arc<Index> {
+        self.indexes.of(&self.views.catalog).await
+    }
 }
 
 pub(super) type Shared = State<Arc<App>>;
@@ -45,6 +54,11 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
             form(get(export::endpoints), Form::Lines),
         ),
         (
+            "/api/v1/endpoints.json",
+            "get",
+            form(get(export::endpoints), Form::Json),
+        ),
+        (
             "/api/v1/endpoints.openapi.json",
             "get",
             get(export::openapi),
@@ -63,6 +77,9 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
         ),
         ("/api/v1/decisions", "get", get(decide::list)),
         ("/api/v1/decisions/{id}/undo", "post", post(decide::undo)),
+        ("/api/v1/views", "get", get(named_views::list)),
+        ("/api/v1/views", "post", post(named_views::add)),
+        ("/api/v1/views/{id}/remove", "post", post(named_views::end)),
         ("/api/v1/hosts", "get", get(api::hosts)),
         ("/api/v1/alerts", "get", get(api::alerts)),
         (
@@ -129,6 +146,7 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         settings,
         csrf: guard::token().into(),
         clients: AtomicUsize::new(0),
+        indexes: Indexes::default(),
     });
     let mut router = Router::new()
         .route("/", get(overview::page))
@@ -138,6 +156,8 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
             "/endpoints/accept",
             get(decisions::confirm).post(decisions::accept),
         )
+        .route("/endpoints/views", post(named_views::add_form))
+        .route("/endpoints/views/{id}/remove", post(named_views::end_form))
         .route("/endpoints/{key}/{action}", post(decisions::mark))
         .route("/decisions", get(decisions::page))
         .route("/decisions/{id}/undo", post(decisions::undo))
