@@ -183,6 +183,19 @@ pub struct Alert {
 pub struct Web {
     pub listen: SocketAddr,
     pub hosts: Vec<String>,
+    /// PEM files; both or neither.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+impl Web {
+    fn pem(&self) -> Option<web::Pem> {
+        let named = !self.certificate.as_os_str().is_empty();
+        named.then(|| web::Pem {
+            certificate: self.certificate.clone(),
+            key: self.key.clone(),
+        })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -294,6 +307,8 @@ impl Default for Web {
         Self {
             listen: web::Settings::default().listen,
             hosts: Vec::new(),
+            certificate: PathBuf::new(),
+            key: PathBuf::new(),
         }
     }
 }
@@ -414,6 +429,10 @@ impl Config {
             .try_for_each(HostGroup::check)?;
         custom::Rules::compile(&self.catalog.sensitive)
             .map_err(|e| ("sensitive", e.to_string()))?;
+        if self.web.certificate.as_os_str().is_empty() != self.web.key.as_os_str().is_empty() {
+            let why = "a certificate and its key are named together: set the other, too";
+            return Err(("certificate", why.into()));
+        }
         self.check_silences()?;
         self.check_sinks()
     }
@@ -521,6 +540,7 @@ impl Config {
         web::Settings {
             listen: self.web.listen,
             hosts: self.web.hosts.clone(),
+            tls: self.web.pem(),
         }
     }
 }

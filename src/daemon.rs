@@ -213,6 +213,10 @@ impl Daemon {
             let _ = recorded.send(Arc::new(pending));
         });
         let (store, mut recovered) = Store::open(&config.store.path, router, tell)?;
+        let web = config.web();
+        if let Some(pem) = &web.tls {
+            pem.load().map_err(anyhow::Error::msg)?;
+        }
         let runtime = runtime()?;
         let guard = runtime.enter();
         let egress = Arc::new(config.egress());
@@ -270,7 +274,7 @@ impl Daemon {
             analyst.run(specs, notices, &inbox, &on_disk);
             let _ = done.send(());
         });
-        runtime.spawn(web_server(listener, views, messages.clone(), config.web()));
+        runtime.spawn(web_server(listener, views, messages.clone(), web));
         Ok(Self {
             runtime,
             watched: setup.watched,
@@ -392,12 +396,9 @@ async fn web_server(
             }
         }
     });
+    let tls = settings.tls.clone();
     let app = web::router(views, commands, settings);
-    let served = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => axum::serve(listener, app).await,
-        Err(e) => Err(e),
-    };
-    if let Err(e) = served {
+    if let Err(e) = web::serve(listener, app, tls).await {
         tracing::error!("the web server ended: {e}");
     }
 }

@@ -42,12 +42,14 @@ mod schema;
 mod search;
 mod security;
 mod sensor;
+mod server;
 mod silences;
 mod tree;
 mod who;
 
 pub use automation::Known;
 pub use routes::router;
+pub use server::{Pem, serve};
 pub use who::Role;
 
 use arc_swap::ArcSwap;
@@ -274,6 +276,8 @@ pub struct Settings {
     pub listen: std::net::SocketAddr,
     /// Names that the Host header may carry beside the listening address and localhost.
     pub hosts: Vec<String>,
+    /// The certificate and its key; none: HTTP in clear.
+    pub tls: Option<Pem>,
 }
 
 impl Default for Settings {
@@ -281,6 +285,7 @@ impl Default for Settings {
         Self {
             listen: ([127, 0, 0, 1], 8650).into(),
             hosts: Vec::new(),
+            tls: None,
         }
     }
 }

@@ -117,6 +117,10 @@ impl Report {
             Err(not_loopback(at))
         };
         self.line("web", found);
+        if let Some(pem) = config.web().tls {
+            let served = format!("{} goes with its key", pem.certificate.display());
+            self.line("certificate", pem.load().map(|_| served));
+        }
     }
 
     fn state(&mut self, config: &Config) {

@@ -14,6 +14,7 @@ const CSS: &str = concat!(
 
 const JS: &str = concat!(
     include_str!("../../dashboards/assets/script/live.js"),
+    include_str!("../../dashboards/assets/script/scroll.js"),
     include_str!("../../dashboards/assets/script/endpoints.js"),
 );
 

@@ -48,6 +48,12 @@ pub(super) async fn check(
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    if app.settings.tls.is_some() {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
+    }
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));

@@ -1,61 +1,9 @@
 // Walks the demo as a person would, in Debian's Chromium: overview, endpoints, one endpoint, alerts,
 // one alert (and acknowledges it), findings, coverage, OWASP, deliveries, decisions (and takes one back),
 // sensor. No console error and no broken content policy is allowed.
-// APITAP is the program; SHOTS, where it is set, is a folder for screenshots.
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdirSync } from "node:fs";
-import { chromium } from "playwright-core";
-
-const port = 18650 + (process.pid % 1000);
-const base = `http://127.0.0.1:${port}`;
-const shots = process.env.SHOTS;
-let demo, browser;
-
-before(async () => {
-  demo = spawn(process.env.APITAP ?? "../../target/debug/apitap", ["demo", "--listen", `127.0.0.1:${port}`], { stdio: "inherit" });
-  for (let i = 0; ; i++) {
-    const alive = await fetch(`${base}/readyz`).then((r) => r.ok, () => false);
-    if (alive) break;
-    assert.ok(i < 300, "the demo did not start");
-    await new Promise((r) => setTimeout(r, 200));
-  }
-  browser = await chromium.launch({
-    executablePath: "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
-});
-
-after(async () => {
-  await browser?.close();
-  demo?.kill("SIGTERM");
-});
-
-// Until the history is read and the first attacks have rung.
-async function until(what, path, found) {
-  for (let i = 0; i < 600; i++) {
-    const items = (await (await fetch(base + path)).json()).items;
-    if (found(items)) return items;
-    await new Promise((r) => setTimeout(r, 500));
-  }
-  assert.fail(`${what} did not come`);
-}
-
-async function open(width, scheme) {
-  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: scheme });
-  const page = await context.newPage();
-  const errors = [];
-  page.on("console", (m) => { if (m.type() === "error" || /Content Security Policy/.test(m.text())) errors.push(m.text()); });
-  page.on("pageerror", (e) => errors.push(String(e)));
-  return { page, errors, close: () => context.close() };
-}
-
-async function shot(page, name) {
-  if (!shots) return;
-  mkdirSync(shots, { recursive: true });
-  await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
-}
+import { base, open, until } from "./demo.js";
 
 test("the main walk", { timeout: 400_000 }, async () => {
   await until("the inventory", "/api/v1/endpoints", (e) => e.length > 8);
@@ -130,24 +78,4 @@ test("the main walk", { timeout: 400_000 }, async () => {
   await page.waitForTimeout(4_000); // the live stream refreshes at least once
   assert.deepEqual(errors, []);
   await close();
-});
-
-test("every page at three widths, light and dark", { timeout: 200_000 }, async () => {
-  const endpoint = (await until("an endpoint", "/api/v1/endpoints", (e) => e.length > 0))[0].key;
-  const alerts = await until("an alert", "/api/v1/alerts", (a) => a.length > 0);
-  const alert = (alerts.find((a) => a.series.length > 0) ?? alerts[0]).id;
-  const pages = { overview: "/", endpoints: "/endpoints", endpoint: `/endpoints/${endpoint}`, incidents: "/incidents", "incidents-empty": "/incidents?kind=tampering", silences: "/silences", automation: "/automation", alerts: "/alerts", alert: `/alerts/${alert}`, findings: "/findings", coverage: "/coverage", "coverage-empty": "/coverage?q=nobody", owasp: "/owasp", deliveries: "/deliveries", decisions: "/decisions", sensor: "/sensor" };
-  for (const scheme of ["light", "dark"]) {
-    for (const width of [390, 1280, 2560]) {
-      const { page, errors, close } = await open(width, scheme);
-      for (const [name, path] of Object.entries(pages)) {
-        await page.goto(base + path);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-        assert.ok(wide <= 0, `${name} at ${width} scrolls sideways by ${wide}`);
-        await shot(page, `${name}-${width}-${scheme}`);
-      }
-      assert.deepEqual(errors, [], `${scheme} ${width}`);
-      await close();
-    }
-  }
 });
