@@ -41,6 +41,7 @@ mod tls;
 mod trend;
 mod trie;
 mod view;
+mod words;
 mod zones;
 
 #[cfg(test)]
@@ -50,7 +51,7 @@ pub use crate::exchange::SessionKind;
 pub use auth::{AuthScheme, AuthVerdict};
 pub use callers::TopView;
 pub use clear::ADVICE as CLEAR_ADVICE;
-pub use decision::{Accepted, Action, Decision, Later, MAX_PLACES, Place, remains};
+pub use decision::{Accepted, Action, Decision, Later, MAX_PLACES, Place, bring_back, remains};
 pub use drift::{DriftKind, DriftView, Drifted};
 pub use edges::{Credential, EdgeView};
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
@@ -73,6 +74,7 @@ pub use view::{
     Quantiles, Reason, Retirement, SessionsView, SpecView, VersionView,
 };
 
+pub use words::{MAX_NOTE, MAX_OWNER, MAX_TAG, MAX_TAGS};
 pub use zones::{INTERNAL, Zone, Zones};
 
 use std::time::Duration;

@@ -418,9 +418,7 @@ pub(crate) fn restore(settings: analysis::Settings, recovered: Recovered) -> Ana
         }),
         None => Catalog::new(catalog),
     };
-    for decision in &recovered.decisions {
-        catalog.replay(decision);
-    }
+    catalog.replay(&recovered.decisions);
     let detect = match recovered.detect {
         Some(saved) => Detect::restore(detect.clone(), &saved).unwrap_or_else(|e| {
             clean(&e);

@@ -120,6 +120,9 @@ impl Row for EndpointView {
         "reasons",
         "risk",
         "exposure",
+        "tags",
+        "owner",
+        "note",
     ];
 
     fn cells(&self) -> Vec<String> {
@@ -172,6 +175,9 @@ impl Row for EndpointView {
             list(reasons.collect()),
             self.risk.to_string(),
             self.exposure.map(word).unwrap_or_default(),
+            list(self.tags.clone()),
+            optional(&self.owner),
+            optional(&self.note),
         ]);
         cells
     }

@@ -9,6 +9,7 @@ mod alerts;
 mod api;
 mod assets;
 mod automation;
+mod bulk;
 mod chart;
 mod columns;
 mod coverage;
@@ -226,8 +227,13 @@ impl Command {
 /// What somebody wants to be decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// Accept or unaccept, by keys of endpoints.
-    Mark { action: Action, keys: Vec<String> },
+    /// What is said of endpoints, by their keys: anything but a pin. The value as
+    /// [`Action::value`] has it.
+    Mark {
+        action: Action,
+        value: Option<String>,
+        keys: Vec<String>,
+    },
     /// Pin or unpin, by the endpoint's key, the place of the part in its template (0: the first),
     /// and for a route of its own the word.
     Pin {

@@ -62,7 +62,7 @@ const fn column(
 }
 
 #[rustfmt::skip]
-const COLUMNS: [Column; 16] = [
+const COLUMNS: [Column; 18] = [
     column(("risk", "Risk"), Some("risk"), (true, false), risk, &["risk"], &["risk", "risk_reasons"]),
     column(("method", "Method"), Some("method"), (true, false), |e| Cell::Method(clip(&e.method)), &["method"], &["method"]),
     column(("endpoint", "Endpoint"), Some("path"), (true, false), path, &["host", "template", "operation"], &["host", "template", "operation"]),
@@ -79,6 +79,8 @@ const COLUMNS: [Column; 16] = [
     column(("last", "Last seen"), Some("last"), (true, false), |e| Cell::Time(e.last_seen), &["last_seen"], &["last_seen"]),
     column(("kind", "Kind"), None, (false, false), |e| Cell::Text(kind(e.kind).into()), &["kind"], &["kind"]),
     column(("spec", "Spec"), None, (false, false), |e| Cell::Text(clip(e.spec.as_deref().unwrap_or_default())), &["spec", "operation_id"], &["spec", "operation_id"]),
+    column(("owner", "Owner"), None, (false, false), |e| Cell::Text(clip(e.owner.as_deref().unwrap_or_default())), &["owner"], &["owner"]),
+    column(("tags", "Tags"), None, (false, false), |e| Cell::Text(e.tags.join(", ")), &["tags"], &["tags"]),
     column(("week", "Last week"), None, (false, true), |e| Cell::Number(e.last_week), &[], &["last_week", "week_before"]),
 ];
 
@@ -191,6 +193,8 @@ mod tests {
             }),
             auth_verdict: Some(crate::catalog::AuthVerdict::Mixed),
             exposure: Some(Zone::Internal),
+            owner: Some("o".into()),
+            tags: vec!["t".into()],
             sensitive: vec![crate::catalog::SensitiveView {
                 class: "pii:email".into(),
                 direction: "request".into(),

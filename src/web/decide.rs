@@ -138,13 +138,18 @@ impl Chosen {
         Ok(filter)
     }
 
-    fn keys(&self, index: &Index) -> Result<Vec<String>, String> {
+    /// What is accepted is chosen from what waits for that.
+    fn keys(&self, index: &Index, action: Action) -> Result<Vec<String>, String> {
         match (self.keys.is_empty(), self.filter.is_empty(), self.all) {
             (false, true, false) => Ok(self.keys.clone()),
             (true, false, false) | (true, true, true) => {
-                let waiting = self.filter()?.waiting(index);
-                let waiting = waiting.map_err(|fault| format!("q: {fault}"))?;
-                Ok(waiting.iter().map(|e| e.key.clone()).collect())
+                let filter = self.filter()?;
+                let found = match action {
+                    Action::Accept => filter.waiting(index),
+                    _ => filter.found(index),
+                };
+                let found = found.map_err(|fault| format!("q: {fault}"))?;
+                Ok(found.iter().map(|e| e.key.clone()).collect())
             }
             _ => Err("say one of `keys`, `filter`, `\"all\": true`".into()),
         }
@@ -162,7 +167,7 @@ pub(super) async fn accept(
         Ok(chosen) => chosen,
         Err((code, why)) => return problem(code, &why),
     };
-    let keys = match chosen.keys(&*app.index().await) {
+    let keys = match chosen.keys(&*app.index().await, Action::Accept) {
         Ok(keys) => keys,
         Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
     };
@@ -172,8 +177,12 @@ pub(super) async fn accept(
             "nothing that it shows waits to be accepted",
         );
     }
-    let action = Action::Accept;
-    answer(decide(&app, Wish::Mark { action, keys }, &who.name, chosen.note).await)
+    let wish = Wish::Mark {
+        action: Action::Accept,
+        value: None,
+        keys,
+    };
+    answer(decide(&app, wish, &who.name, chosen.note).await)
 }
 
 /// What is said with a decision about one endpoint.
@@ -184,39 +193,117 @@ struct About {
     /// Of a pin: which part of the path, 0 the first.
     part: Option<usize>,
     word: Option<String>,
+    /// The tag, owner or note.
+    value: Option<String>,
 }
 
-/// A wish from the last part of the path: `accept`, `unaccept`, `pin-parameter` …
-pub(super) fn wish(
-    action: &str,
-    key: String,
-    part: Option<usize>,
-    word: Option<String>,
-) -> Result<Wish, Refused> {
-    let known = [
-        Action::Accept,
-        Action::Unaccept,
-        Action::PinParameter,
-        Action::PinStatic,
-        Action::Unpin,
-    ];
-    let found = known.into_iter().find(|a| a.name() == action);
-    match (found, part) {
-        (Some(action @ (Action::Accept | Action::Unaccept)), None) => Ok(Wish::Mark {
-            action,
-            keys: vec![key],
-        }),
-        (Some(action @ (Action::PinParameter | Action::PinStatic)), Some(part)) => Ok(Wish::Pin {
+fn action(name: &str) -> Result<Action, Refused> {
+    let found = Action::ALL.into_iter().find(|a| a.name() == name);
+    found.ok_or((StatusCode::NOT_FOUND, "there is no such action".into()))
+}
+
+/// An owner or note that is nothing takes the one there is away.
+pub(super) fn said(
+    action: Action,
+    value: Option<String>,
+) -> Result<(Action, Option<String>), Refused> {
+    let empty = value.as_deref().is_none_or(|v| v.trim().is_empty());
+    let action = match action {
+        Action::Own if empty => Action::Disown,
+        Action::Note if empty => Action::Unnote,
+        action => action,
+    };
+    let value = action.value(value.as_deref());
+    value
+        .map(|value| (action, value))
+        .map_err(|why| (StatusCode::BAD_REQUEST, why))
+}
+
+/// Of a pin the part of the path and the word; else the value.
+pub(super) type Said = (Option<usize>, Option<String>, Option<String>);
+
+/// A wish from the last part of the path: `accept`, `tag`, `pin-parameter` …
+pub(super) fn wish(name: &str, key: String, (part, word, value): Said) -> Result<Wish, Refused> {
+    let action = action(name)?;
+    let word = word.filter(|w| !w.is_empty());
+    let bad = |why: &str| Err((StatusCode::BAD_REQUEST, why.to_owned()));
+    match part {
+        Some(part) if action.is_pin() && action != Action::Unpin => Ok(Wish::Pin {
             action,
             key,
             part,
-            word: word.filter(|w| !w.is_empty()),
+            word,
         }),
-        (None, _) => Err((StatusCode::NOT_FOUND, "there is no such action".into())),
-        _ => Err((
-            StatusCode::BAD_REQUEST,
-            "a pin says which `part` of the path it is about; nothing else does".into(),
-        )),
+        None if !action.is_pin() && word.is_none() => {
+            let (action, value) = said(action, value)?;
+            let keys = vec![key];
+            Ok(Wish::Mark {
+                action,
+                value,
+                keys,
+            })
+        }
+        _ => bad("a pin says which `part` of the path it is about; nothing else does"),
+    }
+}
+
+/// Which endpoints, and what is said of them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Many {
+    action: String,
+    value: Option<String>,
+    #[serde(default)]
+    keys: Vec<String>,
+    #[serde(default)]
+    filter: Map<String, Value>,
+    #[serde(default)]
+    all: bool,
+    note: Option<String>,
+}
+
+/// `POST /api/v1/endpoints/mark`.
+pub(super) async fn mark_many(
+    State(app): Shared,
+    who: Who,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let many: Many = match read(&headers, &body) {
+        Ok(many) => many,
+        Err((code, why)) => return problem(code, &why),
+    };
+    match many.wish(&*app.index().await) {
+        Ok((wish, note)) => answer(decide(&app, wish, &who.name, note).await),
+        Err((code, why)) => problem(code, &why),
+    }
+}
+
+impl Many {
+    fn wish(self, index: &Index) -> Result<(Wish, Option<String>), Refused> {
+        let bad = |why: String| (StatusCode::BAD_REQUEST, why);
+        let action = action(&self.action)?;
+        if action.is_pin() {
+            return Err(bad("a pin is about a part of one endpoint's path".into()));
+        }
+        let (action, value) = said(action, self.value)?;
+        let chosen = Chosen {
+            keys: self.keys,
+            filter: self.filter,
+            all: self.all,
+            note: None,
+        };
+        let keys = chosen.keys(index, action).map_err(bad)?;
+        if keys.is_empty() {
+            let why = "there is nothing that it shows";
+            return Err((StatusCode::CONFLICT, why.into()));
+        }
+        let wish = Wish::Mark {
+            action,
+            value,
+            keys,
+        };
+        Ok((wish, self.note))
     }
 }
 
@@ -232,10 +319,11 @@ pub(super) async fn mark(
         Ok(about) => about,
         Err((code, why)) => return problem(code, &why),
     };
-    if app.index().await.find(&key).is_none() {
+    let index = app.index().await;
+    let Some(key) = index.find(&key).map(|row| index.endpoint(row).key.clone()) else {
         return problem(StatusCode::NOT_FOUND, "there is no such endpoint");
-    }
-    match wish(&action, key, about.part, about.word) {
+    };
+    match wish(&action, key, (about.part, about.word, about.value)) {
         Ok(wish) => answer(decide(&app, wish, &who.name, about.note).await),
         Err((code, why)) => problem(code, &why),
     }

@@ -1,28 +1,19 @@
-//! Decisions on pages: what waits to be accepted, a confirmation before many are, and the audit.
-
-use std::collections::BTreeSet;
-use std::sync::Arc;
+//! Decisions on pages: what waits to be accepted, what the page of an endpoint offers, and the audit.
 
 use askama::Template;
 use axum::Form;
-use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::decide::{decide, wish};
 use super::frame::{Frame, failed, show};
-use super::index::Index;
 use super::life::stale;
-use super::query::{EndpointFilter, review};
 use super::routes::{App, Shared};
-use super::search::Fault;
 use super::who::Who;
 use super::{Wish, filters};
 use crate::catalog::{Action, Decision, Documentation, EndpointView, HostView, VersionView};
 use crate::sensor::doctor::{self, grouped};
-use crate::time::Timestamp;
 
 /// Endpoints that a confirmation lists, and decisions that the audit shows.
 const SHOWN: usize = 100;
@@ -30,13 +21,6 @@ const SHOWN: usize = 100;
 /// Whether an endpoint waits for somebody to accept it.
 pub(super) fn waits(e: &EndpointView) -> bool {
     e.confirmed && e.accepted.is_none() && e.documentation != Documentation::Documented
-}
-
-/// The parts of a filter that are set.
-pub(super) fn parts(f: &EndpointFilter) -> Vec<(&'static str, String)> {
-    let mut f = f.clone();
-    let parts = f.parts_mut().map(|(name, value)| (name, value.clone()));
-    parts.into_iter().filter(|(_, v)| !v.is_empty()).collect()
 }
 
 /// What the page of an endpoint offers.
@@ -111,144 +95,6 @@ pub(super) fn retirement(e: &EndpointView) -> Vec<(&'static str, String)> {
     out
 }
 
-/// What a form or link chose.
-#[derive(Default)]
-struct Choice {
-    filter: EndpointFilter,
-    keys: Vec<String>,
-    by_key: bool,
-    /// Only what was there when it was shown, in nanoseconds of packet time.
-    until: Option<i64>,
-    csrf: String,
-    note: String,
-}
-
-impl Choice {
-    fn read(text: &[u8]) -> Self {
-        let mut choice = Self::default();
-        for (name, value) in url::form_urlencoded::parse(text) {
-            match name.as_ref() {
-                "key" => choice.keys.push(value.into_owned()),
-                "which" => choice.by_key = value == "chosen",
-                "until" => choice.until = value.parse().ok(),
-                "csrf" => choice.csrf = value.into_owned(),
-                "note" => choice.note = value.into_owned(),
-                name => {
-                    let mut parts = choice.filter.parts_mut().into_iter();
-                    if let Some((_, part)) = parts.find(|(known, _)| *known == name) {
-                        *part = value.into_owned();
-                    }
-                }
-            }
-        }
-        choice
-    }
-
-    fn endpoints(&self, index: &Index) -> Result<Vec<Arc<EndpointView>>, Fault> {
-        let until = self.until.map_or(Timestamp::MAX, Timestamp::from_nanos);
-        if self.by_key {
-            let rows = self.keys.iter().filter_map(|key| index.find(key));
-            let rows: BTreeSet<usize> = rows.collect();
-            let chosen = rows.into_iter().map(|n| index.endpoint(n).clone());
-            return Ok(chosen.filter(|e| waits(e)).collect());
-        }
-        let mut chosen = self.filter.waiting(index)?;
-        chosen.retain(|e| e.first_seen.is_none_or(|t| t <= until));
-        Ok(chosen)
-    }
-}
-
-struct Line {
-    key: String,
-    method: String,
-    template: String,
-    operation: Option<String>,
-    host: String,
-    badge: &'static str,
-    requests: u64,
-}
-
-#[derive(Template)]
-#[template(path = "accept.html")]
-struct Confirm {
-    page: Frame,
-    total: usize,
-    lines: Vec<Line>,
-    hosts: usize,
-    parts: Vec<(&'static str, String)>,
-    keys: Vec<String>,
-    by_key: bool,
-    until: i64,
-}
-
-/// The answer to a link or form whose query cannot be read.
-fn unreadable(app: &App, who: &Who, fault: &Fault) -> Response {
-    let title = "The query cannot be read";
-    failed(app, who, StatusCode::BAD_REQUEST, title, &fault.to_string())
-}
-
-/// `/endpoints/accept`: what would be accepted, before it is.
-pub(super) async fn confirm(State(app): Shared, who: Who, RawQuery(query): RawQuery) -> Response {
-    let choice = Choice::read(query.unwrap_or_default().as_bytes());
-    let index = app.index().await;
-    let chosen = match choice.endpoints(&index) {
-        Ok(chosen) => chosen,
-        Err(fault) => return unreadable(&app, &who, &fault),
-    };
-    if chosen.is_empty() {
-        return failed(
-            &app,
-            &who,
-            StatusCode::NOT_FOUND,
-            "Nothing was chosen that waits to be accepted",
-            "Tick some endpoints, or change the filter.",
-        );
-    }
-    let line = |e: &Arc<EndpointView>| Line {
-        key: e.key.clone(),
-        method: e.method.clone(),
-        template: e.template.clone(),
-        operation: e.operation.clone(),
-        host: e.host.clone(),
-        badge: review(e),
-        requests: e.requests,
-    };
-    let hosts: BTreeSet<&str> = chosen.iter().map(|e| e.host.as_str()).collect();
-    show(&Confirm {
-        total: chosen.len(),
-        lines: chosen.iter().take(SHOWN).map(line).collect(),
-        hosts: hosts.len(),
-        parts: parts(&choice.filter),
-        keys: if choice.by_key {
-            chosen.iter().map(|e| e.key.clone()).collect()
-        } else {
-            Vec::new()
-        },
-        by_key: choice.by_key,
-        until: index.view.at.nanos(),
-        page: Frame::new(&app, &who, "endpoints"),
-    })
-}
-
-/// `POST /endpoints/accept`.
-pub(super) async fn accept(State(app): Shared, who: Who, body: Bytes) -> Response {
-    let choice = Choice::read(&body);
-    if let Some(stale) = stale(&app, &who, &choice.csrf) {
-        return stale;
-    }
-    let chosen = match choice.endpoints(&*app.index().await) {
-        Ok(chosen) => chosen,
-        Err(fault) => return unreadable(&app, &who, &fault),
-    };
-    let keys = chosen.iter().map(|e| e.key.clone()).collect();
-    let action = Action::Accept;
-    let wish = Wish::Mark { action, keys };
-    match decide(&app, wish, &who.name, Some(choice.note)).await {
-        Ok(_) => Redirect::to("/decisions").into_response(),
-        Err((code, why)) => failed(&app, &who, code, "Nothing was accepted", &why),
-    }
-}
-
 #[derive(Deserialize)]
 pub(super) struct MarkForm {
     csrf: String,
@@ -256,6 +102,7 @@ pub(super) struct MarkForm {
     note: String,
     part: Option<usize>,
     word: Option<String>,
+    value: Option<String>,
 }
 
 /// `POST /endpoints/{key}/{action}`.
@@ -268,7 +115,8 @@ pub(super) async fn mark(
     if let Some(stale) = stale(&app, &who, &form.csrf) {
         return stale;
     }
-    let done = match wish(&action, key.clone(), form.part, form.word) {
+    let said = (form.part, form.word, form.value);
+    let done = match wish(&action, key.clone(), said) {
         Ok(wish) => decide(&app, wish, &who.name, Some(form.note)).await,
         Err(refused) => Err(refused),
     };
@@ -309,10 +157,12 @@ struct Row {
     id: u64,
     at: String,
     by: String,
-    action: &'static str,
+    action: String,
     /// The first places, with the page of those that are endpoints.
     places: Vec<(String, String)>,
     more: usize,
+    /// The text of a note.
+    value: Option<String>,
     note: Option<String>,
     undoes: Option<u64>,
     state: String,
@@ -331,19 +181,32 @@ fn row(decision: &Decision, holds: usize) -> Row {
     let count = decision.places.len();
     let first = decision.places.iter().take(3);
     let takes_back = decision.action.inverse().is_none();
+    let value = decision.value.as_deref().unwrap_or_default();
     Row {
         id: decision.id,
         at: decision.at.to_string(),
         by: decision.by.clone(),
         action: match decision.action {
-            Action::Accept => "accepted",
-            Action::Unaccept => "no longer accepted",
-            Action::PinParameter => "is a value of a parameter",
-            Action::PinStatic => "is a route of its own",
-            Action::Unpin => "left to evidence again",
+            Action::Accept => "accepted".into(),
+            Action::Unaccept => "no longer accepted".into(),
+            Action::PinParameter => "is a value of a parameter".into(),
+            Action::PinStatic => "is a route of its own".into(),
+            Action::Unpin => "left to evidence again".into(),
+            Action::Tag => format!("tagged {value}"),
+            Action::Untag => format!("no longer tagged {value}"),
+            Action::Own => format!("owned by {value}"),
+            Action::Disown => format!("no longer owned by {value}")
+                .trim_end_matches(" by ")
+                .into(),
+            Action::Note => "has a note".into(),
+            Action::Unnote => "its note is taken away".into(),
         },
         places: first.map(|p| (p.label(), p.key.clone())).collect(),
         more: count.saturating_sub(3),
+        value: decision
+            .value
+            .clone()
+            .filter(|_| decision.action == Action::Note),
         note: decision.note.clone(),
         undoes: decision.undoes,
         state: match holds {
@@ -356,7 +219,7 @@ fn row(decision: &Decision, holds: usize) -> Row {
                 grouped(count as u64)
             ),
         },
-        may_undo: holds > 0,
+        may_undo: holds > 0 && !takes_back,
     }
 }
 

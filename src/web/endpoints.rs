@@ -19,10 +19,16 @@ use super::routes::Shared;
 use super::search::{self, About, FIELDS, Fault, Field, Takes, Test, Value, names};
 use super::tree::{Tree, tree};
 use super::who::{Role, Who};
-use super::{decisions, filters};
-use crate::catalog::EndpointView;
+use super::{bulk, decisions, filters};
+use crate::catalog::{Action, EndpointView};
 
 pub(super) use columns::badges;
+
+#[cfg(test)]
+mod tests;
+
+/// Tags, and owners, that are offered where one is asked for.
+const VALUES: usize = 50;
 
 struct Head {
     label: &'static str,
@@ -91,6 +97,9 @@ struct Endpoints {
     waiting: usize,
     exports: Vec<Link>,
     tabs: Vec<Tab>,
+    actions: [(Action, &'static str); 4],
+    /// Tags and owners that there are.
+    values: Vec<String>,
     /// What saving this view keeps.
     saved: String,
     may_change: bool,
@@ -111,9 +120,21 @@ impl Endpoints {
         }
     }
 
+    fn waiting_link(&self) -> String {
+        self.place
+            .step(|p| p.q = format!("{} is:waiting", p.q).trim().to_owned())
+    }
+
     fn clear(&self) -> String {
         self.place.step(|p| p.q.clear())
     }
+}
+
+/// For the box of a tag or an owner.
+fn values(index: &Index) -> Vec<String> {
+    let (tags, owners) = (index.known.tags.iter(), index.known.owners.iter());
+    let all = owners.take(VALUES).chain(tags.take(VALUES));
+    all.map(str::to_owned).collect()
 }
 
 /// The columns ticked in the form, as the URL has them.
@@ -170,6 +191,8 @@ pub(super) async fn page(
         waiting: 0,
         exports: export::endpoint_links(&place, &columns::names(&shown)),
         tabs: named_views::tabs(&app, &place),
+        actions: bulk::ACTIONS,
+        values: values(&index),
         saved: named_views::kept(&place),
         may_change: who.role >= Role::Analyst,
         page: Frame::new(&app, &who, "endpoints"),
@@ -279,7 +302,7 @@ fn host_of(query: &search::Query) -> Option<&str> {
 fn lacking(place: &Place, query: &search::Query, search: &Search<'_>) -> Vec<Lacking> {
     let blame = search.blame(query.terms.len());
     let term = |(n, blame): (usize, Blame)| Lacking {
-        term: query.terms[n].to_string(),
+        term: (place.q.get(query.terms[n].span.clone()).unwrap_or_default()).to_owned(),
         blame,
         link: place.step(|p| p.q = query.without(n).to_string()),
     };

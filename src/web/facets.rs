@@ -10,7 +10,7 @@ use super::search::{Field, Query};
 const TOP: usize = 10;
 
 /// In this order.
-const FACETS: [(Field, &str); 10] = [
+const FACETS: [(Field, &str); 12] = [
     (Field::Status, "Documentation"),
     (Field::Risk, "Risk"),
     (Field::Flag, "Flags"),
@@ -20,6 +20,8 @@ const FACETS: [(Field, &str); 10] = [
     (Field::Method, "Method"),
     (Field::Exposure, "Open to"),
     (Field::Host, "Host"),
+    (Field::Tag, "Tag"),
+    (Field::Owner, "Owner"),
     (Field::Kind, "Kind"),
 ];
 

@@ -233,6 +233,16 @@ fn checks(index: &Index, test: &Test) -> Vec<Check> {
             "any" => Check::Name(|r| r.spec, vec![true; known.specs.len()]),
             w => Check::Name(|r| r.spec, whole(&known.specs, &format!("*{w}*"))),
         },
+        (Field::Owner, Value::Word(w)) => match w.to_lowercase().as_str() {
+            "none" => Check::NoName(|r| r.owner),
+            "any" => Check::Name(|r| r.owner, vec![true; known.owners.len()]),
+            w => Check::Name(|r| r.owner, whole(&known.owners, w)),
+        },
+        (Field::Tag, Value::Word(w)) => match w.to_lowercase().as_str() {
+            "none" => Check::Empty(|r| &r.tags),
+            "any" => Check::Set(|r| &r.tags, vec![true; known.tags.len()]),
+            w => Check::Set(|r| &r.tags, whole(&known.tags, w)),
+        },
         (Field::Scheme, Value::Word(w)) => Check::Set(|r| &r.schemes, whole(&known.schemes, w)),
         (Field::Data, Value::Word(w)) => match w.to_lowercase().as_str() {
             "none" => Check::Empty(|r| &r.data),

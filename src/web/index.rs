@@ -41,6 +41,8 @@ pub(super) struct Row {
     pub(super) host: u32,
     pub(super) method: u32,
     pub(super) spec: u32,
+    pub(super) owner: u32,
+    pub(super) tags: Arc<[u32]>,
     pub(super) schemes: Arc<[u32]>,
     pub(super) data: Arc<[u32]>,
     /// Bits in the order of [`super::search::FACTS`].
@@ -61,6 +63,8 @@ pub(super) struct Known {
     pub(super) hosts: Names,
     pub(super) methods: Names,
     pub(super) specs: Names,
+    pub(super) owners: Names,
+    pub(super) tags: Names,
     pub(super) schemes: Names,
     pub(super) data: Names,
 }
@@ -178,6 +182,8 @@ impl Known {
             &self.hosts,
             &self.methods,
             &self.specs,
+            &self.owners,
+            &self.tags,
             &self.schemes,
             &self.data,
         ];
@@ -201,6 +207,8 @@ impl Known {
             host: self.hosts.number(&e.host),
             method: self.methods.number(&e.method),
             spec: e.spec.as_deref().map_or(NONE, |s| self.specs.number(s)),
+            owner: (e.owner.as_deref()).map_or(NONE, |o| self.owners.number(o)),
+            tags: set(&mut self.tags, &mut e.tags.iter().map(String::as_str)),
             schemes: set(
                 &mut self.schemes,
                 &mut e.auth.iter().map(|a| a.scheme.as_str()),

@@ -167,9 +167,14 @@ fn body(path: &str) -> Value {
             json!({ "keys": texts(), "all": { "type": "boolean" }, "note": note,
                 "filter": { "type": "object", "minProperties": 1, "additionalProperties": false, "properties": filter } }),
         ),
+        "/api/v1/endpoints/mark" => (
+            json!(["action"]),
+            json!({ "action": { "enum": actions() }, "value": value(), "keys": texts(), "all": { "type": "boolean" }, "note": note,
+                "filter": { "type": "object", "minProperties": 1, "additionalProperties": false, "properties": filter } }),
+        ),
         "/api/v1/endpoints/{key}/{action}" => (
             json!([]),
-            json!({ "note": note, "part": number(), "word": text() }),
+            json!({ "note": note, "part": number(), "word": text(), "value": value() }),
         ),
         "/api/v1/deliveries/{sink}/{message}/send" | "/api/v1/sinks/{name}/test" => {
             (json!([]), json!({}))
@@ -185,10 +190,19 @@ fn view() -> Value {
 }
 
 fn decision() -> Value {
-    let place = json!({ "type": "object", "properties": { "key": text(), "host": text(), "method": text(), "template": text() } });
+    let place = json!({ "type": "object", "properties": { "key": text(), "host": text(), "method": text(), "template": text(), "back": text() } });
     json!({ "type": "object", "required": ["id", "at", "seen", "by", "action", "places", "count"], "properties": {
         "id": number(), "at": time(), "seen": time(), "by": text(), "note": text(), "undoes": number(), "holds": number(), "count": number(),
-        "action": { "enum": ["accept", "unaccept", "pin-parameter", "pin-static", "unpin"] }, "places": { "type": "array", "items": place } } })
+        "action": { "enum": actions() }, "value": text(), "places": { "type": "array", "items": place } } })
+}
+
+fn actions() -> [&'static str; 11] {
+    crate::catalog::Action::ALL.map(crate::catalog::Action::name)
+}
+
+/// A tag, an owner or a note.
+fn value() -> Value {
+    json!({ "type": ["string", "null"], "maxLength": crate::catalog::MAX_NOTE })
 }
 
 fn statuses() -> [&'static str; 5] {
@@ -260,6 +274,7 @@ fn shape(path: &str) -> Value {
         "/api/v1/owasp" => list_of(category(), json!({})),
         "/api/v1/decisions" => list_of(decision(), json!({ "total": number() })),
         "/api/v1/endpoints/accept"
+        | "/api/v1/endpoints/mark"
         | "/api/v1/endpoints/{key}/{action}"
         | "/api/v1/decisions/{id}/undo" => decision(),
         "/api/v1/findings" => list_of(finding(), json!({ "total": number() })),

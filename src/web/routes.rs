@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::export::Form;
 use super::index::{Index, Indexes};
 use super::{
-    Command, Settings, Views, alerts, api, assets, automation, coverage, decide, decisions,
+    Command, Settings, Views, alerts, api, assets, automation, bulk, coverage, decide, decisions,
     deliveries, edges, endpoint, endpoints, evidence, export, findings, frame, guard, history,
     incidents, life, live, named_views, openapi, overview, owasp, sensor, silences,
 };
@@ -70,6 +70,7 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
             get(history::series),
         ),
         ("/api/v1/endpoints/accept", "post", post(decide::accept)),
+        ("/api/v1/endpoints/mark", "post", post(decide::mark_many)),
         (
             "/api/v1/endpoints/{key}/{action}",
             "post",
@@ -152,10 +153,8 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/", get(overview::page))
         .route("/endpoints", get(endpoints::page))
         .route("/endpoints/{key}", get(endpoint::page))
-        .route(
-            "/endpoints/accept",
-            get(decisions::confirm).post(decisions::accept),
-        )
+        .route("/endpoints/accept", get(bulk::confirm).post(bulk::act))
+        .route("/endpoints/mark", get(bulk::confirm).post(bulk::act))
         .route("/endpoints/views", post(named_views::add_form))
         .route("/endpoints/views/{id}/remove", post(named_views::end_form))
         .route("/endpoints/{key}/{action}", post(decisions::mark))

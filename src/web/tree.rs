@@ -9,6 +9,9 @@ use super::place::Place;
 use crate::catalog::EndpointView;
 use crate::time::Timestamp;
 
+#[cfg(test)]
+mod tests;
+
 /// Nodes that a page lists.
 const NODES: usize = 150;
 /// Endpoints of one path that are named.

@@ -1,6 +1,6 @@
 //! How many endpoints there are of each kind, for the facets beside the list.
 
-use crate::web::index::{Known, Names, Row};
+use crate::web::index::{Known, NONE, Names, Row};
 use crate::web::search::{Bound, FACTS, Field, Value};
 
 /// Risks that are counted together.
@@ -14,6 +14,8 @@ pub(in crate::web) struct Counts {
     hosts: Vec<usize>,
     methods: Vec<usize>,
     data: Vec<usize>,
+    tags: Vec<usize>,
+    owners: Vec<usize>,
 }
 
 /// One value of a field, how it is called, and how many there are.
@@ -42,6 +44,16 @@ const COUNTED: u32 = mask(Field::Status)
     | mask(Field::Auth)
     | mask(Field::Exposure);
 
+/// The fields that are counted, but for those of facts.
+const NAMED: [Field; 6] = [
+    Field::Risk,
+    Field::Host,
+    Field::Method,
+    Field::Data,
+    Field::Tag,
+    Field::Owner,
+];
+
 impl Counts {
     pub(super) fn new(known: &Known) -> Self {
         Self {
@@ -50,13 +62,15 @@ impl Counts {
             hosts: vec![0; known.hosts.len()],
             methods: vec![0; known.methods.len()],
             data: vec![0; known.data.len()],
+            tags: vec![0; known.tags.len()],
+            owners: vec![0; known.owners.len()],
         }
     }
 
     /// Counts for every field.
     pub(super) fn add(&mut self, row: &Row) {
         self.add_facts(row.facts & COUNTED);
-        for field in [Field::Risk, Field::Host, Field::Method, Field::Data] {
+        for field in NAMED {
             self.add_to(field, row);
         }
     }
@@ -74,6 +88,8 @@ impl Counts {
             Field::Host => self.hosts[row.host as usize] += 1,
             Field::Method => self.methods[row.method as usize] += 1,
             Field::Data => row.data.iter().for_each(|n| self.data[*n as usize] += 1),
+            Field::Tag => row.tags.iter().for_each(|n| self.tags[*n as usize] += 1),
+            Field::Owner if row.owner != NONE => self.owners[row.owner as usize] += 1,
             field => self.add_facts(row.facts & mask(field)),
         }
     }
@@ -100,6 +116,8 @@ impl Counts {
             Field::Host => names(&known.hosts, &self.hosts),
             Field::Method => names(&known.methods, &self.methods),
             Field::Data => names(&known.data, &self.data),
+            Field::Tag => names(&known.tags, &self.tags),
+            Field::Owner => names(&known.owners, &self.owners),
             field => {
                 let facts = FACTS.iter().zip(self.facts);
                 let facts = facts.filter(|((of, _), _)| *of == field);

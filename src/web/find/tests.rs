@@ -56,6 +56,8 @@ fn few() -> Index {
     }];
     users.auth_verdict = Some(AuthVerdict::Mixed);
     users.spec = Some("Shop API".into());
+    users.owner = Some("Team A".into());
+    users.tags = vec!["payments".into(), "gdpr".into()];
     let mut graph = endpoint("POST", "b.internal", "/graphql");
     graph.operation = Some("query GetUser".into());
     graph.sensitive = vec![sensitive("secret:token")];
@@ -132,6 +134,11 @@ fn every_field_finds() {
         ("seen:never kind:static", vec![css]),
         ("spec:shop", vec![users]),
         ("spec:none", vec![graph]),
+        ("owner:\"team a\"", vec![users]),
+        ("owner:none", vec![graph]),
+        ("tag:pay*", vec![users]),
+        ("tag:pay", vec![]),
+        ("-tag:any", vec![graph]),
     ] {
         assert_eq!(find(text), found, "{text}");
     }
@@ -274,9 +281,8 @@ proptest! {
             starts.push(behind);
         }
         prop_assert_eq!(&seen, &whole);
-        let requests: Vec<_> = seen.iter().map(|n| index.rows[*n].requests).collect();
-        if sort == "requests" {
-            prop_assert!(requests.is_sorted_by(|a, b| if dir == "asc" { a <= b } else { a >= b }));
-        }
+        let requests: Vec<u64> = whole.iter().map(|n: &usize| index.rows[*n].requests).collect();
+        let in_order = requests.is_sorted_by(|a, b| if dir == "asc" { a <= b } else { a >= b });
+        prop_assert!(sort != "requests" || in_order);
     }
 }

@@ -37,8 +37,4 @@ impl Names {
     pub(in crate::web) fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.names.iter().map(|name| &**name)
     }
-
-    pub(in crate::web) fn name(&self, number: u32) -> &str {
-        self.0.names.get(number as usize).map_or("", |name| name)
-    }
 }

@@ -21,7 +21,7 @@ fn view(endpoints: Vec<Arc<EndpointView>>) -> Arc<CatalogView> {
 
 fn described(index: &Index) -> Vec<String> {
     let one = |row: &Row| {
-        let host = index.known.hosts.name(row.host);
+        let host = index.known.hosts.iter().nth(row.host as usize).unwrap();
         format!(
             "{} {} {} {}",
             row.path(),

@@ -27,6 +27,8 @@ pub(in crate::web) enum Field {
     Seen,
     First,
     Spec,
+    Tag,
+    Owner,
 }
 
 /// What stands behind the colon.
@@ -70,7 +72,7 @@ const fn about(
 
 /// In the order of [`Field`], which is that of the help.
 #[rustfmt::skip]
-pub(in crate::web) const FIELDS: [About; 21] = {
+pub(in crate::web) const FIELDS: [About; 23] = {
     use Takes::{Age, Names, Number, Words};
     [
         about(Field::Host, "host", &[], Words, "host:api.example.com host:*.internal", "the whole name, or with a star"),
@@ -94,6 +96,8 @@ pub(in crate::web) const FIELDS: [About; 21] = {
         about(Field::Seen, "seen", &["last"], Age, "seen:<1d seen:never", "how long ago the last call was: s, m, h, d, w"),
         about(Field::First, "first", &[], Age, "first:<7d", "how long ago the first call was"),
         about(Field::Spec, "spec", &[], Words, "spec:none", "a part of the title of the spec that owns the place, none, any"),
+        about(Field::Tag, "tag", &["tags"], Words, "tag:payments tag:none", "the whole tag, or with a star; none, any"),
+        about(Field::Owner, "owner", &[], Words, "owner:\"Team A\" owner:none", "the whole name, or with a star; none, any"),
     ]
 };
 
