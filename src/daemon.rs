@@ -139,11 +139,11 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
 
 /// `apitap read --serve`: what was read, in the web UI, until Ctrl-C.
 pub(crate) fn serve(
+    config: &Config,
     analysis: &mut Analysis,
     ledger: &Ledger,
     readings: &Readings,
 ) -> anyhow::Result<()> {
-    let config = Config::default();
     let listener = bind(config.web.listen)?;
     let views = Arc::new(Views::default());
     views.catalog.store(analysis.view());
