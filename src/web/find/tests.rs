@@ -267,7 +267,7 @@ proptest! {
         let index = index(all);
         let order = Order::named(sort, dir);
         let whole = order.all(&index, 0..index.rows.len());
-        let (mut seen, mut behind, mut starts) = (Vec::new(), None, vec![None]);
+        let (mut seen, mut behind, mut starts) = (Vec::<usize>::new(), None, vec![None]);
         loop {
             let cut = order.cut(&index, 0..index.rows.len(), behind, limit);
             prop_assert_eq!(cut.before, seen.len());
