@@ -75,10 +75,12 @@ async fn ask(router: &Router, url: &str) -> (StatusCode, usize) {
     (status, body.len())
 }
 
-async fn measure(router: &Router, url: &str, requests: usize) -> Figures {
+/// `between`: what happens before each request, and is not measured.
+async fn measure(router: &Router, url: &str, requests: usize, between: impl Fn(usize)) -> Figures {
     let (status, bytes) = ask(router, url).await;
     let mut times = Vec::new();
-    for _ in 0..requests {
+    for n in 0..requests {
+        between(n);
         let start = Instant::now();
         ask(router, url).await;
         times.push(start.elapsed());
@@ -98,16 +100,11 @@ fn main() -> ExitCode {
     let (views, names) = world::views(ENDPOINTS, ALERTS);
     let (commands, _inbox) = tokio::sync::mpsc::channel(1);
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let router = router(views, commands, Settings::default());
+    let router = router(views.clone(), commands, Settings::default());
     println!("{ENDPOINTS} endpoints, {ALERTS} alerts; {requests} requests each");
     println!("  p50 ms   p99 ms    bytes  url");
     let mut sound = true;
-    for url in URLS.iter().filter(|url| url.starts_with(&only)) {
-        let put = |url: String, (name, value): &(&str, String)| url.replace(name, value);
-        // A URL has no `<` or `>`.
-        let url = url.replace('<', "%3C").replace('>', "%3E");
-        let url = names.iter().fold(url, put);
-        let f = runtime.block_on(measure(&router, &url, requests));
+    let mut show = |f: Figures, url: &str| {
         let good = f.status.is_success() && f.p99 <= SLOWEST && f.bytes <= HEAVIEST;
         sound &= good;
         let ms = |d: Duration| d.as_secs_f64() * 1e3;
@@ -121,6 +118,22 @@ fn main() -> ExitCode {
                 false => format!("  NOT SOUND: {}", f.status),
             }
         );
+    };
+    for url in URLS.iter().filter(|url| url.starts_with(&only)) {
+        let put = |url: String, (name, value): &(&str, String)| url.replace(name, value);
+        // A URL has no `<` or `>`.
+        let url = url.replace('<', "%3C").replace('>', "%3E");
+        let url = names.iter().fold(url, put);
+        show(
+            runtime.block_on(measure(&router, &url, requests, |_| ())),
+            &url,
+        );
+    }
+    // As where packets come in: a view is asked for once, and one endpoint in a hundred is another.
+    if "/endpoints".starts_with(&only) {
+        let publish = |n: usize| world::publish(&views, n);
+        let f = runtime.block_on(measure(&router, "/endpoints", requests, publish));
+        show(f, "/endpoints, of a new view each time");
     }
     ExitCode::from(u8::from(!sound))
 }

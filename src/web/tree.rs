@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::columns::clip;
-use super::index::Index;
+use super::index::{Index, Row};
 use super::place::Place;
 use crate::catalog::EndpointView;
 use crate::time::Timestamp;
@@ -31,12 +31,12 @@ pub(super) struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, e: &EndpointView) {
+    fn add(&mut self, row: &Row) {
         self.endpoints += 1;
-        self.requests += e.requests;
-        self.errors += e.by_class[4] + e.by_class[5];
-        self.risk = self.risk.max(e.risk);
-        self.seen = self.seen.max(e.last_seen);
+        self.requests += row.requests;
+        self.errors += row.errors;
+        self.risk = self.risk.max(row.risk);
+        self.seen = self.seen.max(row.seen);
     }
 }
 
@@ -79,46 +79,73 @@ pub(super) fn tree(index: &Index, rows: &[u32], place: &Place) -> Tree {
         None => (place.at.as_str(), ""),
     };
     let mut way = Way::new(host, path);
-    let mut branches: BTreeMap<&str, Branch<'_>> = BTreeMap::new();
-    let number = index.known.hosts.iter().position(|known| known == host);
-    for row in rows {
-        let (at, e) = (*row as usize, index.endpoint(*row as usize));
-        way.sums[0].add(e);
-        if host.is_empty() {
-            gather(&mut branches, &e.host, "", e);
-        } else if Some(index.rows[at].host as usize) == number {
-            let steps = way.steps.iter().enumerate().skip(1);
-            for (n, _) in steps.filter(|(_, step)| beneath(&e.template, step)) {
-                way.sums[n].add(e);
-            }
-            if beneath(&e.template, path) {
-                let rest = &e.template[path.len()..];
-                gather(&mut branches, segment(rest), rest, e);
-            }
-        }
-    }
-    let depth = way.steps.len();
-    let behind = branches.range::<str, _>((
-        std::ops::Bound::Excluded(place.cursor.as_str()),
-        std::ops::Bound::Unbounded,
-    ));
-    let mut level: Vec<_> = if place.cursor.is_empty() {
-        branches.iter().collect()
+    let branches = if host.is_empty() {
+        hosts(index, rows, &mut way)
     } else {
-        behind.collect()
+        paths(index, rows, &mut way, path)
     };
+    let cursor = place.cursor.as_str();
+    let behind = |name: &str| cursor.is_empty() || name > cursor;
+    let mut level: Vec<_> = branches.iter().filter(|(name, _)| behind(name)).collect();
     let more = level.len() > NODES;
     level.truncate(NODES);
-    let next = level.last().filter(|_| more).map(|(name, _)| {
-        let cursor = String::from(**name);
-        place.step(|p| p.cursor = cursor)
-    });
-    let mut nodes = way.nodes(place);
-    let level = level
-        .into_iter()
-        .map(|(name, b)| b.node(name, place, depth));
-    nodes.extend(level);
-    Tree { nodes, next }
+    let last = level.last().filter(|_| more);
+    let next = last.map(|(name, _)| place.step(|p| p.cursor = (**name).to_owned()));
+    let depth = way.steps.len();
+    let level = level.into_iter();
+    let level = level.map(|(name, branch)| branch.node(name, place, depth));
+    Tree {
+        nodes: way.nodes(place).into_iter().chain(level).collect(),
+        next,
+    }
+}
+
+/// The level of all hosts.
+fn hosts<'a>(index: &'a Index, rows: &[u32], way: &mut Way<'_>) -> BTreeMap<&'a str, Branch<'a>> {
+    let mut sums = vec![Sum::default(); index.known.hosts.len()];
+    for n in rows {
+        let row = &index.rows[*n as usize];
+        way.sums[0].add(row);
+        sums[row.host as usize].add(row);
+    }
+    let there = index.known.hosts.iter().zip(sums);
+    let there = there.filter(|(_, sum)| sum.endpoints > 0);
+    let branch = |sum| Branch {
+        sum,
+        ..Branch::new("")
+    };
+    there.map(|(name, sum)| (name, branch(sum))).collect()
+}
+
+/// The level beneath a path of a host.
+fn paths<'a>(
+    index: &'a Index,
+    rows: &[u32],
+    way: &mut Way<'_>,
+    path: &str,
+) -> BTreeMap<&'a str, Branch<'a>> {
+    let mut branches: BTreeMap<&str, Branch<'_>> = BTreeMap::new();
+    let number = index.known.hosts.iter().position(|name| name == way.host);
+    for n in rows {
+        let row = &index.rows[*n as usize];
+        way.sums[0].add(row);
+        if Some(row.host as usize) != number {
+            continue;
+        }
+        let e = index.endpoint(*n as usize).as_ref();
+        for (step, sum) in way.steps.iter().zip(&mut way.sums).skip(1) {
+            if beneath(&e.template, step) {
+                sum.add(row);
+            }
+        }
+        if beneath(&e.template, path) {
+            let rest = &e.template[path.len()..];
+            let branch = branches.entry(segment(rest));
+            let branch = branch.or_insert_with(|| Branch::new(rest));
+            branch.add(rest, row, e);
+        }
+    }
+    branches
 }
 
 /// The first part of a path, with its slash.
@@ -134,23 +161,23 @@ fn beneath(template: &str, path: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || path.is_empty() || rest.starts_with('/'))
 }
 
-fn gather<'a>(
-    branches: &mut BTreeMap<&'a str, Branch<'a>>,
-    name: &'a str,
-    rest: &'a str,
-    e: &'a EndpointView,
-) {
-    let branch = branches.entry(name).or_insert(Branch {
-        sum: Sum::default(),
-        common: rest,
-        one: true,
-        here: Vec::new(),
-    });
-    branch.sum.add(e);
-    branch.one &= branch.common == rest;
-    branch.common = common(branch.common, rest);
-    if branch.here.len() <= METHODS {
-        branch.here.push(e);
+impl<'a> Branch<'a> {
+    fn new(common: &'a str) -> Self {
+        Self {
+            sum: Sum::default(),
+            common,
+            one: true,
+            here: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, rest: &str, row: &Row, e: &'a EndpointView) {
+        self.sum.add(row);
+        self.one &= self.common == rest;
+        self.common = common(self.common, rest);
+        if self.here.len() <= METHODS {
+            self.here.push(e);
+        }
     }
 }
 

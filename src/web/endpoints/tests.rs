@@ -221,7 +221,7 @@ async fn the_tree_opens_level_by_level() {
     );
     let level = page(&app, "/endpoints?view=tree&at=b.example/v1/users/{id}").await;
     assert!(
-        level.contains("href=\"/endpoints/key27\">POST</a>"),
+        level.contains("href=\"/endpoints/key27\">POST</a> /x27"),
         "{level}"
     );
     let narrowed = page(&app, "/endpoints?view=tree&q=status:shadow").await;
