@@ -9,6 +9,7 @@ mod callers;
 mod clear;
 mod completeness;
 mod decision;
+pub mod diff;
 mod drift;
 mod edges;
 mod endpoint;
@@ -25,7 +26,9 @@ pub mod openapi;
 pub mod owasp;
 mod parameters;
 mod pins;
+mod preview;
 mod program;
+mod pulse;
 mod reach;
 mod risk;
 mod rules;
@@ -40,6 +43,7 @@ pub mod spec;
 mod tls;
 mod trend;
 mod trie;
+mod uploads;
 mod view;
 mod words;
 mod zones;
@@ -49,6 +53,7 @@ mod tests;
 
 pub use crate::exchange::SessionKind;
 pub use auth::{AuthScheme, AuthVerdict};
+pub(crate) use callers::Top;
 pub use callers::TopView;
 pub use clear::ADVICE as CLEAR_ADVICE;
 pub use decision::{Accepted, Action, Decision, Later, MAX_PLACES, Place, bring_back, remains};
@@ -63,12 +68,16 @@ pub use leaks::LeakView;
 pub use named_view::{MAX_NAME, MAX_VIEWS, NamedView};
 pub use oddity::{Oddities, Oddity, OddityKind, Whence};
 pub use pins::{Pin, Pinned};
+pub use preview::{Preview, Several, preview};
+pub(crate) use program::Families;
+pub use pulse::{Beat, PULSE_BEATS, PULSE_SECONDS};
 pub use reach::ZoneView;
 pub use risk::{RiskReason, Weights};
 pub use rules::DeprecationRule;
 pub use schema::{EnumView, FieldView, PartView, PathParameter, SchemaView, SensitiveView};
 pub use tls::{CertificateView, Coverage, Inspection, Suite, TlsHostView, TlsView, percent};
 
+pub use uploads::{MAX_UPLOADS, SpecChange, SpecVersion, Uploaded, VERSIONS, uploads};
 pub use view::{
     Auth, CatalogView, Documentation, EndpointView, Finding, FindingKind, HostView, Kind, Life,
     Quantiles, Reason, Retirement, SessionsView, SpecView, VersionView,

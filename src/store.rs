@@ -7,9 +7,11 @@
 //!
 //! | file | what | a crash costs |
 //! | --- | --- | --- |
-//! | `journal` | alerts, incidents, outbox, dead letters, rules for silence, decisions, saved views | what was not yet acknowledged |
+//! | `journal` | alerts, incidents, outbox, dead letters, rules for silence, decisions, saved views, audit, changes of documents | what was not yet acknowledged |
+//! | `specs/` | texts of uploaded documents, each under our own name | nothing: written before the journal says so |
 //! | `sled/` `checkpoint` | `catalog`, `detect`: version, CRC, postcard | what came after the last checkpoint |
 //! | `sled/` `alerts` | id → latest revision, JSON | nothing: rebuilt from the journal |
+//! | `accounts.json` | users, API tokens | what was not yet acknowledged |
 //! | `identity.key` | 32 random bytes | – |
 //! | `lock` | held while a process uses the directory | – |
 
@@ -23,18 +25,23 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::access::{Accounts, AuditView, Change, Record};
 use crate::alert::delivery::DeadLetter;
 use crate::alert::route::Router;
 use crate::alert::{Alert, Incident, Notice, Silence};
-use crate::catalog::{Decision, NamedView};
+use crate::catalog::{Decision, NamedView, SpecChange};
 
+mod accounts;
 mod checkpoint;
 mod journal;
+mod specs;
 mod thread;
 
+pub use accounts::AccountsFile;
 pub use journal::{Entry, Journal, Pending};
+pub use specs::folder as spec_folder;
 pub use thread::{Done, Found};
-use thread::{Op, Thread};
+use thread::{Followed, Op, Thread};
 
 /// Operations that wait for the disk.
 const QUEUE: usize = 4_096;
@@ -74,6 +81,8 @@ pub struct Recovered {
     pub outbox: Vec<Pending>,
     /// What people decided, oldest first.
     pub decisions: Vec<Decision>,
+    /// What people did with uploaded documents, oldest first.
+    pub specs: Vec<SpecChange>,
     /// Views that people saved, oldest first.
     pub views: Vec<NamedView>,
     pub catalog: Option<Vec<u8>>,
@@ -95,6 +104,8 @@ pub struct Store {
     ops: Sender<Op>,
     trouble: Arc<Mutex<Option<String>>>,
     dead: Arc<ArcSwap<Vec<DeadLetter>>>,
+    accounts: Arc<ArcSwap<Accounts>>,
+    audit: Arc<ArcSwap<AuditView>>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -121,12 +132,14 @@ impl Store {
                 path: dir.join("sled"),
                 why,
             })?;
+        let specs = specs::Files::open(dir, journal.specs())?;
         let recovered = Recovered {
             alerts: journal.alerts().cloned().collect(),
             incidents: journal.incidents().cloned().collect(),
             silences: journal.silences().cloned().collect(),
             outbox: journal.pending(),
             decisions: journal.decisions().cloned().collect(),
+            specs: journal.specs().cloned().collect(),
             views: journal.views().cloned().collect(),
             catalog: found.0,
             detect: found.1,
@@ -134,14 +147,20 @@ impl Store {
         };
         let dead: Arc<ArcSwap<Vec<DeadLetter>>> =
             Arc::new(ArcSwap::from_pointee(journal.dead().cloned().collect()));
+        let file = AccountsFile::in_dir(dir);
+        let accounts = Arc::new(ArcSwap::from_pointee(file.read()?));
+        let audit = Arc::new(ArcSwap::from_pointee(journal.audit_view()));
         let (ops, queue): (Sender<Op>, Receiver<Op>) = bounded(QUEUE);
         let trouble: Arc<Mutex<Option<String>>> = Arc::default();
         let thread = Thread {
             journal,
             checkpoints,
+            specs,
             recorded,
             trouble: trouble.clone(),
             dead: dead.clone(),
+            audit: audit.clone(),
+            accounts: Followed::new(file, accounts.clone()),
             _lock: lock,
         };
         let handle = std::thread::spawn(move || thread.run(&queue));
@@ -150,6 +169,8 @@ impl Store {
                 ops,
                 trouble,
                 dead,
+                accounts,
+                audit,
                 thread: Arc::new(Mutex::new(Some(handle))),
             },
             recovered,
@@ -236,6 +257,36 @@ impl Store {
     /// Puts a decision on disk; `decided` is called on the store's thread once it is there.
     pub fn decide(&self, decision: Decision, decided: Box<dyn FnOnce(Decision) + Send>) {
         let _ = self.ops.send(Op::Decide(decision, decided));
+    }
+
+    /// Puts a change of a document on disk, with its text where it has one; `done` is called on the
+    /// store's thread.
+    pub fn spec(&self, change: SpecChange, text: Option<Arc<str>>, done: Done<SpecChange>) {
+        let _ = self.ops.send(Op::Spec {
+            change: Box::new(change),
+            text,
+            done,
+        });
+    }
+
+    /// Puts a line of the audit on disk; `done` is called on the store's thread once it is there.
+    pub fn audit(&self, record: Record, done: Box<dyn FnOnce() + Send>) {
+        let _ = self.ops.send(Op::Audit(Box::new(record), done));
+    }
+
+    /// Changes the accounts; `done` is called on the store's thread once that is on disk and shown.
+    pub fn account(&self, change: Change, done: Done<()>) {
+        let _ = self.ops.send(Op::Account(change, done));
+    }
+
+    /// The accounts, as they are at each moment: another process may change them, too.
+    pub fn accounts(&self) -> Arc<ArcSwap<Accounts>> {
+        self.accounts.clone()
+    }
+
+    /// The audit, as it is at each moment.
+    pub fn trail(&self) -> Arc<ArcSwap<AuditView>> {
+        self.audit.clone()
     }
 
     /// Replaces the checkpoint.

@@ -1,5 +1,6 @@
 //! Views of the inventory that people keep for each other: a query with its order and columns, under a name.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
@@ -9,7 +10,7 @@ pub const MAX_VIEWS: usize = 100;
 /// Characters of a name.
 pub const MAX_NAME: usize = 60;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NamedView {
     /// Counts up.
     pub id: u64,

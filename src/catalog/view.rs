@@ -17,16 +17,29 @@ use super::history::History;
 use super::jwt::JwtView;
 use super::leaks::LeakView;
 use super::owasp;
+use super::pulse::Beat;
 use super::reach::ZoneView;
 use super::risk::RiskReason;
 use super::schema::{PathParameter, SchemaView, SensitiveView};
+use super::spec::SpecSet;
 use super::tls::TlsView;
 use super::zones::Zone;
 use crate::exchange::{OperationKind, SessionKind, Traffic};
 use crate::time::Timestamp;
 
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -40,7 +53,18 @@ pub enum Kind {
 /// What the specs say of an endpoint. With neither spec nor accepted inventory nothing is shadow:
 /// it is unreviewed.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Documentation {
@@ -51,7 +75,18 @@ pub enum Documentation {
 }
 
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Life {
@@ -66,28 +101,28 @@ pub enum Life {
 }
 
 /// A status says why, and since when.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Reason {
     pub status: String,
     pub why: String,
     pub since: Option<Timestamp>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Quantiles {
     pub p50: f64,
     pub p90: f64,
     pub p99: f64,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Auth {
     /// `none`, `bearer`, `jwt`, `basic`, `apikey`, `cookie`; judged on answered calls.
     pub scheme: String,
     pub requests: u64,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EndpointView {
     #[serde(skip)]
     pub id: EndpointId,
@@ -163,6 +198,9 @@ pub struct EndpointView {
     /// Of an old version beside newer ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version_share: Option<f64>,
+    /// Of the spec that owns the place: what [`SpecView::id`] is.
+    #[serde(skip)]
+    pub spec_id: Option<Arc<str>>,
     /// Title of the spec that owns the place, and the operation's id where it is documented.
     pub spec: Option<String>,
     pub operation_id: Option<String>,
@@ -219,11 +257,12 @@ pub struct EndpointView {
         skip_serializing_if = "Option::is_none",
         serialize_with = "super::schema::compact"
     )]
+    #[schemars(with = "Option<super::schema::Compact<'static>>")]
     pub schema: Option<Arc<SchemaView>>,
 }
 
 /// Whether what should be gone is going.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Retirement {
     pub sunset: Option<Timestamp>,
     pub sunset_passed: bool,
@@ -235,7 +274,7 @@ pub struct Retirement {
 }
 
 /// One version of a host's API.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct VersionView {
     pub version: String,
     pub endpoints: usize,
@@ -246,7 +285,7 @@ pub struct VersionView {
 }
 
 /// WebSockets or event streams of one endpoint.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SessionsView {
     pub kind: SessionKind,
     /// Connections opened, and how many of them are over.
@@ -286,7 +325,7 @@ pub(super) fn label(method: &str, host: &str, template: &str, operation: Option<
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HostView {
     pub host: String,
     pub endpoints: usize,
@@ -304,16 +343,26 @@ pub struct HostView {
     pub versions: Vec<VersionView>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SpecView {
+    /// What URLs name it by.
+    pub id: Arc<str>,
     pub title: String,
     pub version: String,
     pub file: String,
+    /// `OpenAPI 3.1.0, YAML`.
+    pub format: String,
     /// Hosts and base path it claims.
     pub scope: Vec<String>,
     pub operations: usize,
+    /// Operations that were called.
     pub seen: usize,
+    /// Confirmed endpoints in its place that it does not have.
     pub undocumented: usize,
+    /// Ways in which its operations' traffic differs from it.
+    pub drift: usize,
+    /// What in it could not be read: file, line, reason.
+    pub notes: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -383,6 +432,8 @@ pub struct CatalogView {
     pub endpoints: Vec<Arc<EndpointView>>,
     pub hosts: Vec<HostView>,
     pub specs: Vec<SpecView>,
+    /// The documents themselves.
+    pub documents: Arc<SpecSet>,
     /// Hosts with TLS, and how much of the traffic was inspected.
     pub tls: TlsView,
     /// Packet time of this view.
@@ -393,6 +444,10 @@ pub struct CatalogView {
     pub evicted: u64,
     /// Histories by the minute or the hour that the budget has put out so far.
     pub histories_cut: u64,
+    /// Packet time of the first exchange.
+    pub started: Option<Timestamp>,
+    /// Requests of two days by the quarter of an hour: those that had any, the oldest first.
+    pub pulse: Vec<Beat>,
 }
 
 impl CatalogView {

@@ -8,17 +8,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
-use tokio::sync::oneshot;
 
 use super::decisions::Decisions;
 use super::evidence::Evidence;
+use super::gauges::Gauges;
 use super::named_views::NamedViews;
+use super::specs::Reading;
 use super::traffic::Traffic;
+use super::uploads::Uploads;
 use super::watch::{Trouble, Watch};
 use crate::alert::delivery::{DeliveriesView, Sink};
 use crate::alert::{Alert, Silence};
 use crate::analysis::Analysis;
-use crate::catalog::spec::SpecSet;
 use crate::catalog::{Decision, NamedView};
 use crate::detect::Severity;
 use crate::exchange::write_line;
@@ -29,10 +30,12 @@ use crate::sensor::{
 };
 use crate::store::{Pending, Store};
 use crate::time::Timestamp;
-use crate::web::{Command, Known, Live, SensorView, SourceView, Views};
+use crate::web::{Command, Known, Live, Reply, SensorView, SourceView, Views};
 
 /// How often readers get new views.
 const PUBLISH: Duration = Duration::from_secs(1);
+/// How often principals are listed: it takes a walk over all of them.
+const LIST: Duration = Duration::from_secs(10);
 /// How long workers may take to finish once told.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -49,7 +52,7 @@ pub(super) fn automation(analysis: &Analysis) -> Vec<Known> {
 
 pub(super) enum Message {
     Command(Command),
-    Specs(SpecSet),
+    Specs(Box<Reading>),
     /// Nothing but a sign of life.
     Ping,
     Stop,
@@ -62,6 +65,7 @@ pub(super) struct Analyst {
     views: Arc<Views>,
     sinks: Arc<Vec<Sink>>,
     decisions: Decisions,
+    uploads: Uploads,
     named_views: NamedViews,
     /// Answers to people whose changes are on disk now.
     answers: (Sender<Answer>, Receiver<Answer>),
@@ -70,6 +74,7 @@ pub(super) struct Analyst {
     traffic: Traffic,
     workers: Vec<(Status, u64, u64)>,
     sights: Vec<Sights>,
+    gauges: Gauges,
     doctor: Watch,
     symptoms: Vec<Symptom>,
     finished: usize,
@@ -78,6 +83,8 @@ pub(super) struct Analyst {
     in_flight: u64,
     started: Timestamp,
     published: Instant,
+    /// When principals were listed last.
+    listed: Option<Instant>,
     checkpointed: Instant,
     checkpoint_every: Duration,
     last_count: u64,
@@ -92,7 +99,7 @@ pub(super) struct Analyst {
 
 impl Analyst {
     pub(super) fn new(
-        (analysis, decisions): (Analysis, Vec<Decision>),
+        (analysis, decisions, uploads): (Analysis, Vec<Decision>, Uploads),
         pool: Pool,
         store: Store,
         views: Arc<Views>,
@@ -108,6 +115,7 @@ impl Analyst {
             views,
             sinks,
             decisions: Decisions::new(decisions),
+            uploads,
             named_views: NamedViews::default(),
             answers: unbounded(),
             merger: Merger::new(workers),
@@ -115,6 +123,7 @@ impl Analyst {
             traffic: Traffic::new(workers),
             workers: vec![(Status::default(), 0, 0); workers],
             sights: vec![Sights::default(); workers],
+            gauges: Gauges::new(workers),
             doctor: Watch::default(),
             symptoms: Vec::new(),
             finished: 0,
@@ -122,6 +131,7 @@ impl Analyst {
             in_flight: 0,
             started: wall(),
             published: now,
+            listed: None,
             checkpointed: now,
             checkpoint_every,
             last_count: 0,
@@ -145,6 +155,12 @@ impl Analyst {
         self
     }
 
+    /// What the sensor may hold at most: flows, and bytes for reassembly.
+    pub(super) fn with_budgets(mut self, max_flows: u64, max_buffered: u64) -> Self {
+        self.gauges.limits = (max_flows, max_buffered);
+        self
+    }
+
     /// Appends every exchange to this file, too.
     pub(super) fn with_lines(mut self, file: File) -> Self {
         self.lines = Some(BufWriter::new(file));
@@ -153,13 +169,13 @@ impl Analyst {
 
     pub(super) fn run(
         mut self,
-        specs: SpecSet,
+        specs: Reading,
         notices: Vec<String>,
         inbox: &Receiver<Message>,
         on_disk: &Receiver<Arc<Pending>>,
     ) {
         let mut raised = Vec::new();
-        self.analysis.set_specs(specs, &mut raised);
+        self.take_specs(specs, &mut raised);
         for notice in notices {
             raised.extend(self.analysis.alerts.raise_sensor(
                 notice,
@@ -177,6 +193,7 @@ impl Analyst {
             .store(true, std::sync::atomic::Ordering::Relaxed);
         let reports = self.pool.reports.clone();
         let decided = self.decisions.on_disk.clone();
+        let uploaded = self.uploads.on_disk.clone();
         let answers = self.answers.1.clone();
         let mut stopping: Option<Instant> = None;
         loop {
@@ -194,6 +211,9 @@ impl Analyst {
                 },
                 recv(decided) -> decision => if let Ok(decision) = decision {
                     self.decided(decision, &mut raised);
+                },
+                recv(uploaded) -> written => if let Ok(written) = written {
+                    self.uploads.written(written, &self.views);
                 },
                 recv(inbox) -> message => match message {
                     Ok(Message::Stop) | Err(_) => {
@@ -241,6 +261,7 @@ impl Analyst {
     fn take(&mut self, mut report: Report, raised: &mut Vec<Alert>) {
         self.workers[report.worker] = (report.status, report.shed, report.panics);
         self.sights[report.worker] = std::mem::take(&mut report.sights);
+        self.gauges.report(&report);
         self.finished += usize::from(report.finished);
         self.merger
             .add(report.worker, &mut report.records, report.watermark);
@@ -268,6 +289,7 @@ impl Analyst {
                 }
             };
             self.analysed += 1;
+            self.gauges.exchange(&record.exchange);
             if self.lines.is_some() {
                 write_line(&record.exchange, &mut text);
             }
@@ -305,12 +327,12 @@ impl Analyst {
                 let changed = self.analysis.alerts.set_status(&id, &wanted);
                 self.analysis.judged();
                 raised.extend(changed.as_ref().ok().cloned());
-                self.answer(raised, move || drop(reply.send(changed)));
+                self.answer(raised, move || reply.send(changed));
             }
             Message::Command(Command::SetIncidentStatus { id, wanted, reply }) => {
                 let changed = self.analysis.alerts.set_incident(&id, &wanted, raised);
                 self.analysis.judged();
-                self.answer(raised, move || drop(reply.send(changed)));
+                self.answer(raised, move || reply.send(changed));
             }
             Message::Command(Command::Silence { wanted, reply }) => {
                 let made = self.analysis.alerts.silence(*wanted);
@@ -327,6 +349,7 @@ impl Analyst {
                 reply,
             }) => {
                 let sinks = self.sinks.clone();
+                let answers = self.answers.0.clone();
                 let done = Box::new(move |again: Result<Pending, String>| {
                     let done = again.map(|pending| {
                         let pending = Arc::new(pending);
@@ -335,14 +358,15 @@ impl Analyst {
                             sink.wake();
                         }
                     });
-                    let _ = reply.send(done);
+                    let say: Answer = Box::new(move || reply.send(done));
+                    let _ = answers.send(say);
                 });
                 self.store.again(sink, message, by, done);
             }
             Message::Command(Command::TestSink { sink, reply }) => {
                 match self.sinks.iter().find(|s| s.name() == sink) {
-                    Some(sink) => sink.test(reply),
-                    None => drop(reply.send(Err(format!("there is no sink `{sink}`")))),
+                    Some(sink) => sink.test(move |done| reply.send(done)),
+                    None => reply.send(Err(format!("there is no sink `{sink}`"))),
                 }
             }
             Message::Command(Command::Decide {
@@ -354,6 +378,29 @@ impl Analyst {
                 let at = (&self.analysis.catalog, &self.store);
                 self.decisions.ask(at, &what, (by, note), reply);
             }
+            Message::Command(Command::PutSpec { wanted, by, reply }) => {
+                self.uploads.put(&self.store, *wanted, by, reply);
+            }
+            Message::Command(Command::RemoveSpec {
+                id,
+                by,
+                note,
+                reply,
+            }) => self.uploads.remove(&self.store, &id, (by, note), reply),
+            Message::Command(Command::Account { change, reply }) => {
+                let answers = self.answers.0.clone();
+                let done = Box::new(move |done| {
+                    let say: Answer = Box::new(move || reply.send(done));
+                    let _ = answers.send(say);
+                });
+                self.store.account(change, done);
+            }
+            Message::Command(Command::Note { reply, .. }) => reply.send(Ok(())),
+            Message::Command(Command::Principal { id, reply }) => {
+                let found = self.analysis.principal(&id).map(Box::new);
+                reply.send(Ok(found));
+            }
+            Message::Specs(reading) => self.take_specs(*reading, raised),
             Message::Command(Command::SaveView {
                 name,
                 query,
@@ -367,9 +414,17 @@ impl Analyst {
                 let at = (&self.store, &self.views);
                 self.named_views.remove(at, id, by, reply);
             }
-            Message::Specs(specs) => self.analysis.set_specs(specs, raised),
             Message::Ping | Message::Stop => {}
         }
+    }
+
+    /// The documents were read: the inventory is judged by them, then whoever changed them is told.
+    fn take_specs(&mut self, mut reading: Reading, raised: &mut Vec<Alert>) {
+        let set = std::mem::take(&mut reading.set);
+        self.analysis.set_specs(set, raised);
+        self.record(raised);
+        self.views.catalog.store(self.analysis.view());
+        self.uploads.was_read(&reading, &self.views);
     }
 
     /// A decision is on disk: it holds, and whoever asked may be told.
@@ -380,7 +435,7 @@ impl Analyst {
         self.views.catalog.store(self.analysis.view());
         self.publish_decisions();
         if let Some(reply) = reply {
-            let _ = reply.send(Ok(decision));
+            reply.send(Ok(decision));
         }
     }
 
@@ -388,13 +443,13 @@ impl Analyst {
         &mut self,
         done: &Result<Silence, String>,
         raised: &mut Vec<Alert>,
-        reply: oneshot::Sender<Result<Silence, String>>,
+        reply: Reply<Silence>,
     ) {
         if let Ok(silence) = done {
             self.store.silence(silence.clone());
         }
         let done = done.clone();
-        self.answer(raised, move || drop(reply.send(done)));
+        self.answer(raised, move || reply.send(done));
     }
 
     /// Says how a change went, once it is on disk and shown.
@@ -534,7 +589,15 @@ impl Analyst {
         };
         *ledger.stage("alert") = stage;
         let exchanges = status.http.exchanges;
+        let beats = self.gauges.beat(wall(), &status, (&sources, shed));
         let view = SensorView {
+            load: self.gauges.workers(&self.workers),
+            protocols: self.gauges.protocols(),
+            gaps: status.flow.gaps,
+            gap_bytes: status.flow.gap_bytes,
+            budgets: self.gauges.budgets(&status, &self.analysis),
+            seconds: beats.0,
+            minutes: beats.1,
             ledger,
             sources: sources.iter().map(source_view).collect(),
             readings: self.readings(&sources),
@@ -566,6 +629,11 @@ impl Analyst {
         self.views
             .automation
             .store(Arc::new(automation(&self.analysis)));
+        if self.listed.is_none_or(|at| at.elapsed() >= LIST) {
+            self.listed = Some(self.published);
+            let principals = self.analysis.principals();
+            self.views.principals.store(Arc::new(principals));
+        }
         self.views.deliveries.store(Arc::new(self.deliveries()));
         if self.in_flight == 0 {
             self.views.alerts.store(self.analysis.alerts.view());

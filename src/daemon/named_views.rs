@@ -2,14 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
 use super::analyst::wall;
 use crate::catalog::{MAX_VIEWS, NamedView};
 use crate::store::Store;
-use crate::web::Views;
-
-type Reply = oneshot::Sender<Result<NamedView, String>>;
+use crate::web::{Reply, Views};
 
 #[derive(Debug, Default)]
 pub(super) struct NamedViews {
@@ -32,12 +28,12 @@ impl NamedViews {
         (store, views): (&Store, &Arc<Views>),
         (name, query): (String, String),
         by: String,
-        reply: Reply,
+        reply: Reply<NamedView>,
     ) {
         let old = self.all.iter().position(|v| v.name == name);
         if old.is_none() && self.all.len() >= MAX_VIEWS {
             let why = format!("there are {MAX_VIEWS} views: remove one first");
-            return drop(reply.send(Err(why)));
+            return reply.send(Err(why));
         }
         let view = NamedView {
             id: old.map_or(self.next, |at| self.all[at].id),
@@ -57,22 +53,33 @@ impl NamedViews {
         self.keep((store, views), view, reply);
     }
 
-    pub(super) fn remove(&mut self, at: (&Store, &Arc<Views>), id: u64, by: String, reply: Reply) {
+    pub(super) fn remove(
+        &mut self,
+        at: (&Store, &Arc<Views>),
+        id: u64,
+        by: String,
+        reply: Reply<NamedView>,
+    ) {
         let Some(n) = self.all.iter().position(|v| v.id == id) else {
-            return drop(reply.send(Err("there is no such view any more".into())));
+            return reply.send(Err("there is no such view any more".into()));
         };
         let mut view = self.all.remove(n);
         (view.by, view.at, view.gone) = (by, wall(), true);
         self.keep(at, view, reply);
     }
 
-    fn keep(&self, (store, views): (&Store, &Arc<Views>), view: NamedView, reply: Reply) {
+    fn keep(
+        &self,
+        (store, views): (&Store, &Arc<Views>),
+        view: NamedView,
+        reply: Reply<NamedView>,
+    ) {
         store.named_view(view.clone());
         let (all, views) = (Arc::new(self.all.clone()), views.clone());
         // The store does one thing after another: an older list never follows a newer one.
         store.after(Box::new(move || {
             views.named.store(all);
-            let _ = reply.send(Ok(view));
+            reply.send(Ok(view));
         }));
     }
 

@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{StoreError, io_error};
+use crate::access::{AuditView, Record, Trail};
 use crate::alert::delivery::{DeadLetter, MAX_AGE};
 use crate::alert::route::{About, Router};
 use crate::alert::{Alert, Audience, Incident, Notice, Silence, wall};
-use crate::catalog::{Decision, Later, NamedView, remains};
+use crate::catalog::{Decision, Later, NamedView, SpecChange, remains, uploads};
 use crate::time::Timestamp;
 
 /// Past this, and twice what is worth keeping, the journal is written anew.
@@ -35,7 +36,8 @@ const DEAD: usize = 1_000;
 /// Rules for silence kept that have ended.
 const ENDED: usize = 200;
 
-/// Decisions kept as they were taken; older ones as far as they still hold.
+/// Decisions, and changes of documents, kept as they were taken; older ones as far as they still
+/// hold.
 const AUDIT: usize = 5_000;
 
 /// An alert that some sinks have not taken yet.
@@ -126,6 +128,10 @@ enum Line {
     Silence(Box<Silence>),
     /// A view that was saved, or removed.
     View(NamedView),
+    /// A document was uploaded, replaced or taken away; its text lies in a file.
+    Spec(Box<SpecChange>),
+    /// What somebody changed.
+    Audit(Box<Record>),
 }
 
 /// The latest revision of an alert or incident, and the sinks that were told of it.
@@ -153,6 +159,9 @@ pub struct Journal {
     silences: BTreeMap<String, Silence>,
     /// By id, which counts up; those that are not gone.
     views: BTreeMap<u64, NamedView>,
+    /// By id, which counts up.
+    specs: BTreeMap<u64, SpecChange>,
+    trail: Trail,
 }
 
 impl Journal {
@@ -180,6 +189,8 @@ impl Journal {
             decisions: BTreeMap::new(),
             silences: BTreeMap::new(),
             views: BTreeMap::new(),
+            specs: BTreeMap::new(),
+            trail: Trail::default(),
         };
         let notices = journal.replay()?;
         journal.compact()?;
@@ -227,9 +238,37 @@ impl Journal {
         Ok(())
     }
 
+    /// Oldest first.
+    pub fn specs(&self) -> impl Iterator<Item = &SpecChange> {
+        self.specs.values()
+    }
+
+    /// Appends a change of a document; it is on disk when this returns without error.
+    pub fn spec(&mut self, change: &SpecChange) -> std::io::Result<()> {
+        self.write(Line::Spec(Box::new(change.clone())))?;
+        self.compact_if_large();
+        Ok(())
+    }
+
     /// Appends a rule for silence, as it is now; it is on disk when this returns without error.
     pub fn silence(&mut self, silence: &Silence) -> std::io::Result<()> {
         self.write(Line::Silence(Box::new(silence.clone())))?;
+        self.compact_if_large();
+        Ok(())
+    }
+
+    pub fn audit_view(&self) -> AuditView {
+        self.trail.view()
+    }
+
+    /// Appends a line of the audit; it is on disk when this returns without error.
+    pub fn audit(&mut self, record: &Record) -> std::io::Result<()> {
+        let id = self.trail.next();
+        let record = Record {
+            id,
+            ..record.clone()
+        };
+        self.write(Line::Audit(Box::new(record)))?;
         self.compact_if_large();
         Ok(())
     }
@@ -442,6 +481,10 @@ impl Journal {
             }
             Line::View(view) if view.gone => drop(self.views.remove(&view.id)),
             Line::View(view) => drop(self.views.insert(view.id, view)),
+            Line::Spec(change) => {
+                self.specs.insert(change.id, *change);
+            }
+            Line::Audit(record) => self.trail.take(*record),
             Line::Dead(letter) => self.dead.push_back(*letter),
             Line::Again {
                 sink, message, at, ..
@@ -617,13 +660,29 @@ impl Journal {
         }
     }
 
+    /// Changes of documents past the audit are kept where a version in use rests on them.
+    fn trim_specs(&mut self) {
+        let surplus = self.specs.len().saturating_sub(AUDIT);
+        let in_use = uploads(self.specs.values());
+        let in_use = in_use.iter().flat_map(|u| &u.versions);
+        let in_use: BTreeSet<u64> = in_use.map(|change| change.id).collect();
+        let oldest: Vec<u64> = self.specs.keys().take(surplus).copied().collect();
+        for id in oldest.into_iter().filter(|id| !in_use.contains(id)) {
+            self.specs.remove(&id);
+        }
+    }
+
     /// Writes what is worth keeping to a new file, and puts it in the old one's place.
     fn compact(&mut self) -> Result<(), StoreError> {
         self.trim();
         self.forget_strangers();
         self.trim_decisions();
         self.trim_silences();
+        self.trim_specs();
         let mut text = Vec::new();
+        for change in self.specs.values() {
+            write_line(&mut text, &Line::Spec(Box::new(change.clone())));
+        }
         for decision in self.decisions.values() {
             write_line(&mut text, &Line::Decision(decision.clone()));
         }
@@ -632,6 +691,9 @@ impl Journal {
         }
         for view in self.views.values() {
             write_line(&mut text, &Line::View(view.clone()));
+        }
+        for record in self.trail.iter() {
+            write_line(&mut text, &Line::Audit(Box::new(record.as_ref().clone())));
         }
         for Kept { what, told } in self.alerts.values() {
             let (alert, told) = (Box::new(what.clone()), told.clone());

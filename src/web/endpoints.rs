@@ -18,8 +18,8 @@ use super::query::EndpointFilter;
 use super::routes::Shared;
 use super::search::{self, About, FIELDS, Fault, Field, Takes, Test, Value, names};
 use super::tree::{Tree, tree};
-use super::who::{Role, Who};
-use super::{bulk, decisions, filters};
+use super::who::Who;
+use super::{Role, bulk, decisions, filters};
 use crate::catalog::{Action, EndpointView};
 
 pub(super) use columns::badges;

@@ -16,7 +16,7 @@ mod sort;
 mod tests;
 
 pub(super) use count::{Counted, Counts};
-pub(super) use sort::{Cut, Order};
+pub(super) use sort::{Cut, Order, SORTS};
 
 /// A text with stars, in lower case: the pieces between them.
 struct Glob {

@@ -1,11 +1,12 @@
 //! An endpoint's history: as data, and as charts on its page.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::api::{List, Path, Query};
 use super::chart::{self, Bar};
 use super::routes::Shared;
 use super::{api, query};
@@ -17,10 +18,11 @@ use crate::time::Timestamp;
 const BARS: i64 = 288;
 const SLOTS_A_BAR: i64 = HISTORY_SLOTS / BARS;
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Span {
-    /// `minute` (default), `hour`.
+    /// What a slot is: a minute of the last day, or an hour of the last 60 days.
+    #[schemars(extend("enum" = ["minute", "hour"], "default" = "minute"))]
     step: String,
 }
 
@@ -34,6 +36,44 @@ impl Span {
     }
 }
 
+/// What was measured over time.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "History")]
+pub(super) struct Series<'a> {
+    key: &'a str,
+    step: &'static str,
+    /// Of a slot.
+    seconds: i64,
+    /// The window; slots of it without traffic are left out.
+    from: Timestamp,
+    to: Timestamp,
+    /// Nothing in it was put out by the budget of histories.
+    complete: bool,
+    #[serde(flatten)]
+    list: List<Item>,
+}
+
+/// One slot.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Slot")]
+struct Item {
+    /// When it begins.
+    ts: Timestamp,
+    requests: u32,
+    /// Answers of 4xx, and of 5xx.
+    client_errors: u32,
+    server_errors: u32,
+    /// Null where none is known.
+    latency_ms: Option<Latency>,
+}
+
+/// In milliseconds.
+#[derive(Serialize, JsonSchema)]
+struct Latency {
+    mean: f64,
+    max: f64,
+}
+
 /// `/api/v1/endpoints/{key}/history`: the slots that had traffic.
 pub(super) async fn series(
     State(app): Shared,
@@ -44,27 +84,32 @@ pub(super) async fn series(
     let Some(e) = query::by_key(&catalog.endpoints, &key) else {
         return api::problem(StatusCode::NOT_FOUND, "there is no such endpoint");
     };
-    match span.step() {
-        Some(step) => api::json(&data(e, step, catalog.at)),
-        None => api::problem(StatusCode::BAD_REQUEST, "step is minute or hour"),
-    }
+    let step = span.step().unwrap_or(Step::Minute);
+    api::json(&data(e, step, catalog.at))
 }
 
-fn data(e: &EndpointView, step: Step, now: Timestamp) -> Value {
+fn data(e: &EndpointView, step: Step, now: Timestamp) -> Series<'_> {
     let end = step.slot(now);
-    let slot = |s: &Slot| {
-        let latency = s.mean_ms().zip(s.slowest_ms());
-        json!({
-            "ts": step.start(s.at.into()), "requests": s.requests, "client_errors": s.client_errors, "server_errors": s.server_errors,
-            "latency_ms": latency.map(|(mean, max)| json!({ "mean": round(mean), "max": max })),
-        })
+    let latency = |(mean, max)| Latency {
+        mean: round(mean),
+        max,
     };
-    let slots: Vec<Value> = e.history.slots(step, now).iter().map(slot).collect();
-    json!({
-        "key": e.key, "step": step.name(), "seconds": step.seconds(),
-        "from": step.start(end - HISTORY_SLOTS + 1), "to": step.start(end + 1),
-        "complete": !e.history.is_cut(step), "items": slots, "next": null,
-    })
+    let item = |s: &Slot| Item {
+        ts: step.start(s.at.into()),
+        requests: s.requests,
+        client_errors: s.client_errors,
+        server_errors: s.server_errors,
+        latency_ms: s.mean_ms().zip(s.slowest_ms()).map(latency),
+    };
+    Series {
+        key: &e.key,
+        step: step.name(),
+        seconds: step.seconds(),
+        from: step.start(end - HISTORY_SLOTS + 1),
+        to: step.start(end + 1),
+        complete: !e.history.is_cut(step),
+        list: List::whole(e.history.slots(step, now).iter().map(item).collect()),
+    }
 }
 
 fn round(ms: f64) -> f64 {
@@ -174,16 +219,19 @@ mod tests {
     #[test]
     fn slots_as_data() {
         let (e, now) = endpoint();
-        let minutes = data(&e, Step::Minute, now);
+        let minutes = serde_json::to_value(data(&e, Step::Minute, now)).unwrap();
         assert_eq!(minutes["items"].as_array().unwrap().len(), 60);
         let second = &minutes["items"][1];
         assert_eq!(
             (&second["requests"], &second["server_errors"]),
             (&2.into(), &1.into())
         );
-        assert_eq!(second["latency_ms"], json!({ "mean": 5.0, "max": 8.0 }));
+        assert_eq!(
+            second["latency_ms"],
+            serde_json::json!({ "mean": 5.0, "max": 8.0 })
+        );
         assert_eq!(minutes["complete"], true);
-        let hours = data(&e, Step::Hour, now);
+        let hours = serde_json::to_value(data(&e, Step::Hour, now)).unwrap();
         let sum: u64 = hours["items"]
             .as_array()
             .unwrap()

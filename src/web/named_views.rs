@@ -1,15 +1,15 @@
 //! Views of the list of endpoints that people keep for each other: as tabs of the page, and over the API.
 
 use axum::Form;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{self, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use super::Command;
-use super::api::{ask, json, problem};
-use super::decide::{Refused, read};
+use super::api::{Json, List, Nothing, Path, ask, json, problem};
+use super::decide::Refused;
 use super::frame::failed;
 use super::life::stale;
 use super::place::Place;
@@ -48,26 +48,17 @@ pub(super) fn tabs(app: &App, place: &Place) -> Vec<Tab> {
     views.iter().map(tab).collect()
 }
 
-#[derive(Serialize)]
-struct List<'a> {
-    items: &'a [NamedView],
-    next: Option<String>,
-    total: usize,
-}
-
 /// `/api/v1/views`. Their number is bounded.
 pub(super) async fn list(State(app): Shared) -> Response {
     let views = app.views.named.load();
-    json(&List {
-        items: &views,
-        next: None,
-        total: views.len(),
-    })
+    json(&List::whole(views.iter().collect()))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct New {
+#[schemars(rename = "NewView")]
+pub(super) struct New {
+    #[schemars(length(min = 1, max = MAX_NAME))]
     name: String,
     /// The query part of the page's URL.
     query: String,
@@ -110,29 +101,18 @@ fn answer(done: Result<NamedView, Refused>) -> Response {
 }
 
 /// `POST /api/v1/views`; under a name that there is already, in its place.
-pub(super) async fn add(State(app): Shared, who: Who, headers: HeaderMap, body: Bytes) -> Response {
-    match read::<New>(&headers, &body) {
-        Ok(new) => answer(save(&app, &who, &new.name, &new.query).await),
-        Err((code, why)) => problem(code, &why),
-    }
+pub(super) async fn add(State(app): Shared, who: Who, Json(new): Json<New>) -> Response {
+    answer(save(&app, &who, &new.name, &new.query).await)
 }
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
 
 /// `POST /api/v1/views/{id}/remove`.
 pub(super) async fn end(
     State(app): Shared,
     who: Who,
     Path(id): Path<u64>,
-    headers: HeaderMap,
-    body: Bytes,
+    Json(Nothing {}): Json<Nothing>,
 ) -> Response {
-    match read::<Nothing>(&headers, &body) {
-        Ok(Nothing {}) => answer(remove(&app, &who, id).await),
-        Err((code, why)) => problem(code, &why),
-    }
+    answer(remove(&app, &who, id).await)
 }
 
 #[derive(Deserialize)]
@@ -158,7 +138,7 @@ pub(super) async fn add_form(State(app): Shared, who: Who, Form(form): Form<View
 pub(super) async fn end_form(
     State(app): Shared,
     who: Who,
-    Path(id): Path<u64>,
+    extract::Path(id): extract::Path<u64>,
     Form(form): Form<ViewForm>,
 ) -> Response {
     if let Some(stale) = stale(&app, &who, &form.csrf) {

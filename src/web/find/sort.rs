@@ -3,17 +3,9 @@
 use crate::time::Timestamp;
 use crate::web::index::{Index, Row};
 
-/// What can be sorted by, and whether the most comes first.
-const SORTS: [(&str, bool); 9] = [
-    ("risk", true),
-    ("requests", true),
-    ("path", false),
-    ("errors", true),
-    ("last", true),
-    ("first", true),
-    ("callers", true),
-    ("p90", true),
-    ("method", false),
+/// What can be sorted by; the first by default.
+pub(in crate::web) const SORTS: [&str; 9] = [
+    "risk", "requests", "path", "errors", "last", "first", "callers", "p90", "method",
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +33,9 @@ pub(in crate::web) struct Cut {
 impl Order {
     /// By names as they come in URLs; what is not known is as if it were not said.
     pub(in crate::web) fn named(sort: &str, direction: &str) -> Self {
-        let found = SORTS.iter().find(|(name, _)| *name == sort);
-        let (sort, most_first) = *found.unwrap_or(&SORTS[0]);
+        let found = SORTS.into_iter().find(|name| *name == sort);
+        let sort = found.unwrap_or(SORTS[0]);
+        let most_first = !matches!(sort, "path" | "method");
         let descending = match direction {
             "asc" => false,
             "desc" => true,
