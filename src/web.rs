@@ -13,7 +13,9 @@ mod audit;
 mod automation;
 mod beside;
 mod budgets;
+mod bulk;
 mod chart;
+mod columns;
 mod coverage;
 mod decide;
 mod decisions;
@@ -23,21 +25,26 @@ mod endpoint;
 mod endpoints;
 mod evidence;
 mod export;
+mod facets;
 mod filters;
+mod find;
 mod findings;
 mod frame;
 mod gate;
 mod guard;
 mod history;
 mod incidents;
+mod index;
 mod involved;
 mod ledger;
 mod life;
 mod live;
 mod login;
+mod named_views;
 mod openapi;
 mod overview;
 mod owasp;
+mod place;
 mod policy;
 mod principal;
 mod principals;
@@ -47,6 +54,7 @@ mod retention;
 mod rhythm;
 mod routes;
 mod schema;
+mod search;
 mod security;
 mod sensor;
 mod server;
@@ -61,6 +69,7 @@ mod starting;
 mod summary;
 mod today;
 mod tokens;
+mod tree;
 mod users;
 mod who;
 
@@ -78,7 +87,7 @@ pub use crate::access::Role;
 use crate::access::{Accounts, AuditView, Change, Times};
 use crate::alert::delivery::DeliveriesView;
 use crate::alert::{Alert, AlertsView, Incident, Silence, Wanted};
-use crate::catalog::{Action, CatalogView, Decision, SpecChange, Uploaded};
+use crate::catalog::{Action, CatalogView, Decision, NamedView, SpecChange, Uploaded};
 use crate::detect::{PrincipalView, PrincipalsView};
 use crate::sensor::doctor::Symptom;
 use crate::sensor::{Ledger, Readings};
@@ -217,6 +226,8 @@ pub struct Views {
     pub deliveries: ArcSwap<DeliveriesView>,
     pub decisions: ArcSwap<DecisionsView>,
     pub saved: ArcSwap<SavedView>,
+    /// Of the list of endpoints, in the order in which they were saved.
+    pub named: ArcSwap<Vec<NamedView>>,
     pub specs: ArcSwap<SpecsView>,
     pub automation: ArcSwap<Vec<Known>>,
     /// Who may come in, and the audit: the store's own, for others change them too.
@@ -238,6 +249,7 @@ impl Default for Views {
             deliveries: ArcSwap::default(),
             decisions: ArcSwap::default(),
             saved: ArcSwap::default(),
+            named: ArcSwap::default(),
             specs: ArcSwap::default(),
             automation: ArcSwap::default(),
             accounts: Arc::default(),
@@ -296,6 +308,18 @@ pub enum Command {
         note: Option<String>,
         reply: Reply<SpecChange>,
     },
+    /// Keeps a view of the inventory under a name.
+    SaveView {
+        name: String,
+        query: String,
+        by: String,
+        reply: Reply<NamedView>,
+    },
+    RemoveView {
+        id: u64,
+        by: String,
+        reply: Reply<NamedView>,
+    },
     Decide {
         what: Wish,
         by: String,
@@ -325,6 +349,9 @@ impl Command {
             Self::SetAlertStatus { reply, .. } => reply.send(Err(why.to_owned())),
             Self::SetIncidentStatus { reply, .. } => reply.send(Err(why.to_owned())),
             Self::Silence { reply, .. } | Self::EndSilence { reply, .. } => {
+                reply.send(Err(why.to_owned()));
+            }
+            Self::SaveView { reply, .. } | Self::RemoveView { reply, .. } => {
                 reply.send(Err(why.to_owned()));
             }
             Self::Decide { reply, .. } => reply.send(Err(why.to_owned())),
@@ -386,6 +413,8 @@ impl Command {
                 let note = note.clone().unwrap_or_default();
                 ("spec.remove".into(), id.clone(), note)
             }
+            Self::SaveView { name, query, .. } => ("view.save".into(), name.clone(), query.clone()),
+            Self::RemoveView { id, .. } => ("view.remove".into(), id.to_string(), none()),
             Self::Decide { what, note, .. } => {
                 let (action, object) = what.about();
                 (action, object, note.clone().unwrap_or_default())

@@ -10,14 +10,14 @@
 use super::super::export::Form;
 use super::super::{
     Known, account, audit, automation, coverage, decide, deliveries, edges, evidence, export,
-    findings, history, incidents, life, openapi, owasp, principal, principals, schema, sensor,
-    settings, silences, spec_diff, spec_text, spec_upload, specs, summary, tokens, users,
+    findings, history, incidents, life, named_views, openapi, owasp, principal, principals, schema,
+    sensor, settings, silences, spec_diff, spec_text, spec_upload, specs, summary, tokens, users,
 };
 use super::route::{Route, get, post};
 use crate::access::{Record, Role};
 use crate::alert::{Alert, Incident, Silence};
 use crate::catalog::owasp::OwaspView;
-use crate::catalog::{EndpointView, Exposure, HostView, SpecChange};
+use crate::catalog::{EndpointView, Exposure, HostView, NamedView, SpecChange};
 use crate::detect::PrincipalView;
 
 /// What routes are grouped under, in this order, and what that is.
@@ -97,6 +97,13 @@ fn inventory() -> Vec<Route> {
         )
         .as_file(Form::Lines),
         get(
+            "/api/v1/endpoints.json",
+            "exportEndpointsJson",
+            "All endpoints that a filter shows, as one array",
+            export::endpoints,
+        )
+        .as_file(Form::Json),
+        get(
             "/api/v1/endpoints.openapi.json",
             "exportEndpointsOpenapi",
             "What was observed, as OpenAPI 3.1",
@@ -127,6 +134,27 @@ fn inventory() -> Vec<Route> {
         )
         .detail("Yesterday is the same packet time, a day before.")
         .gives::<summary::Summary>(),
+        get(
+            "/api/v1/views",
+            "listViews",
+            "Views of the endpoints that people saved",
+            named_views::list,
+        )
+        .lists::<NamedView>(),
+        post(
+            "/api/v1/views",
+            "saveView",
+            "Save a view; under a name that there is, in its place",
+            named_views::add,
+        )
+        .gives::<NamedView>(),
+        post(
+            "/api/v1/views/{id}/remove",
+            "removeView",
+            "Remove a saved view",
+            named_views::end,
+        )
+        .gives::<NamedView>(),
         get(
             "/api/v1/hosts",
             "listHosts",
