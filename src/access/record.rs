@@ -27,7 +27,7 @@ pub struct By {
 }
 
 /// One line of the audit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Record {
     /// Counts up. 0: not in the journal yet.
     #[serde(default)]

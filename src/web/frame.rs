@@ -30,6 +30,8 @@ pub(super) struct Frame {
     /// Who reads the page, and what they may do.
     pub(super) user: Arc<str>,
     pub(super) role: Role,
+    /// Whether they signed in, and so can sign out.
+    pub(super) signed_in: bool,
 }
 
 /// The side bar: groups of links, each with the name of the page that it leads to.
@@ -38,12 +40,13 @@ type Group = (
     &'static [(&'static str, &'static str, &'static str)],
 );
 
-const NAVIGATION: [Group; 4] = [
+const NAVIGATION: [Group; 5] = [
     ("", &[("overview", "Overview", "/")]),
     (
         "Inventory",
         &[
             ("endpoints", "Endpoints", "/endpoints"),
+            ("specs", "Specs", "/specs"),
             ("findings", "Findings", "/findings"),
             ("owasp", "OWASP", "/owasp"),
             ("decisions", "Decisions", "/decisions"),
@@ -67,11 +70,31 @@ const NAVIGATION: [Group; 4] = [
             ("deliveries", "Deliveries", "/deliveries"),
         ],
     ),
+    (
+        "Access",
+        &[
+            ("users", "Users", "/users"),
+            ("tokens", "API tokens", "/tokens"),
+            ("audit", "Audit", "/audit"),
+        ],
+    ),
 ];
 
 impl Frame {
+    /// The last is for admins.
     pub(super) fn groups(&self) -> &'static [Group] {
-        &NAVIGATION
+        let seen = NAVIGATION.len() - usize::from(!self.may_admin());
+        &NAVIGATION[..seen]
+    }
+
+    /// Whether its reader works on alerts, incidents and the inventory; others get no forms for it.
+    pub(super) fn may_work(&self) -> bool {
+        self.role >= Role::Analyst
+    }
+
+    /// Whether its reader changes who comes in and what goes out.
+    pub(super) fn may_admin(&self) -> bool {
+        self.role >= Role::Admin
     }
 
     pub(super) fn is(&self, page: &str) -> bool {
@@ -97,6 +120,7 @@ impl Frame {
             csrf: who.csrf.clone(),
             user: who.name.clone(),
             role: who.role,
+            signed_in: who.session().is_some(),
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use super::reply::{asked, quiet};
 use super::routes::App;
-use super::who::{Way, Who};
+use super::who::{Way, Who, asker};
 use super::{Command, Role};
 use crate::access::{
     By, Change, Hash, Limits, Opening, Password, Secret, Session, Sessions, Times,
@@ -181,14 +181,9 @@ fn by_cookie(app: &App, headers: &HeaderMap) -> Option<Who> {
     let mode = headers.get("sec-fetch-mode").map(HeaderValue::as_bytes);
     // A page that refreshes itself keeps nobody signed in; clients that do not say are people's.
     let used = mode.is_none_or(|mode| mode == b"navigate");
-    let mut sessions = app.gate.sessions();
-    let session = sessions.find(app.gate.now(), cookie, used)?;
-    let Some(role) = role(app, &session) else {
-        sessions.close(&session.name, |s| s.id == session.id);
-        return None;
-    };
+    let session = app.gate.sessions().find(app.gate.now(), cookie, used)?;
     Some(Who {
-        role,
+        role: role(app, &session)?,
         csrf: session.csrf,
         way: Way::Session(session.id.into()),
         name: session.name,
@@ -274,12 +269,24 @@ pub(super) async fn sign_in(app: &App, attempt: Attempt) -> Result<Secret, Refus
     Ok(secret)
 }
 
+/// Whether somebody who is in knows the password: a session that was left open does not. Limited
+/// like a sign-in.
+pub(super) async fn prove(app: &App, who: &Who, password: Password) -> Result<(), Refused> {
+    let by = asker();
+    let from = by.from.parse().unwrap_or(IpAddr::from([0; 4]));
+    let limited = hold(&app.gate.limits).attempt(app.gate.now(), from, &who.name);
+    limited.map_err(Refused::Wait)?;
+    let user = app.views.accounts.load().enabled(&who.name).cloned();
+    if !is_right(app, password, user.map(|user| user.hash)).await? {
+        note(app, by, "sign-in.failed", who.name.to_string());
+        return Err(Refused::Wrong);
+    }
+    hold(&app.gate.limits).succeeded(from, &who.name);
+    Ok(())
+}
+
 /// Whether the password is the one of this hash: off the threads that answer, a few at once.
-pub(super) async fn is_right(
-    app: &App,
-    password: Password,
-    hash: Option<Hash>,
-) -> Result<bool, Refused> {
+async fn is_right(app: &App, password: Password, hash: Option<Hash>) -> Result<bool, Refused> {
     work(app, move || password.is(hash.as_ref())).await
 }
 

@@ -48,7 +48,17 @@ fn build(routes: &[Route]) -> Value {
         "servers": [{ "url": "/" }],
         "tags": tags,
         "paths": paths,
-        "components": { "schemas": types.take_definitions(true) }
+        "security": [{ "token": [] }, { "session": [] }],
+        "components": { "schemas": types.take_definitions(true), "securitySchemes": security() }
+    })
+}
+
+/// How a caller says who it is, where there is sign-in.
+fn security() -> Value {
+    json!({
+        "token": { "type": "http", "scheme": "bearer", "description": "An API token, `apt_…`." },
+        "session": { "type": "apiKey", "in": "cookie", "name": "apitap",
+            "description": "Of somebody who has signed in (`__Host-apitap` by TLS); a change carries `X-CSRF-Token`, too." },
     })
 }
 
@@ -58,7 +68,15 @@ fn operation(route: &Route, types: &mut SchemaGenerator) -> Value {
         "x-role": route.role.name(), "parameters": parameters(route), "responses": responses(route, types),
     });
     if let Some(make) = route.takes.body {
-        out["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": input(make) } } });
+        let media = match route.takes.media {
+            [] => &["application/json"],
+            media => media,
+        };
+        let content = media
+            .iter()
+            .map(|kind| ((*kind).to_owned(), json!({ "schema": input(make) })));
+        let content: Map<String, Value> = content.collect();
+        out["requestBody"] = json!({ "required": true, "content": content });
     }
     out
 }
@@ -171,6 +189,11 @@ fn errors(route: &Route) -> BTreeMap<u16, &'static str> {
             takes.query.is_some() || takes.body.is_some(),
             400,
             "An input cannot be taken; `errors` names it.",
+        ),
+        (
+            true,
+            401,
+            "Nobody has signed in, and no API token that opens anything was sent.",
         ),
         (
             true,

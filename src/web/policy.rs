@@ -1,9 +1,13 @@
 //! Who may what: the role that each route asks for.
 //!
-//! By the route's pattern, in full: a route that is not listed is for admins, and a test holds that
-//! each is listed, so that nobody forgets to think of it.
+//! By the route's pattern, in full. The API's routes have theirs in their table; pages are listed here:
+//! one that is not is for admins, and a test holds that each is, so that nobody forgets to think of it.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use super::Role;
+use super::api::table;
 
 /// What a request must come with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,42 +27,22 @@ const OPEN: &[&str] = &[
 ];
 
 /// Changes of what is one's own.
-const OWN: &[&str] = &["/logout"];
+const OWN: &[&str] = &[
+    "/account/password",
+    "/account/sessions/end",
+    "/account/sessions/{id}/end",
+    "/logout",
+];
 
 /// What only admins read.
-const ADMINS_READ: &[&str] = &[];
+const ADMINS_READ: &[&str] = &["/audit", "/specs/new", "/tokens", "/users"];
 
 /// What everybody with a role reads.
 const VIEWERS_READ: &[&str] = &[
     "/",
+    "/account",
     "/alerts",
     "/alerts/{id}",
-    "/api/v1/alerts",
-    "/api/v1/alerts.csv",
-    "/api/v1/alerts.jsonl",
-    "/api/v1/alerts/{id}",
-    "/api/v1/automation",
-    "/api/v1/dark",
-    "/api/v1/decisions",
-    "/api/v1/deliveries",
-    "/api/v1/edges",
-    "/api/v1/endpoints",
-    "/api/v1/endpoints.csv",
-    "/api/v1/endpoints.jsonl",
-    "/api/v1/endpoints.openapi.json",
-    "/api/v1/endpoints/{key}",
-    "/api/v1/endpoints/{key}/history",
-    "/api/v1/findings",
-    "/api/v1/findings.csv",
-    "/api/v1/findings.jsonl",
-    "/api/v1/hosts",
-    "/api/v1/incidents",
-    "/api/v1/incidents/{id}",
-    "/api/v1/openapi.json",
-    "/api/v1/owasp",
-    "/api/v1/sensor",
-    "/api/v1/silences",
-    "/api/v1/specs",
     "/automation",
     "/coverage",
     "/decisions",
@@ -72,23 +56,18 @@ const VIEWERS_READ: &[&str] = &[
     "/live",
     "/metrics",
     "/owasp",
+    "/principals",
+    "/principals/{id}",
     "/sensor",
     "/silences",
+    "/specs",
+    "/specs/{id}",
+    "/specs/{id}/diff",
 ];
-
-/// What analysts read: saved packets hold what was captured, as it was.
-const ANALYSTS_READ: &[&str] = &["/api/v1/alerts/{id}/packets"];
 
 /// The daily work.
 const ANALYSTS_CHANGE: &[&str] = &[
     "/alerts/{id}/status",
-    "/api/v1/alerts/{id}/status",
-    "/api/v1/decisions/{id}/undo",
-    "/api/v1/endpoints/accept",
-    "/api/v1/endpoints/{key}/{action}",
-    "/api/v1/incidents/{id}/status",
-    "/api/v1/silences",
-    "/api/v1/silences/{id}/end",
     "/decisions/{id}/undo",
     "/endpoints/accept",
     "/endpoints/{key}/{action}",
@@ -97,23 +76,27 @@ const ANALYSTS_CHANGE: &[&str] = &[
     "/silences/{id}/end",
 ];
 
-/// Who comes in, and what goes out.
+/// Who comes in, what goes out, and what the inventory is judged by.
 const ADMINS_CHANGE: &[&str] = &[
-    "/api/v1/deliveries/{sink}/{message}/send",
-    "/api/v1/sinks/{name}/test",
     "/deliveries",
+    "/specs",
+    "/specs/check",
+    "/specs/{id}/remove",
+    "/tokens",
+    "/tokens/{id}/revoke",
+    "/users",
+    "/users/{name}/{action}",
 ];
 
 type Rule = (&'static [&'static str], Need);
 
-const READS: [Rule; 4] = [
+const READS: &[Rule] = &[
     (OPEN, Need::Nothing),
     (VIEWERS_READ, Need::Role(Role::Viewer)),
-    (ANALYSTS_READ, Need::Role(Role::Analyst)),
     (ADMINS_READ, Need::Role(Role::Admin)),
 ];
 
-const CHANGES: [Rule; 4] = [
+const CHANGES: &[Rule] = &[
     (OPEN, Need::Nothing),
     (OWN, Need::Role(Role::Viewer)),
     (ANALYSTS_CHANGE, Need::Role(Role::Analyst)),
@@ -128,11 +111,22 @@ pub(super) fn need(changes: bool, pattern: Option<&str>) -> Need {
     listed(changes, pattern).unwrap_or(Need::Role(Role::Admin))
 }
 
+/// Of the API, by whether it changes something and the pattern.
+static API: LazyLock<HashMap<(bool, &str), Role>> = LazyLock::new(|| {
+    let routes = table::routes().into_iter();
+    routes
+        .map(|route| ((route.method != "get", route.path), route.role))
+        .collect()
+});
+
 fn listed(changes: bool, pattern: &str) -> Option<Need> {
+    if let Some(role) = API.get(&(changes, pattern)) {
+        return Some(Need::Role(*role));
+    }
     let rules = if changes { CHANGES } else { READS };
-    let mut rules = rules.into_iter();
+    let mut rules = rules.iter();
     let found = rules.find(|(patterns, _)| patterns.contains(&pattern));
-    found.map(|(_, need)| need)
+    found.map(|(_, need)| *need)
 }
 
 #[cfg(test)]

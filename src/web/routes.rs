@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use tokio::sync::mpsc;
 
 use super::beside::Beside;
@@ -15,9 +15,10 @@ use super::gate::Gate;
 use super::involved::Involved;
 use super::summary::Summary;
 use super::{
-    Audit, Command, Settings, Views, alerts, api, assets, automation, coverage, decisions,
-    deliveries, endpoint, endpoints, findings, frame, guard, incidents, life, live, login,
-    overview, owasp, principal, principals, sensor, silences,
+    Audit, Command, Settings, Views, account, alerts, api, assets, audit, automation, coverage,
+    decisions, deliveries, endpoint, endpoints, findings, frame, guard, incidents, life, live,
+    login, overview, owasp, principal, principals, sensor, silences, spec_diff, spec_form,
+    spec_upload, specs, tokens, users,
 };
 use crate::alert::AlertsView;
 use crate::catalog::CatalogView;
@@ -33,9 +34,15 @@ pub(super) struct App {
     /// Made once a view, for all that ask.
     pub(super) involved: Beside<AlertsView, Involved>,
     pub(super) summary: Beside<CatalogView, Summary>,
+    pub(super) desk: spec_upload::Desk,
 }
 
 pub(super) type Shared = State<Arc<App>>;
+
+/// Documents are larger than other bodies; a form has some parts beside it.
+pub(super) fn large(handler: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
+    handler.layer(DefaultBodyLimit::max(spec_upload::MAX_UPLOAD + (64 << 10)))
+}
 
 /// As [`audited`] has it, where nothing is kept: of a result that nobody can change.
 pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Settings) -> Router {
@@ -59,6 +66,7 @@ pub fn audited(
         clients: AtomicUsize::new(0),
         involved: Beside::default(),
         summary: Beside::default(),
+        desk: spec_upload::Desk::default(),
     });
     let mut router = Router::new()
         .route("/", get(overview::page))
@@ -86,9 +94,24 @@ pub fn audited(
         .route("/deliveries", get(deliveries::page).post(deliveries::act))
         .route("/coverage", get(coverage::page))
         .route("/owasp", get(owasp::page))
+        .route("/specs", get(specs::page).post(spec_form::put))
+        .route("/specs/new", get(spec_form::new))
+        .route("/specs/check", large(post(spec_form::check)))
+        .route("/specs/{id}", get(specs::one_page))
+        .route("/specs/{id}/diff", get(spec_diff::page))
+        .route("/specs/{id}/remove", post(spec_form::remove))
         .route("/sensor", get(sensor::page))
         .route("/login", get(login::page).post(login::sign_in))
         .route("/logout", post(login::sign_out))
+        .route("/account", get(account::page))
+        .route("/account/password", post(account::password))
+        .route("/account/sessions/end", post(account::end_all))
+        .route("/account/sessions/{id}/end", post(account::end))
+        .route("/users", get(users::page).post(users::add_form))
+        .route("/users/{name}/{action}", post(users::act_form))
+        .route("/tokens", get(tokens::page).post(tokens::add_form))
+        .route("/tokens/{id}/revoke", post(tokens::revoke_form))
+        .route("/audit", get(audit::page))
         .route("/live", get(live::stream))
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))

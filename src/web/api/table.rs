@@ -9,21 +9,26 @@
 
 use super::super::export::Form;
 use super::super::{
-    Known, automation, coverage, decide, deliveries, edges, evidence, export, findings, history,
-    incidents, life, openapi, owasp, principal, principals, schema, silences, summary,
+    Known, account, audit, automation, coverage, decide, deliveries, edges, evidence, export,
+    findings, history, incidents, life, openapi, owasp, principal, principals, schema, sensor,
+    silences, spec_diff, spec_text, spec_upload, specs, summary, tokens, users,
 };
 use super::route::{Route, get, post};
-use crate::access::Role;
+use crate::access::{Record, Role};
 use crate::alert::{Alert, Incident, Silence};
 use crate::catalog::owasp::OwaspView;
-use crate::catalog::{EndpointView, Exposure, HostView, SpecView};
+use crate::catalog::{EndpointView, Exposure, HostView, SpecChange};
 use crate::detect::PrincipalView;
 
 /// What routes are grouped under, in this order, and what that is.
-pub(in crate::web) const TOPICS: [(&str, &str); 6] = [
+pub(in crate::web) const TOPICS: [(&str, &str); 7] = [
     (
         "Inventory",
         "Endpoints and hosts, as they were observed, and what specs say of them.",
+    ),
+    (
+        "Specs",
+        "OpenAPI documents: what they own, how much of them is seen, uploads.",
     ),
     (
         "Decisions",
@@ -41,16 +46,22 @@ pub(in crate::web) const TOPICS: [(&str, &str); 6] = [
         "Delivery",
         "Sinks that alerts go to, and what could not be delivered.",
     ),
+    (
+        "Access",
+        "Users, API tokens, and the audit of every change.",
+    ),
     ("Sensor", "How the capture does, and this document."),
 ];
 
 pub(in crate::web) fn routes() -> Vec<Route> {
     let topics = [
         inventory(),
+        documents(),
         decisions(),
         security(),
         alerts(),
         delivery(),
+        access(),
         sensor(),
     ];
     let named = TOPICS.into_iter().zip(topics);
@@ -120,13 +131,43 @@ fn inventory() -> Vec<Route> {
             super::hosts,
         )
         .lists::<HostView>(),
-        get(
-            "/api/v1/specs",
-            "listSpecs",
-            "Specs, and how much of each was seen",
-            super::specs,
-        )
-        .lists::<SpecView>(),
+    ]
+}
+
+fn documents() -> Vec<Route> {
+    let text = "The body is neither JSON nor YAML.";
+    let unreadable =
+        "The text is no OpenAPI document; `errors` has the line, the column and the mend.";
+    vec![
+        get("/api/v1/specs", "listSpecs", "Specs, and how much of each was seen", specs::list)
+            .gives::<specs::Listing>(),
+        post("/api/v1/specs", "addSpec", "Put a document to use", spec_upload::add)
+            .detail("The body is the document itself, JSON or YAML, one file. With `dry_run` it is told what would change, and nothing is changed.")
+            .role(Role::Admin)
+            .up_to(spec_upload::MAX_UPLOAD)
+            .or(415, text)
+            .or(422, unreadable)
+            .gives::<spec_upload::Put>(),
+        get("/api/v1/specs/{id}", "getSpec", "One spec", specs::one).gives::<specs::Item>(),
+        post("/api/v1/specs/{id}", "replaceSpec", "Put a new version of an upload to use", spec_upload::replace)
+            .detail("What the config names is read-only here.")
+            .role(Role::Admin)
+            .up_to(spec_upload::MAX_UPLOAD)
+            .or(415, text)
+            .or(422, unreadable)
+            .gives::<spec_upload::Put>(),
+        post("/api/v1/specs/{id}/remove", "removeSpec", "Take an upload away", spec_upload::remove)
+            .role(Role::Admin)
+            .gives::<SpecChange>(),
+        get("/api/v1/specs/{id}/operations", "listSpecOperations", "Operations of a spec, with what was seen of each", specs::operations_list)
+            .lists::<specs::Operation>(),
+        get("/api/v1/specs/{id}/diff", "diffSpec", "A spec beside what was seen, another spec, or an earlier version", spec_diff::data)
+            .gives::<spec_diff::Difference>(),
+        get("/api/v1/specs/{id}/original", "getSpecOriginal", "The text of a spec", spec_text::original)
+            .file("application/octet-stream", "the text as it is, JSON or YAML"),
+        get("/api/v1/specs/{id}/observed.openapi.json", "getSpecObserved", "What was seen in the places of a spec, as OpenAPI 3.1", spec_text::observed)
+            .detail("Of one host a document, of several a list of them.")
+            .gives::<export::Documents>(),
     ]
 }
 
@@ -346,15 +387,78 @@ fn delivery() -> Vec<Route> {
     ]
 }
 
+fn access() -> Vec<Route> {
+    let of_admins = [
+        get("/api/v1/users", "listUsers", "Who may sign in", users::list).lists::<users::Item>(),
+        post("/api/v1/users", "addUser", "A new user", users::add).lists::<users::Item>(),
+        post(
+            "/api/v1/users/{name}/{action}",
+            "changeUser",
+            "Another role or password, disable, enable or remove a user",
+            users::act,
+        )
+        .detail("`action` is `role`, `password`, `disable`, `enable` or `remove`; the first two say which.")
+        .lists::<users::Item>(),
+        get("/api/v1/tokens", "listTokens", "API tokens", tokens::list).lists::<tokens::Item>(),
+        post("/api/v1/tokens", "addToken", "A new API token", tokens::add)
+            .detail("Its answer alone has the token.")
+            .gives::<tokens::Made<'static>>(),
+        post(
+            "/api/v1/tokens/{id}/revoke",
+            "revokeToken",
+            "The token opens nothing any more",
+            tokens::revoke,
+        )
+        .lists::<tokens::Item>(),
+        get("/api/v1/audit", "listAudit", "Who changed what, newest first", audit::list)
+            .in_forms::<Record>(),
+        get(
+            "/api/v1/audit.csv",
+            "exportAuditCsv",
+            "All of the audit that a filter shows, as CSV",
+            audit::all,
+        )
+        .as_file(Form::Csv),
+        get(
+            "/api/v1/audit.jsonl",
+            "exportAuditLines",
+            "All of the audit that a filter shows, as JSON Lines",
+            audit::all,
+        )
+        .as_file(Form::Lines),
+    ];
+    let own = [
+        get(
+            "/api/v1/me",
+            "getMe",
+            "Who this is, and what they may",
+            account::me,
+        )
+        .gives::<account::Me<'static>>(),
+        post(
+            "/api/v1/me/password",
+            "changePassword",
+            "Another password of one's own",
+            account::password_json,
+        )
+        .detail("For a session: its user's other sessions end.")
+        .role(Role::Viewer)
+        .or(429, "Too many attempts.")
+        .gives::<account::Me<'static>>(),
+    ];
+    let of_admins = of_admins.into_iter().map(|route| route.role(Role::Admin));
+    of_admins.chain(own).collect()
+}
+
 fn sensor() -> Vec<Route> {
     vec![
         get(
             "/api/v1/sensor",
             "getSensor",
             "The ledger, sources, taps and what is wrong with them",
-            super::sensor,
+            sensor::data,
         )
-        .gives::<super::Sensor<'static>>(),
+        .gives::<sensor::Whole<'static>>(),
         get(
             "/api/v1/openapi.json",
             "getOpenapi",
