@@ -21,7 +21,7 @@ use crate::catalog::{EndpointView, Exposure, HostView, SpecChange};
 use crate::detect::PrincipalView;
 
 /// What routes are grouped under, in this order, and what that is.
-pub(in crate::web) const TOPICS: [(&str, &str); 7] = [
+pub(in crate::web) const TOPICS: &[(&str, &str)] = &[
     (
         "Inventory",
         "Endpoints and hosts, as they were observed, and what specs say of them.",
@@ -430,7 +430,7 @@ fn access() -> Vec<Route> {
     let own = [
         get(
             "/api/v1/me",
-            "getMe",
+            "getMyself",
             "Who this is, and what they may",
             account::me,
         )
