@@ -33,13 +33,18 @@ fn apitap(args: &[&str], input: &str) -> (i32, String, String) {
 }
 
 fn open(dir: &Path) -> Store {
-    Store::open(dir, Router::default(), Box::new(drop)).unwrap().0
+    Store::open(dir, Router::default(), Box::new(drop))
+        .unwrap()
+        .0
 }
 
 fn until(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
-        assert!(start.elapsed() < Duration::from_secs(10), "{what} did not come");
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "{what} did not come"
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -56,11 +61,17 @@ fn commands_work_beside_a_running_daemon_and_stand_in_its_audit() {
         said += &err;
         (code, out, err)
     };
-    let (code, _, err) = run(&["user", "add", "alice", "--role", "admin"], &format!("{PASSWORD}\n"));
+    let (code, _, err) = run(
+        &["user", "add", "alice", "--role", "admin"],
+        &format!("{PASSWORD}\n"),
+    );
     assert_eq!(code, 0, "{err}");
     until("alice", || accounts.load().enabled("alice").is_some());
     assert_eq!(accounts.load().users["alice"].role, Role::Admin);
-    let (code, token, err) = run(&["token", "add", "ci", "--role", "viewer", "--expires", "12h"], "");
+    let (code, token, err) = run(
+        &["token", "add", "ci", "--role", "viewer", "--expires", "12h"],
+        "",
+    );
     assert_eq!(code, 0, "{err}");
     let token = token.trim_end();
     assert!(token.starts_with("apt_") && token.len() == 47, "{token}");
@@ -71,7 +82,10 @@ fn commands_work_beside_a_running_daemon_and_stand_in_its_audit() {
     let (_, users, _) = run(&["user", "list"], "");
     assert!(users.contains("alice  admin"), "{users}");
     let (_, tokens, _) = run(&["token", "list"], "");
-    assert!(tokens.contains("ci") && !tokens.contains("apt_"), "{tokens}");
+    assert!(
+        tokens.contains("ci") && !tokens.contains("apt_"),
+        "{tokens}"
+    );
     let (code, _, err) = run(&["token", "revoke", "ci"], "");
     assert_eq!(code, 0, "{err}");
     until("no token", || accounts.load().tokens.is_empty());
@@ -79,9 +93,14 @@ fn commands_work_beside_a_running_daemon_and_stand_in_its_audit() {
         let view = trail.load();
         view.items.iter().map(|r| r.action.clone()).collect()
     };
-    until("the audit", || actions() == ["token.revoke", "token.add", "user.add"]);
+    until("the audit", || {
+        actions() == ["token.revoke", "token.add", "user.add"]
+    });
     let first: Record = trail.load().items[2].as_ref().clone();
-    assert_eq!((first.from.as_str(), first.object.as_str()), ("terminal", "alice"));
+    assert_eq!(
+        (first.from.as_str(), first.object.as_str()),
+        ("terminal", "alice")
+    );
     store.close();
     // Told once, and kept.
     let store = open(dir.path());
@@ -114,13 +133,28 @@ fn what_cannot_be_is_said() {
     let add = ["user", "add", "alice", "--role", "admin"];
     fails(&add, "short\n", "at least 12 characters");
     fails(&add, "", "at least 12 characters");
-    fails(&["user", "add", "Alice!", "--role", "admin"], "", "a name has");
-    fails(&["user", "add", "alice", "--role", "root"], "", "viewer, analyst or admin");
+    fails(
+        &["user", "add", "Alice!", "--role", "admin"],
+        "",
+        "a name has",
+    );
+    fails(
+        &["user", "add", "alice", "--role", "root"],
+        "",
+        "viewer, analyst or admin",
+    );
     fails(&["user", "remove", "alice"], "", "no user `alice`");
     fails(&["user", "password", "alice"], "", "no user `alice`");
     fails(&["token", "revoke", "x"], "", "no token `x`");
-    fails(&["token", "add", "x", "--role", "viewer", "--expires", "soon"], "", "--expires");
-    assert_eq!(apitap(&[&add[..], &["--state", state]].concat(), PASSWORD).0, 0);
+    fails(
+        &["token", "add", "x", "--role", "viewer", "--expires", "soon"],
+        "",
+        "--expires",
+    );
+    assert_eq!(
+        apitap(&[&add[..], &["--state", state]].concat(), PASSWORD).0,
+        0
+    );
     fails(&add, &format!("{PASSWORD}\n"), "already");
     fails(&["user", "remove", "alice"], "", "last admin");
     fails(&["user", "role", "alice", "viewer"], "", "last admin");
@@ -132,11 +166,24 @@ fn what_cannot_be_is_said() {
 fn without_sign_in_nothing_listens_where_others_are() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("apitap.toml");
-    std::fs::write(&config, "[web]\nlisten = \"0.0.0.0:0\"\nsign_in = \"off\"\n").unwrap();
-    let (code, _, err) = apitap(&["run", "--config", config.to_str().unwrap(), "-i", "lo"], "");
+    std::fs::write(
+        &config,
+        "[web]\nlisten = \"0.0.0.0:0\"\nsign_in = \"off\"\n",
+    )
+    .unwrap();
+    let (code, _, err) = apitap(
+        &["run", "--config", config.to_str().unwrap(), "-i", "lo"],
+        "",
+    );
     assert_eq!(code, 1);
-    assert!(err.contains("apitap.toml:3:1: sign_in: must not be off"), "{err}");
+    assert!(
+        err.contains("apitap.toml:3:1: sign_in: must not be off"),
+        "{err}"
+    );
     let (code, _, err) = apitap(&["demo", "--listen", "0.0.0.0:0"], "");
     assert_eq!(code, 1);
-    assert!(err.contains("there is no sign-in here") && err.contains("127.0.0.1"), "{err}");
+    assert!(
+        err.contains("there is no sign-in here") && err.contains("127.0.0.1"),
+        "{err}"
+    );
 }

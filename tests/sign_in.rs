@@ -216,9 +216,11 @@ fn role(method: &Method, path: &str) -> Option<Role> {
     let about = |names: &[&str]| names.iter().any(|name| rest.starts_with(name));
     let reads = *method == Method::GET;
     Some(match reads {
-        true if about(&["/users", "/tokens", "/audit"]) => Role::Admin,
+        true if about(&["/users", "/tokens", "/audit", "/specs/new"]) => Role::Admin,
         // As they were captured; and what comes before a change.
-        true if path.ends_with("/packets") || path == "/endpoints/accept" => Role::Analyst,
+        true if path.ends_with("/packets") || about(&["/endpoints/accept", "/endpoints/mark"]) => {
+            Role::Analyst
+        }
         true => Role::Viewer,
         false if OWN.iter().any(|own| path.starts_with(own)) => Role::Viewer,
         false if about(&ADMINS) => Role::Admin,

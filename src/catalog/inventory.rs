@@ -36,6 +36,7 @@ use super::hosts::Hosts;
 use super::oddity::{Oddities, Oddity, OddityKind, Whence, climbs};
 use super::pins::Pins;
 use super::program::Families;
+use super::pulse::Pulse;
 use super::segment;
 use super::soft::SoftAnswers;
 use super::spec::{SpecSet, host_name};
@@ -79,6 +80,7 @@ struct State {
     histories_cut: u64,
     soft: SoftAnswers,
     groups: Groups,
+    pulse: Pulse,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -136,6 +138,7 @@ pub struct Catalog {
 impl Catalog {
     pub fn new(settings: Settings) -> Self {
         Self {
+            history_room: settings.max_history,
             settings,
             specs: Arc::default(),
             state: State {
@@ -149,7 +152,6 @@ impl Catalog {
             renamed: false,
             late: Vec::new(),
             completeness: Completeness::default(),
-            history_room: 0,
             contracts: Contracts::default(),
             drifts: 0,
             dirty: BTreeSet::new(),
@@ -189,6 +191,7 @@ impl Catalog {
         let (Some(method), Some(path)) = (x.method.as_deref(), x.path.as_deref()) else {
             return nowhere;
         };
+        self.state.pulse.take(x);
         let host = self.host_of(x);
         let segments = segment::split(path);
         // HEAD asks what GET would answer; it is no endpoint of its own.
@@ -396,6 +399,11 @@ impl Catalog {
         ))
     }
 
+    /// What URLs name it by.
+    pub fn key(&self, id: EndpointId) -> Option<&str> {
+        Some(&self.state.endpoints.get(&id.0)?.key)
+    }
+
     /// The endpoint that this request belongs to by the inventory of now, candidates included.
     pub fn assign(
         &self,
@@ -430,6 +438,24 @@ impl Catalog {
         (self.state.trie.len(), self.state.endpoints.len())
     }
 
+    /// Endpoints kept, candidates included; at most; put out by the budget so far.
+    pub fn endpoints(&self) -> (usize, usize, u64) {
+        let state = &self.state;
+        (
+            state.endpoints.len(),
+            self.settings.max_endpoints,
+            state.evicted,
+        )
+    }
+
+    /// Fields of all schemas, and nodes of the path tries; each with what there is at most.
+    pub fn kept(&self) -> [(usize, usize); 2] {
+        [
+            (self.state.fields, self.settings.max_fields),
+            (self.state.trie.len(), self.settings.max_nodes),
+        ]
+    }
+
     /// All state, for the store; `restore` reads it back.
     pub fn save(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
@@ -461,6 +487,7 @@ impl Catalog {
             ..Self::new(settings)
         };
         restored.versions.stale = true;
+        restored.bound_histories();
         Ok(restored)
     }
 

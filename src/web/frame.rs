@@ -16,7 +16,7 @@ use crate::sensor::doctor::Grade;
 use crate::time::Timestamp;
 
 /// A live port without a frame for so long is stale.
-const STALE: u64 = 60;
+pub(super) const STALE: u64 = 60;
 
 /// What the frame around every page needs.
 pub(super) struct Frame {
@@ -46,6 +46,7 @@ const NAVIGATION: [Group; 5] = [
         "Inventory",
         &[
             ("endpoints", "Endpoints", "/endpoints"),
+            ("specs", "Specs", "/specs"),
             ("findings", "Findings", "/findings"),
             ("owasp", "OWASP", "/owasp"),
             ("decisions", "Decisions", "/decisions"),
@@ -56,6 +57,7 @@ const NAVIGATION: [Group; 5] = [
         &[
             ("incidents", "Incidents", "/incidents"),
             ("alerts", "Alerts", "/alerts"),
+            ("principals", "Principals", "/principals"),
             ("silences", "Silences", "/silences"),
             ("automation", "Automation", "/automation"),
         ],
@@ -65,7 +67,7 @@ const NAVIGATION: [Group; 5] = [
         &[
             ("sensor", "Sensor", "/sensor"),
             ("coverage", "Coverage", "/coverage"),
-            ("deliveries", "Deliveries", "/deliveries"),
+            ("settings", "Settings", "/settings"),
         ],
     ),
     (

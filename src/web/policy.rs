@@ -35,7 +35,7 @@ const OWN: &[&str] = &[
 ];
 
 /// What only admins read.
-const ADMINS_READ: &[&str] = &["/audit", "/tokens", "/users"];
+const ADMINS_READ: &[&str] = &["/audit", "/specs/new", "/tokens", "/users"];
 
 /// What everybody with a role reads.
 const VIEWERS_READ: &[&str] = &[
@@ -55,27 +55,42 @@ const VIEWERS_READ: &[&str] = &[
     "/live",
     "/metrics",
     "/owasp",
+    "/principals",
+    "/principals/{id}",
     "/sensor",
+    "/settings",
+    "/settings/retention",
+    "/settings/sinks",
     "/silences",
+    "/specs",
+    "/specs/{id}",
+    "/specs/{id}/diff",
 ];
 
 /// What comes before a change of theirs.
-const ANALYSTS_READ: &[&str] = &["/endpoints/accept"];
+const ANALYSTS_READ: &[&str] = &["/endpoints/accept", "/endpoints/mark"];
 
 /// The daily work.
 const ANALYSTS_CHANGE: &[&str] = &[
     "/alerts/{id}/status",
     "/decisions/{id}/undo",
     "/endpoints/accept",
+    "/endpoints/mark",
+    "/endpoints/views",
+    "/endpoints/views/{id}/remove",
     "/endpoints/{key}/{action}",
     "/incidents/{id}/status",
     "/silences",
     "/silences/{id}/end",
 ];
 
-/// Who comes in, and what goes out.
+/// Who comes in, what goes out, and what the inventory is judged by.
 const ADMINS_CHANGE: &[&str] = &[
     "/deliveries",
+    "/settings/sinks",
+    "/specs",
+    "/specs/check",
+    "/specs/{id}/remove",
     "/tokens",
     "/tokens/{id}/revoke",
     "/users",
@@ -84,14 +99,14 @@ const ADMINS_CHANGE: &[&str] = &[
 
 type Rule = (&'static [&'static str], Need);
 
-const READS: [Rule; 4] = [
+const READS: &[Rule] = &[
     (OPEN, Need::Nothing),
     (VIEWERS_READ, Need::Role(Role::Viewer)),
     (ANALYSTS_READ, Need::Role(Role::Analyst)),
     (ADMINS_READ, Need::Role(Role::Admin)),
 ];
 
-const CHANGES: [Rule; 4] = [
+const CHANGES: &[Rule] = &[
     (OPEN, Need::Nothing),
     (OWN, Need::Role(Role::Viewer)),
     (ANALYSTS_CHANGE, Need::Role(Role::Analyst)),
@@ -118,10 +133,9 @@ fn listed(changes: bool, pattern: &str) -> Option<Need> {
     if let Some(role) = API.get(&(changes, pattern)) {
         return Some(Need::Role(*role));
     }
-    let rules: &[Rule] = if changes { &CHANGES } else { &READS };
-    let found = rules
-        .iter()
-        .find(|(patterns, _)| patterns.contains(&pattern));
+    let rules = if changes { CHANGES } else { READS };
+    let mut rules = rules.iter();
+    let found = rules.find(|(patterns, _)| patterns.contains(&pattern));
     found.map(|(_, need)| *need)
 }
 

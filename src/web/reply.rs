@@ -49,10 +49,10 @@ pub(super) fn asked<T>(
     command: impl FnOnce(Reply<T>) -> Command,
 ) -> (Command, Answer<T>) {
     let (command, record, answer) = make(audit, command);
-    let (action, object, note) = command.about();
-    let line = Record::new(&by, wall(), action, &object, &note);
-    // Nobody else sets it.
-    let _ = record.set(line);
+    if let Some((action, object, note)) = command.about() {
+        // Nobody else sets it.
+        let _ = record.set(Record::new(&by, wall(), action, &object, &note));
+    }
     (command, answer)
 }
 
