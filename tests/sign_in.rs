@@ -376,6 +376,17 @@ async fn every_route_is_closed_to_everybody_else() {
             let answer = site.send(request(method, path, headers, csrf)).await;
             assert_eq!(answer.code, StatusCode::FORBIDDEN, "{who}: {method} {path}");
         }
+        let mut upload = request(method, path, &[own, here, session], "");
+        let kind = "multipart/form-data; boundary=x".parse().unwrap();
+        upload.headers_mut().insert(header::CONTENT_TYPE, kind);
+        let part = "--x\r\nContent-Disposition: form-data; name=\"csrf\"\r\n\r\nwrong\r\n--x--\r\n";
+        *upload.body_mut() = Body::from(part);
+        let answer = site.send(upload).await;
+        assert_eq!(
+            answer.code,
+            StatusCode::FORBIDDEN,
+            "an upload: {method} {path}"
+        );
     }
     // None of it ended the session or reached the writer.
     let request = get("/account").header(header::COOKIE, &admin.cookie);

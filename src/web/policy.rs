@@ -97,6 +97,9 @@ const ADMINS_CHANGE: &[&str] = &[
     "/users/{name}/{action}",
 ];
 
+/// Those that look for the CSRF token in a multipart form themselves.
+pub(super) const UPLOADS: &[&str] = &["/specs/check"];
+
 type Rule = (&'static [&'static str], Need);
 
 const READS: &[Rule] = &[
