@@ -7,6 +7,7 @@
 mod abuse;
 mod authorization;
 mod automation;
+mod band;
 mod bloom;
 mod budget;
 mod counter;
@@ -81,6 +82,7 @@ pub enum VerdictKind {
 
 pub use crate::catalog::Severity;
 pub use automation::Automation;
+pub use band::{Band, Bands, Expected};
 pub use feedback::{Feedback, Subject};
 pub use place::{Place, Route};
 pub use verdict::Part;

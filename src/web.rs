@@ -30,6 +30,7 @@ mod live;
 mod openapi;
 mod overview;
 mod owasp;
+mod plot;
 mod query;
 mod routes;
 mod schema;
@@ -47,7 +48,8 @@ use tokio::sync::{broadcast, oneshot};
 
 use crate::alert::delivery::DeliveriesView;
 use crate::alert::{Alert, AlertsView, Incident, Silence, Wanted};
-use crate::catalog::{Action, CatalogView, Decision};
+use crate::catalog::{Action, CatalogView, Decision, Foresight};
+use crate::detect::Bands;
 use crate::sensor::doctor::Symptom;
 use crate::sensor::{Ledger, Readings};
 use crate::time::Timestamp;
@@ -111,6 +113,7 @@ pub struct Views {
     pub sensor: ArcSwap<SensorView>,
     pub deliveries: ArcSwap<DeliveriesView>,
     pub decisions: ArcSwap<DecisionsView>,
+    pub bands: ArcSwap<Bands>,
     pub saved: ArcSwap<SavedView>,
     pub automation: ArcSwap<Vec<Known>>,
     pub live: broadcast::Sender<Live>,
@@ -126,6 +129,7 @@ impl Default for Views {
             sensor: ArcSwap::default(),
             deliveries: ArcSwap::default(),
             decisions: ArcSwap::default(),
+            bands: ArcSwap::default(),
             saved: ArcSwap::default(),
             automation: ArcSwap::default(),
             live: broadcast::channel(256).0,
@@ -170,6 +174,11 @@ pub enum Command {
         sink: String,
         reply: oneshot::Sender<Result<(), String>>,
     },
+    /// Changes nothing: what a pin would do.
+    Foresee {
+        pin: Pin,
+        reply: oneshot::Sender<Result<Foresight, String>>,
+    },
     Decide {
         what: Wish,
         by: String,
@@ -188,6 +197,7 @@ impl Command {
                 drop(reply.send(Err(why.to_owned())));
             }
             Self::Decide { reply, .. } => drop(reply.send(Err(why.to_owned()))),
+            Self::Foresee { reply, .. } => drop(reply.send(Err(why.to_owned()))),
             Self::Resend { reply, .. } | Self::TestSink { reply, .. } => {
                 drop(reply.send(Err(why.to_owned())));
             }
@@ -205,16 +215,19 @@ pub enum Wish {
         value: Option<String>,
         keys: Vec<String>,
     },
-    /// Pin or unpin, by the endpoint's key, the place of the part in its template (0: the first),
-    /// and for a route of its own the word.
-    Pin {
-        action: Action,
-        key: String,
-        part: usize,
-        word: Option<String>,
-    },
+    Pin(Pin),
     /// Take back a decision.
     Undo(u64),
+}
+
+/// What is to be pinned: the endpoint's key, the place of the part in its template (0: the first),
+/// and for a route of its own the word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    pub action: Action,
+    pub key: String,
+    pub part: usize,
+    pub word: Option<String>,
 }
 
 /// The audit: decisions, newest first, with the number of places that each still holds for.

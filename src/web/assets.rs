@@ -9,11 +9,13 @@ const CSS: &str = concat!(
     include_str!("../../dashboards/assets/style/shell.css"),
     include_str!("../../dashboards/assets/style/parts.css"),
     include_str!("../../dashboards/assets/style/chart.css"),
+    include_str!("../../dashboards/assets/style/endpoint.css"),
 );
 
 const JS: &str = concat!(
     include_str!("../../dashboards/assets/script/live.js"),
     include_str!("../../dashboards/assets/script/scroll.js"),
+    include_str!("../../dashboards/assets/script/endpoint.js"),
 );
 
 const ICON: &str = include_str!("../../dashboards/assets/icon.svg");

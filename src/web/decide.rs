@@ -14,7 +14,7 @@ use super::api::{ask, json, list as list_page, problem, remark};
 use super::query::{EndpointFilter, cut};
 use super::routes::{App, Shared};
 use super::who::Who;
-use super::{Command, Wish};
+use super::{Command, Pin, Wish};
 use crate::catalog::{Action, Decision, EndpointView};
 
 /// Places of one decision that are listed.
@@ -195,8 +195,13 @@ struct About {
     value: Option<String>,
 }
 
-fn action(name: &str) -> Result<Action, Refused> {
-    let found = Action::ALL.into_iter().find(|a| a.name() == name);
+/// Pins by people's words, too: a route of its own is split off, a value is merged.
+pub(super) fn action(name: &str) -> Result<Action, Refused> {
+    let found = match name {
+        "split" => Some(Action::PinStatic),
+        "merge" => Some(Action::PinParameter),
+        _ => Action::ALL.into_iter().find(|a| a.name() == name),
+    };
     found.ok_or((StatusCode::NOT_FOUND, "there is no such action".into()))
 }
 
@@ -223,12 +228,12 @@ pub(super) fn wish(name: &str, key: String, (part, word, value): Said) -> Result
     let word = word.filter(|w| !w.is_empty());
     let bad = |why: &str| Err((StatusCode::BAD_REQUEST, why.to_owned()));
     match part {
-        Some(part) if action.is_pin() && action != Action::Unpin => Ok(Wish::Pin {
+        Some(part) if action.is_pin() && action != Action::Unpin => Ok(Wish::Pin(Pin {
             action,
             key,
             part,
             word,
-        }),
+        })),
         None if !action.is_pin() && word.is_none() => {
             let (action, value) = said(action, value)?;
             let keys = vec![key];

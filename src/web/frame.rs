@@ -33,7 +33,10 @@ pub(super) struct Frame {
 }
 
 /// The side bar: groups of links, each with the name of the page that it leads to.
-type Group = (&'static str, &'static [(&'static str, &'static str, &'static str)]);
+type Group = (
+    &'static str,
+    &'static [(&'static str, &'static str, &'static str)],
+);
 
 const NAVIGATION: [Group; 4] = [
     ("", &[("overview", "Overview", "/")]),

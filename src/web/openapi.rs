@@ -70,8 +70,13 @@ fn operation(path: &str, method: &str) -> Value {
             .map(|name| json!({ "name": name, "in": "query", "schema": text() })),
     );
     if path.ends_with("/history") {
-        let steps = json!({ "enum": ["minute", "hour"], "default": "minute" });
+        let steps = json!({ "enum": ["minute", "hour", "day"], "default": "minute" });
         parameters.push(json!({ "name": "step", "in": "query", "schema": steps }));
+    }
+    if path.ends_with("/foresee/{action}") {
+        let part = json!({ "type": "integer", "minimum": 0, "default": 0 });
+        parameters.push(json!({ "name": "part", "in": "query", "schema": part }));
+        parameters.push(json!({ "name": "word", "in": "query", "schema": text() }));
     }
     if !filters.is_empty() && form.is_none() {
         parameters.push(json!({ "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 1000 } }));
@@ -104,6 +109,13 @@ fn operation(path: &str, method: &str) -> Value {
     responses.insert("403".into(), error("the Host or Origin is not known"));
     if path.contains('{') {
         responses.insert("404".into(), error("there is no such thing"));
+    }
+    if ["foresee/{action}", "openapi.json"]
+        .iter()
+        .any(|end| path.ends_with(end))
+        && path.contains('{')
+    {
+        responses.insert("409".into(), error("it cannot be, and why"));
     }
     if !filters.is_empty() {
         responses.insert(
@@ -244,6 +256,8 @@ fn shape(path: &str) -> Value {
         "/api/v1/silences/{id}/end" => silence(),
         "/api/v1/automation" => list_of(known(), json!({})),
         "/api/v1/endpoints/{key}/history" => history(),
+        "/api/v1/endpoints/{key}/timeline" => timeline(),
+        "/api/v1/endpoints/{key}/foresee/{action}" => foresight(),
         "/api/v1/endpoints" => list_of(endpoint(), json!({ "total": number() })),
         "/api/v1/endpoints/{key}" => endpoint(),
         "/api/v1/hosts" | "/api/v1/specs" => json!({
@@ -374,10 +388,32 @@ fn coverage() -> Value {
     json!({ "type": "object", "properties": properties })
 }
 
+fn real() -> Value {
+    json!({ "type": "number" })
+}
+
+fn timeline() -> Value {
+    let kinds = [
+        "seen", "status", "template", "drift", "finding", "caller", "decision", "alert",
+    ];
+    let entry = json!({ "type": "object", "required": ["at", "kind", "text"], "properties": {
+        "at": time(), "kind": { "enum": kinds }, "text": text(), "by": text(), "href": text() } });
+    list_of(entry, json!({ "total": number() }))
+}
+
+fn foresight() -> Value {
+    let one = json!({ "type": "object", "required": ["from", "into", "joins", "calls"], "properties": {
+        "from": text(), "into": text(), "joins": { "type": "boolean" }, "calls": number() } });
+    json!({ "type": "object", "required": ["action", "path", "moves", "total", "calls", "routes"], "properties": {
+        "action": { "enum": actions() }, "path": text(), "moves": { "type": "array", "items": one }, "total": number(), "calls": number(), "routes": texts() } })
+}
+
 fn history() -> Value {
     let slot = json!({ "type": "object", "properties": {
         "ts": time(), "requests": number(), "client_errors": number(), "server_errors": number(),
-        "latency_ms": { "type": ["object", "null"], "properties": { "mean": { "type": "number" }, "max": { "type": "number" } } } } });
+        "request_bytes": number(), "response_bytes": number(),
+        "latency_ms": { "type": ["object", "null"], "properties": { "mean": real(), "max": real(), "p50": real(), "p90": real(), "p99": real() } },
+        "expected": { "type": ["object", "null"], "required": ["mean", "low", "high"], "properties": { "mean": real(), "low": real(), "high": real() } } } });
     list_of(
         slot,
         json!({ "key": text(), "step": text(), "seconds": number(), "from": time(), "to": time(), "complete": { "type": "boolean" } }),

@@ -55,6 +55,21 @@ pub(super) fn api_routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<
             "get",
             get(history::series),
         ),
+        (
+            "/api/v1/endpoints/{key}/timeline",
+            "get",
+            get(endpoint::timeline),
+        ),
+        (
+            "/api/v1/endpoints/{key}/openapi.json",
+            "get",
+            get(endpoint::document),
+        ),
+        (
+            "/api/v1/endpoints/{key}/foresee/{action}",
+            "get",
+            get(endpoint::foresee),
+        ),
         ("/api/v1/endpoints/accept", "post", post(decide::accept)),
         ("/api/v1/endpoints/mark", "post", post(decide::mark_many)),
         (
@@ -139,7 +154,10 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
             "/endpoints/accept",
             get(decisions::confirm).post(decisions::accept),
         )
-        .route("/endpoints/{key}/{action}", post(decisions::mark))
+        .route(
+            "/endpoints/{key}/{action}",
+            get(endpoint::confirm).post(decisions::mark),
+        )
         .route("/decisions", get(decisions::page))
         .route("/decisions/{id}/undo", post(decisions::undo))
         .route("/alerts", get(alerts::page))
