@@ -9,7 +9,7 @@
 //!
 //! Bounds: an endpoint called once costs 120 bytes beside the struct; one called all the time at
 //! most [`SLOTS`] packed slots a series, each of as many buckets as its latencies are spread over
-//! (four to a doubling): 96 KiB at a thousand requests a minute over a decade. What all endpoints
+//! (four to a doubling): 128 KiB at a thousand requests a minute over a decade. What all endpoints
 //! may use together is bounded by `Settings::max_history`.
 
 use std::sync::Arc;

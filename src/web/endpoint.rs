@@ -20,7 +20,7 @@ use super::schema::{self, SchemaPart};
 use super::security::{self, SchemeRow};
 use super::who::{Role, Who};
 use super::{api, decisions, filters};
-use crate::alert::{AlertsView, same_endpoint};
+use crate::alert::{Alert, AlertsView, same_endpoint};
 use crate::catalog::{
     Documentation, EndpointView, MAX_NOTE, MAX_OWNER, MAX_TAG, MAX_TAGS, PathParameter, Quantiles,
     SessionKind, SessionsView, TopView, openapi,
@@ -307,20 +307,19 @@ fn made_of(p: &PathParameter) -> String {
     format!("{}: {}; {length}", p.types.join(" or "), kinds.join(", "))
 }
 
-/// What rang of it, the newest first, and how many more there are.
+/// What rang of it, the newest first. Of alerts elsewhere no more than the beginning is looked at.
+fn rang<'v>(view: &'v AlertsView, e: &EndpointView) -> impl Iterator<Item = &'v Alert> {
+    let (place, label) = (format!("{} {} ", e.method, e.host), e.label());
+    let is_it = move |of: &str| of.starts_with(&place) && same_endpoint(of, &label);
+    let all = view.alerts.iter().map(AsRef::as_ref);
+    all.filter(move |a: &&Alert| a.endpoint.as_deref().is_some_and(&is_it))
+}
+
+/// The first alerts, how many more there are, and the incidents that they are part of.
 fn alerts(view: &AlertsView, e: &EndpointView) -> (Vec<AlertRow>, usize, Vec<IncidentRow>) {
-    let label = e.label();
-    let is_it = |of: &str| same_endpoint(of, &label);
-    let own = view
-        .alerts
-        .iter()
-        .filter(|a| a.endpoint.as_deref().is_some_and(is_it));
-    let own: Vec<_> = own.collect();
+    let own: Vec<&Alert> = rang(view, e).collect();
     let named: BTreeSet<&str> = own.iter().filter_map(|a| a.incident.as_deref()).collect();
-    let incidents = view
-        .incidents
-        .iter()
-        .filter(|i| named.contains(i.id.as_str()));
+    let incidents = (view.incidents.iter()).filter(|i| named.contains(i.id.as_str()));
     let incident = incidents.take(SHOWN).map(|i| IncidentRow {
         id: i.id.clone(),
         title: i.title.clone(),

@@ -385,6 +385,7 @@ fn requests(bars: &[Bar], band: Option<&Band>, from: &str) -> String {
         layers,
         hints: bars.iter().map(hint).collect(),
         unit: count,
+        log: false,
         from,
     };
     plot.draw()
@@ -421,6 +422,7 @@ fn errors(bars: &[Bar], from: &str) -> String {
         ],
         hints: bars.iter().map(hint).collect(),
         unit: percent,
+        log: false,
         from,
     };
     plot.draw()
@@ -464,6 +466,7 @@ fn latency(bars: &[Bar], from: &str) -> String {
         ],
         hints: bars.iter().map(hint).collect(),
         unit: millis,
+        log: true,
         from,
     };
     plot.draw()
@@ -490,6 +493,7 @@ fn volume(bars: &[Bar], from: &str) -> String {
         ],
         hints: bars.iter().map(hint).collect(),
         unit: |n| scaled(n.round() as u64),
+        log: false,
         from,
     };
     plot.draw()

@@ -18,6 +18,8 @@ pub(super) struct Plot<'a> {
     pub(super) hints: Vec<Option<String>>,
     /// The value as the scale has it.
     pub(super) unit: fn(f64) -> String,
+    /// Steps of the scale multiply: of lines whose values lie decades apart.
+    pub(super) log: bool,
     /// What stands below the beginning.
     pub(super) from: &'a str,
 }
@@ -47,6 +49,17 @@ impl Shape {
             Self::Band(values) => values.iter().flatten().map(|v| v.1).fold(0.0, f64::max),
         }
     }
+
+    /// Of lines, above nothing.
+    fn least(&self) -> f64 {
+        match self {
+            Self::Line(values) => {
+                let above = values.iter().flatten().copied().filter(|v| *v > 0.0);
+                above.fold(f64::INFINITY, f64::min)
+            }
+            Self::Bars(_) | Self::Band(_) => f64::INFINITY,
+        }
+    }
 }
 
 impl Plot<'_> {
@@ -60,7 +73,10 @@ impl Plot<'_> {
         }
         let lines = self.layers.iter().map(|layer| layer.shape.most());
         let top = nice(sums.iter().copied().chain(lines).fold(0.0, f64::max));
+        let least = self.layers.iter().map(|layer| layer.shape.least());
+        let least = least.fold(top, f64::min).max(top / 1e6);
         let scale = Scale {
+            bottom: self.log.then(|| nice(least) / 2.0),
             top,
             step: WIDTH / bars as f64,
         };
@@ -77,10 +93,18 @@ impl Plot<'_> {
                 layer.class, layer.name
             );
         }
-        let (whole, half) = (text(&(self.unit)(top)), text(&(self.unit)(top / 2.0)));
+        let (whole, half) = (text(&(self.unit)(top)), text(&(self.unit)(scale.middle())));
         let _ = write!(
             out,
-            r#"</ul></div><div class="plot-area"><span class="y">{whole}</span><span class="y half">{half}</span><svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{title}: {words}">"#
+            r#"</ul></div><div class="plot-area"><span class="y">{whole}</span><span class="y half">{half}</span>"#
+        );
+        if let Some(bottom) = scale.bottom {
+            let bottom = text(&(self.unit)(bottom));
+            let _ = write!(out, r#"<span class="y least">{bottom}</span>"#);
+        }
+        let _ = write!(
+            out,
+            r#"<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{title}: {words}">"#
         );
         for y in [0.0, 0.5, 1.0] {
             let y = HEIGHT * y;
@@ -119,6 +143,8 @@ impl Plot<'_> {
 }
 
 struct Scale {
+    /// Where steps multiply, the value at the bottom; else that is nothing.
+    bottom: Option<f64>,
     top: f64,
     step: f64,
 }
@@ -129,7 +155,17 @@ impl Scale {
     }
 
     fn y(&self, value: f64) -> f64 {
-        HEIGHT - (value / self.top).clamp(0.0, 1.0) * HEIGHT
+        let part = match self.bottom {
+            Some(bottom) => (value / bottom).ln() / (self.top / bottom).ln(),
+            None => value / self.top,
+        };
+        // What is no number is nothing.
+        HEIGHT - part.max(0.0).min(1.0) * HEIGHT
+    }
+
+    fn middle(&self) -> f64 {
+        self.bottom
+            .map_or(self.top / 2.0, |bottom| (bottom * self.top).sqrt())
     }
 
     fn bars(&self, values: &[f64], below: &mut [f64]) -> String {
@@ -206,13 +242,13 @@ fn runs<T: Copy>(values: &[Option<T>]) -> Vec<Vec<(usize, T)>> {
     out
 }
 
-/// The end of a scale: one, two or five of a power of ten.
+/// The end of a scale, such that its half is a number that people count in.
 fn nice(most: f64) -> f64 {
     if !most.is_finite() || most <= 0.0 {
         return 1.0;
     }
     let power = 10_f64.powf(most.log10().floor());
-    let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
+    let steps = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0].map(|step| step * power);
     let fits = steps.into_iter().find(|step| *step >= most * 0.999);
     fits.unwrap_or(most)
 }
@@ -234,10 +270,25 @@ mod tests {
             (0.3, 0.5),
             (1.0, 1.0),
             (3.0, 5.0),
-            (1_001.0, 2_000.0),
+            (1_001.0, 1_500.0),
         ] {
             assert!((nice(most) - end).abs() < 1e-9, "{most}");
         }
+    }
+
+    #[test]
+    fn where_steps_multiply_the_middle_is_the_geometric_one() {
+        let scale = Scale {
+            bottom: Some(1.0),
+            top: 100.0,
+            step: 1.0,
+        };
+        assert!((scale.middle() - 10.0).abs() < 1e-9);
+        assert!((scale.y(10.0) - HEIGHT / 2.0).abs() < 1e-9);
+        assert_eq!(
+            (scale.y(0.0), scale.y(0.5), scale.y(1e9)),
+            (HEIGHT, HEIGHT, 0.0)
+        );
     }
 
     #[test]
@@ -261,6 +312,7 @@ mod tests {
             ],
             hints: vec![Some("a&b".into()), None, None, None],
             unit: |v| v.to_string(),
+            log: false,
             from: "then",
         };
         let svg = plot.draw();

@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
-use crate::alert::same_endpoint;
 use crate::catalog::{Action, Decision, DriftView, EndpointView, Event, Happened, Place};
 use crate::sensor::doctor::count;
 use crate::time::Timestamp;
@@ -57,12 +56,8 @@ pub(in crate::web) async fn list(State(app): Shared, Path(key): Path<String>) ->
 pub(super) fn entries(app: &App, e: &EndpointView) -> Vec<Entry> {
     let mut out = learned(e);
     out.extend(decided(app, e));
-    let label = e.label();
     let alerts = app.views.alerts.load();
-    let own = alerts.alerts.iter().filter(|a| {
-        let endpoint = a.endpoint.as_deref();
-        endpoint.is_some_and(|of| same_endpoint(of, &label))
-    });
+    let own = super::rang(&alerts, e);
     out.extend(own.take(OF_A_KIND).map(|a| Entry {
         href: Some(format!("/alerts/{}", a.id)),
         ..entry(
