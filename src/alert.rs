@@ -43,7 +43,18 @@ const HISTORY: usize = 50;
 
 /// The life cycle, of alerts and of incidents.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
@@ -84,7 +95,7 @@ impl Status {
 }
 
 /// Who changed a status, when, from what to what.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Transition {
     pub at: Timestamp,
     pub by: String,
@@ -106,7 +117,7 @@ fn remember(history: &mut Vec<Transition>, transition: Transition) {
 
 /// An event in time, with evidence: one line of `--format alerts`, one item of `/api/v1/alerts`,
 /// the data of a webhook.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Alert {
     pub v: u32,
     /// Deterministic: hash of fingerprint and first raise.

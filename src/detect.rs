@@ -23,8 +23,10 @@ mod exposure;
 mod feedback;
 mod objects;
 mod past;
+mod people;
 mod place;
 mod principals;
+mod profile;
 mod purse;
 mod quality;
 mod recent;
@@ -54,7 +56,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Access, Change, EndpointId, RestoreError};
+use crate::catalog::{Access, Change, EndpointId, Families, RestoreError};
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
 use budget::Family;
@@ -63,7 +65,19 @@ use feedback::{About, Opinions};
 use principals::Table;
 use renames::Renames;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum VerdictKind {
     Enumeration,
@@ -84,11 +98,16 @@ pub use crate::catalog::Severity;
 pub use automation::Automation;
 pub use band::{Band, Bands, Expected};
 pub use feedback::{Feedback, Subject};
+pub use people::{
+    CalledView, DayView, OtherView, PrincipalKind, PrincipalRow, PrincipalView, PrincipalsView,
+};
 pub use place::{Place, Route};
 pub use verdict::Part;
 
 /// Who acts: the identity where there is one, and the address last seen.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Principal {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
@@ -97,7 +116,7 @@ pub struct Principal {
 }
 
 /// One point of the small series behind a verdict: what was expected and seen in one bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Point {
     pub at: Timestamp,
     pub expected: f64,
@@ -280,6 +299,7 @@ pub struct Detect {
     state: State,
     /// What people said of earlier alerts; handed over anew after a restart.
     opinions: Opinions,
+    programs: Families,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -328,11 +348,11 @@ impl Detect {
             targets: targets::Targets::default(),
             abuse: abuse::Abuse::default(),
         };
-        let opinions = Opinions::default();
         Self {
             settings,
             state,
-            opinions,
+            opinions: Opinions::default(),
+            programs: Families::default(),
         }
     }
 
@@ -376,6 +396,8 @@ impl Detect {
         let state = &mut self.state;
         let who = state.principals.of(x);
         let mark = who.mark();
+        let program = self.programs.of(x.user_agent.as_ref());
+        who.profile.take(access, x, who.nameless(), program, &at);
         let own_budget =
             |detector| budget * opinions.factor(About::Principal(mark), detector, at.nanos);
         who.presence.turn(&at, &mut state.crowds);
@@ -509,6 +531,7 @@ impl Detect {
         }
         for who in state.principals.iter_mut() {
             who.walks.renamed(&nodes);
+            who.profile.renamed(&endpoints);
             let counters = who.counters.iter_mut().flatten();
             counters.for_each(|c| c.renamed(&endpoints));
         }
@@ -561,11 +584,11 @@ impl Detect {
             return Err(refused("inconsistent".into()));
         }
         state.principals = state.principals.restored(settings.max_principals);
-        let opinions = Opinions::default();
         Ok(Self {
             settings,
             state,
-            opinions,
+            opinions: Opinions::default(),
+            programs: Families::default(),
         })
     }
 

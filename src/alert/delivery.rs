@@ -68,7 +68,7 @@ impl Backoff {
 }
 
 /// One sink at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct SinkView {
     pub name: String,
     pub kind: &'static str,
@@ -86,7 +86,7 @@ pub struct SinkView {
 }
 
 /// A message that was given up. It stays until a person sends it again, or newer ones push it out.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DeadLetter {
     pub sink: String,
     /// Alert and revision.
@@ -179,10 +179,9 @@ impl Sink {
 
     /// Sends a test past the queue, and says how it went. One at a time; where it works, what waits
     /// is tried at once.
-    pub fn test(&self, reply: oneshot::Sender<Result<(), String>>) {
+    pub fn test(&self, tell: impl FnOnce(Result<(), String>) + Send + 'static) {
         let Ok(permit) = self.tests.clone().try_acquire_owned() else {
-            let _ = reply.send(Err("a test is under way already".into()));
-            return;
+            return tell(Err("a test is under way already".into()));
         };
         let (transport, wake) = (self.transport.clone(), self.wake.clone());
         self.runtime.spawn(async move {
@@ -190,7 +189,7 @@ impl Sink {
             if done.is_ok() {
                 wake.notify_one();
             }
-            let _ = reply.send(done);
+            tell(done);
             drop(permit);
         });
     }

@@ -24,7 +24,7 @@ pub const MARGIN: Duration = Duration::from_secs(10);
 const MAX_PATTERN: usize = 256;
 
 /// The packets of an alert.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Evidence {
     pub routes: Vec<Route>,
     /// Others took part whom the routes do not name.

@@ -47,7 +47,7 @@ const STAGES: [&str; 7] = [
 const FINDINGS: [&str; 4] = ["shadow", "deprecated", "drift", "exposure"];
 
 /// One line of the time line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Event {
     pub at: Timestamp,
     pub severity: Severity,
@@ -59,7 +59,7 @@ pub struct Event {
 }
 
 /// What was said of it last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Told {
     pub severity: Option<Severity>,
     pub alerts: u64,
@@ -67,7 +67,7 @@ pub struct Told {
 }
 
 /// One item of `/api/v1/incidents`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Incident {
     pub v: u32,
     /// Deterministic: hash of its first alert's.

@@ -28,7 +28,7 @@ const CHARS: usize = 500;
 
 /// What a rule is about. Texts are patterns with `*`, without regard to case; a part that is not
 /// there asks for nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Scope {
     /// An identity, an address, or a prefix (`10.0.0.0/8`).
@@ -87,7 +87,7 @@ impl Scope {
 }
 
 /// A rule, one item of `/api/v1/silences`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Silence {
     /// `s12`; of the config `config-1`.
     pub id: String,
@@ -106,7 +106,7 @@ pub struct Silence {
 }
 
 /// When a rule ended, and who ended it: `apitap` where its time was over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Ended {
     pub at: Timestamp,
     pub by: String,

@@ -37,7 +37,19 @@ const OPEN: &str = "login signin sign-in logon log-in auth authenticate oauth oa
     readiness ping status version metrics robots.txt favicon.ico csrf webhook webhooks public";
 
 /// Whether answered calls had credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuthVerdict {
     /// Never.
@@ -61,7 +73,7 @@ impl AuthVerdict {
 }
 
 /// Calls of an endpoint with one credential, or with none.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AuthScheme {
     /// As in `auth_in` of an exchange, or `none`.
     pub scheme: String,

@@ -16,7 +16,9 @@ use crate::time::Timestamp;
 /// Places that one decision may name.
 pub const MAX_PLACES: usize = 20_000;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// The endpoint is meant to be there, whatever the specs say.
@@ -93,7 +95,7 @@ impl Action {
 }
 
 /// What is decided about.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Place {
     /// The endpoint's key at that time.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -147,7 +149,7 @@ pub(super) struct Subject {
 }
 
 /// Who decided what, and when: a line of the audit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Decision {
     /// Counts up.
     pub id: u64,
@@ -244,7 +246,7 @@ pub fn remains(decision: &Decision, later: &mut Later) -> Option<Decision> {
 pub struct Later(std::collections::BTreeSet<Subject>);
 
 /// That, and by whom, an endpoint was accepted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Accepted {
     pub by: String,
     /// Wall time.

@@ -34,7 +34,19 @@ const MAX_JUDGED: usize = 16;
 const MAX_NAME: usize = 256;
 const HASH: FixedState = FixedState::with_seed(0x64_72_69_66_74);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum DriftKind {
     UndocumentedField,
@@ -139,7 +151,7 @@ pub(super) struct Drift {
 }
 
 /// A difference between an endpoint's traffic and its document.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DriftView {
     pub kind: DriftKind,
     /// `request` or `response`.

@@ -20,7 +20,19 @@ const MAX_NAMED: usize = 24;
 pub(super) const OTHER_PROGRAMS: &str = "(others)";
 
 /// What a call shows of who it is from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Credential {
     Anonymous,
@@ -116,13 +128,14 @@ pub(super) struct Edge {
 }
 
 /// As readers see it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EdgeView {
     /// Absent where the client's address is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<Zone>,
     pub credential: Credential,
     /// Family of the client program; empty where requests name none, `(others)` past the bound.
+    #[schemars(with = "String")]
     pub program: CompactString,
     /// Answered calls.
     pub requests: u64,

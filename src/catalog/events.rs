@@ -9,13 +9,13 @@ use crate::time::Timestamp;
 const MAX_EVENTS: usize = 16;
 
 /// Packet time, and what was found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Event {
     pub at: Timestamp,
     pub what: Happened,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Happened {
     /// So many other entries became part of it.

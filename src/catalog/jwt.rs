@@ -39,7 +39,7 @@ struct Known {
 }
 
 /// The tokens that an endpoint was called with and answered.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct JwtView {
     pub algorithms: BTreeMap<String, JwtCount>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -51,7 +51,7 @@ pub struct JwtView {
     pub longest_life_s: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct JwtCount {
     pub count: u64,
     pub first_seen: Timestamp,

@@ -30,7 +30,7 @@ struct Told {
 }
 
 /// Answers of one endpoint that give something away.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LeakView {
     /// `stack-trace`, `sql-error`, `internal-address`, `server-version`, `file-path`.
     pub kind: String,

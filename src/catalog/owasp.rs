@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::view::CatalogView;
 
 /// How much of a category shows in traffic that is only listened to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Visible {
     Covered,
@@ -30,7 +30,7 @@ impl Visible {
 }
 
 /// One of the ten.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Category {
     /// `API1:2023`: what findings and alerts carry.
     pub id: &'static str,
@@ -52,6 +52,9 @@ impl Category {
 fn short(id: &str) -> &str {
     id.split_once(':').map_or(id, |(short, _)| short)
 }
+
+/// What a category is asked for by: `API1:2023` or `API1`.
+pub const PATTERN: &str = "^API([1-9]|10)(:2023)?$";
 
 pub const API1: &str = "API1:2023";
 pub const API2: &str = "API2:2023";
@@ -165,7 +168,7 @@ pub static CATEGORIES: [Category; 10] = [
 ];
 
 /// One of the ten with what is open: a line of the export.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct OwaspView {
     #[serde(flatten)]
     pub category: &'static Category,

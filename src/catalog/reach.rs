@@ -69,7 +69,7 @@ impl Default for Calls {
 }
 
 /// Calls from one zone, as readers see them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ZoneView {
     pub zone: Zone,
     pub requests: u64,

@@ -93,7 +93,7 @@ impl Weights {
 }
 
 /// One reason of a risk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RiskReason {
     /// `no-auth`, `sensitive`; `none` where nothing weighs.
     pub reason: String,

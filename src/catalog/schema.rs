@@ -26,7 +26,7 @@ mod view;
 mod tests;
 
 pub use sensitive::SensitiveView;
-pub(super) use view::compact;
+pub(super) use view::{Compact, compact};
 pub use view::{EnumView, FieldView, MadeOf, PartView, PathParameter, SchemaView};
 
 /// Fields of one part of an endpoint's schema.

@@ -18,6 +18,7 @@ use super::history::History;
 use super::jwt::JwtView;
 use super::leaks::LeakView;
 use super::owasp;
+use super::pulse::Beat;
 use super::reach::ZoneView;
 use super::risk::RiskReason;
 use super::schema::{PathParameter, SchemaView, SensitiveView};
@@ -27,7 +28,18 @@ use crate::exchange::{OperationKind, SessionKind, Traffic};
 use crate::time::Timestamp;
 
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -41,7 +53,18 @@ pub enum Kind {
 /// What the specs say of an endpoint. With neither spec nor accepted inventory nothing is shadow:
 /// it is unreviewed.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Documentation {
@@ -52,7 +75,18 @@ pub enum Documentation {
 }
 
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Life {
@@ -67,28 +101,28 @@ pub enum Life {
 }
 
 /// A status says why, and since when.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Reason {
     pub status: String,
     pub why: String,
     pub since: Option<Timestamp>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Quantiles {
     pub p50: f64,
     pub p90: f64,
     pub p99: f64,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Auth {
     /// `none`, `bearer`, `jwt`, `basic`, `apikey`, `cookie`; judged on answered calls.
     pub scheme: String,
     pub requests: u64,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EndpointView {
     #[serde(skip)]
     pub id: EndpointId,
@@ -228,11 +262,12 @@ pub struct EndpointView {
         skip_serializing_if = "Option::is_none",
         serialize_with = "super::schema::compact"
     )]
+    #[schemars(with = "Option<super::schema::Compact<'static>>")]
     pub schema: Option<Arc<SchemaView>>,
 }
 
 /// Whether what should be gone is going.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Retirement {
     pub sunset: Option<Timestamp>,
     pub sunset_passed: bool,
@@ -249,7 +284,7 @@ fn number(key: &str) -> u64 {
 }
 
 /// One version of a host's API.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct VersionView {
     pub version: String,
     pub endpoints: usize,
@@ -260,7 +295,7 @@ pub struct VersionView {
 }
 
 /// WebSockets or event streams of one endpoint.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SessionsView {
     pub kind: SessionKind,
     /// Connections opened, and how many of them are over.
@@ -300,7 +335,7 @@ pub(super) fn label(method: &str, host: &str, template: &str, operation: Option<
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HostView {
     pub host: String,
     pub endpoints: usize,
@@ -318,7 +353,7 @@ pub struct HostView {
     pub versions: Vec<VersionView>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SpecView {
     pub title: String,
     pub version: String,
@@ -409,6 +444,10 @@ pub struct CatalogView {
     pub histories_cut: u64,
     /// Where keys are among the endpoints, sorted; made when first asked for.
     pub by_key: OnceLock<Vec<(u64, u32)>>,
+    /// Packet time of the first exchange.
+    pub started: Option<Timestamp>,
+    /// Requests of two days by the quarter of an hour: those that had any, the oldest first.
+    pub pulse: Vec<Beat>,
 }
 
 impl CatalogView {

@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use tokio::sync::oneshot;
 
 use super::analyst::wall;
 use crate::analysis::Analysis;
 use crate::catalog::{Action, Catalog, Decision, MAX_PLACES, Place, bring_back};
 use crate::store::Store;
-use crate::web::{DecisionsView, Wish};
+use crate::web::{self, DecisionsView, Wish};
 
-type Reply = oneshot::Sender<Result<Arc<Decision>, String>>;
+type Reply = web::Reply<Arc<Decision>>;
 
 pub(super) struct Decisions {
     /// Oldest first.
@@ -56,7 +55,7 @@ impl Decisions {
     ) {
         let resolved = match self.resolve(catalog, wish) {
             Ok(resolved) => resolved,
-            Err(why) => return drop(reply.send(Err(why))),
+            Err(why) => return reply.send(Err(why)),
         };
         let id = self.next;
         self.next += 1;

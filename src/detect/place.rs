@@ -24,11 +24,14 @@ const LATE: u32 = 10;
 const NO_VNI: u32 = u32::MAX;
 
 /// Whose packets: those of a client, those of a server's port, or those between the two.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Route {
     /// The TCP peer of the server: a trusted proxy stands for its clients, and an IPv6 address as
     /// its /64. None: anybody.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "Option<String>")]
     pub client: Option<IpNet>,
     /// None: any server.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -16,7 +16,7 @@ use crate::exchange::Exchange;
 use crate::time::Timestamp;
 
 /// One of the numbers that a score is made of, by name: `log10_p`, `own_most`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Part {
     pub name: Cow<'static, str>,
     pub value: f64,

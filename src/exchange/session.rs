@@ -14,7 +14,9 @@ use super::Exchange;
 use super::json::{address, clear, millis, number, shapes, text, via};
 use crate::time::{Timestamp, push_u64};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum SessionKind {
     #[serde(rename = "websocket")]
@@ -32,7 +34,9 @@ impl SessionKind {
 }
 
 /// One direction's messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Traffic {
     /// Whole messages or events.
     pub messages: u64,

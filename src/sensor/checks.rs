@@ -32,7 +32,7 @@ const END: u64 = 10;
 const SAMPLE: u64 = 8;
 
 /// What is done about checksums on an interface.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Too few were seen.
@@ -45,7 +45,7 @@ pub enum Mode {
 }
 
 /// The checksums of one interface.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Checks {
     pub mode: Mode,
     pub right: u64,

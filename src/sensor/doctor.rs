@@ -22,7 +22,7 @@ pub use words::{bytes, count, grouped};
 use words::{percent, span};
 
 /// How much it matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Grade {
     /// Good to know; nothing is lost.
@@ -44,7 +44,7 @@ impl Grade {
 }
 
 /// Something that is wrong with a tap.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Symptom {
     /// The interface, file or overlay network.
     pub tap: String,

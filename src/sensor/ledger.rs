@@ -10,7 +10,7 @@ use serde::Serialize;
 /// Counters by reason.
 pub type Counters = BTreeMap<&'static str, u64>;
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Stage {
     #[serde(rename = "in")]
     pub received: u64,
@@ -22,7 +22,7 @@ pub struct Stage {
     pub pending: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Drops {
     pub kernel: u64,
     pub interface: u64,
@@ -36,10 +36,41 @@ impl From<crate::capture::Drops> for Drops {
 }
 
 /// Stages in the order of the data: `frame segment message exchange alert`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(into = "Sums")]
 pub struct Ledger {
     pub stages: BTreeMap<&'static str, Stage>,
     pub dropped: Drops,
+}
+
+/// The one object of `--format ledger` and of `/api/v1/sensor`.
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Ledger")]
+struct Sums {
+    stages: BTreeMap<&'static str, Stage>,
+    dropped: Drops,
+    /// Every stage adds up.
+    balanced: bool,
+}
+
+impl schemars::JsonSchema for Ledger {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        Sums::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Sums::json_schema(generator)
+    }
+}
+
+impl From<Ledger> for Sums {
+    fn from(ledger: Ledger) -> Self {
+        Self {
+            balanced: ledger.balanced(),
+            stages: ledger.stages,
+            dropped: ledger.dropped,
+        }
+    }
 }
 
 impl Stage {
@@ -86,8 +117,8 @@ impl Ledger {
         self.dropped.interface += other.dropped.interface;
     }
 
-    /// The one object of `--format ledger` and of `/api/v1/sensor`.
+    /// As a value, for messages and files.
     pub fn to_json(&self) -> serde_json::Value {
-        serde_json::json!({ "stages": self.stages, "dropped": self.dropped, "balanced": self.balanced() })
+        serde_json::to_value(self).unwrap_or_default()
     }
 }

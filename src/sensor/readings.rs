@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::checks::Checks;
 use super::pipeline::SourceStatus;
 use super::sights::Sights;
-use super::tap::{Flows, Frames, Networks, Segments};
+use super::tap::{Flows, Frames, Networks, Segments, Volume};
 
 /// One tap at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(into = "TapForm")]
 pub struct TapReading {
     pub name: String,
     pub live: bool,
@@ -20,28 +22,60 @@ pub struct TapReading {
     pub hellos: BTreeMap<u16, u64>,
 }
 
-impl TapReading {
-    /// One item of `taps` in `/api/v1/sensor`.
-    pub fn to_json(&self) -> serde_json::Value {
-        let f = &self.frames;
-        let ignored: BTreeMap<_, _> = f.all_ignored().map(|(r, v)| (r.name(), v)).collect();
-        let malformed: BTreeMap<_, _> = f.all_malformed().map(|(r, v)| (r.name(), v)).collect();
-        let mut out = serde_json::json!({
-            "tap": self.name, "live": self.live, "frames": f.all.frames, "wire_bytes": f.all.bytes,
-            "cut_frames": f.cut.frames, "cut_frame_bytes": f.cut.bytes,
-            "checksums": f.checks, "clock_backward": f.clock.backward, "clock_farthest_ns": f.clock.farthest,
-            "ignored": ignored, "malformed": malformed, "tls_handshakes": self.hellos,
-        });
-        let parts = [
-            serde_json::to_value(f.segments),
-            serde_json::to_value(self.flows),
-        ];
-        for part in parts.into_iter().flatten() {
-            if let (Some(out), serde_json::Value::Object(part)) = (out.as_object_mut(), part) {
-                out.extend(part);
-            }
+/// One item of `taps` in `/api/v1/sensor`.
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Tap")]
+struct TapForm {
+    tap: String,
+    live: bool,
+    frames: u64,
+    wire_bytes: u64,
+    /// Frames that the snap length cut, and the bytes it cost.
+    cut_frames: u64,
+    cut_frame_bytes: u64,
+    checksums: Checks,
+    clock_backward: u64,
+    clock_farthest_ns: u64,
+    /// By reason.
+    ignored: BTreeMap<&'static str, Volume>,
+    malformed: BTreeMap<&'static str, Volume>,
+    /// By server port.
+    tls_handshakes: BTreeMap<u16, u64>,
+    #[serde(flatten)]
+    segments: Segments,
+    #[serde(flatten)]
+    flows: Flows,
+}
+
+impl schemars::JsonSchema for TapReading {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        TapForm::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        TapForm::json_schema(generator)
+    }
+}
+
+impl From<TapReading> for TapForm {
+    fn from(tap: TapReading) -> Self {
+        let f = &tap.frames;
+        Self {
+            live: tap.live,
+            frames: f.all.frames,
+            wire_bytes: f.all.bytes,
+            cut_frames: f.cut.frames,
+            cut_frame_bytes: f.cut.bytes,
+            checksums: f.checks,
+            clock_backward: f.clock.backward,
+            clock_farthest_ns: f.clock.farthest,
+            ignored: f.all_ignored().map(|(r, v)| (r.name(), v)).collect(),
+            malformed: f.all_malformed().map(|(r, v)| (r.name(), v)).collect(),
+            tls_handshakes: tap.hellos,
+            segments: f.segments,
+            flows: tap.flows,
+            tap: tap.name,
         }
-        out
     }
 }
 
@@ -58,7 +92,7 @@ pub struct SourceReading {
 }
 
 /// One overlay network at one moment; without a number: all that are past the bound.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct NetworkReading {
     pub vni: Option<u32>,
     #[serde(flatten)]

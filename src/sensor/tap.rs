@@ -32,7 +32,7 @@ const LARGE: usize = 1_500;
 const MERGED: usize = 9_216;
 
 /// Frames and their bytes on the wire.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Volume {
     pub frames: u64,
     pub bytes: u64,
@@ -51,7 +51,7 @@ impl Volume {
 }
 
 /// TCP segments.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Segments {
     pub segments: u64,
     /// Those with payload.
@@ -296,7 +296,7 @@ impl<T: Default> Networks<T> {
 }
 
 /// What whole flows say of a tap.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Flows {
     /// Flows with data of which both sides were seen.
     pub both: u64,

@@ -1,28 +1,41 @@
 //! The JSON API: the same views as the pages, as data.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use tokio::sync::oneshot;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::query::{AlertFilter, EndpointFilter, Page};
+use super::reply::{self, Reply};
 use super::routes::{App, Shared};
-use super::{Command, export, schema};
-use crate::sensor::TapReading;
+use super::{Command, SourceView, export, schema, who};
+use crate::sensor::doctor::Symptom;
+use crate::sensor::{Ledger, NetworkReading, TapReading};
+use crate::time::Timestamp;
 
-/// RFC 9457.
-pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
-    let body = serde_json::json!({
-        "type": "about:blank", "title": status.canonical_reason().unwrap_or_default(), "status": status.as_u16(), "detail": detail,
-    });
-    (
-        status,
-        [(header::CONTENT_TYPE, "application/problem+json")],
-        body.to_string(),
-    )
-        .into_response()
+pub(super) mod extract;
+pub(super) mod problem;
+pub(super) mod route;
+pub(super) mod shape;
+pub(super) mod table;
+
+pub(super) use extract::{Json, Path, Query};
+pub(super) use problem::problem;
+pub(super) use route::List;
+
+/// That something was done, where there is nothing to show for it.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Done {
+    ok: bool,
 }
+
+pub(super) const DONE: Done = Done { ok: true };
+
+/// The body of what needs no telling.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
 
 pub(super) fn json(value: &impl Serialize) -> Response {
     match serde_json::to_string(value) {
@@ -35,8 +48,11 @@ pub(super) fn json(value: &impl Serialize) -> Response {
 }
 
 pub(super) fn list<T: Serialize>(page: &Page<T>) -> Response {
-    let items: Vec<&T> = page.items.iter().map(AsRef::as_ref).collect();
-    json(&serde_json::json!({ "items": items, "next": page.next, "total": page.total }))
+    json(&List {
+        items: page.items.iter().map(AsRef::as_ref).collect::<Vec<&T>>(),
+        next: page.next.clone(),
+        total: page.total,
+    })
 }
 
 pub(super) async fn endpoints(
@@ -81,46 +97,86 @@ pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Respons
     }
 }
 
+/// The sensor at one moment.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Sensor<'a> {
+    ledger: &'a Ledger,
+    sources: &'a [SourceView],
+    /// What is wrong with the taps, and how to mend it.
+    doctor: &'a [Symptom],
+    taps: &'a [TapReading],
+    /// Overlay networks.
+    networks: &'a [NetworkReading],
+    workers: usize,
+    /// Flows being followed, and those put out by the budget so far.
+    flows: u64,
+    flows_evicted: u64,
+    /// Held for reassembly.
+    buffered_bytes: u64,
+    exchanges: u64,
+    exchanges_per_second: f64,
+    /// Packet time.
+    at: Timestamp,
+    /// Wall time of the last frame, and of the start.
+    last_frame: Timestamp,
+    started: Timestamp,
+}
+
 pub(super) async fn sensor(State(app): Shared) -> Response {
     let s = app.views.sensor.load();
-    json(&serde_json::json!({
-        "ledger": s.ledger.to_json(), "sources": s.sources, "doctor": s.symptoms,
-        "taps": s.readings.taps.iter().map(TapReading::to_json).collect::<Vec<_>>(), "networks": s.readings.networks, "workers": s.workers, "flows": s.flows,
-        "flows_evicted": s.flows_evicted, "buffered_bytes": s.buffered_bytes, "exchanges": s.exchanges,
-        "exchanges_per_second": s.exchanges_per_second, "at": s.at, "last_frame": s.last_frame_wall, "started": s.started_wall,
-    }))
+    json(&Sensor {
+        ledger: &s.ledger,
+        sources: &s.sources,
+        doctor: &s.symptoms,
+        taps: &s.readings.taps,
+        networks: &s.readings.networks,
+        workers: s.workers,
+        flows: s.flows,
+        flows_evicted: s.flows_evicted,
+        buffered_bytes: s.buffered_bytes,
+        exchanges: s.exchanges,
+        exchanges_per_second: s.exchanges_per_second,
+        at: s.at,
+        last_frame: s.last_frame_wall,
+        started: s.started_wall,
+    })
 }
 
 pub(super) async fn specs(State(app): Shared) -> Response {
-    json(&serde_json::json!({ "items": app.views.catalog.load().specs, "next": null }))
+    let catalog = app.views.catalog.load();
+    json(&List::whole(catalog.specs.iter().collect()))
 }
 
 /// Hosts with their versions, where they have several.
 pub(super) async fn hosts(State(app): Shared) -> Response {
-    json(&serde_json::json!({ "items": app.views.catalog.load().hosts, "next": null }))
+    let catalog = app.views.catalog.load();
+    json(&List::whole(catalog.hosts.iter().collect()))
 }
+
+/// Characters of what a person adds to a change.
+pub(super) const MAX_NOTE: usize = 500;
 
 /// What a person adds to a change, of a bounded length.
 pub(super) fn remark(note: Option<String>) -> Option<String> {
     note.filter(|n| !n.trim().is_empty())
-        .map(|n| n.chars().take(500).collect())
+        .map(|n| n.chars().take(MAX_NOTE).collect())
 }
 
-/// Asks the single writer, and waits for what came of it; `wrong` is what its no means.
+/// Asks the single writer, and waits for what came of it; `wrong` is what its no means. The audit has
+/// it under the name of whoever made this request.
 pub(super) async fn ask<T>(
     app: &App,
     wrong: StatusCode,
-    command: impl FnOnce(oneshot::Sender<Result<T, String>>) -> Command,
+    command: impl FnOnce(Reply<T>) -> Command,
 ) -> Result<T, (StatusCode, String)> {
-    let (reply, answer) = oneshot::channel();
     let busy = || {
         (
             StatusCode::SERVICE_UNAVAILABLE,
             "apitap is busy: try again".to_owned(),
         )
     };
-    let sent = app.commands.try_send(command(reply));
-    sent.map_err(|_| busy())?;
+    let (command, answer) = reply::asked(&app.audit, who::asker(), command);
+    app.commands.try_send(command).map_err(|_| busy())?;
     match answer.await {
         Ok(done) => done.map_err(|why| (wrong, why)),
         Err(_) => Err(busy()),

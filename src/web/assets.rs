@@ -10,6 +10,9 @@ const CSS: &str = concat!(
     include_str!("../../dashboards/assets/style/parts.css"),
     include_str!("../../dashboards/assets/style/chart.css"),
     include_str!("../../dashboards/assets/style/endpoint.css"),
+    include_str!("../../dashboards/assets/style/access.css"),
+    include_str!("../../dashboards/assets/style/overview.css"),
+    include_str!("../../dashboards/assets/style/principals.css"),
 );
 
 const JS: &str = concat!(

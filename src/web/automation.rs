@@ -5,7 +5,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 
-use super::api::json;
+use super::api::{List, json};
 use super::filters;
 use super::frame::{Frame, show};
 use super::routes::Shared;
@@ -14,7 +14,8 @@ use crate::detect::{Automation, Principal};
 use crate::time::Timestamp;
 
 /// One that is known, with its endpoint's name where it is kept by endpoint.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "KnownAutomation")]
 pub struct Known {
     #[serde(flatten)]
     pub automation: Automation,
@@ -25,7 +26,7 @@ pub struct Known {
 /// `/api/v1/automation`. Its number is bounded.
 pub(super) async fn list(State(app): Shared) -> Response {
     let items = app.views.automation.load();
-    json(&serde_json::json!({ "items": items.as_ref(), "next": null }))
+    json(&List::whole(items.iter().collect()))
 }
 
 struct Row {

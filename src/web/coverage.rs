@@ -4,30 +4,38 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::{self, State};
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::api::{List, Query};
 use super::frame::{Frame, Select, link, show};
 use super::query::{Page, cut};
 use super::routes::Shared;
 use super::who::Who;
 use super::{api, chart, filters};
-use crate::catalog::{Coverage, TlsHostView, TlsView, percent};
+use crate::catalog::{Coverage, Inspection, TlsHostView, TlsView, percent};
 use crate::sensor::doctor::count;
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Filter {
     /// Part of a host's name, address or protocol, without case.
     q: String,
-    /// `dark`, `partly`, `opened`.
+    /// How much of it could be inspected.
+    #[schemars(with = "Option<Inspection>")]
     inspection: String,
-    /// `tls`, `quic`.
+    /// What some of its flows go over.
+    #[schemars(extend("enum" = ["tls", "quic"]))]
     transport: String,
-    /// `bytes` (default: dark ones), `flows`, `name`, `last`.
+    /// The order: most dark bytes, most flows, by name, last seen first.
+    #[schemars(extend("enum" = ["bytes", "flows", "name", "last"], "default" = "bytes"))]
     sort: String,
+    /// `next` of the page before.
     cursor: String,
+    /// Items on a page.
+    #[schemars(schema_with = "super::query::limits")]
     limit: Option<usize>,
 }
 
@@ -66,12 +74,23 @@ impl Filter {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TlsHost")]
 struct Item<'a> {
     #[serde(flatten)]
     host: &'a TlsHostView,
     /// Of all bytes that are or may be HTTP: those of this host that were not opened.
     share: f64,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TlsHosts")]
+pub(super) struct Hosts<'a> {
+    #[serde(flatten)]
+    list: List<Item<'a>>,
+    coverage: Coverage,
+    /// The coverage in words; null where there was no traffic to speak of.
+    summary: Option<String>,
 }
 
 /// `/api/v1/dark`.
@@ -80,17 +99,19 @@ pub(super) async fn hosts(State(app): Shared, Query(filter): Query<Filter>) -> R
     let TlsView { hosts, coverage } = &catalog.tls;
     let page = filter.page(hosts);
     let whole = coverage.whole().max(1) as f64;
-    let item = |host: &'_ Arc<TlsHostView>| {
-        serde_json::to_value(Item {
-            host,
-            share: host.dark_bytes as f64 / whole,
-        })
+    let item = |host| Item {
+        host,
+        share: host.dark_bytes as f64 / whole,
     };
-    let items: Result<Vec<_>, _> = page.items.iter().map(item).collect();
-    api::json(&serde_json::json!({
-        "items": items.unwrap_or_default(), "next": page.next, "total": page.total, "coverage": coverage,
-        "summary": coverage.sentence(),
-    }))
+    api::json(&Hosts {
+        list: List {
+            items: page.items.iter().map(|host| item(host)).collect(),
+            next: page.next,
+            total: page.total,
+        },
+        coverage: *coverage,
+        summary: coverage.sentence(),
+    })
 }
 
 struct Row {
@@ -152,7 +173,11 @@ struct CoveragePage {
 }
 
 /// `/coverage`.
-pub(super) async fn page(State(app): Shared, who: Who, Query(f): Query<Filter>) -> Response {
+pub(super) async fn page(
+    State(app): Shared,
+    who: Who,
+    extract::Query(f): extract::Query<Filter>,
+) -> Response {
     let catalog = app.views.catalog.load();
     let TlsView { hosts, coverage } = &catalog.tls;
     let found = f.page(hosts);

@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
-use serde::de::DeserializeOwned;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::api::{ask, json, list as list_page, problem, remark};
+use super::api::{self, Json, Path, Query, ask, json, list as list_page, problem, remark, shape};
 use super::query::{EndpointFilter, cut};
 use super::routes::{App, Shared};
 use super::who::Who;
 use super::{Command, Pin, Wish};
-use crate::catalog::{Action, Decision, EndpointView};
+use crate::catalog::{Action, Decision, EndpointView, MAX_NOTE};
 
 /// Places of one decision that are listed.
 const PLACES: usize = 100;
@@ -40,7 +39,8 @@ pub(super) async fn decide(
 }
 
 /// A decision as the list has it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DecisionItem")]
 pub(super) struct Item {
     #[serde(flatten)]
     decision: Decision,
@@ -65,10 +65,13 @@ fn item(decision: &Decision, holds: Option<usize>) -> Item {
     }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Cursor {
+    /// `next` of the page before.
     cursor: String,
+    /// Items on a page.
+    #[schemars(schema_with = "super::query::limits")]
     limit: Option<usize>,
 }
 
@@ -101,25 +104,35 @@ fn answer(result: Result<Arc<Decision>, Refused>) -> Response {
     }
 }
 
-/// JSON only: a form on another site cannot send that without our leave (CORS preflight).
-pub(super) fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Refused> {
-    let kind = headers.get(header::CONTENT_TYPE);
-    let kind = kind.and_then(|v| v.to_str().ok()).unwrap_or_default();
-    if !kind.starts_with("application/json") {
-        let why = "send application/json";
-        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, why.into()));
-    }
-    serde_json::from_slice(body).map_err(|e| (StatusCode::BAD_REQUEST, e.to_string()))
+/// Which endpoints: one of the three.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["keys"] }, { "required": ["filter"] }, { "required": ["all"] }]))]
+pub(super) struct Chosen {
+    /// Keys of endpoints.
+    #[schemars(length(min = 1))]
+    keys: Vec<String>,
+    /// The parts of the list's filter that choose, as texts.
+    #[schemars(schema_with = "filters")]
+    filter: Map<String, Value>,
+    /// All that wait to be accepted.
+    #[schemars(extend("const" = true))]
+    all: bool,
+    #[schemars(length(max = api::MAX_NOTE))]
+    note: Option<String>,
 }
 
-/// Which endpoints: one of the three.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Chosen {
-    keys: Vec<String>,
-    filter: Map<String, Value>,
-    all: bool,
-    note: Option<String>,
+fn filters(_: &mut SchemaGenerator) -> Schema {
+    let list = shape::query(SchemaGenerator::subschema_for::<EndpointFilter>);
+    let mut filter = EndpointFilter::default();
+    let parts = filter.parts_mut().map(|(name, _)| {
+        let mut part = list["properties"][name].clone();
+        part["type"] = "string".into();
+        part["minLength"] = 1.into();
+        (name.to_owned(), part)
+    });
+    let parts: Map<String, Value> = parts.into_iter().collect();
+    json_schema!({ "type": "object", "properties": parts, "additionalProperties": false, "minProperties": 1 })
 }
 
 impl Chosen {
@@ -155,16 +168,7 @@ impl Chosen {
 }
 
 /// `POST /api/v1/endpoints/accept`.
-pub(super) async fn accept(
-    State(app): Shared,
-    who: Who,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let chosen: Chosen = match read(&headers, &body) {
-        Ok(chosen) => chosen,
-        Err((code, why)) => return problem(code, &why),
-    };
+pub(super) async fn accept(State(app): Shared, who: Who, Json(chosen): Json<Chosen>) -> Response {
     let keys = match chosen.keys(&app.views.catalog.load().endpoints, Action::Accept) {
         Ok(keys) => keys,
         Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
@@ -184,25 +188,17 @@ pub(super) async fn accept(
 }
 
 /// What is said with a decision about one endpoint.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct About {
+pub(super) struct About {
+    #[schemars(length(max = api::MAX_NOTE))]
     note: Option<String>,
     /// Of a pin: which part of the path, 0 the first.
     part: Option<usize>,
     word: Option<String>,
     /// The tag, owner or note.
+    #[schemars(length(max = MAX_NOTE))]
     value: Option<String>,
-}
-
-/// Pins by people's words, too: a route of its own is split off, a value is merged.
-pub(super) fn action(name: &str) -> Result<Action, Refused> {
-    let found = match name {
-        "split" => Some(Action::PinStatic),
-        "merge" => Some(Action::PinParameter),
-        _ => Action::ALL.into_iter().find(|a| a.name() == name),
-    };
-    found.ok_or((StatusCode::NOT_FOUND, "there is no such action".into()))
 }
 
 /// An owner or note that is nothing takes the one there is away.
@@ -223,8 +219,11 @@ fn said(action: Action, value: Option<String>) -> Result<(Action, Option<String>
 pub(super) type Said = (Option<usize>, Option<String>, Option<String>);
 
 /// A wish from the last part of the path: `accept`, `tag`, `pin-parameter` …
-pub(super) fn wish(name: &str, key: String, (part, word, value): Said) -> Result<Wish, Refused> {
-    let action = action(name)?;
+pub(super) fn wish(
+    action: Action,
+    key: String,
+    (part, word, value): Said,
+) -> Result<Wish, Refused> {
     let word = word.filter(|w| !w.is_empty());
     let bad = |why: &str| Err((StatusCode::BAD_REQUEST, why.to_owned()));
     match part {
@@ -248,31 +247,26 @@ pub(super) fn wish(name: &str, key: String, (part, word, value): Said) -> Result
 }
 
 /// Which endpoints, and what is said of them.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Many {
-    action: String,
+pub(super) struct Many {
+    action: Action,
+    /// The tag, owner or note.
+    #[schemars(length(max = MAX_NOTE))]
     value: Option<String>,
+    /// Keys of endpoints.
     #[serde(default)]
     keys: Vec<String>,
     #[serde(default)]
     filter: Map<String, Value>,
     #[serde(default)]
     all: bool,
+    #[schemars(length(max = api::MAX_NOTE))]
     note: Option<String>,
 }
 
 /// `POST /api/v1/endpoints/mark`.
-pub(super) async fn mark_many(
-    State(app): Shared,
-    who: Who,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let many: Many = match read(&headers, &body) {
-        Ok(many) => many,
-        Err((code, why)) => return problem(code, &why),
-    };
+pub(super) async fn mark_many(State(app): Shared, who: Who, Json(many): Json<Many>) -> Response {
     match many.wish(&app.views.catalog.load().endpoints) {
         Ok((wish, note)) => answer(decide(&app, wish, &who.name, note).await),
         Err((code, why)) => problem(code, &why),
@@ -282,7 +276,7 @@ pub(super) async fn mark_many(
 impl Many {
     fn wish(self, all: &[Arc<EndpointView>]) -> Result<(Wish, Option<String>), Refused> {
         let bad = |why: String| (StatusCode::BAD_REQUEST, why);
-        let action = action(&self.action)?;
+        let action = self.action;
         if action.is_pin() {
             return Err(bad("a pin is about a part of one endpoint's path".into()));
         }
@@ -311,22 +305,25 @@ impl Many {
 pub(super) async fn mark(
     State(app): Shared,
     who: Who,
-    Path((key, action)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Bytes,
+    Path((key, action)): Path<(String, Action)>,
+    Json(about): Json<About>,
 ) -> Response {
-    let about: About = match read(&headers, &body) {
-        Ok(about) => about,
-        Err((code, why)) => return problem(code, &why),
-    };
     let catalog = app.views.catalog.load();
     let Some(key) = catalog.find(&key).map(|e| e.key.clone()) else {
         return problem(StatusCode::NOT_FOUND, "there is no such endpoint");
     };
-    match wish(&action, key, (about.part, about.word, about.value)) {
+    match wish(action, key, (about.part, about.word, about.value)) {
         Ok(wish) => answer(decide(&app, wish, &who.name, about.note).await),
         Err((code, why)) => problem(code, &why),
     }
+}
+
+/// What is said with the undoing of one.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Undo {
+    #[schemars(length(max = api::MAX_NOTE))]
+    note: Option<String>,
 }
 
 /// `POST /api/v1/decisions/{id}/undo`.
@@ -334,17 +331,12 @@ pub(super) async fn undo(
     State(app): Shared,
     who: Who,
     Path(id): Path<u64>,
-    headers: HeaderMap,
-    body: Bytes,
+    Json(why): Json<Undo>,
 ) -> Response {
-    let about: About = match read(&headers, &body) {
-        Ok(about) => about,
-        Err((code, why)) => return problem(code, &why),
-    };
     if !known(&app, id) {
         return problem(StatusCode::NOT_FOUND, "there is no such decision");
     }
-    answer(decide(&app, Wish::Undo(id), &who.name, about.note).await)
+    answer(decide(&app, Wish::Undo(id), &who.name, why.note).await)
 }
 
 pub(super) fn known(app: &App, id: u64) -> bool {

@@ -223,14 +223,14 @@ pub(super) struct MarkForm {
 pub(super) async fn mark(
     State(app): Shared,
     who: Who,
-    Path((key, action)): Path<(String, String)>,
+    Path((key, action)): Path<(String, Action)>,
     Form(form): Form<MarkForm>,
 ) -> Response {
     if let Some(stale) = stale(&app, &who, &form.csrf) {
         return stale;
     }
     let said = (form.part, form.word, form.value);
-    let done = match wish(&action, key.clone(), said) {
+    let done = match wish(action, key.clone(), said) {
         Ok(wish) => decide(&app, wish, &who.name, Some(form.note)).await,
         Err(refused) => Err(refused),
     };

@@ -4,17 +4,18 @@ use std::sync::atomic::Ordering;
 
 use askama::Template;
 use axum::Form;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::api::{self, ask, problem};
+use super::api::{self, DONE, Json, List, Nothing, Path, ask, problem};
 use super::frame::{Frame, failed, show};
 use super::life::stale;
 use super::routes::{App, Shared};
 use super::who::Who;
-use super::{Command, filters, guard};
+use super::{Command, filters};
 use crate::alert::delivery::{DeadLetter, SinkView};
 
 /// Dead letters on the page; the API has all.
@@ -22,46 +23,43 @@ const SHOWN: usize = 200;
 
 type Refused = (StatusCode, String);
 
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Deliveries")]
+pub(super) struct Answer<'a> {
+    #[serde(flatten)]
+    list: List<&'a DeadLetter>,
+    sinks: &'a [SinkView],
+}
+
 /// The dead letters, newest first, beside the sinks.
 pub(super) async fn list(State(app): Shared) -> Response {
     let view = app.views.deliveries.load();
-    let items: Vec<&DeadLetter> = view.dead.iter().rev().collect();
-    api::json(&serde_json::json!({ "items": items, "next": null, "sinks": view.sinks }))
+    api::json(&Answer {
+        list: List::whole(view.dead.iter().rev().collect()),
+        sinks: &view.sinks,
+    })
 }
 
 pub(super) async fn send_again(
     State(app): Shared,
     who: Who,
     Path((sink, message)): Path<(String, String)>,
-    headers: HeaderMap,
+    Json(Nothing {}): Json<Nothing>,
 ) -> Response {
-    if !is_json(&headers) {
-        return guard::not_json();
-    }
     answer(resend(&app, sink, message, &who.name).await)
 }
 
 pub(super) async fn test(
     State(app): Shared,
     Path(name): Path<String>,
-    headers: HeaderMap,
+    Json(Nothing {}): Json<Nothing>,
 ) -> Response {
-    if !is_json(&headers) {
-        return guard::not_json();
-    }
     answer(try_out(&app, name).await)
-}
-
-/// A form on another site cannot send that without our leave (CORS preflight).
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE);
-    kind.and_then(|v| v.to_str().ok())
-        .is_some_and(|kind| kind.starts_with("application/json"))
 }
 
 fn answer(done: Result<(), Refused>) -> Response {
     match done {
-        Ok(()) => api::json(&serde_json::json!({ "ok": true })),
+        Ok(()) => api::json(&DONE),
         Err((code, why)) => problem(code, &why),
     }
 }

@@ -1,31 +1,39 @@
 //! Who calls what: the classes of callers of all endpoints in one list.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::api;
+use super::api::{self, List, Query};
 use super::query::{limit, position};
 use super::routes::Shared;
 use crate::catalog::{CatalogView, EdgeView, EndpointView};
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Filter {
+    /// The host group's name.
     host: String,
-    /// `external`, `external/bearer`, `external/bearer/okhttp`.
+    /// A class, or a wider one: `external`, `external/bearer`, `external/bearer/okhttp`.
     class: String,
-    /// `true`, `false`.
+    /// Whether it was first seen after the endpoint's learning time.
+    #[schemars(with = "Option<bool>")]
     new: String,
-    /// Empty: by host and path; `first`: those first seen last come first.
+    /// The order: by host and path where it is not given; `first` has those first seen last before others.
+    #[schemars(extend("enum" = ["first"]))]
     sort: String,
+    /// `next` of the page before.
     cursor: String,
+    /// Items on a page.
+    #[schemars(schema_with = "super::query::limits")]
     limit: Option<usize>,
 }
 
 /// An edge with both its ends.
-#[derive(Serialize)]
-struct Item<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Edge")]
+pub(super) struct Item<'a> {
     /// What the cursor names.
     id: String,
     /// Label of the endpoint, its key and host.
@@ -100,5 +108,9 @@ pub(super) async fn list(State(app): Shared, Query(filter): Query<Filter>) -> Re
     let end = (start + limit(filter.limit)).min(found.len());
     let items: Vec<_> = found[start..end].iter().map(item).collect();
     let next = items.last().filter(|_| end < found.len()).map(|i| &i.id);
-    api::json(&serde_json::json!({ "items": items, "next": next, "total": found.len() }))
+    api::json(&List {
+        next: next.cloned(),
+        total: found.len(),
+        items,
+    })
 }

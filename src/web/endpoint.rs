@@ -18,7 +18,7 @@ use super::history::{self, Charts, Shown};
 use super::routes::Shared;
 use super::schema::{self, SchemaPart};
 use super::security::{self, SchemeRow};
-use super::who::{Role, Who};
+use super::who::Who;
 use super::{api, decisions, filters};
 use crate::alert::{Alert, AlertsView, same_endpoint};
 use crate::catalog::{
@@ -29,8 +29,7 @@ use crate::sensor::doctor::grouped;
 use crate::time::Timestamp;
 use compare::Version;
 pub(super) use pins::{confirm, data as foresee};
-use timeline::Entry;
-pub(super) use timeline::list as timeline;
+pub(super) use timeline::{Entry, list as timeline};
 
 /// Alerts and entries of the time line that the page lists; all of them are elsewhere.
 const SHOWN: usize = 20;
@@ -72,8 +71,6 @@ struct IncidentRow {
 struct Endpoint<'a> {
     page: Frame,
     e: &'a EndpointView,
-    /// The reader may decide.
-    may: bool,
     may_accept: bool,
     /// Its template is the traffic's, not a spec's.
     may_pin: bool,
@@ -347,7 +344,6 @@ pub(super) async fn page(
     let earlier = timeline.split_off(timeline.len().min(SHOWN));
     let open = e.confirmed && e.documentation != Documentation::Documented;
     show(&Endpoint {
-        may: who.role >= Role::Analyst,
         may_accept: decisions::waits(e),
         may_pin: open,
         states: statuses(e),
@@ -380,7 +376,7 @@ pub(super) async fn page(
 }
 
 /// `/api/v1/endpoints/{key}/openapi.json`: this endpoint as a document of one operation.
-pub(super) async fn document(State(app): Shared, Path(key): Path<String>) -> Response {
+pub(super) async fn document(State(app): Shared, api::Path(key): api::Path<String>) -> Response {
     let catalog = app.views.catalog.load();
     let Some(e) = catalog.find(&key) else {
         return api::problem(StatusCode::NOT_FOUND, "there is no such endpoint");

@@ -5,14 +5,14 @@ use std::fs::File;
 use std::io::Read;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc::Sender;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::SavedView;
-use super::api::problem;
+use super::api::{Path, problem};
 use super::routes::Shared;
 use crate::alert::Alert;
 

@@ -6,12 +6,14 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Extension, Query, State};
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::api;
+use super::api::{self, Query};
 use super::frame::{Link, query_link};
 use super::query::{AlertFilter, EndpointFilter};
 use super::routes::Shared;
@@ -122,6 +124,15 @@ pub(super) async fn alerts(
     send(form, "alerts", owned(filter.found(&alerts.alerts)))
 }
 
+/// OpenAPI 3.1.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "ObservedOpenapi")]
+pub(super) enum Documents {
+    One(#[schemars(with = "Map<String, Value>")] Value),
+    Several(#[schemars(with = "Vec<Map<String, Value>>")] Vec<Value>),
+}
+
 /// `/api/v1/endpoints.openapi.json`: of one host a document, of several a list of them.
 pub(super) async fn openapi(State(app): Shared, Query(filter): Query<EndpointFilter>) -> Response {
     let catalog = app.views.catalog.load();
@@ -132,10 +143,11 @@ pub(super) async fn openapi(State(app): Shared, Query(filter): Query<EndpointFil
         .collect();
     let hosts: BTreeSet<&str> = found.iter().map(|e| e.host.as_str()).collect();
     let mut documents = catalog::openapi::documents(&found);
-    let mut response = match documents.len() {
-        1 if hosts.len() == 1 => api::json(&documents.remove(0)),
-        _ => api::json(&documents),
+    let documents = match documents.len() {
+        1 if hosts.len() == 1 => Documents::One(documents.remove(0)),
+        _ => Documents::Several(documents),
     };
+    let mut response = api::json(&documents);
     let file = header::HeaderValue::from_static("attachment; filename=\"apitap-openapi.json\"");
     response
         .headers_mut()
@@ -254,10 +266,10 @@ mod tests {
     #[tokio::test]
     async fn openapi_of_one_host_or_of_all() {
         let (_, one) = get("/api/v1/endpoints.openapi.json?host=b.example", "*/*").await;
-        let one: serde_json::Value = serde_json::from_str(&one).unwrap();
+        let one: Value = serde_json::from_str(&one).unwrap();
         assert!(one["paths"]["/=x"]["get"].is_object(), "{one}");
         let (_, all) = get("/api/v1/endpoints.openapi.json", "*/*").await;
-        let all: serde_json::Value = serde_json::from_str(&all).unwrap();
+        let all: Value = serde_json::from_str(&all).unwrap();
         assert_eq!(all.as_array().map(Vec::len), Some(2));
     }
 

@@ -4,32 +4,43 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Extension, Query, State};
+use axum::extract::{self, Extension, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::alerts::OWASP;
+use super::api::Query;
 use super::export::{self, Form};
 use super::frame::{Frame, Link, Select, link, show};
 use super::query::{Page, cut};
 use super::routes::Shared;
 use super::who::Who;
 use super::{api, filters};
-use crate::catalog::{CLEAR_ADVICE, CatalogView, Exposure, ExposureKind, owasp};
+use crate::catalog::{CLEAR_ADVICE, CatalogView, Exposure, ExposureKind, Severity, owasp};
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Filter {
     /// Part of the host, the endpoint or what was seen, without case.
     q: String,
+    /// What lies open.
+    #[schemars(with = "Option<ExposureKind>")]
     kind: String,
+    /// How grave it is.
+    #[schemars(with = "Option<Severity>")]
     severity: String,
-    /// `API1:2023` or `API1`.
+    /// Its category: `API1:2023` or `API1`.
+    #[schemars(extend("pattern" = owasp::PATTERN))]
     owasp: String,
-    /// `severity` (default), `subject`, `count`, `last`.
+    /// The order; all but `subject` have the highest first.
+    #[schemars(extend("enum" = ["severity", "subject", "count", "last"], "default" = "severity"))]
     sort: String,
+    /// `next` of the page before.
     cursor: String,
+    /// Items on a page.
+    #[schemars(schema_with = "super::query::limits")]
     limit: Option<usize>,
 }
 
@@ -109,7 +120,11 @@ struct Findings {
 }
 
 /// `/findings`.
-pub(super) async fn page(State(app): Shared, who: Who, Query(f): Query<Filter>) -> Response {
+pub(super) async fn page(
+    State(app): Shared,
+    who: Who,
+    extract::Query(f): extract::Query<Filter>,
+) -> Response {
     let found = f.page(&app.views.catalog.load());
     let clear = |e: &Arc<Exposure>| e.kind == ExposureKind::CredentialsInClear;
     let kinds = ExposureKind::ALL.map(ExposureKind::name);

@@ -1,11 +1,12 @@
 //! An endpoint's history: as data, and as charts on its page, with what is expected of it.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::api;
+use super::api::{self, List, Path, Query};
 use super::plot::{Layer, Plot, Shape};
 use super::routes::Shared;
 use crate::catalog::{EndpointView, HISTORY_SLOTS, Step, Total};
@@ -17,57 +18,63 @@ const HOUR: i64 = 3_600;
 const DAY: i64 = 86_400;
 
 /// What the data is counted by.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Span {
-    /// `minute` (default), `hour`, `day`.
+    /// What a step is: a minute of the last day, an hour or a day of the last 60 days.
+    #[schemars(extend("enum" = ["minute", "hour", "day"], "default" = "minute"))]
     step: String,
 }
 
 /// What one step had.
-#[derive(Serialize)]
-pub(super) struct Item {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "HistoryStep")]
+struct Item {
     ts: Timestamp,
     requests: u32,
     client_errors: u32,
     server_errors: u32,
+    /// Null where none is known.
     latency_ms: Option<Latency>,
     /// Body bytes.
     request_bytes: u64,
     response_bytes: u64,
-    /// By what is learnt so far; absent where there is no baseline yet.
+    /// Requests, by what is learnt so far; null where there is no baseline yet.
     expected: Option<Rate>,
 }
 
-#[derive(Serialize)]
+/// In milliseconds; the quantiles within an eighth.
+#[derive(Serialize, JsonSchema)]
 struct Latency {
     mean: f64,
     max: f64,
-    /// Within an eighth.
     p50: f64,
     p90: f64,
     p99: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Rate {
     mean: f64,
     low: f64,
     high: f64,
 }
 
-#[derive(Serialize)]
+/// What was measured over time.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "History")]
 pub(super) struct Series<'a> {
     key: &'a str,
     step: &'static str,
+    /// Of a step.
     seconds: i64,
+    /// The window; steps of it without traffic are left out.
     from: Timestamp,
     to: Timestamp,
-    /// The budget of histories has put nothing of it out.
+    /// Nothing in it was put out by the budget of histories.
     complete: bool,
-    /// Steps with traffic, oldest first.
-    items: Vec<Item>,
-    next: Option<String>,
+    #[serde(flatten)]
+    list: List<Item>,
 }
 
 /// `/api/v1/endpoints/{key}/history`.
@@ -98,8 +105,7 @@ pub(super) async fn series(
         from,
         to: Timestamp::from_secs(from.secs() + count * seconds),
         complete: !e.history.is_cut(step),
-        items: bars.iter().filter_map(|bar| bar.item(band)).collect(),
-        next: None,
+        list: List::whole(bars.iter().filter_map(|bar| bar.item(band)).collect()),
     })
 }
 

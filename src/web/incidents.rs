@@ -4,33 +4,43 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{self, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::alerts::{AlertRow, KINDS, SEVERITIES};
-use super::api::{self, json, problem};
+use super::api::{self, Path, Query, json, problem};
 use super::frame::{Frame, Select, link, missing, show};
 use super::query::{Page, cut};
 use super::routes::Shared;
 use super::who::Who;
 use super::{filters, life};
 use crate::alert::{Alert, Event, Incident, Status, same_endpoint};
-use crate::catalog::CatalogView;
+use crate::catalog::{CatalogView, Severity};
 
 /// Names of callers, addresses and endpoints that the page shows, of each.
 const SHOWN: usize = 10;
 /// Alerts that it lists.
 const MEMBERS: usize = 200;
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Filter {
+    /// Where it is in its life cycle.
+    #[schemars(with = "Option<Status>")]
     status: String,
+    /// How grave it is.
+    #[schemars(with = "Option<Severity>")]
     severity: String,
+    /// A kind of alert that is in it.
+    #[schemars(extend("enum" = KINDS))]
     kind: String,
+    /// `next` of the page before.
     cursor: String,
+    /// Items on a page.
+    #[schemars(schema_with = "super::query::limits")]
     limit: Option<usize>,
 }
 
@@ -79,7 +89,11 @@ struct Incidents {
 }
 
 /// `/incidents`.
-pub(super) async fn page(State(app): Shared, who: Who, Query(f): Query<Filter>) -> Response {
+pub(super) async fn page(
+    State(app): Shared,
+    who: Who,
+    extract::Query(f): extract::Query<Filter>,
+) -> Response {
     let found = f.page(&app.views.alerts.load().incidents);
     let selects = vec![
         Select::new(
@@ -155,7 +169,11 @@ struct Line<'a> {
 }
 
 /// `/incidents/{id}`.
-pub(super) async fn one_page(State(app): Shared, who: Who, Path(id): Path<String>) -> Response {
+pub(super) async fn one_page(
+    State(app): Shared,
+    who: Who,
+    extract::Path(id): extract::Path<String>,
+) -> Response {
     let view = app.views.alerts.load();
     let Some(i) = view.incidents.iter().find(|i| i.id == id) else {
         return missing(&app, &who, "There is no such incident");

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use axum::Form;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{self, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::api::{ask, json, problem, remark};
-use super::decide::{Refused, read};
+use super::api::{self, Json, Path, ask, json, problem, remark};
+use super::decide::Refused;
 use super::frame::failed;
 use super::routes::{App, Shared};
 use super::who::Who;
@@ -27,45 +27,32 @@ pub(super) const SPANS: [(&str, &str); 4] = [
     ("168", "7 days"),
 ];
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Change {
-    status: String,
+pub(super) struct Change {
+    /// What it is to be.
+    status: Status,
+    #[schemars(length(max = api::MAX_NOTE))]
     note: Option<String>,
     /// Of muted: until when, in seconds of the epoch.
     until: Option<f64>,
 }
 
 impl Change {
-    fn wanted(self, by: &str) -> Result<Wanted, Refused> {
-        let until = self.until.filter(|until| until.is_finite());
-        wanted(
-            &self.status,
-            until.map(Timestamp::from_secs_f64),
-            self.note,
-            by,
-        )
+    fn wanted(self, by: &str) -> Wanted {
+        let until = self.until.map(Timestamp::from_secs_f64);
+        wanted(self.status, until, self.note, by)
     }
 }
 
-fn wanted(
-    status: &str,
-    until: Option<Timestamp>,
-    note: Option<String>,
-    by: &str,
-) -> Result<Wanted, Refused> {
-    let found = Status::ALL.into_iter().find(|s| s.name() == status);
-    let status = found.ok_or_else(|| {
-        let names = Status::ALL.map(Status::name).join(", ");
-        (StatusCode::BAD_REQUEST, format!("status is one of {names}"))
-    })?;
-    Ok(Wanted {
+fn wanted(status: Status, until: Option<Timestamp>, note: Option<String>, by: &str) -> Wanted {
+    Wanted {
         status,
         until,
         by: by.to_owned(),
         note: remark(note),
         at: wall(),
-    })
+    }
 }
 
 async fn change_alert(app: &App, id: String, wanted: Wanted) -> Result<Alert, Refused> {
@@ -85,23 +72,14 @@ async fn change_incident(app: &App, id: String, wanted: Wanted) -> Result<Incide
     ask(app, StatusCode::CONFLICT, command).await
 }
 
-fn change(who: &Who, headers: &HeaderMap, body: &Bytes) -> Result<Wanted, Refused> {
-    read::<Change>(headers, body)?.wanted(&who.name)
-}
-
 /// `POST /api/v1/alerts/{id}/status`.
 pub(super) async fn alert(
     State(app): Shared,
     who: Who,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Json(change): Json<Change>,
 ) -> Response {
-    let done = match change(&who, &headers, &body) {
-        Ok(wanted) => change_alert(&app, id, wanted).await,
-        Err(refused) => Err(refused),
-    };
-    match done {
+    match change_alert(&app, id, change.wanted(&who.name)).await {
         Ok(alert) => json(&alert),
         Err((code, why)) => problem(code, &why),
     }
@@ -112,14 +90,9 @@ pub(super) async fn incident(
     State(app): Shared,
     who: Who,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Json(change): Json<Change>,
 ) -> Response {
-    let done = match change(&who, &headers, &body) {
-        Ok(wanted) => change_incident(&app, id, wanted).await,
-        Err(refused) => Err(refused),
-    };
-    match done {
+    match change_incident(&app, id, change.wanted(&who.name)).await {
         Ok(incident) => json(&incident),
         Err((code, why)) => problem(code, &why),
     }
@@ -142,7 +115,12 @@ impl StatusForm {
         let hours = hours.and_then(|(hours, _)| hours.parse::<u64>().ok());
         let hours = hours.filter(|_| self.status == Status::Muted.name());
         let until = hours.map(|h| wall() + Duration::from_secs(h * 3_600));
-        wanted(&self.status, until, Some(self.note), by)
+        let found = Status::ALL.into_iter().find(|s| s.name() == self.status);
+        let status = found.ok_or_else(|| {
+            let names = Status::ALL.map(Status::name).join(", ");
+            (StatusCode::BAD_REQUEST, format!("status is one of {names}"))
+        })?;
+        Ok(wanted(status, until, Some(self.note), by))
     }
 }
 
@@ -163,7 +141,7 @@ pub(super) fn stale(app: &App, who: &Who, sent: &str) -> Option<Response> {
 pub(super) async fn alert_form(
     State(app): Shared,
     who: Who,
-    Path(id): Path<String>,
+    extract::Path(id): extract::Path<String>,
     Form(form): Form<StatusForm>,
 ) -> Response {
     if let Some(stale) = stale(&app, &who, &form.csrf) {
@@ -179,7 +157,7 @@ pub(super) async fn alert_form(
 pub(super) async fn incident_form(
     State(app): Shared,
     who: Who,
-    Path(id): Path<String>,
+    extract::Path(id): extract::Path<String>,
     Form(form): Form<StatusForm>,
 ) -> Response {
     if let Some(stale) = stale(&app, &who, &form.csrf) {

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 
+use super::api::List;
 use super::frame::{Frame, show};
 use super::routes::{App, Shared};
 use super::who::Who;
@@ -20,7 +21,7 @@ fn views(app: &App) -> Vec<OwaspView> {
 
 /// `/api/v1/owasp`.
 pub(super) async fn list(State(app): Shared) -> Response {
-    api::json(&serde_json::json!({ "items": views(&app), "next": null }))
+    api::json(&List::whole(views(&app)))
 }
 
 #[derive(Template)]

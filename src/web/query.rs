@@ -2,49 +2,77 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::alert::Alert;
-use crate::catalog::{Documentation, EndpointView, Kind, Life, Zone, owasp};
+use crate::alert::{Alert, Status};
+use crate::catalog::{AuthVerdict, Documentation, EndpointView, Kind, Life, Severity, Zone, owasp};
 
 pub(super) const PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct EndpointFilter {
     /// Part of path or host, without case.
     pub(super) q: String,
+    /// The host group's name.
     pub(super) host: String,
+    /// The HTTP method.
     pub(super) method: String,
-    /// `documented`, `shadow`, `unreviewed`, `accepted`.
+    /// What specs and people say of it.
+    #[schemars(extend("enum" = ["documented", "shadow", "unreviewed", "accepted"]))]
     pub(super) documentation: String,
-    /// `candidate`, `new`, `active`, `dormant`.
+    /// Where it is in its life.
+    #[schemars(with = "Option<Life>")]
     pub(super) life: String,
-    /// `deprecated`, `zombie`, `drift`.
+    /// What is marked of it.
+    #[schemars(extend("enum" = ["deprecated", "zombie", "drift"]))]
     pub(super) flag: String,
-    /// `missing`, `mixed`, `consistent`.
+    /// Whether answered calls had credentials.
+    #[schemars(with = "Option<AuthVerdict>")]
     pub(super) auth: String,
-    /// The least risk; what is no number takes none.
+    /// The least risk.
+    #[schemars(with = "Option<u8>", extend("minimum" = 0, "maximum" = 10))]
     pub(super) min_risk: String,
-    /// `internal`, `partner`, `external`: the widest zone that is answered.
+    /// The widest zone that is answered.
+    #[schemars(with = "Option<Zone>")]
     pub(super) exposure: String,
-    /// `risk` (default), `requests`, `path`, `errors`, `last`.
+    /// The order; all but `path` have the highest first.
+    #[schemars(extend("enum" = ["risk", "requests", "path", "errors", "last"], "default" = "risk"))]
     pub(super) sort: String,
+    /// `next` of the page before.
     pub(super) cursor: String,
+    /// Items on a page.
+    #[schemars(schema_with = "limits")]
     pub(super) limit: Option<usize>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct AlertFilter {
+    /// Where it is in its life cycle.
+    #[schemars(with = "Option<Status>")]
     pub(super) status: String,
+    /// What it is of.
+    #[schemars(extend("enum" = super::alerts::KINDS))]
     pub(super) kind: String,
+    /// How grave it is.
+    #[schemars(with = "Option<Severity>")]
     pub(super) severity: String,
-    /// `API1:2023` or `API1`.
+    /// Its category: `API1:2023` or `API1`.
+    #[schemars(extend("pattern" = owasp::PATTERN))]
     pub(super) owasp: String,
+    /// `next` of the page before.
     pub(super) cursor: String,
+    /// Items on a page.
+    #[schemars(schema_with = "limits")]
     pub(super) limit: Option<usize>,
+}
+
+/// How long a page may be.
+pub(super) fn limits(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE })
 }
 
 /// One page, and where the next begins.

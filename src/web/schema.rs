@@ -1,8 +1,12 @@
 //! The learned schema of an endpoint, for its page and for the API.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
 use serde_json::Value;
 
-use crate::catalog::{EndpointView, FieldView, PartView, PathParameter};
+use crate::catalog::{EndpointView, FieldView, PartView, PathParameter, SchemaView};
 use crate::sensor::doctor::count;
 
 /// Rows on a page, and so many of them that stand open; the API has all.
@@ -175,12 +179,32 @@ fn kind(field: &FieldView) -> String {
 }
 
 /// An endpoint with all that its schema has.
-pub(super) fn whole(e: &EndpointView) -> Value {
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(super) struct Whole(Value);
+
+pub(super) fn whole(e: &EndpointView) -> Whole {
     let mut value = serde_json::to_value(e).unwrap_or_default();
     if let Some(schema) = e.schema.as_deref() {
         value["schema"] = serde_json::to_value(schema).unwrap_or_default();
     }
-    value
+    Whole(value)
+}
+
+impl JsonSchema for Whole {
+    fn schema_name() -> Cow<'static, str> {
+        "Endpoint".into()
+    }
+
+    /// That of the list but for its schema.
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut endpoint = EndpointView::json_schema(generator);
+        let schema = generator.subschema_for::<SchemaView>();
+        if let Some(place) = endpoint.pointer_mut("/properties/schema") {
+            *place = schema.to_value();
+        }
+        endpoint
+    }
 }
 
 #[cfg(test)]
@@ -231,7 +255,7 @@ mod tests {
             "/n integer or null [] [] optional 2",
         ];
         assert_eq!(lines, expected);
-        let field = &whole(&e)["schema"]["responses"]["2xx"]["fields"][2];
+        let field = &whole(&e).0["schema"]["responses"]["2xx"]["fields"][2];
         assert_eq!(field["pointer"], "/n");
         assert_eq!(
             (&field["nullable"], &field["seen"]),

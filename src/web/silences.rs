@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::Form;
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{self, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::api::{ask, json, problem};
-use super::decide::{Refused, read};
+use super::api::{Json, List, Nothing, Path, ask, json, problem};
+use super::decide::Refused;
 use super::frame::{Frame, failed, show};
 use super::life::stale;
 use super::routes::{App, Shared};
@@ -34,43 +34,50 @@ const SPANS: [(&str, &str); 5] = [
 pub(super) async fn list(State(app): Shared) -> Response {
     let view = app.views.alerts.load();
     let items: Vec<&Silence> = view.silences.iter().map(AsRef::as_ref).collect();
-    json(&serde_json::json!({ "items": items, "next": null }))
+    json(&List::whole(items))
 }
 
-#[derive(Deserialize)]
-struct New {
-    #[serde(flatten)]
-    scope: Strict,
+/// A part that is not known must never make a rule wider.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct New {
+    /// An identity, an address, or a prefix (`10.0.0.0/8`).
+    principal: Option<String>,
+    /// As alerts name it; `*` stands for any text, here and in the parts below.
+    endpoint: Option<String>,
+    kind: Option<String>,
+    detector: Option<String>,
+    host: Option<String>,
+    /// `mon` to `sun`.
+    #[serde(default)]
+    days: Vec<String>,
+    /// `22:00-06:00`.
+    hours: Option<String>,
+    /// Of the days and hours; the machine's where none is named.
+    timezone: Option<String>,
     /// Seconds of the epoch.
     until: f64,
     reason: String,
 }
 
-/// A part that is not known must never make a rule wider.
-#[derive(Deserialize)]
-#[serde(try_from = "serde_json::Map<String, serde_json::Value>")]
-struct Strict(Scope);
-
-impl TryFrom<serde_json::Map<String, serde_json::Value>> for Strict {
-    type Error = String;
-
-    fn try_from(map: serde_json::Map<String, serde_json::Value>) -> Result<Self, String> {
-        const PARTS: [&str; 8] = [
-            "principal",
-            "endpoint",
-            "kind",
-            "detector",
-            "host",
-            "days",
-            "hours",
-            "timezone",
-        ];
-        if let Some(unknown) = map.keys().find(|k| !PARTS.contains(&k.as_str())) {
-            return Err(format!("a rule has no `{unknown}`"));
-        }
-        serde_json::from_value(map.into())
-            .map(Self)
-            .map_err(|e| e.to_string())
+impl New {
+    fn wanted(self, by: &str) -> Silence {
+        let scope = Scope {
+            principal: self.principal,
+            endpoint: self.endpoint,
+            kind: self.kind,
+            detector: self.detector,
+            host: self.host,
+            days: self.days,
+            hours: self.hours,
+            timezone: self.timezone,
+        };
+        wanted(
+            scope,
+            Timestamp::from_secs_f64(self.until),
+            &self.reason,
+            by,
+        )
     }
 }
 
@@ -114,36 +121,18 @@ fn answer(done: Result<Silence, Refused>) -> Response {
 }
 
 /// `POST /api/v1/silences`.
-pub(super) async fn add(State(app): Shared, who: Who, headers: HeaderMap, body: Bytes) -> Response {
-    match read::<New>(&headers, &body) {
-        Ok(New {
-            scope,
-            until,
-            reason,
-        }) => {
-            let until = Timestamp::from_secs_f64(until);
-            answer(make(&app, wanted(scope.0, until, &reason, &who.name)).await)
-        }
-        Err((code, why)) => problem(code, &why),
-    }
+pub(super) async fn add(State(app): Shared, who: Who, Json(new): Json<New>) -> Response {
+    answer(make(&app, new.wanted(&who.name)).await)
 }
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
 
 /// `POST /api/v1/silences/{id}/end`.
 pub(super) async fn end(
     State(app): Shared,
     who: Who,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Json(Nothing {}): Json<Nothing>,
 ) -> Response {
-    match read::<Nothing>(&headers, &body) {
-        Ok(Nothing {}) => answer(finish(&app, id, &who.name).await),
-        Err((code, why)) => problem(code, &why),
-    }
+    answer(finish(&app, id, &who.name).await)
 }
 
 /// A rule as the page shows it.
@@ -204,7 +193,11 @@ struct Silences {
 }
 
 /// `/silences`.
-pub(super) async fn page(State(app): Shared, who: Who, Query(draft): Query<Draft>) -> Response {
+pub(super) async fn page(
+    State(app): Shared,
+    who: Who,
+    extract::Query(draft): extract::Query<Draft>,
+) -> Response {
     let view = app.views.alerts.load();
     let rows = |ended: bool| {
         let all = view.silences.iter().filter(|s| s.ended.is_some() == ended);
@@ -268,7 +261,7 @@ pub(super) struct EndForm {
 pub(super) async fn end_form(
     State(app): Shared,
     who: Who,
-    Path(id): Path<String>,
+    extract::Path(id): extract::Path<String>,
     Form(form): Form<EndForm>,
 ) -> Response {
     if let Some(stale) = stale(&app, &who, &form.csrf) {

@@ -13,7 +13,7 @@ use crate::catalog::view;
 const NAMED: usize = 50;
 
 /// What a pin is about, and what comes of it.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct Foresight {
     pub action: Action,
     /// The part's path: the template up to and with the word.
@@ -27,7 +27,8 @@ pub struct Foresight {
     pub routes: Vec<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+/// Of one endpoint.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct Move {
     pub from: String,
     pub into: String,

@@ -60,6 +60,8 @@ impl Catalog {
             learning_until,
             evicted: self.state.evicted,
             histories_cut: self.state.histories_cut,
+            started: self.state.started,
+            pulse: self.state.pulse.view(),
             ..CatalogView::default()
         })
     }

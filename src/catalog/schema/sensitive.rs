@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{PartView, SchemaView, Schemas};
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SensitiveView {
     /// `pii:email`, `secret:token`.
     pub class: String,

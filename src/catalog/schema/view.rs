@@ -22,7 +22,7 @@ const MEMBER_CALLERS: u32 = 2;
 const ENUM_SEEN: u32 = 32;
 
 /// The schema of one endpoint.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct SchemaView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<PartView>,
@@ -37,7 +37,7 @@ pub struct SchemaView {
     pub responses: BTreeMap<String, PartView>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct PartView {
     /// Messages that were looked into.
     pub samples: u32,
@@ -47,7 +47,7 @@ pub struct PartView {
     pub fields: Vec<FieldView>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct FieldView {
     /// RFC 6901; `*` stands for the items of an array and the entries of a map. Of messages of
     /// Protocol Buffers the parts are field numbers. Empty: the body itself.
@@ -66,10 +66,11 @@ pub struct FieldView {
     pub members: Option<EnumView>,
     /// Classes of sensitive data, and in how many messages.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, u32>")]
     pub sensitive: BTreeMap<CompactString, u32>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct EnumView {
     pub members: usize,
     /// Those that may be shown; all of them, or none.
@@ -78,7 +79,7 @@ pub struct EnumView {
 }
 
 /// A parameter in the path.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct PathParameter {
     pub name: String,
     /// `integer`, `uuid`, `date`, `email`, `token`, `file`, `text`.
@@ -98,7 +99,7 @@ pub struct PathParameter {
 }
 
 /// Of values, without any of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct MadeOf {
     /// `digits`, `letters`, `hyphens` … the most frequent first, each with the values that have it.
     pub kinds: Vec<(String, u32)>,
@@ -244,50 +245,64 @@ pub(in crate::catalog) fn compact<S: Serializer>(
     schema: &Option<Arc<SchemaView>>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Compact<'a> {
-        samples: u32,
-        stable: bool,
-        fields: Fields<'a>,
-    }
-    struct Fields<'a>(&'a [FieldView]);
-    impl Serialize for Fields<'_> {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let mut map = serializer.serialize_map(Some(self.0.len()))?;
-            for field in self.0 {
-                map.serialize_entry(&field.pointer, &field.words())?;
-            }
-            map.end()
+    schema.as_deref().map(Compact::of).serialize(serializer)
+}
+
+/// A schema in few words.
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "CompactSchema")]
+pub(in crate::catalog) struct Compact<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<CompactPart<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_headers: Option<CompactPart<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<CompactPart<'a>>,
+    /// By status class: `2xx`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    response_headers: BTreeMap<&'a str, CompactPart<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    responses: BTreeMap<&'a str, CompactPart<'a>>,
+}
+
+#[derive(Serialize, schemars::JsonSchema)]
+struct CompactPart<'a> {
+    samples: u32,
+    stable: bool,
+    /// By pointer: `integer required`, `string email nullable`.
+    #[schemars(with = "BTreeMap<String, String>")]
+    fields: Fields<'a>,
+}
+
+struct Fields<'a>(&'a [FieldView]);
+
+impl Serialize for Fields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for field in self.0 {
+            map.serialize_entry(&field.pointer, &field.words())?;
         }
+        map.end()
     }
-    fn of(p: &PartView) -> Compact<'_> {
-        Compact {
+}
+
+impl<'a> Compact<'a> {
+    fn of(s: &'a SchemaView) -> Self {
+        let part = |p: &'a PartView| CompactPart {
             samples: p.samples,
             stable: p.stable,
             fields: Fields(&p.fields),
+        };
+        let by_class = |parts: &'a BTreeMap<String, PartView>| {
+            let parts = parts.iter();
+            parts.map(|(class, p)| (class.as_str(), part(p))).collect()
+        };
+        Self {
+            query: s.query.as_ref().map(part),
+            request_headers: s.request_headers.as_ref().map(part),
+            request: s.request.as_ref().map(part),
+            response_headers: by_class(&s.response_headers),
+            responses: by_class(&s.responses),
         }
     }
-    let mut map = serializer.serialize_map(None)?;
-    if let Some(s) = schema {
-        let parts = [
-            ("query", &s.query),
-            ("request_headers", &s.request_headers),
-            ("request", &s.request),
-        ];
-        for (name, part) in parts {
-            if let Some(part) = part {
-                map.serialize_entry(name, &of(part))?;
-            }
-        }
-        for (name, parts) in [
-            ("response_headers", &s.response_headers),
-            ("responses", &s.responses),
-        ] {
-            if !parts.is_empty() {
-                let parts: BTreeMap<_, _> = parts.iter().map(|(c, p)| (c, of(p))).collect();
-                map.serialize_entry(name, &parts)?;
-            }
-        }
-    }
-    map.end()
 }

@@ -13,7 +13,7 @@ use crate::exchange::TlsVersion;
 use crate::time::Timestamp;
 
 /// How much of a host could be inspected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Inspection {
     Dark,
@@ -32,7 +32,7 @@ impl Inspection {
 }
 
 /// One host and port.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct TlsHostView {
     /// `api.example:443`.
     pub key: String,
@@ -65,7 +65,7 @@ pub struct TlsHostView {
     pub findings: Vec<Exposure>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Suite {
     pub id: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,7 +74,7 @@ pub struct Suite {
 }
 
 /// Of the certificate seen last.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct CertificateView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_after: Option<Timestamp>,
@@ -89,7 +89,9 @@ pub struct TlsView {
 }
 
 /// How much of what is or may be HTTP was inspected, since the inventory began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Coverage {
     /// When the first flow under TLS began.
     pub since: Option<Timestamp>,

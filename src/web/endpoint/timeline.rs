@@ -1,26 +1,30 @@
 //! What happened to one endpoint, in time: how it came, what was found and said of it, who decided
 //! what, and what rang.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::catalog::{Action, Decision, DriftView, EndpointView, Event, Happened, Place};
 use crate::sensor::doctor::count;
 use crate::time::Timestamp;
+use crate::web::api::{self, List, Path};
+use crate::web::decisions;
 use crate::web::routes::{App, Shared};
-use crate::web::{api, decisions};
 
 /// Entries of each kind, the newest.
 const OF_A_KIND: usize = 100;
 /// Places of decisions that are looked through, the newest first: a look costs some milliseconds.
 const LOOKED_AT: usize = 200_000;
 
-#[derive(Clone, Debug, Serialize)]
+/// Something that happened to an endpoint.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TimelineEntry")]
 pub(in crate::web) struct Entry {
     pub(in crate::web) at: Timestamp,
-    /// `seen`, `status`, `template`, `drift`, `finding`, `caller`, `decision`, `alert`.
+    #[schemars(extend("enum" = ["seen", "status", "template", "drift", "finding", "caller", "decision", "alert"]))]
     pub(in crate::web) kind: &'static str,
     pub(in crate::web) text: String,
     /// Of a decision: who made it.
@@ -31,25 +35,13 @@ pub(in crate::web) struct Entry {
     pub(in crate::web) href: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Page {
-    items: Vec<Entry>,
-    next: Option<String>,
-    total: usize,
-}
-
 /// `/api/v1/endpoints/{key}/timeline`.
 pub(in crate::web) async fn list(State(app): Shared, Path(key): Path<String>) -> Response {
     let catalog = app.views.catalog.load();
     let Some(e) = catalog.find(&key) else {
         return api::problem(StatusCode::NOT_FOUND, "there is no such endpoint");
     };
-    let items = entries(&app, e);
-    api::json(&Page {
-        total: items.len(),
-        items,
-        next: None,
-    })
+    api::json(&List::whole(entries(&app, e)))
 }
 
 /// Newest first.

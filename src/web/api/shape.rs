@@ -1,0 +1,95 @@
+//! Schemas of what goes in and out, as the document shows them and as inputs are held against.
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::{RecursiveTransform, Transform};
+use schemars::{Schema, SchemaGenerator};
+use serde_json::{Value, json};
+
+/// Writes the schema of a type for a generator.
+pub(in crate::web) type Maker = fn(&mut SchemaGenerator) -> Schema;
+
+/// What an input looks like. Nothing is shared between inputs, so that each stands as a whole.
+pub(in crate::web) fn input(make: Maker) -> Value {
+    let mut settings = SchemaSettings::draft2020_12().for_deserialize();
+    settings.inline_subschemas = true;
+    let mut schema = make(&mut settings.into_generator());
+    tidy(&mut schema);
+    schema.to_value()
+}
+
+/// The same of a query, of which no part can be null: what is not there is left out.
+pub(in crate::web) fn query(make: Maker) -> Value {
+    let mut schema = input(make);
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (_, property) in properties.into_iter().flatten() {
+        not_null(property);
+    }
+    schema
+}
+
+/// What answers look like; the types that they share stand with the document.
+pub(in crate::web) fn outputs() -> SchemaGenerator {
+    let mut settings = SchemaSettings::draft2020_12().for_serialize();
+    settings.definitions_path = "/components/schemas".into();
+    settings
+        .with_transform(RecursiveTransform(plain))
+        .into_generator()
+}
+
+pub(in crate::web) fn tidy(schema: &mut Schema) {
+    RecursiveTransform(plain).transform(schema);
+}
+
+/// An enumeration whose members are described one by one becomes a plain one, which readers,
+/// programs and messages of errors are better with; the descriptions go into its own.
+fn plain(schema: &mut Schema) {
+    let Some(members) = schema.get("oneOf").and_then(Value::as_array) else {
+        return;
+    };
+    let (mut values, mut said) = (Vec::new(), Vec::new());
+    for member in members {
+        match (&member["const"], &member["enum"]) {
+            (Value::String(one), _) => {
+                values.push(one.clone());
+                if let Some(about) = member["description"].as_str() {
+                    said.push(format!("`{one}`: {about}"));
+                }
+            }
+            (_, Value::Array(some)) => {
+                values.extend(some.iter().filter_map(Value::as_str).map(str::to_owned));
+            }
+            _ => return,
+        }
+    }
+    let own = schema.get("description").and_then(Value::as_str);
+    let about: Vec<String> = own.map(str::to_owned).into_iter().chain(said).collect();
+    schema.remove("oneOf");
+    schema.insert("type".into(), "string".into());
+    schema.insert("enum".into(), json!(values));
+    if !about.is_empty() {
+        schema.insert("description".into(), about.join("\n").into());
+    }
+}
+
+fn not_null(schema: &mut Value) {
+    if let Some(Value::Array(any)) = schema.get_mut("anyOf") {
+        any.retain(|of| of["type"] != "null");
+        if let ([Value::Object(one)], Value::Object(all)) = (&any.clone()[..], &*schema) {
+            let mut one = one.clone();
+            one.extend(all.clone().into_iter().filter(|(name, _)| name != "anyOf"));
+            *schema = one.into();
+        }
+    }
+    let Value::Object(all) = schema else { return };
+    if let Some(Value::Array(types)) = all.get_mut("type") {
+        types.retain(|of| of != "null");
+        if let [one] = &types[..] {
+            let one = one.clone();
+            all.insert("type".into(), one);
+        }
+    }
+    if let Some(Value::Array(values)) = all.get_mut("enum") {
+        values.retain(|value| !value.is_null());
+    }
+    all.retain(|name, value| name != "default" || !(value.is_null() || value == ""));
+}

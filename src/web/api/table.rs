@@ -1,0 +1,447 @@
+//! The table of the API: every route with its description, one entry each. The router and the
+//! OpenAPI document are both made from it, so that neither can lack what the other has.
+//!
+//! A new route is a line here: `get` or `post` with its path, its operation's id, a summary and the
+//! handler; then what it answers, and where they differ from the rule the role it needs (a viewer
+//! reads, an analyst changes) and its errors. What it takes is read off the handler's signature:
+//! `api::Query`, `api::Path`, `api::Json`, whose types derive `JsonSchema`; the comments of their
+//! fields are the descriptions of parameters.
+
+use super::super::export::Form;
+use super::super::{
+    Known, account, audit, automation, coverage, decide, deliveries, edges, endpoint, evidence,
+    export, findings, history, incidents, life, openapi, owasp, principal, principals, schema,
+    silences, tokens, users,
+};
+use super::route::{Route, get, post};
+use crate::access::{Record, Role};
+use crate::alert::{Alert, Incident, Silence};
+use crate::catalog::owasp::OwaspView;
+use crate::catalog::{EndpointView, Exposure, Foresight, HostView, SpecView};
+use crate::detect::PrincipalView;
+
+/// What routes are grouped under, in this order, and what that is.
+pub(in crate::web) const TOPICS: [(&str, &str); 7] = [
+    (
+        "Inventory",
+        "Endpoints and hosts, as they were observed, and what specs say of them.",
+    ),
+    (
+        "Decisions",
+        "What people have decided about the inventory, and their audit.",
+    ),
+    (
+        "Security",
+        "What lies open: findings, callers, traffic that cannot be inspected.",
+    ),
+    (
+        "Alerts",
+        "Incidents, their alerts, rules for silence, known automation.",
+    ),
+    (
+        "Delivery",
+        "Sinks that alerts go to, and what could not be delivered.",
+    ),
+    (
+        "Access",
+        "Users, API tokens, and the audit of every change.",
+    ),
+    ("Sensor", "How the capture does, and this document."),
+];
+
+pub(in crate::web) fn routes() -> Vec<Route> {
+    let topics = [
+        inventory(),
+        decisions(),
+        security(),
+        alerts(),
+        delivery(),
+        access(),
+        sensor(),
+    ];
+    let named = TOPICS.into_iter().zip(topics);
+    named
+        .flat_map(|((topic, _), routes)| routes.into_iter().map(move |r| Route { topic, ..r }))
+        .collect()
+}
+
+fn inventory() -> Vec<Route> {
+    vec![
+        get(
+            "/api/v1/endpoints",
+            "listEndpoints",
+            "Endpoints, riskiest first",
+            super::endpoints,
+        )
+        .in_forms::<EndpointView>(),
+        get(
+            "/api/v1/endpoints.csv",
+            "exportEndpointsCsv",
+            "All endpoints that a filter shows, as CSV",
+            export::endpoints,
+        )
+        .as_file(Form::Csv),
+        get(
+            "/api/v1/endpoints.jsonl",
+            "exportEndpointsLines",
+            "All endpoints that a filter shows, as JSON Lines",
+            export::endpoints,
+        )
+        .as_file(Form::Lines),
+        get(
+            "/api/v1/endpoints.openapi.json",
+            "exportEndpointsOpenapi",
+            "What was observed, as OpenAPI 3.1",
+            export::openapi,
+        )
+        .detail("Of one host a document; of several, or of none, a list of documents.")
+        .gives::<export::Documents>(),
+        get(
+            "/api/v1/endpoints/{key}",
+            "getEndpoint",
+            "One endpoint, with its whole schema",
+            super::endpoint,
+        )
+        .gives::<schema::Whole>(),
+        get(
+            "/api/v1/endpoints/{key}/history",
+            "getEndpointHistory",
+            "Requests, errors, latency and bytes over time",
+            history::series,
+        )
+        .detail("Steps that had no traffic are left out. `expected` is what is learnt by now: the mean of such windows by their rhythm, two deviations either way.")
+        .gives::<history::Series<'static>>(),
+        get(
+            "/api/v1/endpoints/{key}/timeline",
+            "getEndpointTimeline",
+            "What happened to an endpoint, newest first",
+            endpoint::timeline,
+        )
+        .lists::<endpoint::Entry>(),
+        get(
+            "/api/v1/endpoints/{key}/openapi.json",
+            "exportEndpointOpenapi",
+            "One endpoint as OpenAPI 3.1",
+            endpoint::document,
+        )
+        .or(409, "only a confirmed endpoint of an API is described")
+        .file("application/json", "an OpenAPI document of one operation"),
+        get(
+            "/api/v1/hosts",
+            "listHosts",
+            "Hosts, with their versions where they have several",
+            super::hosts,
+        )
+        .lists::<HostView>(),
+        get(
+            "/api/v1/specs",
+            "listSpecs",
+            "Specs, and how much of each was seen",
+            super::specs,
+        )
+        .lists::<SpecView>(),
+    ]
+}
+
+fn decisions() -> Vec<Route> {
+    vec![
+        post("/api/v1/endpoints/accept", "acceptEndpoints", "Accept many endpoints", decide::accept)
+            .detail("Say which: by `keys`, by a `filter`, or `all`; exactly one of the three. A filter takes those of the endpoints it shows that wait to be accepted.")
+            .gives::<decide::Item>(),
+        post("/api/v1/endpoints/mark", "markEndpoints", "Accept, tag, own or note many endpoints", decide::mark_many)
+            .detail("Say which: by `keys`, by a `filter`, or `all`; exactly one of the three. `value` is the tag, owner or note; an owner or note that is empty takes the old one away.")
+            .gives::<decide::Item>(),
+        post("/api/v1/endpoints/{key}/{action}", "decideEndpoint", "Accept, tag, own or note an endpoint, or pin a part of its path", decide::mark)
+            .detail("`value` is the tag, owner or note. A pin says with `part` which part of the path it is about; `word` names the one value that is a route of its own.")
+            .gives::<decide::Item>(),
+        get("/api/v1/endpoints/{key}/foresee/{action}", "foreseePin", "What it would do to split or merge a part of a path", endpoint::foresee)
+            .detail("To split makes a `word` of a parameter a route of its own (`pin-static`); to merge makes a word a parameter's value (`pin-parameter`). Nothing is changed.")
+            .or(409, "the part cannot be pinned so, and why")
+            .or(503, "busy")
+            .gives::<Foresight>(),
+        get("/api/v1/decisions", "listDecisions", "Decisions, newest first", decide::list)
+            .lists::<decide::Item>(),
+        post("/api/v1/decisions/{id}/undo", "undoDecision", "Take back a decision", decide::undo)
+            .gives::<decide::Item>(),
+    ]
+}
+
+fn security() -> Vec<Route> {
+    vec![
+        get(
+            "/api/v1/findings",
+            "listFindings",
+            "What lies open, gravest first",
+            findings::list,
+        )
+        .in_forms::<Exposure>(),
+        get(
+            "/api/v1/findings.csv",
+            "exportFindingsCsv",
+            "All findings that a filter shows, as CSV",
+            findings::all,
+        )
+        .as_file(Form::Csv),
+        get(
+            "/api/v1/findings.jsonl",
+            "exportFindingsLines",
+            "All findings that a filter shows, as JSON Lines",
+            findings::all,
+        )
+        .as_file(Form::Lines),
+        get(
+            "/api/v1/owasp",
+            "listOwasp",
+            "The OWASP API Security Top 10: what of it is seen, and what is open",
+            owasp::list,
+        )
+        .lists::<OwaspView>(),
+        get(
+            "/api/v1/dark",
+            "listTlsHosts",
+            "Hosts with TLS, and how much of each could be inspected",
+            coverage::hosts,
+        )
+        .gives::<coverage::Hosts<'static>>(),
+        get(
+            "/api/v1/edges",
+            "listEdges",
+            "Who calls what: classes of callers by endpoint",
+            edges::list,
+        )
+        .lists::<edges::Item<'static>>(),
+        get(
+            "/api/v1/principals",
+            "listPrincipals",
+            "Who calls, the latest first",
+            principals::list,
+        )
+        .detail("Where many are followed these are those in open incidents, the latest and the busiest; any that is followed can be asked for by name. `total` is of those that match.")
+        .in_forms::<principals::Item>(),
+        get(
+            "/api/v1/principals.csv",
+            "exportPrincipalsCsv",
+            "All principals that a filter shows, as CSV",
+            principals::all,
+        )
+        .as_file(Form::Csv),
+        get(
+            "/api/v1/principals.jsonl",
+            "exportPrincipalsLines",
+            "All principals that a filter shows, as JSON Lines",
+            principals::all,
+        )
+        .as_file(Form::Lines),
+        get(
+            "/api/v1/principals/{id}",
+            "getPrincipal",
+            "One principal: what it calls, when, from where and with what",
+            principal::one,
+        )
+        .detail("`id` is the identity or address as alerts name it; of IPv6 the /64, as one part of the path.")
+        .gives::<PrincipalView>(),
+    ]
+}
+
+fn alerts() -> Vec<Route> {
+    vec![
+        get(
+            "/api/v1/incidents",
+            "listIncidents",
+            "Incidents, the one that rang last first",
+            incidents::list,
+        )
+        .lists::<Incident>(),
+        get(
+            "/api/v1/incidents/{id}",
+            "getIncident",
+            "One incident, with its time line",
+            incidents::one,
+        )
+        .gives::<Incident>(),
+        post(
+            "/api/v1/incidents/{id}/status",
+            "setIncidentStatus",
+            "Acknowledge, resolve, dismiss, mute or reopen an incident",
+            life::incident,
+        )
+        .detail("Acts on the alerts in it, too.")
+        .gives::<Incident>(),
+        get(
+            "/api/v1/alerts",
+            "listAlerts",
+            "Alerts, newest first",
+            super::alerts,
+        )
+        .in_forms::<Alert>(),
+        get(
+            "/api/v1/alerts.csv",
+            "exportAlertsCsv",
+            "All alerts that a filter shows, as CSV",
+            export::alerts,
+        )
+        .as_file(Form::Csv),
+        get(
+            "/api/v1/alerts.jsonl",
+            "exportAlertsLines",
+            "All alerts that a filter shows, as JSON Lines",
+            export::alerts,
+        )
+        .as_file(Form::Lines),
+        get("/api/v1/alerts/{id}", "getAlert", "One alert", super::alert).gives::<Alert>(),
+        post(
+            "/api/v1/alerts/{id}/status",
+            "setAlertStatus",
+            "Acknowledge, resolve, dismiss, mute or reopen an alert",
+            life::alert,
+        )
+        .gives::<Alert>(),
+        get(
+            "/api/v1/alerts/{id}/packets",
+            "getAlertPackets",
+            "The packets that were saved of an alert",
+            evidence::packets,
+        )
+        .role(Role::Analyst)
+        .file("application/octet-stream", "a savefile (pcapng)"),
+        get(
+            "/api/v1/automation",
+            "listAutomation",
+            "Callers that are known to be automation",
+            automation::list,
+        )
+        .lists::<Known>(),
+        get(
+            "/api/v1/silences",
+            "listSilences",
+            "Rules for silence: those that hold, then those that ended",
+            silences::list,
+        )
+        .lists::<Silence>(),
+        post(
+            "/api/v1/silences",
+            "addSilence",
+            "Keep alerts silent until a time",
+            silences::add,
+        )
+        .gives::<Silence>(),
+        post(
+            "/api/v1/silences/{id}/end",
+            "endSilence",
+            "End a rule for silence before its time",
+            silences::end,
+        )
+        .gives::<Silence>(),
+    ]
+}
+
+fn delivery() -> Vec<Route> {
+    vec![
+        get(
+            "/api/v1/deliveries",
+            "listDeliveries",
+            "Messages that were given up, newest first, and how each sink does",
+            deliveries::list,
+        )
+        .gives::<deliveries::Answer<'static>>(),
+        post(
+            "/api/v1/deliveries/{sink}/{message}/send",
+            "resendDelivery",
+            "Send again what was given up",
+            deliveries::send_again,
+        )
+        .role(Role::Admin)
+        .gives::<super::Done>(),
+        post(
+            "/api/v1/sinks/{name}/test",
+            "testSink",
+            "Send a test to a sink, and wait for what it says",
+            deliveries::test,
+        )
+        .role(Role::Admin)
+        .or(502, "The sink did not take it, and why.")
+        .gives::<super::Done>(),
+    ]
+}
+
+fn access() -> Vec<Route> {
+    let of_admins = [
+        get("/api/v1/users", "listUsers", "Who may sign in", users::list).lists::<users::Item>(),
+        post("/api/v1/users", "addUser", "A new user", users::add).lists::<users::Item>(),
+        post(
+            "/api/v1/users/{name}/{action}",
+            "changeUser",
+            "Another role or password, disable, enable or remove a user",
+            users::act,
+        )
+        .detail("`action` is `role`, `password`, `disable`, `enable` or `remove`; the first two say which.")
+        .lists::<users::Item>(),
+        get("/api/v1/tokens", "listTokens", "API tokens", tokens::list).lists::<tokens::Item>(),
+        post("/api/v1/tokens", "addToken", "A new API token", tokens::add)
+            .detail("Its answer alone has the token.")
+            .gives::<tokens::Made<'static>>(),
+        post(
+            "/api/v1/tokens/{id}/revoke",
+            "revokeToken",
+            "The token opens nothing any more",
+            tokens::revoke,
+        )
+        .lists::<tokens::Item>(),
+        get("/api/v1/audit", "listAudit", "Who changed what, newest first", audit::list)
+            .in_forms::<Record>(),
+        get(
+            "/api/v1/audit.csv",
+            "exportAuditCsv",
+            "All of the audit that a filter shows, as CSV",
+            audit::all,
+        )
+        .as_file(Form::Csv),
+        get(
+            "/api/v1/audit.jsonl",
+            "exportAuditLines",
+            "All of the audit that a filter shows, as JSON Lines",
+            audit::all,
+        )
+        .as_file(Form::Lines),
+    ];
+    let own = [
+        get(
+            "/api/v1/me",
+            "getMe",
+            "Who this is, and what they may",
+            account::me,
+        )
+        .gives::<account::Me<'static>>(),
+        post(
+            "/api/v1/me/password",
+            "changePassword",
+            "Another password of one's own",
+            account::password_json,
+        )
+        .detail("For a session: its user's other sessions end.")
+        .role(Role::Viewer)
+        .or(429, "Too many attempts.")
+        .gives::<account::Me<'static>>(),
+    ];
+    let of_admins = of_admins.into_iter().map(|route| route.role(Role::Admin));
+    of_admins.chain(own).collect()
+}
+
+fn sensor() -> Vec<Route> {
+    vec![
+        get(
+            "/api/v1/sensor",
+            "getSensor",
+            "The ledger, sources, taps and what is wrong with them",
+            super::sensor,
+        )
+        .gives::<super::Sensor<'static>>(),
+        get(
+            "/api/v1/openapi.json",
+            "getOpenapi",
+            "This document",
+            openapi::document,
+        )
+        .gives::<serde_json::Map<String, serde_json::Value>>(),
+    ]
+}
