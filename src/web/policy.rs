@@ -50,6 +50,7 @@ const VIEWERS_READ: &[&str] = &[
     "/endpoints",
     "/endpoints/accept",
     "/endpoints/{key}",
+    "/endpoints/{key}/{action}",
     "/findings",
     "/incidents",
     "/incidents/{id}",
