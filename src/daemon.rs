@@ -4,8 +4,9 @@
 //! Order of starting: config, then everything that can be refused (state directory, port,
 //! interfaces), then threads. Order of ending: sources, workers, analysis, checkpoint, store, sinks.
 
+use std::fs::DirBuilder;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,39 +16,43 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, bail};
 use crossbeam_channel::{Sender, bounded, unbounded};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 use crate::alert;
 use crate::alert::delivery::{Backoff, Sink};
 use crate::alert::sink::AGENT;
 use crate::analysis::{self, Analysis};
 use crate::capture::{LiveSource, Source, addresses};
-use crate::catalog::{Catalog, spec::SpecSet};
+use crate::catalog::Catalog;
 use crate::cli::check;
 use crate::compose::demo;
-use crate::config::{self, Config, SignIn};
+use crate::config::{self, Config, Document, Override, SignIn, Span, SpecSource};
 use crate::detect::Detect;
 use crate::sensor::{self, Ledger, Own, Pool, Readings, doctor};
 use crate::store::{self, Pending, Recovered, Store};
 use crate::time::Timestamp;
-use crate::web::{self, Command, SensorView, Views};
+use crate::web::{self, Command, Origin, SensorView, Views};
 
 mod analyst;
 mod decisions;
 mod evidence;
+mod gauges;
 mod keys;
+mod named_views;
+mod reload;
 mod specs;
 mod traffic;
+mod uploads;
 mod watch;
 
 use analyst::{Analyst, Message};
 use evidence::Evidence;
+use reload::Files;
 use specs::Watched;
+use uploads::Uploads;
 
 /// Within this much all is written and ended.
 const SHUTDOWN: Duration = Duration::from_secs(4);
-
-/// How long specs that were read wait for the analysis thread.
-const HAND_OVER: Duration = Duration::from_secs(30);
 
 /// What the analysis thread is told by others, waiting.
 const MESSAGES: usize = 1_024;
@@ -57,9 +62,13 @@ const COMMANDS: usize = 64;
 
 /// `apitap run`.
 pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result<ExitCode> {
-    let mut config = Config::find(named)?;
+    let document = Document::find(named)?;
+    let read = document.config()?;
+    let mut config = read.clone();
+    let mut overrides = Vec::new();
     if !interfaces.is_empty() {
         config.capture.interfaces = interfaces.to_vec();
+        overrides.push(said("capture.interfaces", "-i"));
     }
     if config.capture.interfaces.is_empty() {
         bail!(
@@ -80,15 +89,26 @@ pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result
         countries: config.countries()?,
         ..config.sensor(u64::from_le_bytes(seed), key)
     };
-    let mut watched = Watched::new(config.catalog.specs.clone());
     let setup = Setup {
         analysis: config.analysis(),
         sensor: settings,
-        specs: watched.read(),
-        watched,
+        files: Files {
+            specs: Watched::new(config.catalog.specs.clone()),
+            path: document.path.clone(),
+            read,
+            ..Files::default()
+        },
         sources,
+        document,
+        overrides,
     };
     Daemon::start(config, setup)?.wait()
+}
+
+/// A key that the command line decided.
+fn said(key: &'static str, argument: &str) -> Override {
+    let argument = argument.to_owned();
+    (key, Origin::CommandLine { argument })
 }
 
 /// What tells apitap's own traffic on the interfaces that it watches.
@@ -124,12 +144,25 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     let now = Timestamp::from_secs(i64::try_from(wall.as_secs()).unwrap_or_default());
+    let analysis = demo::settings();
+    config.catalog.learning = Span(analysis.catalog.learning);
+    config.detect.learning = Span(analysis.detect.learning);
     let setup = Setup {
-        analysis: demo::settings(),
+        analysis,
         sensor: config.sensor(0, [7; 32]),
-        specs: demo::specs()?,
-        watched: Watched::default(),
+        files: Files {
+            specs: Watched::new(vec![demo_spec(&dir)?]),
+            ..Files::default()
+        },
         sources: vec![Box::new(demo::DemoSource::new(seed, now, demo::Pace::Wall))],
+        document: Document::default(),
+        overrides: vec![
+            said("web.listen", "--listen"),
+            said("store.path", "demo"),
+            said("log.level", "demo"),
+            said("catalog.learning", "demo"),
+            said("detect.learning", "demo"),
+        ],
     };
     let daemon = Daemon::start(config, setup)?;
     println!(
@@ -139,6 +172,19 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
     let done = daemon.wait();
     let _ = std::fs::remove_dir_all(&dir);
     done
+}
+
+/// The document of the demo as a file beside its state, as a config would name one.
+fn demo_spec(state: &Path) -> anyhow::Result<SpecSource> {
+    let dir = state.join("demo");
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+    made.with_context(|| dir.display().to_string())?;
+    let path = dir.join("shop.openapi.yaml");
+    std::fs::write(&path, demo::SPEC).with_context(|| path.display().to_string())?;
+    Ok(SpecSource {
+        path,
+        hosts: Vec::new(),
+    })
 }
 
 /// `apitap read --serve`: what was read, in the web UI, until Ctrl-C.
@@ -195,15 +241,15 @@ pub(crate) fn serve(
 struct Setup {
     analysis: analysis::Settings,
     sensor: sensor::Settings,
-    specs: SpecSet,
-    watched: Watched,
+    files: Files,
     sources: Vec<Box<dyn Source>>,
+    document: Document,
+    overrides: Vec<Override>,
 }
 
 struct Daemon {
     runtime: tokio::runtime::Runtime,
-    watched: Watched,
-    countries: sensor::Countries,
+    files: Files,
     store: Store,
     messages: Sender<Message>,
     sinks: Arc<Vec<Sink>>,
@@ -253,7 +299,6 @@ impl Daemon {
         }
         let notices = std::mem::take(&mut recovered.notices);
         let decisions = recovered.decisions.clone();
-        let analysis = restore(setup.analysis, recovered);
         let views = Arc::new(Views {
             accounts: store.accounts(),
             audit: store.trail(),
@@ -262,13 +307,28 @@ impl Daemon {
         if config.web.signs_in() && views.accounts.load().users.is_empty() {
             tracing::warn!("nobody can sign in: {}", check::NO_USER);
         }
+        let again = Arc::new(Notify::new());
+        let changes = std::mem::take(&mut recovered.specs);
+        let uploads = Uploads::new(changes, &config.store.path, again.clone());
+        uploads.publish(&views);
+        let named_views = std::mem::take(&mut recovered.views);
+        let analysis = restore(setup.analysis, recovered);
+        let settings = config.view(&setup.document, &setup.overrides);
+        views.settings.store(Arc::new(settings));
+        let mut files = Files {
+            countries: setup.sensor.countries.clone(),
+            views: views.clone(),
+            again,
+            ..setup.files
+        };
+        let specs = files.specs.read(&views.specs.load());
         let pool = Pool::start(setup.sources, &setup.sensor);
         let handle = pool.handle.clone();
         let evidence =
             Evidence::start(&config.evidence, &config.store.path, handle, views.clone())?;
         let (done, ended) = tokio::sync::oneshot::channel();
         let mut analyst = Analyst::new(
-            (analysis, decisions),
+            (analysis, decisions, uploads),
             pool,
             store.clone(),
             views.clone(),
@@ -276,7 +336,9 @@ impl Daemon {
             setup.sensor.workers,
             config.store.checkpoint_every.0,
         )
-        .with_evidence(evidence);
+        .with_evidence(evidence)
+        .with_named_views(named_views)
+        .with_budgets(config.sensor.max_flows as u64, config.sensor.max_buffered.0);
         if !config.sensor.exchanges.as_os_str().is_empty() {
             let path = &config.sensor.exchanges;
             let file = std::fs::OpenOptions::new()
@@ -287,7 +349,6 @@ impl Daemon {
             analyst = analyst
                 .with_lines(file.with_context(|| format!("sensor.exchanges: {}", path.display()))?);
         }
-        let specs = setup.specs;
         let analyst = std::thread::spawn(move || {
             analyst.run(specs, notices, &inbox, &on_disk);
             let _ = done.send(());
@@ -301,8 +362,7 @@ impl Daemon {
         runtime.spawn(web_server(listener, app, tls));
         Ok(Self {
             runtime,
-            watched: setup.watched,
-            countries: setup.sensor.countries,
+            files,
             store,
             messages,
             sinks,
@@ -315,8 +375,7 @@ impl Daemon {
     fn wait(self) -> anyhow::Result<ExitCode> {
         let Self {
             runtime,
-            watched,
-            countries,
+            files,
             store,
             messages,
             sinks,
@@ -324,7 +383,7 @@ impl Daemon {
             ended,
         } = self;
         notify(&[sd_notify::NotifyState::Ready]);
-        runtime.block_on(until_told(watched, countries, &messages, ended))?;
+        runtime.block_on(until_told(files, &messages, ended))?;
         notify(&[sd_notify::NotifyState::Stopping]);
         let late = std::thread::spawn(|| {
             std::thread::sleep(SHUTDOWN);
@@ -349,8 +408,7 @@ impl Daemon {
 }
 
 async fn until_told(
-    mut watched: Watched,
-    countries: sensor::Countries,
+    mut files: Files,
     messages: &Sender<Message>,
     mut ended: tokio::sync::oneshot::Receiver<()>,
 ) -> anyhow::Result<()> {
@@ -361,6 +419,7 @@ async fn until_told(
     );
     let mut watchdog = tokio::time::interval(Duration::from_secs(5));
     let mut look = tokio::time::interval(specs::LOOK);
+    let again = files.again.clone();
     loop {
         tokio::select! {
             _ = term.recv() => return Ok(()),
@@ -372,37 +431,18 @@ async fn until_told(
                     notify(&[sd_notify::NotifyState::Watchdog]);
                 }
             }
-            _ = hup.recv() => {
-                watched = reload(watched, messages).await;
-                let countries = countries.clone();
-                let again = tokio::task::spawn_blocking(move || countries.read_again()).await;
-                if let Ok(Err(e)) = again {
-                    tracing::error!("{e}; the one before stays");
-                }
-            }
+            _ = hup.recv() => files = files.hang_up(messages).await,
+            () = again.notified() => files = files.specs_again("an upload has changed", messages).await,
             _ = look.tick() => {
-                let mut files = std::mem::take(&mut watched);
-                let looked = tokio::task::spawn_blocking(move || (files.has_changed(), files)).await;
-                if let Ok((changed, files)) = looked {
-                    watched = if changed { reload(files, messages).await } else { files };
-                }
+                let (changed, same) = files.have_changed().await;
+                files = if changed {
+                    same.specs_again("a spec has changed", messages).await
+                } else {
+                    same
+                };
             }
         }
     }
-}
-
-/// The specs are read again, and taken from then on.
-async fn reload(mut watched: Watched, messages: &Sender<Message>) -> Watched {
-    let messages = messages.clone();
-    let reading = tokio::task::spawn_blocking(move || {
-        let taken = messages.send_timeout(Message::Specs(watched.read()), HAND_OVER);
-        match taken {
-            Ok(()) => tracing::info!("specs read again"),
-            Err(_) => tracing::error!("the specs were not taken: the analysis is behind"),
-        }
-        watched
-    });
-    reading.await.unwrap_or_default()
 }
 
 /// People's wishes go to the analysis.

@@ -7,7 +7,8 @@
 //!
 //! | file | what | a crash costs |
 //! | --- | --- | --- |
-//! | `journal` | alerts, incidents, outbox, dead letters, rules for silence, decisions, audit | what was not yet acknowledged |
+//! | `journal` | alerts, incidents, outbox, dead letters, rules for silence, decisions, saved views, audit, changes of documents | what was not yet acknowledged |
+//! | `specs/` | texts of uploaded documents, each under our own name | nothing: written before the journal says so |
 //! | `sled/` `checkpoint` | `catalog`, `detect`: version, CRC, postcard | what came after the last checkpoint |
 //! | `sled/` `alerts` | id → latest revision, JSON | nothing: rebuilt from the journal |
 //! | `accounts.json` | users, API tokens | what was not yet acknowledged |
@@ -28,15 +29,17 @@ use crate::access::{Accounts, AuditView, Change, Record};
 use crate::alert::delivery::DeadLetter;
 use crate::alert::route::Router;
 use crate::alert::{Alert, Incident, Notice, Silence};
-use crate::catalog::Decision;
+use crate::catalog::{Decision, NamedView, SpecChange};
 
 mod accounts;
 mod checkpoint;
 mod journal;
+mod specs;
 mod thread;
 
 pub use accounts::AccountsFile;
 pub use journal::{Entry, Journal, Pending};
+pub use specs::folder as spec_folder;
 pub use thread::{Done, Found};
 use thread::{Followed, Op, Thread};
 
@@ -78,6 +81,10 @@ pub struct Recovered {
     pub outbox: Vec<Pending>,
     /// What people decided, oldest first.
     pub decisions: Vec<Decision>,
+    /// What people did with uploaded documents, oldest first.
+    pub specs: Vec<SpecChange>,
+    /// Views that people saved, oldest first.
+    pub views: Vec<NamedView>,
     pub catalog: Option<Vec<u8>>,
     pub detect: Option<Vec<u8>>,
     /// What a person should know, loudly.
@@ -91,9 +98,18 @@ pub fn checkpoint(dir: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     checkpoint::Checkpoints::inventory(dir)
 }
 
+/// Bytes on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub journal: u64,
+    /// Checkpoints and the index of alerts.
+    pub checkpoints: u64,
+}
+
 /// A handle to the store's thread.
 #[derive(Clone)]
 pub struct Store {
+    dir: Arc<Path>,
     ops: Sender<Op>,
     trouble: Arc<Mutex<Option<String>>>,
     dead: Arc<ArcSwap<Vec<DeadLetter>>>,
@@ -125,12 +141,15 @@ impl Store {
                 path: dir.join("sled"),
                 why,
             })?;
+        let specs = specs::Files::open(dir, journal.specs())?;
         let recovered = Recovered {
             alerts: journal.alerts().cloned().collect(),
             incidents: journal.incidents().cloned().collect(),
             silences: journal.silences().cloned().collect(),
             outbox: journal.pending(),
             decisions: journal.decisions().cloned().collect(),
+            specs: journal.specs().cloned().collect(),
+            views: journal.views().cloned().collect(),
             catalog: found.0,
             detect: found.1,
             notices,
@@ -145,6 +164,7 @@ impl Store {
         let thread = Thread {
             journal,
             checkpoints,
+            specs,
             recorded,
             trouble: trouble.clone(),
             dead: dead.clone(),
@@ -155,6 +175,7 @@ impl Store {
         let handle = std::thread::spawn(move || thread.run(&queue));
         Ok((
             Self {
+                dir: dir.into(),
                 ops,
                 trouble,
                 dead,
@@ -191,6 +212,11 @@ impl Store {
     /// Puts a rule for silence on disk, as it is now.
     pub fn silence(&self, silence: Silence) {
         let _ = self.ops.send(Op::Silence(Box::new(silence)));
+    }
+
+    /// Puts a view on disk, as it is now.
+    pub fn named_view(&self, view: NamedView) {
+        let _ = self.ops.send(Op::View(view));
     }
 
     /// Calls back on the store's thread once all that was handed over before is on disk.
@@ -243,6 +269,16 @@ impl Store {
         let _ = self.ops.send(Op::Decide(decision, decided));
     }
 
+    /// Puts a change of a document on disk, with its text where it has one; `done` is called on the
+    /// store's thread.
+    pub fn spec(&self, change: SpecChange, text: Option<Arc<str>>, done: Done<SpecChange>) {
+        let _ = self.ops.send(Op::Spec {
+            change: Box::new(change),
+            text,
+            done,
+        });
+    }
+
     /// Puts a line of the audit on disk; `done` is called on the store's thread once it is there.
     pub fn audit(&self, record: Record, done: Box<dyn FnOnce() + Send>) {
         let _ = self.ops.send(Op::Audit(Box::new(record), done));
@@ -274,6 +310,21 @@ impl Store {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Operations that wait for the disk, and how many may.
+    pub fn queue(&self) -> (usize, usize) {
+        (self.ops.len(), QUEUE)
+    }
+
+    /// What the files take now; what cannot be looked at counts as nothing.
+    pub fn usage(&self) -> Usage {
+        let sled = fs::read_dir(self.dir.join("sled")).into_iter().flatten();
+        let sizes = sled.flatten().filter_map(|file| file.metadata().ok());
+        Usage {
+            journal: fs::metadata(self.dir.join("journal")).map_or(0, |m| m.len()),
+            checkpoints: sizes.map(|m| m.len()).sum(),
+        }
     }
 
     /// Writes what is waiting, and ends.

@@ -141,6 +141,7 @@ pub struct Catalog {
 impl Catalog {
     pub fn new(settings: Settings) -> Self {
         Self {
+            history_room: settings.max_history,
             settings,
             specs: Arc::default(),
             state: State {
@@ -154,7 +155,6 @@ impl Catalog {
             renamed: false,
             late: Vec::new(),
             completeness: Completeness::default(),
-            history_room: 0,
             contracts: Contracts::default(),
             drifts: 0,
             dirty: BTreeSet::new(),
@@ -441,6 +441,24 @@ impl Catalog {
         (self.state.trie.len(), self.state.endpoints.len())
     }
 
+    /// Endpoints kept, candidates included; at most; put out by the budget so far.
+    pub fn endpoints(&self) -> (usize, usize, u64) {
+        let state = &self.state;
+        (
+            state.endpoints.len(),
+            self.settings.max_endpoints,
+            state.evicted,
+        )
+    }
+
+    /// Fields of all schemas, and nodes of the path tries; each with what there is at most.
+    pub fn kept(&self) -> [(usize, usize); 2] {
+        [
+            (self.state.fields, self.settings.max_fields),
+            (self.state.trie.len(), self.settings.max_nodes),
+        ]
+    }
+
     /// All state, for the store; `restore` reads it back.
     pub fn save(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
@@ -472,6 +490,7 @@ impl Catalog {
             ..Self::new(settings)
         };
         restored.versions.stale = true;
+        restored.bound_histories();
         Ok(restored)
     }
 

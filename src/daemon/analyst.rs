@@ -11,13 +11,16 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
 
 use super::decisions::Decisions;
 use super::evidence::Evidence;
+use super::gauges::Gauges;
+use super::named_views::NamedViews;
+use super::specs::Reading;
 use super::traffic::Traffic;
+use super::uploads::Uploads;
 use super::watch::{Trouble, Watch};
 use crate::alert::delivery::{DeliveriesView, Sink};
 use crate::alert::{Alert, Silence};
 use crate::analysis::Analysis;
-use crate::catalog::Decision;
-use crate::catalog::spec::SpecSet;
+use crate::catalog::{Decision, NamedView};
 use crate::detect::Severity;
 use crate::exchange::write_line;
 use crate::sensor::doctor::{self, Symptom};
@@ -27,7 +30,7 @@ use crate::sensor::{
 };
 use crate::store::{Pending, Store};
 use crate::time::Timestamp;
-use crate::web::{Command, Known, Live, Reply, SensorView, SourceView, Views};
+use crate::web::{Command, Known, Live, Queue, Reply, SensorView, SourceView, Upkeep, Views};
 
 /// How often readers get new views.
 const PUBLISH: Duration = Duration::from_secs(1);
@@ -49,7 +52,7 @@ pub(super) fn automation(analysis: &Analysis) -> Vec<Known> {
 
 pub(super) enum Message {
     Command(Command),
-    Specs(SpecSet),
+    Specs(Box<Reading>),
     /// Nothing but a sign of life.
     Ping,
     Stop,
@@ -62,6 +65,8 @@ pub(super) struct Analyst {
     views: Arc<Views>,
     sinks: Arc<Vec<Sink>>,
     decisions: Decisions,
+    uploads: Uploads,
+    named_views: NamedViews,
     /// Answers to people whose changes are on disk now.
     answers: (Sender<Answer>, Receiver<Answer>),
     merger: Merger,
@@ -69,10 +74,13 @@ pub(super) struct Analyst {
     traffic: Traffic,
     workers: Vec<(Status, u64, u64)>,
     sights: Vec<Sights>,
+    gauges: Gauges,
     doctor: Watch,
     symptoms: Vec<Symptom>,
     finished: usize,
     analysed: u64,
+    /// Requests by the class of their answer.
+    classes: [u64; 6],
     /// Alerts handed to the store and not on disk yet.
     in_flight: u64,
     started: Timestamp,
@@ -93,7 +101,7 @@ pub(super) struct Analyst {
 
 impl Analyst {
     pub(super) fn new(
-        (analysis, decisions): (Analysis, Vec<Decision>),
+        (analysis, decisions, uploads): (Analysis, Vec<Decision>, Uploads),
         pool: Pool,
         store: Store,
         views: Arc<Views>,
@@ -109,16 +117,20 @@ impl Analyst {
             views,
             sinks,
             decisions: Decisions::new(decisions),
+            uploads,
+            named_views: NamedViews::default(),
             answers: unbounded(),
             merger: Merger::new(workers),
             flows: Merger::new(workers),
             traffic: Traffic::new(workers),
             workers: vec![(Status::default(), 0, 0); workers],
             sights: vec![Sights::default(); workers],
+            gauges: Gauges::new(workers),
             doctor: Watch::default(),
             symptoms: Vec::new(),
             finished: 0,
             analysed: 0,
+            classes: [0; 6],
             in_flight: 0,
             started: wall(),
             published: now,
@@ -140,6 +152,18 @@ impl Analyst {
         self
     }
 
+    /// Begins with the views that people saved.
+    pub(super) fn with_named_views(mut self, recovered: Vec<NamedView>) -> Self {
+        self.named_views = NamedViews::new(recovered);
+        self
+    }
+
+    /// What the sensor may hold at most: flows, and bytes for reassembly.
+    pub(super) fn with_budgets(mut self, max_flows: u64, max_buffered: u64) -> Self {
+        self.gauges.limits = (max_flows, max_buffered);
+        self
+    }
+
     /// Appends every exchange to this file, too.
     pub(super) fn with_lines(mut self, file: File) -> Self {
         self.lines = Some(BufWriter::new(file));
@@ -148,13 +172,13 @@ impl Analyst {
 
     pub(super) fn run(
         mut self,
-        specs: SpecSet,
+        specs: Reading,
         notices: Vec<String>,
         inbox: &Receiver<Message>,
         on_disk: &Receiver<Arc<Pending>>,
     ) {
         let mut raised = Vec::new();
-        self.analysis.set_specs(specs, &mut raised);
+        self.take_specs(specs, &mut raised);
         for notice in notices {
             raised.extend(self.analysis.alerts.raise_sensor(
                 notice,
@@ -166,11 +190,13 @@ impl Analyst {
         self.record(&mut raised);
         self.publish();
         self.publish_decisions();
+        self.named_views.show(&self.views);
         self.views
             .ready
             .store(true, std::sync::atomic::Ordering::Relaxed);
         let reports = self.pool.reports.clone();
         let decided = self.decisions.on_disk.clone();
+        let uploaded = self.uploads.on_disk.clone();
         let answers = self.answers.1.clone();
         let mut stopping: Option<Instant> = None;
         loop {
@@ -188,6 +214,9 @@ impl Analyst {
                 },
                 recv(decided) -> decision => if let Ok(decision) = decision {
                     self.decided(decision, &mut raised);
+                },
+                recv(uploaded) -> written => if let Ok(written) = written {
+                    self.uploads.written(written, &self.views);
                 },
                 recv(inbox) -> message => match message {
                     Ok(Message::Stop) | Err(_) => {
@@ -235,6 +264,7 @@ impl Analyst {
     fn take(&mut self, mut report: Report, raised: &mut Vec<Alert>) {
         self.workers[report.worker] = (report.status, report.shed, report.panics);
         self.sights[report.worker] = std::mem::take(&mut report.sights);
+        self.gauges.report(&report);
         self.finished += usize::from(report.finished);
         self.merger
             .add(report.worker, &mut report.records, report.watermark);
@@ -262,6 +292,10 @@ impl Analyst {
                 }
             };
             self.analysed += 1;
+            if record.exchange.session.is_none() {
+                self.classes[record.exchange.status_class()] += 1;
+            }
+            self.gauges.exchange(&record.exchange);
             if self.lines.is_some() {
                 write_line(&record.exchange, &mut text);
             }
@@ -358,6 +392,15 @@ impl Analyst {
                     .foresee(pin.action, key, pin.part, word);
                 reply.send(seen);
             }
+            Message::Command(Command::PutSpec { wanted, by, reply }) => {
+                self.uploads.put(&self.store, *wanted, by, reply);
+            }
+            Message::Command(Command::RemoveSpec {
+                id,
+                by,
+                note,
+                reply,
+            }) => self.uploads.remove(&self.store, &id, (by, note), reply),
             Message::Command(Command::Account { change, reply }) => {
                 let answers = self.answers.0.clone();
                 let done = Box::new(move |done| {
@@ -371,9 +414,31 @@ impl Analyst {
                 let found = self.analysis.principal(&id).map(Box::new);
                 reply.send(Ok(found));
             }
-            Message::Specs(specs) => self.analysis.set_specs(specs, raised),
+            Message::Specs(reading) => self.take_specs(*reading, raised),
+            Message::Command(Command::SaveView {
+                name,
+                query,
+                by,
+                reply,
+            }) => {
+                let at = (&self.store, &self.views);
+                self.named_views.save(at, (name, query), by, reply);
+            }
+            Message::Command(Command::RemoveView { id, by, reply }) => {
+                let at = (&self.store, &self.views);
+                self.named_views.remove(at, id, by, reply);
+            }
             Message::Ping | Message::Stop => {}
         }
+    }
+
+    /// The documents were read: the inventory is judged by them, then whoever changed them is told.
+    fn take_specs(&mut self, mut reading: Reading, raised: &mut Vec<Alert>) {
+        let set = std::mem::take(&mut reading.set);
+        self.analysis.set_specs(set, raised);
+        self.record(raised);
+        self.views.catalog.store(self.analysis.view());
+        self.uploads.was_read(&reading, &self.views);
     }
 
     /// A decision is on disk: it holds, and whoever asked may be told.
@@ -538,7 +603,15 @@ impl Analyst {
         };
         *ledger.stage("alert") = stage;
         let exchanges = status.http.exchanges;
+        let beats = self.gauges.beat(wall(), &status, (&sources, shed));
         let view = SensorView {
+            load: self.gauges.workers(&self.workers),
+            protocols: self.gauges.protocols(),
+            gaps: status.flow.gaps,
+            gap_bytes: status.flow.gap_bytes,
+            budgets: self.gauges.budgets(&status, &self.analysis),
+            seconds: beats.0,
+            minutes: beats.1,
             ledger,
             sources: sources.iter().map(source_view).collect(),
             readings: self.readings(&sources),
@@ -552,6 +625,8 @@ impl Analyst {
             exchanges,
             exchanges_per_second: exchanges.saturating_sub(self.last_count) as f64
                 / PUBLISH.as_secs_f64(),
+            answers: self.classes,
+            upkeep: self.upkeep(),
             at: sources
                 .iter()
                 .map(|s| s.now)
@@ -584,6 +659,27 @@ impl Analyst {
         }
         let _ = self.views.live.send(Live::Sensor);
         let _ = self.views.live.send(Live::Inventory);
+    }
+
+    fn upkeep(&self) -> Upkeep {
+        let reports = &self.pool.reports;
+        let (waiting, room) = self.store.queue();
+        let queue = |name, waiting, room| Queue {
+            name,
+            waiting,
+            room,
+        };
+        let usage = self.store.usage();
+        Upkeep {
+            queues: vec![
+                queue("reports", reports.len(), reports.capacity().unwrap_or(0)),
+                queue("store", waiting, room),
+            ],
+            panics: self.known_panics,
+            store_trouble: self.store.trouble(),
+            journal_bytes: usage.journal,
+            checkpoint_bytes: usage.checkpoints,
+        }
     }
 
     fn deliveries(&self) -> DeliveriesView {

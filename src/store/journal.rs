@@ -15,7 +15,7 @@ use crate::access::{AuditView, Record, Trail};
 use crate::alert::delivery::{DeadLetter, MAX_AGE};
 use crate::alert::route::{About, Router};
 use crate::alert::{Alert, Audience, Incident, Notice, Silence, wall};
-use crate::catalog::{Decision, Later, remains};
+use crate::catalog::{Decision, Later, NamedView, SpecChange, remains, uploads};
 use crate::time::Timestamp;
 
 /// Past this, and twice what is worth keeping, the journal is written anew.
@@ -36,7 +36,8 @@ const DEAD: usize = 1_000;
 /// Rules for silence kept that have ended.
 const ENDED: usize = 200;
 
-/// Decisions kept as they were taken; older ones as far as they still hold.
+/// Decisions, and changes of documents, kept as they were taken; older ones as far as they still
+/// hold.
 const AUDIT: usize = 5_000;
 
 /// An alert that some sinks have not taken yet.
@@ -125,6 +126,10 @@ enum Line {
     Decision(Decision),
     /// A rule for silence, as it was then.
     Silence(Box<Silence>),
+    /// A view that was saved, or removed.
+    View(NamedView),
+    /// A document was uploaded, replaced or taken away; its text lies in a file.
+    Spec(Box<SpecChange>),
     /// What somebody changed.
     Audit(Box<Record>),
 }
@@ -152,6 +157,10 @@ pub struct Journal {
     /// By id, which counts up.
     decisions: BTreeMap<u64, Decision>,
     silences: BTreeMap<String, Silence>,
+    /// By id, which counts up; those that are not gone.
+    views: BTreeMap<u64, NamedView>,
+    /// By id, which counts up.
+    specs: BTreeMap<u64, SpecChange>,
     trail: Trail,
 }
 
@@ -179,6 +188,8 @@ impl Journal {
             dead: VecDeque::new(),
             decisions: BTreeMap::new(),
             silences: BTreeMap::new(),
+            views: BTreeMap::new(),
+            specs: BTreeMap::new(),
             trail: Trail::default(),
         };
         let notices = journal.replay()?;
@@ -214,6 +225,29 @@ impl Journal {
 
     pub fn silences(&self) -> impl Iterator<Item = &Silence> {
         self.silences.values()
+    }
+
+    pub fn views(&self) -> impl Iterator<Item = &NamedView> {
+        self.views.values()
+    }
+
+    /// Appends a view as it is now, which may be gone; it is on disk when this returns without error.
+    pub fn view(&mut self, view: &NamedView) -> std::io::Result<()> {
+        self.write(Line::View(view.clone()))?;
+        self.compact_if_large();
+        Ok(())
+    }
+
+    /// Oldest first.
+    pub fn specs(&self) -> impl Iterator<Item = &SpecChange> {
+        self.specs.values()
+    }
+
+    /// Appends a change of a document; it is on disk when this returns without error.
+    pub fn spec(&mut self, change: &SpecChange) -> std::io::Result<()> {
+        self.write(Line::Spec(Box::new(change.clone())))?;
+        self.compact_if_large();
+        Ok(())
     }
 
     /// Appends a rule for silence, as it is now; it is on disk when this returns without error.
@@ -445,6 +479,11 @@ impl Journal {
             Line::Silence(silence) => {
                 self.silences.insert(silence.id.clone(), *silence);
             }
+            Line::View(view) if view.gone => drop(self.views.remove(&view.id)),
+            Line::View(view) => drop(self.views.insert(view.id, view)),
+            Line::Spec(change) => {
+                self.specs.insert(change.id, *change);
+            }
             Line::Audit(record) => self.trail.take(*record),
             Line::Dead(letter) => self.dead.push_back(*letter),
             Line::Again {
@@ -621,18 +660,37 @@ impl Journal {
         }
     }
 
+    /// Changes of documents past the audit are kept where a version in use rests on them.
+    fn trim_specs(&mut self) {
+        let surplus = self.specs.len().saturating_sub(AUDIT);
+        let in_use = uploads(self.specs.values());
+        let in_use = in_use.iter().flat_map(|u| &u.versions);
+        let in_use: BTreeSet<u64> = in_use.map(|change| change.id).collect();
+        let oldest: Vec<u64> = self.specs.keys().take(surplus).copied().collect();
+        for id in oldest.into_iter().filter(|id| !in_use.contains(id)) {
+            self.specs.remove(&id);
+        }
+    }
+
     /// Writes what is worth keeping to a new file, and puts it in the old one's place.
     fn compact(&mut self) -> Result<(), StoreError> {
         self.trim();
         self.forget_strangers();
         self.trim_decisions();
         self.trim_silences();
+        self.trim_specs();
         let mut text = Vec::new();
+        for change in self.specs.values() {
+            write_line(&mut text, &Line::Spec(Box::new(change.clone())));
+        }
         for decision in self.decisions.values() {
             write_line(&mut text, &Line::Decision(decision.clone()));
         }
         for silence in self.silences.values() {
             write_line(&mut text, &Line::Silence(Box::new(silence.clone())));
+        }
+        for view in self.views.values() {
+            write_line(&mut text, &Line::View(view.clone()));
         }
         for record in self.trail.iter() {
             write_line(&mut text, &Line::Audit(Box::new(record.as_ref().clone())));

@@ -46,6 +46,7 @@ const NAVIGATION: [Group; 5] = [
         "Inventory",
         &[
             ("endpoints", "Endpoints", "/endpoints"),
+            ("specs", "Specs", "/specs"),
             ("findings", "Findings", "/findings"),
             ("owasp", "OWASP", "/owasp"),
             ("decisions", "Decisions", "/decisions"),
@@ -66,7 +67,7 @@ const NAVIGATION: [Group; 5] = [
         &[
             ("sensor", "Sensor", "/sensor"),
             ("coverage", "Coverage", "/coverage"),
-            ("deliveries", "Deliveries", "/deliveries"),
+            ("settings", "Settings", "/settings"),
         ],
     ),
     (

@@ -35,7 +35,7 @@ const OWN: &[&str] = &[
 ];
 
 /// What only admins read.
-const ADMINS_READ: &[&str] = &["/audit", "/tokens", "/users"];
+const ADMINS_READ: &[&str] = &["/audit", "/specs/new", "/tokens", "/users"];
 
 /// What everybody with a role reads.
 const VIEWERS_READ: &[&str] = &[
@@ -49,6 +49,7 @@ const VIEWERS_READ: &[&str] = &[
     "/deliveries",
     "/endpoints",
     "/endpoints/accept",
+    "/endpoints/mark",
     "/endpoints/{key}",
     "/endpoints/{key}/{action}",
     "/findings",
@@ -60,7 +61,13 @@ const VIEWERS_READ: &[&str] = &[
     "/principals",
     "/principals/{id}",
     "/sensor",
+    "/settings",
+    "/settings/retention",
+    "/settings/sinks",
     "/silences",
+    "/specs",
+    "/specs/{id}",
+    "/specs/{id}/diff",
 ];
 
 /// The daily work.
@@ -68,15 +75,22 @@ const ANALYSTS_CHANGE: &[&str] = &[
     "/alerts/{id}/status",
     "/decisions/{id}/undo",
     "/endpoints/accept",
+    "/endpoints/mark",
+    "/endpoints/views",
+    "/endpoints/views/{id}/remove",
     "/endpoints/{key}/{action}",
     "/incidents/{id}/status",
     "/silences",
     "/silences/{id}/end",
 ];
 
-/// Who comes in, and what goes out.
+/// Who comes in, what goes out, and what the inventory is judged by.
 const ADMINS_CHANGE: &[&str] = &[
     "/deliveries",
+    "/settings/sinks",
+    "/specs",
+    "/specs/check",
+    "/specs/{id}/remove",
     "/tokens",
     "/tokens/{id}/revoke",
     "/users",

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Extension, State};
+use axum::extract::{DefaultBodyLimit, Extension, State};
 use axum::handler::Handler;
 use axum::http::HeaderMap;
 use axum::routing::{self, MethodRouter};
@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::super::export::Form;
 use super::super::routes::App;
 use super::super::who::Who;
-use super::extract::{Json, Path, Query};
+use super::extract::{DOCUMENTS, Document, Json, Path, Query};
 use super::shape::Maker;
 use crate::access::Role;
 
@@ -45,6 +45,8 @@ pub(in crate::web) struct Inputs {
     pub(in crate::web) query: Option<Maker>,
     pub(in crate::web) path: Option<Maker>,
     pub(in crate::web) body: Option<Maker>,
+    /// Of the body; empty: JSON.
+    pub(in crate::web) media: &'static [&'static str],
 }
 
 /// What it answers with 200.
@@ -154,6 +156,7 @@ impl Route {
         let (media_type, what) = match form {
             Form::Csv => ("text/csv", "CSV (RFC 4180) with a header line"),
             Form::Lines => ("application/jsonl", "one item a line"),
+            Form::Json => ("application/json", "one array"),
         };
         Self {
             handler: self.handler.layer(Extension(form)),
@@ -165,6 +168,14 @@ impl Route {
     pub(in crate::web) fn file(self, media_type: &'static str, what: &'static str) -> Self {
         let answers = Answer::File(media_type, what);
         Self { answers, ..self }
+    }
+
+    /// A body may have so many bytes.
+    pub(in crate::web) fn up_to(self, bytes: usize) -> Self {
+        Self {
+            handler: self.handler.layer(DefaultBodyLimit::max(bytes)),
+            ..self
+        }
     }
 
     pub(in crate::web) fn or(mut self, status: u16, when: &'static str) -> Self {
@@ -202,6 +213,14 @@ impl<T: JsonSchema> Input for Path<T> {
 impl<T: JsonSchema> Input for Json<T> {
     fn tell(inputs: &mut Inputs) {
         inputs.body = Some(SchemaGenerator::subschema_for::<T>);
+    }
+}
+
+impl Input for Document {
+    fn tell(inputs: &mut Inputs) {
+        inputs.body =
+            Some(SchemaGenerator::subschema_for::<serde_json::Map<String, serde_json::Value>>);
+        inputs.media = &DOCUMENTS;
     }
 }
 

@@ -10,21 +10,26 @@
 use super::super::export::Form;
 use super::super::{
     Known, account, audit, automation, coverage, decide, deliveries, edges, endpoint, evidence,
-    export, findings, history, incidents, life, openapi, owasp, principal, principals, schema,
-    silences, tokens, users,
+    export, findings, history, incidents, life, named_views, openapi, owasp, principal, principals,
+    schema, sensor, settings, silences, spec_diff, spec_text, spec_upload, specs, summary, tokens,
+    users,
 };
 use super::route::{Route, get, post};
 use crate::access::{Record, Role};
 use crate::alert::{Alert, Incident, Silence};
 use crate::catalog::owasp::OwaspView;
-use crate::catalog::{EndpointView, Exposure, Foresight, HostView, SpecView};
+use crate::catalog::{EndpointView, Exposure, Foresight, HostView, NamedView, SpecChange};
 use crate::detect::PrincipalView;
 
 /// What routes are grouped under, in this order, and what that is.
-pub(in crate::web) const TOPICS: [(&str, &str); 7] = [
+pub(in crate::web) const TOPICS: &[(&str, &str)] = &[
     (
         "Inventory",
         "Endpoints and hosts, as they were observed, and what specs say of them.",
+    ),
+    (
+        "Specs",
+        "OpenAPI documents: what they own, how much of them is seen, uploads.",
     ),
     (
         "Decisions",
@@ -46,12 +51,16 @@ pub(in crate::web) const TOPICS: [(&str, &str); 7] = [
         "Access",
         "Users, API tokens, and the audit of every change.",
     ),
-    ("Sensor", "How the capture does, and this document."),
+    (
+        "Sensor",
+        "How the capture does, its settings, and this document.",
+    ),
 ];
 
 pub(in crate::web) fn routes() -> Vec<Route> {
     let topics = [
         inventory(),
+        documents(),
         decisions(),
         security(),
         alerts(),
@@ -88,6 +97,13 @@ fn inventory() -> Vec<Route> {
             export::endpoints,
         )
         .as_file(Form::Lines),
+        get(
+            "/api/v1/endpoints.json",
+            "exportEndpointsJson",
+            "All endpoints that a filter shows, as one array",
+            export::endpoints,
+        )
+        .as_file(Form::Json),
         get(
             "/api/v1/endpoints.openapi.json",
             "exportEndpointsOpenapi",
@@ -127,19 +143,78 @@ fn inventory() -> Vec<Route> {
         .or(409, "only a confirmed endpoint of an API is described")
         .file("application/json", "an OpenAPI document of one operation"),
         get(
+            "/api/v1/overview",
+            "getOverview",
+            "The inventory in numbers, and what is new since yesterday",
+            summary::data,
+        )
+        .detail("Yesterday is the same packet time, a day before.")
+        .gives::<summary::Summary>(),
+        get(
+            "/api/v1/views",
+            "listViews",
+            "Views of the endpoints that people saved",
+            named_views::list,
+        )
+        .lists::<NamedView>(),
+        post(
+            "/api/v1/views",
+            "saveView",
+            "Save a view; under a name that there is, in its place",
+            named_views::add,
+        )
+        .gives::<NamedView>(),
+        post(
+            "/api/v1/views/{id}/remove",
+            "removeView",
+            "Remove a saved view",
+            named_views::end,
+        )
+        .gives::<NamedView>(),
+        get(
             "/api/v1/hosts",
             "listHosts",
             "Hosts, with their versions where they have several",
             super::hosts,
         )
         .lists::<HostView>(),
-        get(
-            "/api/v1/specs",
-            "listSpecs",
-            "Specs, and how much of each was seen",
-            super::specs,
-        )
-        .lists::<SpecView>(),
+    ]
+}
+
+fn documents() -> Vec<Route> {
+    let text = "The body is neither JSON nor YAML.";
+    let unreadable =
+        "The text is no OpenAPI document; `errors` has the line, the column and the mend.";
+    vec![
+        get("/api/v1/specs", "listSpecs", "Specs, and how much of each was seen", specs::list)
+            .gives::<specs::Listing>(),
+        post("/api/v1/specs", "addSpec", "Put a document to use", spec_upload::add)
+            .detail("The body is the document itself, JSON or YAML, one file. With `dry_run` it is told what would change, and nothing is changed.")
+            .role(Role::Admin)
+            .up_to(spec_upload::MAX_UPLOAD)
+            .or(415, text)
+            .or(422, unreadable)
+            .gives::<spec_upload::Put>(),
+        get("/api/v1/specs/{id}", "getSpec", "One spec", specs::one).gives::<specs::Item>(),
+        post("/api/v1/specs/{id}", "replaceSpec", "Put a new version of an upload to use", spec_upload::replace)
+            .detail("What the config names is read-only here.")
+            .role(Role::Admin)
+            .up_to(spec_upload::MAX_UPLOAD)
+            .or(415, text)
+            .or(422, unreadable)
+            .gives::<spec_upload::Put>(),
+        post("/api/v1/specs/{id}/remove", "removeSpec", "Take an upload away", spec_upload::remove)
+            .role(Role::Admin)
+            .gives::<SpecChange>(),
+        get("/api/v1/specs/{id}/operations", "listSpecOperations", "Operations of a spec, with what was seen of each", specs::operations_list)
+            .lists::<specs::Operation>(),
+        get("/api/v1/specs/{id}/diff", "diffSpec", "A spec beside what was seen, another spec, or an earlier version", spec_diff::data)
+            .gives::<spec_diff::Difference>(),
+        get("/api/v1/specs/{id}/original", "getSpecOriginal", "The text of a spec", spec_text::original)
+            .file("application/octet-stream", "the text as it is, JSON or YAML"),
+        get("/api/v1/specs/{id}/observed.openapi.json", "getSpecObserved", "What was seen in the places of a spec, as OpenAPI 3.1", spec_text::observed)
+            .detail("Of one host a document, of several a list of them.")
+            .gives::<export::Documents>(),
     ]
 }
 
@@ -352,6 +427,13 @@ fn delivery() -> Vec<Route> {
         )
         .role(Role::Admin)
         .gives::<super::Done>(),
+        get(
+            "/api/v1/sinks",
+            "listSinks",
+            "Sinks: what each is told of, and how it does",
+            deliveries::sinks,
+        )
+        .lists::<deliveries::Row<'static>>(),
         post(
             "/api/v1/sinks/{name}/test",
             "testSink",
@@ -407,7 +489,7 @@ fn access() -> Vec<Route> {
     let own = [
         get(
             "/api/v1/me",
-            "getMe",
+            "getMyself",
             "Who this is, and what they may",
             account::me,
         )
@@ -433,9 +515,24 @@ fn sensor() -> Vec<Route> {
             "/api/v1/sensor",
             "getSensor",
             "The ledger, sources, taps and what is wrong with them",
-            super::sensor,
+            sensor::data,
         )
-        .gives::<super::Sensor<'static>>(),
+        .gives::<sensor::Whole<'static>>(),
+        get(
+            "/api/v1/settings",
+            "listSettings",
+            "The config in effect: every key, and where its value came from",
+            settings::list,
+        )
+        .detail("What names a secret is for admins alone.")
+        .gives::<settings::Items<'static>>(),
+        get(
+            "/api/v1/settings.toml",
+            "exportSettings",
+            "The config in effect, without secrets, as TOML",
+            settings::download,
+        )
+        .file("application/toml", "A config."),
         get(
             "/api/v1/openapi.json",
             "getOpenapi",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::catalog::{CatalogView, EndpointView, PartView};
 use crate::sensor::doctor::grouped;
 use crate::time::Timestamp;
-use crate::web::endpoints::badges;
+use crate::web::columns::badges;
 use crate::web::security;
 
 /// Names that one cell has.
