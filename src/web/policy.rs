@@ -49,6 +49,7 @@ const VIEWERS_READ: &[&str] = &[
     "/deliveries",
     "/endpoints",
     "/endpoints/{key}",
+    "/endpoints/{key}/{action}",
     "/findings",
     "/incidents",
     "/incidents/{id}",
