@@ -4,7 +4,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO ?= cargo
 SHARED ?= ../shared
 
-.PHONY: demo test explore check-demo deps deps-test peers-deps prometheus-deps fuzz fuzz-all fuzz-seeds bench bench-floods bench-catalog bench-hour bench-templating bench-detection bench-captures browser lint deny install clean
+.PHONY: demo test explore check-demo deps deps-test peers-deps prometheus-deps fuzz fuzz-all fuzz-seeds bench bench-floods bench-catalog bench-hour bench-templating bench-detection bench-captures bench-web browser lint deny install clean
 
 demo: deps                ## three days of composed traffic, then live attacks; UI on 127.0.0.1:8650
 	$(CARGO) run --release --locked -- demo
@@ -93,6 +93,9 @@ bench-catalog:            ## 100,000 endpoints and 1,000,000 principals: memory,
 
 bench-hour:               ## an hour through catalogue and detection: 10,000 endpoints, 100,000 principals; rate and memory over time
 	HOUR="10000 100000 3600000" $(CARGO) bench --locked --profile quick --bench catalog
+
+bench-web:                ## every page with 100,000 endpoints and 10,000 alerts: time and weight
+	$(CARGO) bench --locked --profile quick --bench web
 
 bench-captures:           ## recall and precision against the Wireshark oracles
 	$(CARGO) build --release --locked

@@ -38,6 +38,7 @@ mod decisions;
 mod evidence;
 mod gauges;
 mod keys;
+mod named_views;
 mod reload;
 mod specs;
 mod traffic;
@@ -310,6 +311,7 @@ impl Daemon {
         let changes = std::mem::take(&mut recovered.specs);
         let uploads = Uploads::new(changes, &config.store.path, again.clone());
         uploads.publish(&views);
+        let named_views = std::mem::take(&mut recovered.views);
         let analysis = restore(setup.analysis, recovered);
         let settings = config.view(&setup.document, &setup.overrides);
         views.settings.store(Arc::new(settings));
@@ -335,6 +337,7 @@ impl Daemon {
             config.store.checkpoint_every.0,
         )
         .with_evidence(evidence)
+        .with_named_views(named_views)
         .with_budgets(config.sensor.max_flows as u64, config.sensor.max_buffered.0);
         if !config.sensor.exchanges.as_os_str().is_empty() {
             let path = &config.sensor.exchanges;

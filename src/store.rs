@@ -7,7 +7,7 @@
 //!
 //! | file | what | a crash costs |
 //! | --- | --- | --- |
-//! | `journal` | alerts, incidents, outbox, dead letters, rules for silence, decisions, audit, changes of documents | what was not yet acknowledged |
+//! | `journal` | alerts, incidents, outbox, dead letters, rules for silence, decisions, saved views, audit, changes of documents | what was not yet acknowledged |
 //! | `specs/` | texts of uploaded documents, each under our own name | nothing: written before the journal says so |
 //! | `sled/` `checkpoint` | `catalog`, `detect`: version, CRC, postcard | what came after the last checkpoint |
 //! | `sled/` `alerts` | id → latest revision, JSON | nothing: rebuilt from the journal |
@@ -29,7 +29,7 @@ use crate::access::{Accounts, AuditView, Change, Record};
 use crate::alert::delivery::DeadLetter;
 use crate::alert::route::Router;
 use crate::alert::{Alert, Incident, Notice, Silence};
-use crate::catalog::{Decision, SpecChange};
+use crate::catalog::{Decision, NamedView, SpecChange};
 
 mod accounts;
 mod checkpoint;
@@ -83,6 +83,8 @@ pub struct Recovered {
     pub decisions: Vec<Decision>,
     /// What people did with uploaded documents, oldest first.
     pub specs: Vec<SpecChange>,
+    /// Views that people saved, oldest first.
+    pub views: Vec<NamedView>,
     pub catalog: Option<Vec<u8>>,
     pub detect: Option<Vec<u8>>,
     /// What a person should know, loudly.
@@ -147,6 +149,7 @@ impl Store {
             outbox: journal.pending(),
             decisions: journal.decisions().cloned().collect(),
             specs: journal.specs().cloned().collect(),
+            views: journal.views().cloned().collect(),
             catalog: found.0,
             detect: found.1,
             notices,
@@ -209,6 +212,11 @@ impl Store {
     /// Puts a rule for silence on disk, as it is now.
     pub fn silence(&self, silence: Silence) {
         let _ = self.ops.send(Op::Silence(Box::new(silence)));
+    }
+
+    /// Puts a view on disk, as it is now.
+    pub fn named_view(&self, view: NamedView) {
+        let _ = self.ops.send(Op::View(view));
     }
 
     /// Calls back on the store's thread once all that was handed over before is on disk.

@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
 use super::decisions::Decisions;
 use super::evidence::Evidence;
 use super::gauges::Gauges;
+use super::named_views::NamedViews;
 use super::specs::Reading;
 use super::traffic::Traffic;
 use super::uploads::Uploads;
@@ -19,7 +20,7 @@ use super::watch::{Trouble, Watch};
 use crate::alert::delivery::{DeliveriesView, Sink};
 use crate::alert::{Alert, Silence};
 use crate::analysis::Analysis;
-use crate::catalog::Decision;
+use crate::catalog::{Decision, NamedView};
 use crate::detect::Severity;
 use crate::exchange::write_line;
 use crate::sensor::doctor::{self, Symptom};
@@ -65,6 +66,7 @@ pub(super) struct Analyst {
     sinks: Arc<Vec<Sink>>,
     decisions: Decisions,
     uploads: Uploads,
+    named_views: NamedViews,
     /// Answers to people whose changes are on disk now.
     answers: (Sender<Answer>, Receiver<Answer>),
     merger: Merger,
@@ -116,6 +118,7 @@ impl Analyst {
             sinks,
             decisions: Decisions::new(decisions),
             uploads,
+            named_views: NamedViews::default(),
             answers: unbounded(),
             merger: Merger::new(workers),
             flows: Merger::new(workers),
@@ -146,6 +149,12 @@ impl Analyst {
     /// Has the packets of alerts saved.
     pub(super) fn with_evidence(mut self, evidence: Option<Evidence>) -> Self {
         self.evidence = evidence;
+        self
+    }
+
+    /// Begins with the views that people saved.
+    pub(super) fn with_named_views(mut self, recovered: Vec<NamedView>) -> Self {
+        self.named_views = NamedViews::new(recovered);
         self
     }
 
@@ -181,6 +190,7 @@ impl Analyst {
         self.record(&mut raised);
         self.publish();
         self.publish_decisions();
+        self.named_views.show(&self.views);
         self.views
             .ready
             .store(true, std::sync::atomic::Ordering::Relaxed);
@@ -374,6 +384,14 @@ impl Analyst {
                 let at = (&self.analysis.catalog, &self.store);
                 self.decisions.ask(at, &what, (by, note), reply);
             }
+            Message::Command(Command::Foresee { pin, reply }) => {
+                let (key, word) = (&pin.key, pin.word.as_deref());
+                let seen = self
+                    .analysis
+                    .catalog
+                    .foresee(pin.action, key, pin.part, word);
+                reply.send(seen);
+            }
             Message::Command(Command::PutSpec { wanted, by, reply }) => {
                 self.uploads.put(&self.store, *wanted, by, reply);
             }
@@ -397,6 +415,19 @@ impl Analyst {
                 reply.send(Ok(found));
             }
             Message::Specs(reading) => self.take_specs(*reading, raised),
+            Message::Command(Command::SaveView {
+                name,
+                query,
+                by,
+                reply,
+            }) => {
+                let at = (&self.store, &self.views);
+                self.named_views.save(at, (name, query), by, reply);
+            }
+            Message::Command(Command::RemoveView { id, by, reply }) => {
+                let at = (&self.store, &self.views);
+                self.named_views.remove(at, id, by, reply);
+            }
             Message::Ping | Message::Stop => {}
         }
     }
@@ -611,6 +642,9 @@ impl Analyst {
         self.last_count = exchanges;
         self.views.sensor.store(Arc::new(view));
         self.views.catalog.store(self.analysis.view());
+        if let Some(bands) = self.analysis.bands() {
+            self.views.bands.store(bands);
+        }
         self.views
             .automation
             .store(Arc::new(automation(&self.analysis)));
