@@ -21,7 +21,7 @@ use crate::catalog::{EndpointView, Exposure, HostView, SpecChange};
 use crate::detect::PrincipalView;
 
 /// What routes are grouped under, in this order, and what that is.
-pub(in crate::web) const TOPICS: [(&str, &str); 7] = [
+pub(in crate::web) const TOPICS: [(&str, &str); 8] = [
     (
         "Inventory",
         "Endpoints and hosts, as they were observed, and what specs say of them.",
