@@ -344,11 +344,20 @@ pub(super) async fn replace(
     State(app): Shared,
     who: Who,
     Path(id): Path<String>,
-    Query(options): Query<Options>,
+    Query(mut options): Query<Options>,
     Document(text): Document,
 ) -> Response {
-    if super::specs::upload(&app.views.specs.load(), &id).is_none() {
+    let specs = app.views.specs.load_full();
+    let current = super::specs::upload(&specs, &id).and_then(|u| u.current());
+    let Some((_, version)) = current else {
         return no_upload(&app, &id);
+    };
+    // What is not said stays.
+    if options.name.is_empty() {
+        options.name.clone_from(&version.name);
+    }
+    if options.hosts.is_empty() {
+        options.hosts = version.hosts.join(",");
     }
     send(&app, &who, (id, options), text).await
 }
