@@ -41,7 +41,9 @@ fn build(routes: &[Route]) -> Value {
         let item = paths.entry(route.path).or_insert_with(|| json!({}));
         item[route.method] = operation(route, &mut types);
     }
-    let tags = TOPICS.map(|(name, about)| json!({ "name": name, "description": about }));
+    let tags = TOPICS.iter();
+    let tags = tags.map(|(name, about)| json!({ "name": name, "description": about }));
+    let tags: Vec<Value> = tags.collect();
     json!({
         "openapi": "3.1.0",
         "info": { "title": "apitap", "version": env!("CARGO_PKG_VERSION"), "summary": "A passive API monitor", "description": ABOUT },

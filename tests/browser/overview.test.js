@@ -11,7 +11,8 @@ import { base, open, until } from "./demo.js";
 const program = process.env.APITAP ?? new URL("../../target/debug/apitap", import.meta.url).pathname;
 
 await until("the inventory", "/api/v1/endpoints", (e) => e.length > 8);
-await until("an open incident", "/api/v1/incidents?status=open", (i) => i.length > 0);
+// The three days of history are read once the first attack of the live part has rung.
+await until("an alert of enumeration", "/api/v1/alerts?kind=enumeration", (a) => a.length > 0);
 
 test("each tile and line leads to what is behind it", { timeout: 180_000 }, async () => {
   const { page, errors, close } = await open(1280);
@@ -89,7 +90,7 @@ test("an empty inventory says what is missing and what to do", { timeout: 120_00
     }
     const { page, errors, close } = await open(390);
     await page.goto(there);
-    assert.match(await page.locator("#missing").innerText(), /No (source|packet)/);
+    assert.match(await page.locator("#missing").innerText(), /No packet was read/);
     const command = page.locator("#missing .copy >> nth=0");
     assert.ok((await command.locator("code").innerText()).length > 3);
     await command.locator("button").click();
