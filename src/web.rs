@@ -12,7 +12,10 @@ mod assets;
 mod audit;
 mod automation;
 mod beside;
+mod budgets;
+mod bulk;
 mod chart;
+mod columns;
 mod coverage;
 mod decide;
 mod decisions;
@@ -22,32 +25,40 @@ mod endpoint;
 mod endpoints;
 mod evidence;
 mod export;
+mod facets;
 mod filters;
+mod find;
 mod findings;
 mod frame;
 mod gate;
 mod guard;
 mod history;
 mod incidents;
+mod index;
 mod involved;
 mod ledger;
 mod life;
 mod live;
 mod login;
+mod named_views;
 mod openapi;
 mod overview;
 mod owasp;
+mod place;
 mod policy;
 mod principal;
 mod principals;
 mod query;
 mod reply;
+mod retention;
 mod rhythm;
 mod routes;
 mod schema;
+mod search;
 mod security;
 mod sensor;
 mod server;
+mod settings;
 mod silences;
 mod spec_diff;
 mod spec_form;
@@ -58,13 +69,16 @@ mod starting;
 mod summary;
 mod today;
 mod tokens;
+mod tree;
 mod users;
 mod who;
 
 pub use automation::Known;
+pub use budgets::{Limits, Queue, Upkeep, budgets};
 pub use reply::{Audit, Reply};
 pub use routes::{audited, router};
 pub use server::{Pem, serve};
+pub use settings::{Entry, Origin, Reload, SettingsView, SinkSettings};
 
 use arc_swap::ArcSwap;
 use tokio::sync::broadcast;
@@ -73,7 +87,7 @@ pub use crate::access::Role;
 use crate::access::{Accounts, AuditView, Change, Times};
 use crate::alert::delivery::DeliveriesView;
 use crate::alert::{Alert, AlertsView, Incident, Silence, Wanted};
-use crate::catalog::{Action, CatalogView, Decision, SpecChange, Uploaded};
+use crate::catalog::{Action, CatalogView, Decision, NamedView, SpecChange, Uploaded};
 use crate::detect::{PrincipalView, PrincipalsView};
 use crate::sensor::doctor::Symptom;
 use crate::sensor::{Ledger, Readings};
@@ -109,6 +123,9 @@ pub struct SensorView {
     /// Exchanges seen so far, and in the last second of wall time.
     pub exchanges: u64,
     pub exchanges_per_second: f64,
+    /// Requests by the class of their answer; first those without one.
+    pub answers: [u64; 6],
+    pub upkeep: Upkeep,
     /// What was out of the ordinary, by name.
     pub remarks: Vec<(&'static str, u64)>,
     /// Where the records of TLS went, by name.
@@ -176,6 +193,13 @@ pub struct Beat {
     pub gap_bytes: u64,
 }
 
+impl Budget {
+    /// 0 to 1 and past it; none where there is no limit.
+    pub fn share(&self) -> Option<f64> {
+        (self.limit > 0).then(|| self.used as f64 / self.limit as f64)
+    }
+}
+
 impl Beat {
     /// Whether anything was lost.
     pub fn is_lossy(&self) -> bool {
@@ -202,12 +226,15 @@ pub struct Views {
     pub deliveries: ArcSwap<DeliveriesView>,
     pub decisions: ArcSwap<DecisionsView>,
     pub saved: ArcSwap<SavedView>,
+    /// Of the list of endpoints, in the order in which they were saved.
+    pub named: ArcSwap<Vec<NamedView>>,
     pub specs: ArcSwap<SpecsView>,
     pub automation: ArcSwap<Vec<Known>>,
     /// Who may come in, and the audit: the store's own, for others change them too.
     pub accounts: Arc<ArcSwap<Accounts>>,
     pub audit: Arc<ArcSwap<AuditView>>,
     pub principals: ArcSwap<PrincipalsView>,
+    pub settings: ArcSwap<SettingsView>,
     pub live: broadcast::Sender<Live>,
     /// True once capture runs and the store is open: `/readyz`.
     pub ready: std::sync::atomic::AtomicBool,
@@ -222,11 +249,13 @@ impl Default for Views {
             deliveries: ArcSwap::default(),
             decisions: ArcSwap::default(),
             saved: ArcSwap::default(),
+            named: ArcSwap::default(),
             specs: ArcSwap::default(),
             automation: ArcSwap::default(),
             accounts: Arc::default(),
             audit: Arc::default(),
             principals: ArcSwap::default(),
+            settings: ArcSwap::default(),
             live: broadcast::channel(256).0,
             ready: std::sync::atomic::AtomicBool::new(false),
         }
@@ -279,6 +308,18 @@ pub enum Command {
         note: Option<String>,
         reply: Reply<SpecChange>,
     },
+    /// Keeps a view of the inventory under a name.
+    SaveView {
+        name: String,
+        query: String,
+        by: String,
+        reply: Reply<NamedView>,
+    },
+    RemoveView {
+        id: u64,
+        by: String,
+        reply: Reply<NamedView>,
+    },
     Decide {
         what: Wish,
         by: String,
@@ -308,6 +349,9 @@ impl Command {
             Self::SetAlertStatus { reply, .. } => reply.send(Err(why.to_owned())),
             Self::SetIncidentStatus { reply, .. } => reply.send(Err(why.to_owned())),
             Self::Silence { reply, .. } | Self::EndSilence { reply, .. } => {
+                reply.send(Err(why.to_owned()));
+            }
+            Self::SaveView { reply, .. } | Self::RemoveView { reply, .. } => {
                 reply.send(Err(why.to_owned()));
             }
             Self::Decide { reply, .. } => reply.send(Err(why.to_owned())),
@@ -369,6 +413,8 @@ impl Command {
                 let note = note.clone().unwrap_or_default();
                 ("spec.remove".into(), id.clone(), note)
             }
+            Self::SaveView { name, query, .. } => ("view.save".into(), name.clone(), query.clone()),
+            Self::RemoveView { id, .. } => ("view.remove".into(), id.to_string(), none()),
             Self::Decide { what, note, .. } => {
                 let (action, object) = what.about();
                 (action, object, note.clone().unwrap_or_default())

@@ -382,9 +382,9 @@ fn the_journal_keeps_the_words_of_people() {
 async fn many_are_accepted_after_a_confirmation_with_its_token() {
     let (app, views, mut wishes) = site();
     let (_, list) = send(&app, "GET", "/endpoints?q=%2Fa", &[], "").await;
-    assert!(list.contains("Accept this one"), "{list}");
+    assert!(list.contains("1 waits to be accepted"), "{list}");
     let (_, list) = send(&app, "GET", "/endpoints", &[], "").await;
-    assert!(list.contains("Accept these 3"), "{list}");
+    assert!(list.contains("3 wait to be accepted"), "{list}");
     let (status, page) = send(&app, "GET", "/endpoints/accept?which=all", &[], "").await;
     assert!(
         status == 200 && page.contains("Accept these 3 endpoints?"),

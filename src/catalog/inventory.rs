@@ -138,6 +138,7 @@ pub struct Catalog {
 impl Catalog {
     pub fn new(settings: Settings) -> Self {
         Self {
+            history_room: settings.max_history,
             settings,
             specs: Arc::default(),
             state: State {
@@ -151,7 +152,6 @@ impl Catalog {
             renamed: false,
             late: Vec::new(),
             completeness: Completeness::default(),
-            history_room: 0,
             contracts: Contracts::default(),
             drifts: 0,
             dirty: BTreeSet::new(),
@@ -487,6 +487,7 @@ impl Catalog {
             ..Self::new(settings)
         };
         restored.versions.stale = true;
+        restored.bound_histories();
         Ok(restored)
     }
 

@@ -442,6 +442,8 @@ pub struct CatalogView {
     pub learning_until: Option<Timestamp>,
     /// Entries put out by the budget so far.
     pub evicted: u64,
+    /// What the histories of all endpoints take, about, and no less.
+    pub history_bytes: u64,
     /// Histories by the minute or the hour that the budget has put out so far.
     pub histories_cut: u64,
     /// Packet time of the first exchange.

@@ -59,6 +59,7 @@ impl Catalog {
             at: now,
             learning_until,
             evicted: self.state.evicted,
+            history_bytes: self.settings.max_history.saturating_sub(self.history_room) as u64,
             histories_cut: self.state.histories_cut,
             started: self.state.started,
             pulse: self.state.pulse.view(),

@@ -10,14 +10,14 @@
 use super::super::export::Form;
 use super::super::{
     Known, account, audit, automation, coverage, decide, deliveries, edges, evidence, export,
-    findings, history, incidents, life, openapi, owasp, principal, principals, schema, sensor,
-    silences, spec_diff, spec_text, spec_upload, specs, summary, tokens, users,
+    findings, history, incidents, life, named_views, openapi, owasp, principal, principals, schema,
+    sensor, settings, silences, spec_diff, spec_text, spec_upload, specs, summary, tokens, users,
 };
 use super::route::{Route, get, post};
 use crate::access::{Record, Role};
 use crate::alert::{Alert, Incident, Silence};
 use crate::catalog::owasp::OwaspView;
-use crate::catalog::{EndpointView, Exposure, HostView, SpecChange};
+use crate::catalog::{EndpointView, Exposure, HostView, NamedView, SpecChange};
 use crate::detect::PrincipalView;
 
 /// What routes are grouped under, in this order, and what that is.
@@ -50,7 +50,10 @@ pub(in crate::web) const TOPICS: &[(&str, &str)] = &[
         "Access",
         "Users, API tokens, and the audit of every change.",
     ),
-    ("Sensor", "How the capture does, and this document."),
+    (
+        "Sensor",
+        "How the capture does, its settings, and this document.",
+    ),
 ];
 
 pub(in crate::web) fn routes() -> Vec<Route> {
@@ -94,6 +97,13 @@ fn inventory() -> Vec<Route> {
         )
         .as_file(Form::Lines),
         get(
+            "/api/v1/endpoints.json",
+            "exportEndpointsJson",
+            "All endpoints that a filter shows, as one array",
+            export::endpoints,
+        )
+        .as_file(Form::Json),
+        get(
             "/api/v1/endpoints.openapi.json",
             "exportEndpointsOpenapi",
             "What was observed, as OpenAPI 3.1",
@@ -124,6 +134,27 @@ fn inventory() -> Vec<Route> {
         )
         .detail("Yesterday is the same packet time, a day before.")
         .gives::<summary::Summary>(),
+        get(
+            "/api/v1/views",
+            "listViews",
+            "Views of the endpoints that people saved",
+            named_views::list,
+        )
+        .lists::<NamedView>(),
+        post(
+            "/api/v1/views",
+            "saveView",
+            "Save a view; under a name that there is, in its place",
+            named_views::add,
+        )
+        .gives::<NamedView>(),
+        post(
+            "/api/v1/views/{id}/remove",
+            "removeView",
+            "Remove a saved view",
+            named_views::end,
+        )
+        .gives::<NamedView>(),
         get(
             "/api/v1/hosts",
             "listHosts",
@@ -375,6 +406,13 @@ fn delivery() -> Vec<Route> {
         )
         .role(Role::Admin)
         .gives::<super::Done>(),
+        get(
+            "/api/v1/sinks",
+            "listSinks",
+            "Sinks: what each is told of, and how it does",
+            deliveries::sinks,
+        )
+        .lists::<deliveries::Row<'static>>(),
         post(
             "/api/v1/sinks/{name}/test",
             "testSink",
@@ -459,6 +497,21 @@ fn sensor() -> Vec<Route> {
             sensor::data,
         )
         .gives::<sensor::Whole<'static>>(),
+        get(
+            "/api/v1/settings",
+            "listSettings",
+            "The config in effect: every key, and where its value came from",
+            settings::list,
+        )
+        .detail("What names a secret is for admins alone.")
+        .gives::<settings::Items<'static>>(),
+        get(
+            "/api/v1/settings.toml",
+            "exportSettings",
+            "The config in effect, without secrets, as TOML",
+            settings::download,
+        )
+        .file("application/toml", "A config."),
         get(
             "/api/v1/openapi.json",
             "getOpenapi",
