@@ -45,6 +45,7 @@ mod openapi;
 mod overview;
 mod owasp;
 mod place;
+mod plot;
 mod policy;
 mod principal;
 mod principals;
@@ -87,8 +88,8 @@ pub use crate::access::Role;
 use crate::access::{Accounts, AuditView, Change, Times};
 use crate::alert::delivery::DeliveriesView;
 use crate::alert::{Alert, AlertsView, Incident, Silence, Wanted};
-use crate::catalog::{Action, CatalogView, Decision, NamedView, SpecChange, Uploaded};
-use crate::detect::{PrincipalView, PrincipalsView};
+use crate::catalog::{Action, CatalogView, Decision, Foresight, NamedView, SpecChange, Uploaded};
+use crate::detect::{Bands, PrincipalView, PrincipalsView};
 use crate::sensor::doctor::Symptom;
 use crate::sensor::{Ledger, Readings};
 use crate::time::Timestamp;
@@ -225,6 +226,7 @@ pub struct Views {
     pub sensor: ArcSwap<SensorView>,
     pub deliveries: ArcSwap<DeliveriesView>,
     pub decisions: ArcSwap<DecisionsView>,
+    pub bands: ArcSwap<Bands>,
     pub saved: ArcSwap<SavedView>,
     /// Of the list of endpoints, in the order in which they were saved.
     pub named: ArcSwap<Vec<NamedView>>,
@@ -248,6 +250,7 @@ impl Default for Views {
             sensor: ArcSwap::default(),
             deliveries: ArcSwap::default(),
             decisions: ArcSwap::default(),
+            bands: ArcSwap::default(),
             saved: ArcSwap::default(),
             named: ArcSwap::default(),
             specs: ArcSwap::default(),
@@ -295,6 +298,8 @@ pub enum Command {
     },
     /// A test goes to a sink now; the reply is how it went.
     TestSink { sink: String, reply: Reply<()> },
+    /// Changes nothing: what a pin would do.
+    Foresee { pin: Pin, reply: Reply<Foresight> },
     /// A document is put to use; the reply comes once the inventory is judged by it.
     PutSpec {
         wanted: Box<NewSpec>,
@@ -359,6 +364,7 @@ impl Command {
                 reply.send(Err(why.to_owned()));
             }
             Self::Principal { reply, .. } => reply.send(Err(why.to_owned())),
+            Self::Foresee { reply, .. } => reply.send(Err(why.to_owned())),
             Self::Resend { reply, .. }
             | Self::TestSink { reply, .. }
             | Self::Account { reply, .. }
@@ -372,7 +378,7 @@ impl Command {
         let none = String::new;
         Some(match self {
             // It changes nothing.
-            Self::Principal { .. } => return None,
+            Self::Principal { .. } | Self::Foresee { .. } => return None,
             Self::SetAlertStatus { id, wanted, .. } => {
                 let action = format!("alert.{}", wanted.status.name());
                 (action, id.clone(), wanted.note.clone().unwrap_or_default())
@@ -473,14 +479,7 @@ pub enum Wish {
         value: Option<String>,
         keys: Vec<String>,
     },
-    /// Pin or unpin, by the endpoint's key, the place of the part in its template (0: the first),
-    /// and for a route of its own the word.
-    Pin {
-        action: Action,
-        key: String,
-        part: usize,
-        word: Option<String>,
-    },
+    Pin(Pin),
     /// Take back a decision.
     Undo(u64),
 }
@@ -495,10 +494,20 @@ impl Wish {
                 };
                 (format!("endpoint.{}", action.name()), object)
             }
-            Self::Pin { action, key, .. } => (format!("endpoint.{}", action.name()), key.clone()),
+            Self::Pin(pin) => (format!("endpoint.{}", pin.action.name()), pin.key.clone()),
             Self::Undo(id) => ("decision.undo".into(), id.to_string()),
         }
     }
+}
+
+/// What is to be pinned: the endpoint's key, the place of the part in its template (0: the first),
+/// and for a route of its own the word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    pub action: Action,
+    pub key: String,
+    pub part: usize,
+    pub word: Option<String>,
 }
 
 /// The audit: decisions, newest first, with the number of places that each still holds for.

@@ -3,6 +3,7 @@
 mod asked;
 mod evidence;
 mod facts;
+mod foresee;
 mod history;
 mod hosts;
 mod listing;
@@ -50,6 +51,8 @@ use asked::Asked;
 use listing::Views;
 use places::{object, path_values, slot};
 use versions::Versions;
+
+pub use foresee::{Foresight, Move};
 
 /// Of the saved form.
 const VERSION: u8 = 6;

@@ -384,6 +384,14 @@ impl Analyst {
                 let at = (&self.analysis.catalog, &self.store);
                 self.decisions.ask(at, &what, (by, note), reply);
             }
+            Message::Command(Command::Foresee { pin, reply }) => {
+                let (key, word) = (&pin.key, pin.word.as_deref());
+                let seen = self
+                    .analysis
+                    .catalog
+                    .foresee(pin.action, key, pin.part, word);
+                reply.send(seen);
+            }
             Message::Command(Command::PutSpec { wanted, by, reply }) => {
                 self.uploads.put(&self.store, *wanted, by, reply);
             }
@@ -634,6 +642,9 @@ impl Analyst {
         self.last_count = exchanges;
         self.views.sensor.store(Arc::new(view));
         self.views.catalog.store(self.analysis.view());
+        if let Some(bands) = self.analysis.bands() {
+            self.views.bands.store(bands);
+        }
         self.views
             .automation
             .store(Arc::new(automation(&self.analysis)));

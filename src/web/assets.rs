@@ -9,6 +9,7 @@ const CSS: &str = concat!(
     include_str!("../../dashboards/assets/style/shell.css"),
     include_str!("../../dashboards/assets/style/parts.css"),
     include_str!("../../dashboards/assets/style/chart.css"),
+    include_str!("../../dashboards/assets/style/endpoint.css"),
     include_str!("../../dashboards/assets/style/specs.css"),
     include_str!("../../dashboards/assets/style/sensor.css"),
     include_str!("../../dashboards/assets/style/access.css"),
@@ -21,6 +22,7 @@ const CSS: &str = concat!(
 const JS: &str = concat!(
     include_str!("../../dashboards/assets/script/live.js"),
     include_str!("../../dashboards/assets/script/scroll.js"),
+    include_str!("../../dashboards/assets/script/endpoint.js"),
     include_str!("../../dashboards/assets/script/endpoints.js"),
 );
 

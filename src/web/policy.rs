@@ -51,6 +51,7 @@ const VIEWERS_READ: &[&str] = &[
     "/endpoints/accept",
     "/endpoints/mark",
     "/endpoints/{key}",
+    "/endpoints/{key}/{action}",
     "/findings",
     "/incidents",
     "/incidents/{id}",

@@ -86,7 +86,10 @@ pub fn audited(
         .route("/endpoints/mark", get(bulk::confirm).post(bulk::act))
         .route("/endpoints/views", post(named_views::add_form))
         .route("/endpoints/views/{id}/remove", post(named_views::end_form))
-        .route("/endpoints/{key}/{action}", post(decisions::mark))
+        .route(
+            "/endpoints/{key}/{action}",
+            get(endpoint::confirm).post(decisions::mark),
+        )
         .route("/decisions", get(decisions::page))
         .route("/decisions/{id}/undo", post(decisions::undo))
         .route("/alerts", get(alerts::page))

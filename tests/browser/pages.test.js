@@ -23,6 +23,7 @@ const pages = {
   "endpoints-branch": "/endpoints?view=tree&at=api.shop.example",
   mark: "/endpoints/mark?action=tag&value=payments&which=all",
   endpoint: `/endpoints/${endpoint}`,
+  "endpoint-merge": `/endpoints/${endpoint}/merge?part=0`,
   accept: "/endpoints/accept",
   incidents: "/incidents",
   "incidents-empty": "/incidents?kind=tampering",

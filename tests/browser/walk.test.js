@@ -22,7 +22,7 @@ test("the main walk", { timeout: 400_000 }, async () => {
   const sorted = await page.locator("tbody tr .path a").allTextContents();
   assert.deepEqual(sorted, [...sorted].sort());
   await page.click("tbody tr .path a >> nth=0");
-  assert.equal(await page.locator("#history svg.chart").count(), 2);
+  assert.equal(await page.locator("#history svg.chart").count(), 4);
   const day = await page.locator("#history svg.chart rect").count();
   await page.click("#history >> text=60 days");
   assert.equal(await page.locator("#history a[aria-current]").innerText(), "60 days");
