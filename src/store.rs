@@ -98,9 +98,18 @@ pub fn checkpoint(dir: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     checkpoint::Checkpoints::inventory(dir)
 }
 
+/// Bytes on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub journal: u64,
+    /// Checkpoints and the index of alerts.
+    pub checkpoints: u64,
+}
+
 /// A handle to the store's thread.
 #[derive(Clone)]
 pub struct Store {
+    dir: Arc<Path>,
     ops: Sender<Op>,
     trouble: Arc<Mutex<Option<String>>>,
     dead: Arc<ArcSwap<Vec<DeadLetter>>>,
@@ -166,6 +175,7 @@ impl Store {
         let handle = std::thread::spawn(move || thread.run(&queue));
         Ok((
             Self {
+                dir: dir.into(),
                 ops,
                 trouble,
                 dead,
@@ -300,6 +310,21 @@ impl Store {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Operations that wait for the disk, and how many may.
+    pub fn queue(&self) -> (usize, usize) {
+        (self.ops.len(), QUEUE)
+    }
+
+    /// What the files take now; what cannot be looked at counts as nothing.
+    pub fn usage(&self) -> Usage {
+        let sled = fs::read_dir(self.dir.join("sled")).into_iter().flatten();
+        let sizes = sled.flatten().filter_map(|file| file.metadata().ok());
+        Usage {
+            journal: fs::metadata(self.dir.join("journal")).map_or(0, |m| m.len()),
+            checkpoints: sizes.map(|m| m.len()).sum(),
+        }
     }
 
     /// Writes what is waiting, and ends.

@@ -30,7 +30,7 @@ use crate::sensor::{
 };
 use crate::store::{Pending, Store};
 use crate::time::Timestamp;
-use crate::web::{Command, Known, Live, Reply, SensorView, SourceView, Views};
+use crate::web::{Command, Known, Live, Queue, Reply, SensorView, SourceView, Upkeep, Views};
 
 /// How often readers get new views.
 const PUBLISH: Duration = Duration::from_secs(1);
@@ -79,6 +79,8 @@ pub(super) struct Analyst {
     symptoms: Vec<Symptom>,
     finished: usize,
     analysed: u64,
+    /// Requests by the class of their answer.
+    classes: [u64; 6],
     /// Alerts handed to the store and not on disk yet.
     in_flight: u64,
     started: Timestamp,
@@ -128,6 +130,7 @@ impl Analyst {
             symptoms: Vec::new(),
             finished: 0,
             analysed: 0,
+            classes: [0; 6],
             in_flight: 0,
             started: wall(),
             published: now,
@@ -289,6 +292,9 @@ impl Analyst {
                 }
             };
             self.analysed += 1;
+            if record.exchange.session.is_none() {
+                self.classes[record.exchange.status_class()] += 1;
+            }
             self.gauges.exchange(&record.exchange);
             if self.lines.is_some() {
                 write_line(&record.exchange, &mut text);
@@ -377,6 +383,14 @@ impl Analyst {
             }) => {
                 let at = (&self.analysis.catalog, &self.store);
                 self.decisions.ask(at, &what, (by, note), reply);
+            }
+            Message::Command(Command::Foresee { pin, reply }) => {
+                let (key, word) = (&pin.key, pin.word.as_deref());
+                let seen = self
+                    .analysis
+                    .catalog
+                    .foresee(pin.action, key, pin.part, word);
+                reply.send(seen);
             }
             Message::Command(Command::PutSpec { wanted, by, reply }) => {
                 self.uploads.put(&self.store, *wanted, by, reply);
@@ -611,6 +625,8 @@ impl Analyst {
             exchanges,
             exchanges_per_second: exchanges.saturating_sub(self.last_count) as f64
                 / PUBLISH.as_secs_f64(),
+            answers: self.classes,
+            upkeep: self.upkeep(),
             at: sources
                 .iter()
                 .map(|s| s.now)
@@ -626,6 +642,9 @@ impl Analyst {
         self.last_count = exchanges;
         self.views.sensor.store(Arc::new(view));
         self.views.catalog.store(self.analysis.view());
+        if let Some(bands) = self.analysis.bands() {
+            self.views.bands.store(bands);
+        }
         self.views
             .automation
             .store(Arc::new(automation(&self.analysis)));
@@ -640,6 +659,27 @@ impl Analyst {
         }
         let _ = self.views.live.send(Live::Sensor);
         let _ = self.views.live.send(Live::Inventory);
+    }
+
+    fn upkeep(&self) -> Upkeep {
+        let reports = &self.pool.reports;
+        let (waiting, room) = self.store.queue();
+        let queue = |name, waiting, room| Queue {
+            name,
+            waiting,
+            room,
+        };
+        let usage = self.store.usage();
+        Upkeep {
+            queues: vec![
+                queue("reports", reports.len(), reports.capacity().unwrap_or(0)),
+                queue("store", waiting, room),
+            ],
+            panics: self.known_panics,
+            store_trouble: self.store.trouble(),
+            journal_bytes: usage.journal,
+            checkpoint_bytes: usage.checkpoints,
+        }
     }
 
     fn deliveries(&self) -> DeliveriesView {

@@ -14,7 +14,7 @@ use super::index::Index;
 use super::query::{EndpointFilter, cut};
 use super::routes::{App, Shared};
 use super::who::Who;
-use super::{Command, Wish};
+use super::{Command, Pin, Wish};
 use crate::catalog::{Action, Decision, MAX_NOTE};
 
 /// Places of one decision that are listed.
@@ -232,12 +232,12 @@ pub(super) fn wish(
     let word = word.filter(|w| !w.is_empty());
     let bad = |why: &str| Err((StatusCode::BAD_REQUEST, why.to_owned()));
     match part {
-        Some(part) if action.is_pin() && action != Action::Unpin => Ok(Wish::Pin {
+        Some(part) if action.is_pin() && action != Action::Unpin => Ok(Wish::Pin(Pin {
             action,
             key,
             part,
             word,
-        }),
+        })),
         None if !action.is_pin() && word.is_none() => {
             let (action, value) = said(action, value)?;
             let keys = vec![key];

@@ -23,32 +23,6 @@ pub(super) fn waits(e: &EndpointView) -> bool {
     e.confirmed && e.accepted.is_none() && e.documentation != Documentation::Documented
 }
 
-/// What the page of an endpoint offers.
-pub(super) struct Review {
-    pub(super) may_accept: bool,
-    /// Parts of the path, and whether each is a parameter; none where a spec has the last word.
-    pub(super) parts: Vec<(String, bool)>,
-}
-
-impl Review {
-    pub(super) fn of(e: &EndpointView) -> Self {
-        let open = e.confirmed && e.documentation != Documentation::Documented;
-        Self {
-            may_accept: waits(e),
-            parts: if open {
-                path_parts(&e.template)
-            } else {
-                Vec::new()
-            },
-        }
-    }
-}
-
-fn path_parts(template: &str) -> Vec<(String, bool)> {
-    let parts = template.split('/').filter(|part| !part.is_empty());
-    parts.map(|p| (p.to_owned(), p.starts_with('{'))).collect()
-}
-
 fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
@@ -177,30 +151,34 @@ struct Audit {
     rows: Vec<Row>,
 }
 
+/// What was decided of a place.
+pub(super) fn words(decision: &Decision) -> String {
+    let value = decision.value.as_deref().unwrap_or_default();
+    match decision.action {
+        Action::Accept => "accepted".into(),
+        Action::Unaccept => "no longer accepted".into(),
+        Action::PinParameter => "merged: is a value of a parameter".into(),
+        Action::PinStatic => "split: is a route of its own".into(),
+        Action::Unpin => "left to evidence again".into(),
+        Action::Tag => format!("tagged {value}"),
+        Action::Untag => format!("no longer tagged {value}"),
+        Action::Own => format!("owned by {value}"),
+        Action::Disown if value.is_empty() => "no longer owned".into(),
+        Action::Disown => format!("no longer owned by {value}"),
+        Action::Note => "has a note".into(),
+        Action::Unnote => "its note is taken away".into(),
+    }
+}
+
 fn row(decision: &Decision, holds: usize) -> Row {
     let count = decision.places.len();
     let first = decision.places.iter().take(3);
     let takes_back = decision.action.inverse().is_none();
-    let value = decision.value.as_deref().unwrap_or_default();
     Row {
         id: decision.id,
         at: decision.at.to_string(),
         by: decision.by.clone(),
-        action: match decision.action {
-            Action::Accept => "accepted".into(),
-            Action::Unaccept => "no longer accepted".into(),
-            Action::PinParameter => "is a value of a parameter".into(),
-            Action::PinStatic => "is a route of its own".into(),
-            Action::Unpin => "left to evidence again".into(),
-            Action::Tag => format!("tagged {value}"),
-            Action::Untag => format!("no longer tagged {value}"),
-            Action::Own => format!("owned by {value}"),
-            Action::Disown => format!("no longer owned by {value}")
-                .trim_end_matches(" by ")
-                .into(),
-            Action::Note => "has a note".into(),
-            Action::Unnote => "its note is taken away".into(),
-        },
+        action: words(decision),
         places: first.map(|p| (p.label(), p.key.clone())).collect(),
         more: count.saturating_sub(3),
         value: decision

@@ -22,7 +22,6 @@ use super::who::Who;
 use super::{bulk, decisions, filters};
 use crate::catalog::{Action, EndpointView};
 
-pub(super) use columns::badges;
 
 #[cfg(test)]
 mod tests;

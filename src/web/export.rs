@@ -354,8 +354,12 @@ mod tests {
         }
         let (_, lines) = get("/api/v1/endpoints.jsonl?host=b.example", "*/*").await;
         let e: EndpointView = serde_json::from_str(lines.trim()).unwrap();
-        for (step, shown) in [("minute", "Day"), ("hour", "60 days")] {
-            let (_, page) = get(&format!("/endpoints/{}?step={step}", e.key), "*/*").await;
+        for (step, range, shown) in [
+            ("minute", "", "Day"),
+            ("hour", "week", "Week"),
+            ("day", "60-days", "60 days"),
+        ] {
+            let (_, page) = get(&format!("/endpoints/{}?range={range}", e.key), "*/*").await;
             assert!(
                 page.contains(&format!("aria-current=\"true\">{shown}</a>")),
                 "{page}"

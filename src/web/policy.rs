@@ -51,6 +51,7 @@ const VIEWERS_READ: &[&str] = &[
     "/endpoints/accept",
     "/endpoints/mark",
     "/endpoints/{key}",
+    "/endpoints/{key}/{action}",
     "/findings",
     "/incidents",
     "/incidents/{id}",
@@ -60,6 +61,9 @@ const VIEWERS_READ: &[&str] = &[
     "/principals",
     "/principals/{id}",
     "/sensor",
+    "/settings",
+    "/settings/retention",
+    "/settings/sinks",
     "/silences",
     "/specs",
     "/specs/{id}",
@@ -83,6 +87,7 @@ const ANALYSTS_CHANGE: &[&str] = &[
 /// Who comes in, what goes out, and what the inventory is judged by.
 const ADMINS_CHANGE: &[&str] = &[
     "/deliveries",
+    "/settings/sinks",
     "/specs",
     "/specs/check",
     "/specs/{id}/remove",

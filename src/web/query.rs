@@ -198,11 +198,6 @@ impl AlertFilter {
     }
 }
 
-/// The endpoint that a URL names.
-pub(super) fn by_key<'a>(all: &'a [Arc<EndpointView>], key: &str) -> Option<&'a EndpointView> {
-    all.iter().find(|e| e.key == key).map(AsRef::as_ref)
-}
-
 /// The page behind the item that the cursor names; from the start where it is gone.
 pub(super) fn cut<T>(
     found: &[&Arc<T>],

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tokio::sync::mpsc;
@@ -18,8 +18,8 @@ use super::summary::Summary;
 use super::{
     Audit, Command, Settings, Views, account, alerts, api, assets, audit, automation, bulk,
     coverage, decisions, deliveries, endpoint, endpoints, findings, frame, guard, incidents, life,
-    live, login, named_views, overview, owasp, principal, principals, sensor, silences, spec_diff,
-    spec_form, spec_upload, specs, tokens, users,
+    live, login, named_views, overview, owasp, principal, principals, retention, sensor, settings,
+    silences, spec_diff, spec_form, spec_upload, specs, tokens, users,
 };
 use crate::alert::AlertsView;
 use crate::catalog::CatalogView;
@@ -86,7 +86,10 @@ pub fn audited(
         .route("/endpoints/mark", get(bulk::confirm).post(bulk::act))
         .route("/endpoints/views", post(named_views::add_form))
         .route("/endpoints/views/{id}/remove", post(named_views::end_form))
-        .route("/endpoints/{key}/{action}", post(decisions::mark))
+        .route(
+            "/endpoints/{key}/{action}",
+            get(endpoint::confirm).post(decisions::mark),
+        )
         .route("/decisions", get(decisions::page))
         .route("/decisions/{id}/undo", post(decisions::undo))
         .route("/alerts", get(alerts::page))
@@ -102,6 +105,12 @@ pub fn audited(
         .route("/silences/{id}/end", post(silences::end_form))
         .route("/findings", get(findings::page))
         .route("/deliveries", get(deliveries::page).post(deliveries::act))
+        .route("/settings", get(settings::page))
+        .route(
+            "/settings/sinks",
+            get(deliveries::page).post(deliveries::act),
+        )
+        .route("/settings/retention", get(retention::page))
         .route("/coverage", get(coverage::page))
         .route("/owasp", get(owasp::page))
         .route("/specs", get(specs::page).post(spec_form::put))
@@ -141,9 +150,11 @@ pub fn audited(
         .with_state(app)
 }
 
-async fn metrics(State(app): Shared) -> Response {
-    match telemetry::render(&app.views) {
-        Ok(text) => ([(header::CONTENT_TYPE, telemetry::CONTENT_TYPE)], text).into_response(),
+async fn metrics(State(app): Shared, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|a| a.to_str().ok());
+    let format = telemetry::Format::accepted(accept);
+    match telemetry::render(&app.views, format) {
+        Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

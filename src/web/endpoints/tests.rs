@@ -274,7 +274,7 @@ async fn views_are_saved_by_the_writer_and_shown_as_tabs() {
             gone: false,
         };
         views.named.store(Arc::new(vec![view.clone()]));
-        reply.send(Ok(view)).unwrap();
+        reply.send(Ok(view));
     };
     let ((status, to, _), ()) = tokio::join!(send(&app, form(token, " Shadows ", query)), writer);
     assert_eq!(
