@@ -22,7 +22,6 @@ use super::who::Who;
 use super::{Role, bulk, decisions, filters};
 use crate::catalog::{Action, EndpointView};
 
-
 #[cfg(test)]
 mod tests;
 
