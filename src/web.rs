@@ -10,6 +10,7 @@ mod api;
 mod assets;
 mod automation;
 mod chart;
+mod compress;
 mod coverage;
 mod decide;
 mod decisions;

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::sync::mpsc;
 
 use super::{
-    Command, Settings, Views, alerts, api, assets, automation, coverage, decisions, deliveries,
-    endpoint, endpoints, findings, frame, guard, incidents, life, live, overview, owasp, sensor,
-    silences,
+    Command, Settings, Views, alerts, api, assets, automation, compress, coverage, decisions,
+    deliveries, endpoint, endpoints, findings, frame, guard, incidents, life, live, overview,
+    owasp, sensor, silences,
 };
 use crate::telemetry;
 
@@ -74,10 +75,10 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
     }
     router
         .fallback(frame::not_found)
-        .layer(axum::middleware::from_fn_with_state(
-            app.clone(),
-            guard::check,
-        ))
+        .layer(DefaultBodyLimit::max(api::MAX_BODY))
+        .layer(from_fn_with_state(app.clone(), api::polish::polish))
+        .layer(compress::layer())
+        .layer(from_fn_with_state(app.clone(), guard::check))
         .with_state(app)
 }
 
