@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::alert::{self, Alert};
 use crate::catalog::{self, Access, Catalog, CatalogView, Change};
-use crate::detect::{self, Detect, Verdict};
+use crate::detect::{self, Detect, PrincipalView, PrincipalsView, Verdict};
 use crate::exchange::{Exchange, TlsFlow};
 use crate::time::Timestamp;
 
@@ -17,6 +17,9 @@ const TICK: Duration = Duration::from_secs(10);
 const SETTLE: i64 = 3_600 * 1_000_000_000;
 /// Endpoints that are judged at one tick, about: the rest of a large inventory is at the next ones.
 const SETTLED_AT_ONCE: usize = 4_096;
+
+/// Principals that are listed, of each reason for being listed.
+const LISTED: usize = 2_000;
 
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -169,6 +172,21 @@ impl Analysis {
             (a, endpoint)
         };
         self.detect.automation().into_iter().map(named).collect()
+    }
+
+    /// The principals that matter most: those that an alert which is not settled names, the latest
+    /// and the busiest.
+    pub fn principals(&mut self) -> PrincipalsView {
+        let alerts = self.alerts.view();
+        let open = alerts.alerts.iter().filter(|a| !a.status.is_settled());
+        let names = open.filter_map(|a| a.who()).collect();
+        self.detect.people(&names, LISTED)
+    }
+
+    /// All that is known of one principal, named as alerts name it.
+    pub fn principal(&self, name: &str) -> Option<PrincipalView> {
+        let label = |id| Some((self.catalog.key(id)?.to_owned(), self.catalog.label(id)?));
+        self.detect.person(name, label)
     }
 
     pub fn view(&mut self) -> Arc<CatalogView> {

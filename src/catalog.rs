@@ -25,6 +25,7 @@ pub mod owasp;
 mod parameters;
 mod pins;
 mod program;
+mod pulse;
 mod reach;
 mod risk;
 mod rules;
@@ -40,6 +41,7 @@ mod tls;
 mod trend;
 mod trie;
 mod view;
+mod words;
 mod zones;
 
 #[cfg(test)]
@@ -47,9 +49,10 @@ mod tests;
 
 pub use crate::exchange::SessionKind;
 pub use auth::{AuthScheme, AuthVerdict};
+pub(crate) use callers::Top;
 pub use callers::TopView;
 pub use clear::ADVICE as CLEAR_ADVICE;
-pub use decision::{Accepted, Action, Decision, Later, MAX_PLACES, Place, remains};
+pub use decision::{Accepted, Action, Decision, Later, MAX_PLACES, Place, bring_back, remains};
 pub use drift::{DriftKind, DriftView, Drifted};
 pub use edges::{Credential, EdgeView};
 pub use exposure::{Exposed, Exposure, ExposureKind, Severity};
@@ -60,6 +63,8 @@ pub use jwt::{JwtCount, JwtView};
 pub use leaks::LeakView;
 pub use oddity::{Oddities, Oddity, OddityKind, Whence};
 pub use pins::{Pin, Pinned};
+pub(crate) use program::Families;
+pub use pulse::{Beat, PULSE_BEATS, PULSE_SECONDS};
 pub use reach::ZoneView;
 pub use risk::{RiskReason, Weights};
 pub use rules::DeprecationRule;
@@ -71,6 +76,7 @@ pub use view::{
     Quantiles, Reason, Retirement, SessionsView, SpecView, VersionView,
 };
 
+pub use words::{MAX_NOTE, MAX_OWNER, MAX_TAG, MAX_TAGS};
 pub use zones::{INTERNAL, Zone, Zones};
 
 use std::time::Duration;

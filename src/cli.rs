@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
+mod accounts;
 mod analyze;
 pub(crate) mod check;
 mod coverage;
@@ -59,6 +60,16 @@ enum Command {
     Demo(DemoArgs),
     /// What would fail, and how to mend it
     Check(CheckArgs),
+    /// Who may sign in: add, list, role, password, remove
+    #[command(
+        after_help = "Examples:\n  apitap user add alice --role admin\n  apitap user password alice < new-password"
+    )]
+    User(accounts::UserArgs),
+    /// API tokens of programs: add, list, revoke
+    #[command(
+        after_help = "Examples:\n  apitap token add prometheus --role viewer --expires never\n  apitap token revoke prometheus"
+    )]
+    Token(accounts::TokenArgs),
     /// What can be captured on
     Interfaces,
     /// Man page or shell completions, from the same source as --help
@@ -198,6 +209,8 @@ pub fn main() -> ExitCode {
         Command::Demo(args) if args.once => read::demo_once(args.seed),
         Command::Demo(args) => crate::daemon::demo(args.listen, args.seed),
         Command::Check(args) => check::check(args.config.as_deref(), args.send_test),
+        Command::User(args) => accounts::user(args),
+        Command::Token(args) => accounts::token(args),
         Command::Interfaces => check::interfaces(),
         Command::Generate { what } => generate(&what),
     };

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::observe::custom;
-use crate::{alert, analysis, capture, catalog, decode, detect, flow, http, sensor, web};
+use crate::{access, alert, analysis, capture, catalog, decode, detect, flow, http, sensor, web};
 
 mod evidence;
 mod places;
@@ -186,6 +186,25 @@ pub struct Web {
     /// PEM files; both or neither.
     pub certificate: PathBuf,
     pub key: PathBuf,
+    pub sign_in: SignIn,
+    /// Browsers come through a proxy that speaks TLS to them.
+    pub behind_tls: bool,
+    pub open_metrics: bool,
+    /// A session is over after so long without use, and after so long whatever happens.
+    pub session_idle: Span,
+    pub session_life: Span,
+}
+
+/// Whether the web UI and the API ask who somebody is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SignIn {
+    /// Everywhere but on loopback.
+    #[default]
+    Auto,
+    On,
+    /// On loopback alone.
+    Off,
 }
 
 impl Web {
@@ -195,6 +214,35 @@ impl Web {
             certificate: self.certificate.clone(),
             key: self.key.clone(),
         })
+    }
+
+    pub fn is_tls(&self) -> bool {
+        self.behind_tls || self.pem().is_some()
+    }
+
+    pub fn signs_in(&self) -> bool {
+        match self.sign_in {
+            SignIn::Auto => !self.listen.ip().is_loopback(),
+            SignIn::On => true,
+            SignIn::Off => false,
+        }
+    }
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        if self.sign_in == SignIn::Off && !self.listen.ip().is_loopback() {
+            let why = format!(
+                "must not be off, since {} can be reached by others: take \"auto\", or listen on 127.0.0.1",
+                self.listen
+            );
+            return Err(("sign_in", why));
+        }
+        if self.session_idle.0.is_zero() || self.session_life.0 < self.session_idle.0 {
+            return Err((
+                "session_idle",
+                "must be above 0, and no more than session_life".into(),
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -304,9 +352,15 @@ impl Default for Alert {
 
 impl Default for Web {
     fn default() -> Self {
+        let room = web::Settings::default();
         Self {
-            listen: web::Settings::default().listen,
+            listen: room.listen,
             hosts: Vec::new(),
+            sign_in: SignIn::Auto,
+            behind_tls: false,
+            open_metrics: room.open_metrics,
+            session_idle: Span(room.sessions.idle),
+            session_life: Span(room.sessions.life),
             certificate: PathBuf::new(),
             key: PathBuf::new(),
         }
@@ -429,6 +483,7 @@ impl Config {
             .try_for_each(HostGroup::check)?;
         custom::Rules::compile(&self.catalog.sensitive)
             .map_err(|e| ("sensitive", e.to_string()))?;
+        self.web.check()?;
         if self.web.certificate.as_os_str().is_empty() != self.web.key.as_os_str().is_empty() {
             let why = "a certificate and its key are named together: set the other, too";
             return Err(("certificate", why.into()));
@@ -540,6 +595,13 @@ impl Config {
         web::Settings {
             listen: self.web.listen,
             hosts: self.web.hosts.clone(),
+            sign_in: self.web.signs_in(),
+            behind_tls: self.web.behind_tls,
+            open_metrics: self.web.open_metrics,
+            sessions: access::Times {
+                idle: self.web.session_idle.0,
+                life: self.web.session_life.0,
+            },
             tls: self.web.pem(),
         }
     }

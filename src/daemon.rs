@@ -24,7 +24,7 @@ use crate::capture::{LiveSource, Source, addresses};
 use crate::catalog::{Catalog, spec::SpecSet};
 use crate::cli::check;
 use crate::compose::demo;
-use crate::config::Config;
+use crate::config::{self, Config, SignIn};
 use crate::detect::Detect;
 use crate::sensor::{self, Ledger, Own, Pool, Readings, doctor};
 use crate::store::{self, Pending, Recovered, Store};
@@ -51,6 +51,9 @@ const HAND_OVER: Duration = Duration::from_secs(30);
 
 /// What the analysis thread is told by others, waiting.
 const MESSAGES: usize = 1_024;
+
+/// What the web UI wants of the analysis thread, waiting.
+const COMMANDS: usize = 64;
 
 /// `apitap run`.
 pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result<ExitCode> {
@@ -112,6 +115,8 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
     let dir = std::env::temp_dir().join(format!("apitap-demo-{}", std::process::id()));
     let mut config = Config::default();
     config.web.listen = listen;
+    // Nobody's data, and nobody to ask for: on loopback alone.
+    config.web.sign_in = SignIn::Off;
     config.store.path = dir.clone();
     config.log.level = "warn".into();
     logging(&config)?;
@@ -138,18 +143,19 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
 
 /// `apitap read --serve`: what was read, in the web UI, until Ctrl-C.
 pub(crate) fn serve(
+    config: &Config,
     analysis: &mut Analysis,
     ledger: &Ledger,
     readings: &Readings,
 ) -> anyhow::Result<()> {
-    let config = Config::default();
-    let listener = bind(config.web.listen)?;
+    let listener = bind(&config.web)?;
     let views = Arc::new(Views::default());
     views.catalog.store(analysis.view());
     views.alerts.store(analysis.alerts.view());
     views
         .automation
         .store(Arc::new(analyst::automation(analysis)));
+    views.principals.store(Arc::new(analysis.principals()));
     views.sensor.store(Arc::new(SensorView {
         ledger: ledger.clone(),
         symptoms: doctor::diagnose(readings),
@@ -162,17 +168,25 @@ pub(crate) fn serve(
         config.web.listen
     );
     runtime()?.block_on(async {
-        let (commands, mut refused) = tokio::sync::mpsc::channel::<Command>(16);
-        tokio::spawn(async move {
-            while let Some(command) = refused.recv().await {
-                command.refuse("a file that was read has no store: nothing can be changed here");
+        let (commands, mut asked) = tokio::sync::mpsc::channel::<Command>(16);
+        let answers = async move {
+            while let Some(command) = asked.recv().await {
+                match command {
+                    Command::Principal { id, reply } => {
+                        reply.send(Ok(analysis.principal(&id).map(Box::new)));
+                    }
+                    change => change
+                        .refuse("a file that was read has no store: nothing can be changed here"),
+                }
             }
-        });
+        };
         let app = web::router(views, commands, config.web());
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        axum::serve(listener, app)
-            .with_graceful_shutdown(ended())
-            .await?;
+        let served = axum::serve(listener, app).with_graceful_shutdown(ended());
+        tokio::select! {
+            served = served => served?,
+            () = answers => {}
+        }
         Ok(())
     })
 }
@@ -199,7 +213,7 @@ struct Daemon {
 
 impl Daemon {
     fn start(config: Config, setup: Setup) -> anyhow::Result<Self> {
-        let listener = bind(config.web.listen)?;
+        let listener = bind(&config.web)?;
         let settings: Result<Vec<_>, _> = config.sinks().iter().map(|s| s.settings()).collect();
         let settings = settings.map_err(anyhow::Error::msg)?;
         let router = config.router().map_err(anyhow::Error::msg)?;
@@ -240,7 +254,14 @@ impl Daemon {
         let notices = std::mem::take(&mut recovered.notices);
         let decisions = recovered.decisions.clone();
         let analysis = restore(setup.analysis, recovered);
-        let views = Arc::new(Views::default());
+        let views = Arc::new(Views {
+            accounts: store.accounts(),
+            audit: store.trail(),
+            ..Views::default()
+        });
+        if config.web.signs_in() && views.accounts.load().users.is_empty() {
+            tracing::warn!("nobody can sign in: {}", check::NO_USER);
+        }
         let pool = Pool::start(setup.sources, &setup.sensor);
         let handle = pool.handle.clone();
         let evidence =
@@ -271,7 +292,13 @@ impl Daemon {
             analyst.run(specs, notices, &inbox, &on_disk);
             let _ = done.send(());
         });
-        runtime.spawn(web_server(listener, views, messages.clone(), web));
+        let trail = store.clone();
+        let audit: web::Audit = Arc::new(move |record, told| trail.audit(record, told));
+        let (commands, queue) = tokio::sync::mpsc::channel(COMMANDS);
+        runtime.spawn(hand_on(queue, messages.clone()));
+        let tls = web.tls.clone();
+        let app = web::audited(views, commands, audit, web);
+        runtime.spawn(web_server(listener, app, tls));
         Ok(Self {
             runtime,
             watched: setup.watched,
@@ -378,23 +405,17 @@ async fn reload(mut watched: Watched, messages: &Sender<Message>) -> Watched {
     reading.await.unwrap_or_default()
 }
 
-async fn web_server(
-    listener: TcpListener,
-    views: Arc<Views>,
-    messages: Sender<Message>,
-    settings: web::Settings,
-) {
-    let (commands, mut queue) = tokio::sync::mpsc::channel(64);
-    tokio::spawn(async move {
-        while let Some(command) = queue.recv().await {
-            if messages.try_send(Message::Command(command)).is_err() {
-                // Dropping the command drops its reply: the page says that apitap is busy.
-                tracing::warn!("a command was refused: the analysis is behind");
-            }
+/// People's wishes go to the analysis.
+async fn hand_on(mut queue: tokio::sync::mpsc::Receiver<Command>, messages: Sender<Message>) {
+    while let Some(command) = queue.recv().await {
+        if messages.try_send(Message::Command(command)).is_err() {
+            // Dropping the command drops its reply: the page says that apitap is busy.
+            tracing::warn!("a command was refused: the analysis is behind");
         }
-    });
-    let tls = settings.tls.clone();
-    let app = web::router(views, commands, settings);
+    }
+}
+
+async fn web_server(listener: TcpListener, app: axum::Router, tls: Option<web::Pem>) {
     if let Err(e) = web::serve(listener, app, tls).await {
         tracing::error!("the web server ended: {e}");
     }
@@ -415,9 +436,7 @@ pub(crate) fn restore(settings: analysis::Settings, recovered: Recovered) -> Ana
         }),
         None => Catalog::new(catalog),
     };
-    for decision in &recovered.decisions {
-        catalog.replay(decision);
-    }
+    catalog.replay(&recovered.decisions);
     let detect = match recovered.detect {
         Some(saved) => Detect::restore(detect.clone(), &saved).unwrap_or_else(|e| {
             clean(&e);
@@ -431,9 +450,13 @@ pub(crate) fn restore(settings: analysis::Settings, recovered: Recovered) -> Ana
     Analysis::with(catalog, detect, alerts)
 }
 
-fn bind(at: SocketAddr) -> anyhow::Result<TcpListener> {
-    if !at.ip().is_loopback() {
+fn bind(web: &config::Web) -> anyhow::Result<TcpListener> {
+    let at = web.listen;
+    if !web.signs_in() && !at.ip().is_loopback() {
         bail!("{}", check::not_loopback(at));
+    }
+    if let Some(why) = check::in_the_clear(web) {
+        tracing::warn!("{why}");
     }
     let listener = TcpListener::bind(at).map_err(|e| anyhow::anyhow!("{}", check::busy(at, &e)))?;
     listener.set_nonblocking(true)?;

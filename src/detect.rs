@@ -22,8 +22,10 @@ mod exposure;
 mod feedback;
 mod objects;
 mod past;
+mod people;
 mod place;
 mod principals;
+mod profile;
 mod purse;
 mod quality;
 mod recent;
@@ -53,7 +55,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Access, Change, EndpointId, RestoreError};
+use crate::catalog::{Access, Change, EndpointId, Families, RestoreError};
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
 use budget::Family;
@@ -94,6 +96,9 @@ pub enum VerdictKind {
 pub use crate::catalog::Severity;
 pub use automation::Automation;
 pub use feedback::{Feedback, Subject};
+pub use people::{
+    CalledView, DayView, OtherView, PrincipalKind, PrincipalRow, PrincipalView, PrincipalsView,
+};
 pub use place::{Place, Route};
 pub use verdict::Part;
 
@@ -292,6 +297,7 @@ pub struct Detect {
     state: State,
     /// What people said of earlier alerts; handed over anew after a restart.
     opinions: Opinions,
+    programs: Families,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -340,11 +346,11 @@ impl Detect {
             targets: targets::Targets::default(),
             abuse: abuse::Abuse::default(),
         };
-        let opinions = Opinions::default();
         Self {
             settings,
             state,
-            opinions,
+            opinions: Opinions::default(),
+            programs: Families::default(),
         }
     }
 
@@ -388,6 +394,8 @@ impl Detect {
         let state = &mut self.state;
         let who = state.principals.of(x);
         let mark = who.mark();
+        let program = self.programs.of(x.user_agent.as_ref());
+        who.profile.take(access, x, who.nameless(), program, &at);
         let own_budget =
             |detector| budget * opinions.factor(About::Principal(mark), detector, at.nanos);
         who.presence.turn(&at, &mut state.crowds);
@@ -521,6 +529,7 @@ impl Detect {
         }
         for who in state.principals.iter_mut() {
             who.walks.renamed(&nodes);
+            who.profile.renamed(&endpoints);
             let counters = who.counters.iter_mut().flatten();
             counters.for_each(|c| c.renamed(&endpoints));
         }
@@ -573,11 +582,11 @@ impl Detect {
             return Err(refused("inconsistent".into()));
         }
         state.principals = state.principals.restored(settings.max_principals);
-        let opinions = Opinions::default();
         Ok(Self {
             settings,
             state,
-            opinions,
+            opinions: Opinions::default(),
+            programs: Families::default(),
         })
     }
 

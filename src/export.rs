@@ -108,6 +108,9 @@ impl Row for EndpointView {
         "reasons",
         "risk",
         "exposure",
+        "tags",
+        "owner",
+        "note",
     ];
 
     fn cells(&self) -> Vec<String> {
@@ -160,6 +163,9 @@ impl Row for EndpointView {
             list(reasons.collect()),
             self.risk.to_string(),
             self.exposure.map(word).unwrap_or_default(),
+            list(self.tags.clone()),
+            optional(&self.owner),
+            optional(&self.note),
         ]);
         cells
     }

@@ -4,6 +4,7 @@
 //! endpoints and a stream of alerts. Data flows one way through the rooms below; a room uses the
 //! types of the rooms before it and knows nothing of those after it (`tests/architecture.rs`).
 
+pub mod access;
 pub mod alert;
 pub mod analysis;
 pub mod capture;

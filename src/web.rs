@@ -5,10 +5,13 @@
 
 use std::sync::Arc;
 
+mod account;
 mod alerts;
 mod api;
 mod assets;
+mod audit;
 mod automation;
+mod beside;
 mod chart;
 mod compress;
 mod coverage;
@@ -23,34 +26,51 @@ mod export;
 mod filters;
 mod findings;
 mod frame;
+mod gate;
 mod guard;
 mod history;
 mod incidents;
+mod involved;
 mod life;
 mod live;
+mod login;
 mod openapi;
 mod overview;
 mod owasp;
+mod policy;
+mod principal;
+mod principals;
 mod query;
+mod reference;
+mod reply;
+mod rhythm;
 mod routes;
 mod schema;
 mod security;
 mod sensor;
 mod server;
 mod silences;
+mod starting;
+mod summary;
+mod today;
+mod tokens;
+mod users;
 mod who;
 
 pub use automation::Known;
-pub use routes::router;
+pub use reply::{Audit, Reply};
+pub use routes::{audited, router};
 pub use server::{Pem, serve};
-pub use who::Role;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::broadcast;
 
+pub use crate::access::Role;
+use crate::access::{Accounts, AuditView, Change, Times};
 use crate::alert::delivery::DeliveriesView;
 use crate::alert::{Alert, AlertsView, Incident, Silence, Wanted};
 use crate::catalog::{Action, CatalogView, Decision};
+use crate::detect::{PrincipalView, PrincipalsView};
 use crate::sensor::doctor::Symptom;
 use crate::sensor::{Ledger, Readings};
 use crate::time::Timestamp;
@@ -116,6 +136,10 @@ pub struct Views {
     pub decisions: ArcSwap<DecisionsView>,
     pub saved: ArcSwap<SavedView>,
     pub automation: ArcSwap<Vec<Known>>,
+    /// Who may come in, and the audit: the store's own, for others change them too.
+    pub accounts: Arc<ArcSwap<Accounts>>,
+    pub audit: Arc<ArcSwap<AuditView>>,
+    pub principals: ArcSwap<PrincipalsView>,
     pub live: broadcast::Sender<Live>,
     /// True once capture runs and the store is open: `/readyz`.
     pub ready: std::sync::atomic::AtomicBool,
@@ -131,6 +155,9 @@ impl Default for Views {
             decisions: ArcSwap::default(),
             saved: ArcSwap::default(),
             automation: ArcSwap::default(),
+            accounts: Arc::default(),
+            audit: Arc::default(),
+            principals: ArcSwap::default(),
             live: broadcast::channel(256).0,
             ready: std::sync::atomic::AtomicBool::new(false),
         }
@@ -143,41 +170,52 @@ pub enum Command {
     SetAlertStatus {
         id: String,
         wanted: Wanted,
-        reply: oneshot::Sender<Result<Alert, String>>,
+        reply: Reply<Alert>,
     },
     /// Acts on the alerts in it, too.
     SetIncidentStatus {
         id: String,
         wanted: Wanted,
-        reply: oneshot::Sender<Result<Incident, String>>,
+        reply: Reply<Incident>,
     },
     /// A rule for silence.
     Silence {
         wanted: Box<Silence>,
-        reply: oneshot::Sender<Result<Silence, String>>,
+        reply: Reply<Silence>,
     },
     EndSilence {
         id: String,
         by: String,
-        reply: oneshot::Sender<Result<Silence, String>>,
+        reply: Reply<Silence>,
     },
     /// A dead letter goes back into the outbox.
     Resend {
         sink: String,
         message: String,
         by: String,
-        reply: oneshot::Sender<Result<(), String>>,
+        reply: Reply<()>,
     },
     /// A test goes to a sink now; the reply is how it went.
-    TestSink {
-        sink: String,
-        reply: oneshot::Sender<Result<(), String>>,
-    },
+    TestSink { sink: String, reply: Reply<()> },
     Decide {
         what: Wish,
         by: String,
         note: Option<String>,
-        reply: oneshot::Sender<Result<Arc<Decision>, String>>,
+        reply: Reply<Arc<Decision>>,
+    },
+    /// Users and API tokens.
+    Account { change: Change, reply: Reply<()> },
+    /// Nothing is changed: it is to stand in the audit.
+    Note {
+        action: &'static str,
+        object: String,
+        note: String,
+        reply: Reply<()>,
+    },
+    /// Changes nothing: all that is known of one principal, which is kept nowhere else.
+    Principal {
+        id: String,
+        reply: Reply<Option<Box<PrincipalView>>>,
     },
 }
 
@@ -185,24 +223,77 @@ impl Command {
     /// Answers without doing anything.
     pub fn refuse(self, why: &str) {
         match self {
-            Self::SetAlertStatus { reply, .. } => drop(reply.send(Err(why.to_owned()))),
-            Self::SetIncidentStatus { reply, .. } => drop(reply.send(Err(why.to_owned()))),
+            Self::SetAlertStatus { reply, .. } => reply.send(Err(why.to_owned())),
+            Self::SetIncidentStatus { reply, .. } => reply.send(Err(why.to_owned())),
             Self::Silence { reply, .. } | Self::EndSilence { reply, .. } => {
-                drop(reply.send(Err(why.to_owned())));
+                reply.send(Err(why.to_owned()));
             }
-            Self::Decide { reply, .. } => drop(reply.send(Err(why.to_owned()))),
-            Self::Resend { reply, .. } | Self::TestSink { reply, .. } => {
-                drop(reply.send(Err(why.to_owned())));
-            }
+            Self::Decide { reply, .. } => reply.send(Err(why.to_owned())),
+            Self::Principal { reply, .. } => reply.send(Err(why.to_owned())),
+            Self::Resend { reply, .. }
+            | Self::TestSink { reply, .. }
+            | Self::Account { reply, .. }
+            | Self::Note { reply, .. } => reply.send(Err(why.to_owned())),
         }
+    }
+
+    /// What the audit has of it: what is done, to which, and what else there is to say; nothing of
+    /// what only asks.
+    fn about(&self) -> Option<(String, String, String)> {
+        let none = String::new;
+        Some(match self {
+            // It changes nothing.
+            Self::Principal { .. } => return None,
+            Self::SetAlertStatus { id, wanted, .. } => {
+                let action = format!("alert.{}", wanted.status.name());
+                (action, id.clone(), wanted.note.clone().unwrap_or_default())
+            }
+            Self::SetIncidentStatus { id, wanted, .. } => {
+                let action = format!("incident.{}", wanted.status.name());
+                (action, id.clone(), wanted.note.clone().unwrap_or_default())
+            }
+            Self::Silence { wanted, .. } => {
+                let parts = wanted.scope.parts().into_iter();
+                let parts: Vec<String> =
+                    parts.map(|(name, part)| format!("{name} {part}")).collect();
+                let (object, note) = (parts.join(", "), wanted.reason.clone());
+                ("silence.add".into(), object, note)
+            }
+            Self::EndSilence { id, .. } => ("silence.end".into(), id.clone(), none()),
+            Self::Resend { sink, message, .. } => (
+                "delivery.resend".into(),
+                format!("{sink} {message}"),
+                none(),
+            ),
+            Self::TestSink { sink, .. } => ("sink.test".into(), sink.clone(), none()),
+            Self::Decide { what, note, .. } => {
+                let (action, object) = what.about();
+                (action, object, note.clone().unwrap_or_default())
+            }
+            Self::Account { change, .. } => {
+                let (action, object, note) = change.about();
+                (action.into(), object, note)
+            }
+            Self::Note {
+                action,
+                object,
+                note,
+                ..
+            } => ((*action).into(), object.clone(), note.clone()),
+        })
     }
 }
 
 /// What somebody wants to be decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// Accept or unaccept, by keys of endpoints.
-    Mark { action: Action, keys: Vec<String> },
+    /// What is said of endpoints, by their keys: anything but a pin. The value as
+    /// [`Action::value`] has it.
+    Mark {
+        action: Action,
+        value: Option<String>,
+        keys: Vec<String>,
+    },
     /// Pin or unpin, by the endpoint's key, the place of the part in its template (0: the first),
     /// and for a route of its own the word.
     Pin {
@@ -213,6 +304,22 @@ pub enum Wish {
     },
     /// Take back a decision.
     Undo(u64),
+}
+
+impl Wish {
+    fn about(&self) -> (String, String) {
+        match self {
+            Self::Mark { action, keys, .. } => {
+                let object = match keys.as_slice() {
+                    [one] => one.clone(),
+                    all => format!("{} endpoints", all.len()),
+                };
+                (format!("endpoint.{}", action.name()), object)
+            }
+            Self::Pin { action, key, .. } => (format!("endpoint.{}", action.name()), key.clone()),
+            Self::Undo(id) => ("decision.undo".into(), id.to_string()),
+        }
+    }
 }
 
 /// The audit: decisions, newest first, with the number of places that each still holds for.
@@ -251,6 +358,14 @@ pub struct Settings {
     pub listen: std::net::SocketAddr,
     /// Names that the Host header may carry beside the listening address and localhost.
     pub hosts: Vec<String>,
+    /// Whether people and programs have to say who they are. Off only on loopback, where whoever
+    /// reaches us is the one who runs us.
+    pub sign_in: bool,
+    /// Whether a proxy before us speaks TLS to browsers.
+    pub behind_tls: bool,
+    /// Whether `/metrics` asks nobody who they are.
+    pub open_metrics: bool,
+    pub sessions: Times,
     /// The certificate and its key; none: HTTP in clear.
     pub tls: Option<Pem>,
 }
@@ -260,7 +375,18 @@ impl Default for Settings {
         Self {
             listen: ([127, 0, 0, 1], 8650).into(),
             hosts: Vec::new(),
+            sign_in: false,
+            behind_tls: false,
+            open_metrics: false,
+            sessions: Times::default(),
             tls: None,
         }
+    }
+}
+
+impl Settings {
+    /// Whether browsers reach us by TLS: ours, or a proxy's.
+    fn is_tls(&self) -> bool {
+        self.behind_tls || self.tls.is_some()
     }
 }

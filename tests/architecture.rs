@@ -11,6 +11,7 @@ use syn::visit::Visit;
 fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     let all = [
         "time",
+        "access",
         "exchange",
         "capture",
         "decode",
@@ -35,6 +36,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     ];
     BTreeMap::from([
         ("time", vec![]),
+        ("access", vec!["time"]),
         ("exchange", vec!["time"]),
         ("capture", vec!["time"]),
         ("decode", vec!["time", "capture"]),
@@ -52,8 +54,8 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("detect", vec!["time", "exchange", "catalog"]),
         // Delivery strikes off what was delivered; the store keeps alerts.
         ("alert", vec!["time", "catalog", "detect", "store"]),
-        // It keeps alerts and people's decisions.
-        ("store", vec!["time", "alert", "catalog"]),
+        // It keeps alerts, people's decisions, accounts and the audit.
+        ("store", vec!["time", "access", "alert", "catalog"]),
         (
             "analysis",
             vec!["time", "exchange", "catalog", "detect", "alert"],
@@ -63,6 +65,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
             "web",
             vec![
                 "time",
+                "access",
                 "catalog",
                 "detect",
                 "alert",

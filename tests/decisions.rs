@@ -31,7 +31,9 @@ fn decision(id: u64, action: Action, path: &str) -> Decision {
             host: "shop.example".into(),
             method: "GET".into(),
             template: path.to_owned(),
+            back: None,
         }],
+        value: None,
         note: Some("reviewed".into()),
         undoes: None,
     }
@@ -44,7 +46,7 @@ fn open(dir: &Path) -> (Store, Recovered) {
 /// Endpoints of a new inventory with these decisions, after some traffic.
 fn relearned(decisions: &[Decision], paths: &[String]) -> Arc<CatalogView> {
     let mut catalog = Catalog::new(Settings::default());
-    decisions.iter().for_each(|d| catalog.replay(d));
+    catalog.replay(decisions);
     for (n, path) in paths.iter().flat_map(|p| [p, p]).enumerate() {
         let mut x = Exchange::at(Timestamp::from_secs(1_760_000_100 + n as i64 * 60));
         x.method = Some("GET".into());
@@ -240,6 +242,7 @@ async fn the_api_accepts_what_was_said_and_nothing_else() {
     );
     let mark = |keys: &[String]| Wish::Mark {
         action: Action::Accept,
+        value: None,
         keys: keys.to_vec(),
     };
     for (path, body, wish) in [
@@ -258,6 +261,121 @@ async fn the_api_accepts_what_was_said_and_nothing_else() {
         assert_eq!((&answer["id"], &answer["by"]), (&7.into(), &"ann".into()));
         assert_eq!(wishes.recv().await.unwrap(), wish, "{body}");
     }
+}
+
+#[tokio::test]
+async fn the_api_takes_tags_owners_and_notes_of_one_and_of_many() {
+    let (app, views, mut wishes) = site();
+    let endpoints = views.catalog.load().endpoints.clone();
+    let keys: Vec<String> = endpoints.iter().map(|e| e.key.clone()).collect();
+    let many = "/api/v1/endpoints/mark";
+    let one = |action: &str| format!("/api/v1/endpoints/{}/{action}", keys[0]);
+    let long = "x".repeat(2_001);
+    for (path, body, status) in [
+        (one("tag"), "{}".to_owned(), 400),
+        (one("tag"), r#"{"value":"two words"}"#.to_owned(), 400),
+        (one("own"), r#"{"value":"a","part":0}"#.to_owned(), 400),
+        (one("accept"), r#"{"value":"a"}"#.to_owned(), 400),
+        (one("note"), format!(r#"{{"value":"{long}"}}"#), 400),
+        (one("mark"), "{}".to_owned(), 404),
+        (many.to_owned(), r#"{"all":true}"#.to_owned(), 400),
+        (
+            many.to_owned(),
+            r#"{"all":true,"action":"unpin"}"#.to_owned(),
+            400,
+        ),
+        (
+            many.to_owned(),
+            r#"{"action":"tag","value":"x"}"#.to_owned(),
+            400,
+        ),
+        (
+            many.to_owned(),
+            r#"{"action":"shout","all":true}"#.to_owned(),
+            404,
+        ),
+        (
+            many.to_owned(),
+            r#"{"action":"tag","value":"x","filter":{"q":"/nowhere"}}"#.to_owned(),
+            409,
+        ),
+    ] {
+        let (got, answer) = send(&app, "POST", &path, &[JSON], &body).await;
+        assert_eq!(got.as_u16(), status, "{path} {body} {answer}");
+    }
+    assert!(
+        wishes.try_recv().is_err(),
+        "nothing was asked of the writer"
+    );
+    let mark = |action, value: Option<&str>, keys: &[String]| Wish::Mark {
+        action,
+        value: value.map(str::to_owned),
+        keys: keys.to_vec(),
+    };
+    for (path, body, wish) in [
+        (
+            one("tag"),
+            r#"{"value":"PCI"}"#,
+            mark(Action::Tag, Some("pci"), &keys[..1]),
+        ),
+        (
+            one("own"),
+            r#"{"value":" "}"#,
+            mark(Action::Disown, None, &keys[..1]),
+        ),
+        (
+            one("note"),
+            r#"{"value":"a\nb"}"#,
+            mark(Action::Note, Some("a\nb"), &keys[..1]),
+        ),
+        (
+            many.to_owned(),
+            r#"{"action":"own","value":"shop","all":true,"note":"n"}"#,
+            mark(Action::Own, Some("shop"), &keys),
+        ),
+        (
+            many.to_owned(),
+            r#"{"action":"untag","value":"x","filter":{"q":"/c"}}"#,
+            mark(Action::Untag, Some("x"), &keys[2..]),
+        ),
+    ] {
+        let (status, answer) = send(&app, "POST", &path, &[JSON], body).await;
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(wishes.recv().await.unwrap(), wish, "{body}");
+    }
+}
+
+#[test]
+fn the_journal_keeps_the_words_of_people() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    let say = |id, action, value: Option<&str>| {
+        let mut d = decision(id, action, "/v1/kept");
+        d.value = value.map(str::to_owned);
+        store.decide(d, Box::new(|_| ()));
+    };
+    say(1, Action::Tag, Some("pci"));
+    say(2, Action::Own, Some("payments"));
+    say(3, Action::Note, Some("one\ntwo"));
+    say(4, Action::Tag, Some("old"));
+    say(5, Action::Untag, Some("old"));
+    store.close();
+    drop(store);
+    let (store, recovered) = open(dir.path());
+    store.close();
+    let view = relearned(&recovered.decisions, &["/v1/kept".to_owned()]);
+    let e = &view.endpoints[0];
+    assert_eq!(
+        (e.tags.as_slice(), e.owner.as_deref(), e.note.as_deref()),
+        (&["pci".to_owned()][..], Some("payments"), Some("one\ntwo"))
+    );
+    let line = serde_json::to_value(e.as_ref()).unwrap();
+    assert_eq!(line["tags"], serde_json::json!(["pci"]));
+    assert_eq!(
+        (&line["owner"], &line["note"]),
+        (&"payments".into(), &"one\ntwo".into())
+    );
+    assert!(e.accepted.is_none());
 }
 
 #[tokio::test]
@@ -301,6 +419,7 @@ async fn many_are_accepted_after_a_confirmation_with_its_token() {
     assert_eq!(status, 303);
     let wish = Wish::Mark {
         action: Action::Accept,
+        value: None,
         keys: shown,
     };
     assert_eq!(wishes.recv().await.unwrap(), wish);

@@ -416,7 +416,7 @@ async fn a_test_goes_past_the_queue_and_wakes_it() {
     );
     until("the first attempt", 5, || sink.view().failed == 1).await;
     let (tell, done) = tokio::sync::oneshot::channel();
-    sink.test(tell);
+    sink.test(|done| drop(tell.send(done)));
     assert_eq!(done.await.unwrap(), Ok(()));
     until("the alert", 5, || sink.view().delivered == 1).await;
     let calls = receiver.calls();

@@ -179,10 +179,9 @@ impl Sink {
 
     /// Sends a test past the queue, and says how it went. One at a time; where it works, what waits
     /// is tried at once.
-    pub fn test(&self, reply: oneshot::Sender<Result<(), String>>) {
+    pub fn test(&self, tell: impl FnOnce(Result<(), String>) + Send + 'static) {
         let Ok(permit) = self.tests.clone().try_acquire_owned() else {
-            let _ = reply.send(Err("a test is under way already".into()));
-            return;
+            return tell(Err("a test is under way already".into()));
         };
         let (transport, wake) = (self.transport.clone(), self.wake.clone());
         self.runtime.spawn(async move {
@@ -190,7 +189,7 @@ impl Sink {
             if done.is_ok() {
                 wake.notify_one();
             }
-            let _ = reply.send(done);
+            tell(done);
             drop(permit);
         });
     }

@@ -81,7 +81,7 @@ impl<T: Ord> Counter<T> {
 
 /// The `K` most frequent, in no order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Top<T, const K: usize>(Vec<Counter<T>>);
+pub(crate) struct Top<T, const K: usize>(Vec<Counter<T>>);
 
 impl<T, const K: usize> Default for Top<T, K> {
     fn default() -> Self {
@@ -90,7 +90,7 @@ impl<T, const K: usize> Default for Top<T, K> {
 }
 
 impl<T: Ord + Clone, const K: usize> Top<T, K> {
-    pub(super) fn add(&mut self, item: T) {
+    pub(crate) fn add(&mut self, item: T) {
         if let Some(known) = self.0.iter_mut().find(|c| c.item == item) {
             known.count += 1;
             return;
@@ -140,22 +140,63 @@ impl<T: Ord + Clone, const K: usize> Top<T, K> {
     }
 
     /// The most frequent first.
-    pub(super) fn view(&self, name: impl Fn(&T) -> CompactString) -> Vec<TopView> {
+    pub(crate) fn view(&self, name: impl Fn(&T) -> CompactString) -> Vec<TopView> {
+        let view = |(item, requests, error): (&T, u64, u64)| TopView {
+            name: name(item),
+            requests,
+            error,
+        };
+        self.ranked().into_iter().map(view).collect()
+    }
+
+    /// Each with how often it was there at most, and how much of that is not sure; the most
+    /// frequent first.
+    pub(crate) fn ranked(&self) -> Vec<(&T, u64, u64)> {
         let mut order: Vec<&Counter<T>> = self.0.iter().collect();
         order.sort_by(|a, b| a.rank().cmp(&b.rank()));
-        let view = |c: &Counter<T>| TopView {
-            name: name(&c.item),
-            requests: c.count,
-            error: c.error,
-        };
-        order.into_iter().map(view).collect()
+        order.iter().map(|c| (&c.item, c.count, c.error)).collect()
+    }
+
+    /// The first of those.
+    pub(crate) fn first(&self) -> Option<&T> {
+        let first = self.0.iter().min_by(|a, b| a.rank().cmp(&b.rank()));
+        first.map(|c| &c.item)
+    }
+
+    pub(crate) fn has(&self, item: &T) -> bool {
+        self.0.iter().any(|c| c.item == *item)
+    }
+
+    /// How many different ones there were, as long as all of them are counted.
+    pub(crate) fn distinct(&self) -> Option<usize> {
+        // Whatever takes the place of another errs by what that had.
+        self.0.iter().all(|c| c.error == 0).then_some(self.0.len())
+    }
+
+    /// Items have got other names, some the same.
+    pub(crate) fn rename(&mut self, rename: impl Fn(&mut T)) {
+        for counter in &mut self.0 {
+            rename(&mut counter.item);
+        }
+        let mut at = 0;
+        while at < self.0.len() {
+            let twin = (at + 1..self.0.len()).find(|i| self.0[*i].item == self.0[at].item);
+            match twin {
+                Some(twin) => {
+                    let twin = self.0.swap_remove(twin);
+                    self.0[at].count += twin.count;
+                    self.0[at].error += twin.error;
+                }
+                None => at += 1,
+            }
+        }
     }
 }
 
 #[cfg(test)]
 impl<T, const K: usize> Top<T, K> {
     /// Bytes beside itself, where no name is long.
-    pub(super) fn heap(&self) -> usize {
+    pub(crate) fn heap(&self) -> usize {
         self.0.capacity() * size_of::<Counter<T>>()
     }
 }
@@ -257,6 +298,17 @@ mod tests {
             items.sort_unstable();
             prop_assert_eq!(counted(&items).view(name), view);
         }
+    }
+
+    #[test]
+    fn items_that_got_one_name_are_one() {
+        let mut top = counted(&[1, 2, 2, 3]);
+        top.rename(|item| *item = if *item < 3 { 7 } else { 3 });
+        assert_eq!(top.ranked(), [(&7, 3, 0), (&3, 1, 0)]);
+        assert_eq!((top.first(), top.distinct()), (Some(&7), Some(2)));
+        assert!(top.has(&3) && !top.has(&1));
+        [4, 5, 6].into_iter().for_each(|item| top.add(item));
+        assert_eq!(top.distinct(), None, "one had no room");
     }
 
     #[test]

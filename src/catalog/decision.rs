@@ -1,5 +1,5 @@
-//! What people decide about the inventory: which endpoints are meant to be there, and which parts of
-//! a path are parameters.
+//! What people decide about the inventory: which endpoints are meant to be there, which parts of a
+//! path are parameters, and whose endpoints are and what else there is to say of them.
 //!
 //! A decision names its places by key and by what stays when keys do not (host, method, path
 //! pattern), so that it holds again when the inventory is learned anew. The journal keeps decisions
@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::words::Words;
 use crate::time::Timestamp;
 
 /// Places that one decision may name.
@@ -28,9 +29,32 @@ pub enum Action {
     /// This word is a route of its own.
     PinStatic,
     Unpin,
+    /// A label, one at a time.
+    Tag,
+    Untag,
+    /// Whose it is.
+    Own,
+    Disown,
+    /// Free text.
+    Note,
+    Unnote,
 }
 
 impl Action {
+    pub const ALL: [Self; 11] = [
+        Self::Accept,
+        Self::Unaccept,
+        Self::PinParameter,
+        Self::PinStatic,
+        Self::Unpin,
+        Self::Tag,
+        Self::Untag,
+        Self::Own,
+        Self::Disown,
+        Self::Note,
+        Self::Unnote,
+    ];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Accept => "accept",
@@ -38,6 +62,12 @@ impl Action {
             Self::PinParameter => "pin-parameter",
             Self::PinStatic => "pin-static",
             Self::Unpin => "unpin",
+            Self::Tag => "tag",
+            Self::Untag => "untag",
+            Self::Own => "own",
+            Self::Disown => "disown",
+            Self::Note => "note",
+            Self::Unnote => "unnote",
         }
     }
 
@@ -46,12 +76,21 @@ impl Action {
         match self {
             Self::Accept => Some(Self::Unaccept),
             Self::PinParameter | Self::PinStatic => Some(Self::Unpin),
-            Self::Unaccept | Self::Unpin => None,
+            Self::Tag => Some(Self::Untag),
+            Self::Own => Some(Self::Disown),
+            Self::Note => Some(Self::Unnote),
+            Self::Unaccept | Self::Unpin | Self::Untag | Self::Disown | Self::Unnote => None,
         }
     }
 
-    pub(super) fn is_pin(self) -> bool {
-        !matches!(self, Self::Accept | Self::Unaccept)
+    /// About a part of a path; the others are about endpoints.
+    pub fn is_pin(self) -> bool {
+        matches!(self, Self::PinParameter | Self::PinStatic | Self::Unpin)
+    }
+
+    /// Tag, owner or note: changes nothing of what is said of the endpoint's status.
+    pub(super) fn is_word(self) -> bool {
+        !self.is_pin() && !matches!(self, Self::Accept | Self::Unaccept)
     }
 }
 
@@ -67,6 +106,9 @@ pub struct Place {
     pub method: String,
     /// Of a pin, up to and with the part that it is about.
     pub template: String,
+    /// Of an owner or note that is taken back: the one before it, which holds again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back: Option<String>,
 }
 
 impl Place {
@@ -79,16 +121,6 @@ impl Place {
         let named = super::view::label(method, &self.host, &self.template, operation);
         named.trim_start().to_owned()
     }
-
-    /// The same place under other names of parameters is the same.
-    fn subject(&self, action: Action) -> Subject {
-        Subject {
-            pin: action.is_pin(),
-            host: self.host.clone(),
-            method: self.method.clone(),
-            pattern: pattern(&self.template),
-        }
-    }
 }
 
 /// A path template without the names of its parameters.
@@ -98,12 +130,22 @@ pub(super) fn pattern(template: &str) -> String {
     bare.collect::<Vec<_>>().join("/")
 }
 
+/// What of a place is decided about: of each there is one decision that holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Topic {
+    Acceptance,
+    Pin,
+    Owner,
+    Note,
+    Tag(String),
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Subject {
-    pub(super) pin: bool,
     pub(super) host: String,
     pub(super) method: String,
     pub(super) pattern: String,
+    pub(super) topic: Topic,
 }
 
 /// Who decided what, and when: a line of the audit.
@@ -118,6 +160,10 @@ pub struct Decision {
     pub by: String,
     pub action: Action,
     pub places: Vec<Place>,
+    /// The tag, owner or note.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// Why, in the words of whoever decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// The decision that this one takes back.
@@ -125,13 +171,72 @@ pub struct Decision {
     pub undoes: Option<u64>,
 }
 
+impl Decision {
+    /// The same place under other names of parameters is the same.
+    fn subject(&self, place: &Place) -> Subject {
+        let topic = match self.action {
+            Action::Accept | Action::Unaccept => Topic::Acceptance,
+            Action::PinParameter | Action::PinStatic | Action::Unpin => Topic::Pin,
+            Action::Own | Action::Disown => Topic::Owner,
+            Action::Note | Action::Unnote => Topic::Note,
+            Action::Tag | Action::Untag => Topic::Tag(self.value.clone().unwrap_or_default()),
+        };
+        Subject {
+            host: place.host.clone(),
+            method: place.method.clone(),
+            pattern: pattern(&place.template),
+            topic,
+        }
+    }
+
+    /// The word that a place has from then on.
+    pub(super) fn says<'a>(&'a self, place: &'a Place) -> Option<&'a str> {
+        let said = place.back.as_deref();
+        match self.action.inverse() {
+            Some(_) => said.or(self.value.as_deref()),
+            None => said,
+        }
+    }
+
+    /// Whether something holds at the place from then on.
+    fn holds_at(&self, place: &Place) -> bool {
+        self.action.inverse().is_some() || place.back.is_some()
+    }
+}
+
+/// Has the places of a decision that is taken back say what was said of them before it. `earlier`:
+/// the decisions before it, oldest first.
+pub fn bring_back<'a>(
+    places: &mut [Place],
+    undone: &Decision,
+    earlier: impl DoubleEndedIterator<Item = &'a Decision>,
+) {
+    if !matches!(undone.action, Action::Own | Action::Note) {
+        return;
+    }
+    let all = places.iter().enumerate();
+    let mut asked: BTreeMap<Subject, usize> = all.map(|(n, p)| (undone.subject(p), n)).collect();
+    let is_about =
+        |d: &&Decision| [Some(d.action), d.action.inverse()].contains(&undone.action.inverse());
+    for decision in earlier.rev().filter(is_about) {
+        for place in &decision.places {
+            if let Some(n) = asked.remove(&decision.subject(place)) {
+                places[n].back = decision.says(place).map(str::to_owned);
+            }
+        }
+        if asked.is_empty() {
+            return;
+        }
+    }
+}
+
 /// A decision without those of its places that later ones speak of, and `None` where nothing is
 /// left that holds. `later`: what was decided after it, which it is added to.
 pub fn remains(decision: &Decision, later: &mut Later) -> Option<Decision> {
     let mut rest = decision.clone();
     rest.places.retain(|place| {
-        let first = later.0.insert(place.subject(decision.action));
-        first && decision.action.inverse().is_some()
+        let first = later.0.insert(decision.subject(place));
+        first && decision.holds_at(place)
     });
     (!rest.places.is_empty()).then_some(rest)
 }
@@ -155,6 +260,7 @@ pub(super) struct Standing {
     pub(super) decision: u64,
     action: Action,
     pub(super) accepted: Accepted,
+    value: Option<String>,
     seen: Timestamp,
 }
 
@@ -173,11 +279,11 @@ impl Decisions {
 
     pub(super) fn take(&mut self, decision: &Decision) {
         for place in &decision.places {
-            let subject = place.subject(decision.action);
+            let subject = decision.subject(place);
             if let Some(old) = self.standing.remove(&subject) {
                 self.count(&subject, &old, false);
             }
-            if decision.action.inverse().is_none() {
+            if !decision.holds_at(place) {
                 continue;
             }
             let standing = Standing {
@@ -188,6 +294,7 @@ impl Decisions {
                     at: decision.at,
                     note: decision.note.clone(),
                 },
+                value: decision.says(place).map(str::to_owned),
                 seen: decision.seen,
             };
             self.count(&subject, &standing, true);
@@ -197,7 +304,7 @@ impl Decisions {
 
     /// The first acceptance at a host dates its inventory; with the last one it goes.
     fn count(&mut self, subject: &Subject, standing: &Standing, more: bool) {
-        if subject.pin {
+        if subject.topic != Topic::Acceptance {
             return;
         }
         let host = self.hosts.entry(subject.host.clone());
@@ -220,7 +327,7 @@ impl Decisions {
             let host = name(&subject.host);
             let renamed = host != subject.host;
             subject.host = host;
-            if renamed && subject.pin {
+            if renamed && subject.topic == Topic::Pin {
                 moved.push((subject.clone(), standing.action));
             }
             let other = self.standing.get(&subject);
@@ -242,20 +349,43 @@ impl Decisions {
         self.hosts.get(host).map(|(since, _)| *since)
     }
 
-    pub(super) fn accepted(&self, host: &str, method: &str, template: &str) -> Option<&Accepted> {
-        let subject = Subject {
-            pin: false,
+    /// What stands of an endpoint: whether it is accepted, and what is said of it.
+    pub(super) fn of(
+        &self,
+        host: &str,
+        method: &str,
+        template: &str,
+    ) -> (Option<&Accepted>, Words) {
+        let first = Subject {
             host: host.to_owned(),
             method: method.to_owned(),
             pattern: pattern(template),
+            topic: Topic::Acceptance,
         };
-        self.standing.get(&subject).map(|s| &s.accepted)
+        let (mut accepted, mut words) = (None, Words::default());
+        let behind = self.standing.range(&first..);
+        let own = behind.take_while(|(subject, _)| {
+            (&subject.host, &subject.method, &subject.pattern)
+                == (&first.host, &first.method, &first.pattern)
+        });
+        for (subject, standing) in own {
+            let value = standing.value.as_deref();
+            let mut said = |action, word| words.take(action, word, value, standing.accepted.at);
+            match &subject.topic {
+                Topic::Acceptance => accepted = Some(&standing.accepted),
+                Topic::Pin => {}
+                Topic::Owner => said(Action::Own, ""),
+                Topic::Note => said(Action::Note, ""),
+                Topic::Tag(tag) => said(Action::Tag, tag),
+            }
+        }
+        (accepted, words)
     }
 
     /// The places of a decision for which it still holds.
     pub(super) fn held(&self, decision: &Decision) -> Vec<Place> {
         let holds = |place: &&Place| {
-            let subject = place.subject(decision.action);
+            let subject = decision.subject(place);
             self.standing
                 .get(&subject)
                 .is_some_and(|s| s.decision == decision.id)

@@ -20,6 +20,7 @@ use super::small::Small;
 use super::soft::Answers;
 use super::trend::{Days, Lately};
 use super::view::{Documentation, Quantiles};
+use super::words::Words;
 use super::{Admission, NodeId};
 use crate::exchange::{Exchange, OperationKind};
 use crate::time::Timestamp;
@@ -79,6 +80,7 @@ pub(super) struct Endpoint {
     /// What is said of its documentation, and since when.
     pub(super) said: Option<(Documentation, Timestamp)>,
     pub(super) accepted: Option<Accepted>,
+    pub(super) words: Option<Box<Words>>,
     pub(super) days: Days,
     /// Of deprecated ones: who still calls.
     pub(super) lately: Option<Box<Lately>>,
@@ -147,6 +149,7 @@ impl Endpoint {
             confirmed_at: None,
             said: None,
             accepted: None,
+            words: None,
             days: Days::default(),
             lately: None,
             sessions: Sessions::default(),
@@ -287,6 +290,9 @@ impl Endpoint {
         // Whoever accepted a part of it accepted it.
         if self.accepted.is_none() {
             self.accepted.clone_from(&other.accepted);
+        }
+        if let Some(theirs) = &other.words {
+            self.words.get_or_insert_default().merge(theirs);
         }
         self.told |= other.told;
         self.sessions.merge(&other.sessions);

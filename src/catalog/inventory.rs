@@ -36,6 +36,7 @@ use super::hosts::Hosts;
 use super::oddity::{Oddities, Oddity, OddityKind, Whence, climbs};
 use super::pins::Pins;
 use super::program::Families;
+use super::pulse::Pulse;
 use super::segment;
 use super::soft::SoftAnswers;
 use super::spec::{SpecSet, host_name};
@@ -79,6 +80,7 @@ struct State {
     histories_cut: u64,
     soft: SoftAnswers,
     groups: Groups,
+    pulse: Pulse,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -189,6 +191,7 @@ impl Catalog {
         let (Some(method), Some(path)) = (x.method.as_deref(), x.path.as_deref()) else {
             return nowhere;
         };
+        self.state.pulse.take(x);
         let host = self.host_of(x);
         let segments = segment::split(path);
         // HEAD asks what GET would answer; it is no endpoint of its own.
@@ -394,6 +397,11 @@ impl Catalog {
             &template,
             e.operation.as_deref(),
         ))
+    }
+
+    /// What URLs name it by.
+    pub fn key(&self, id: EndpointId) -> Option<&str> {
+        Some(&self.state.endpoints.get(&id.0)?.key)
     }
 
     /// The endpoint that this request belongs to by the inventory of now, candidates included.

@@ -20,10 +20,10 @@ const COMPATIBLE: [&str; 6] = [
 
 /// Families, the last agent's at hand: calls of one client follow each other.
 #[derive(Debug, Default)]
-pub(super) struct Families(Option<(Arc<str>, CompactString)>);
+pub(crate) struct Families(Option<(Arc<str>, CompactString)>);
 
 impl Families {
-    pub(super) fn of(&mut self, user_agent: Option<&Arc<str>>) -> CompactString {
+    pub(crate) fn of(&mut self, user_agent: Option<&Arc<str>>) -> CompactString {
         let Some(agent) = user_agent else {
             return CompactString::default();
         };

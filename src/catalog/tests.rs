@@ -491,3 +491,4 @@ mod operations;
 mod publishing;
 mod templates;
 mod tenants;
+mod words;

@@ -17,6 +17,7 @@ use super::history::History;
 use super::jwt::JwtView;
 use super::leaks::LeakView;
 use super::owasp;
+use super::pulse::Beat;
 use super::reach::ZoneView;
 use super::risk::RiskReason;
 use super::schema::{PathParameter, SchemaView, SensitiveView};
@@ -183,6 +184,13 @@ pub struct EndpointView {
     /// A person has said that it is meant to be there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Accepted>,
+    /// What people say of it: short labels in order, whose it is, and free text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Of a deprecated or zombie endpoint: how it fares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retirement: Option<Retirement>,
@@ -420,6 +428,10 @@ pub struct CatalogView {
     pub evicted: u64,
     /// Histories by the minute or the hour that the budget has put out so far.
     pub histories_cut: u64,
+    /// Packet time of the first exchange.
+    pub started: Option<Timestamp>,
+    /// Requests of two days by the quarter of an hour: those that had any, the oldest first.
+    pub pulse: Vec<Beat>,
 }
 
 impl CatalogView {

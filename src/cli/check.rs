@@ -10,9 +10,10 @@ use super::specs::{self, Loaded};
 use super::summary::plain;
 use crate::alert::sink::Transport;
 use crate::capture::{LiveSource, interfaces as list};
-use crate::config::Config;
+use crate::config::{Config, Web};
 use crate::sensor::Inline;
 use crate::sensor::doctor::{self, Grade};
+use crate::store::AccountsFile;
 
 /// How long each interface is looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -36,6 +37,7 @@ pub(super) fn check(named: Option<&Path>, send_test: bool) -> anyhow::Result<Exi
     report.interfaces(&config);
     report.listen(&config);
     report.state(&config);
+    report.accounts(&config);
     report.evidence(&config);
     report.sinks(&config, send_test)?;
     Ok(if report.failed {
@@ -109,18 +111,38 @@ impl Report {
 
     fn listen(&mut self, config: &Config) {
         let at = config.web.listen;
-        let found = if at.ip().is_loopback() {
-            TcpListener::bind(at)
+        let found = TcpListener::bind(at);
+        self.line(
+            "web",
+            found
                 .map(|_| format!("{at} is free"))
-                .map_err(|e| busy(at, &e))
-        } else {
-            Err(not_loopback(at))
-        };
-        self.line("web", found);
+                .map_err(|e| busy(at, &e)),
+        );
         if let Some(pem) = config.web().tls {
             let served = format!("{} goes with its key", pem.certificate.display());
             self.line("certificate", pem.load().map(|_| served));
         }
+        if let Some(why) = in_the_clear(&config.web) {
+            println!("web         WARN  {why}");
+        }
+    }
+
+    /// Who can sign in, where anybody has to.
+    fn accounts(&mut self, config: &Config) {
+        if !config.web.signs_in() {
+            return;
+        }
+        let found = AccountsFile::in_dir(&config.store.path).read();
+        let found = match found {
+            Ok(all) if all.users.is_empty() => Err(NO_USER.to_owned()),
+            Ok(all) => Ok(format!(
+                "{} and {}",
+                doctor::count(all.users.len() as u64, "user"),
+                doctor::count(all.tokens.len() as u64, "API token")
+            )),
+            Err(e) => Err(e.to_string()),
+        };
+        self.line("sign-in", found);
     }
 
     fn state(&mut self, config: &Config) {
@@ -271,11 +293,25 @@ pub(crate) fn busy(at: std::net::SocketAddr, e: &std::io::Error) -> String {
     }
 }
 
-/// Why only loopback will do.
+/// What to do where there is sign-in and nobody to do it.
+pub(crate) const NO_USER: &str =
+    "there is no user yet: `apitap user add NAME --role admin` on this machine makes the first";
+
+/// Why only loopback will do: of the demo, and of a file that was read.
 pub(crate) fn not_loopback(at: std::net::SocketAddr) -> String {
     format!(
-        "{at} is no loopback address, and there is no sign-in yet: listen on 127.0.0.1 and use a tunnel or a proxy"
+        "{at} can be reached by others, and there is no sign-in here: listen on 127.0.0.1, or start `apitap run` with web.sign_in"
     )
+}
+
+/// What is wrong with passwords on a network.
+pub(crate) fn in_the_clear(web: &Web) -> Option<String> {
+    (!web.listen.ip().is_loopback() && !web.is_tls()).then(|| {
+        format!(
+            "passwords and sessions cross the network to {} in the clear: set web.certificate and web.key; or put a proxy with TLS before it, and set web.behind_tls",
+            web.listen
+        )
+    })
 }
 
 pub(super) fn interfaces() -> anyhow::Result<ExitCode> {

@@ -97,7 +97,7 @@ pub(super) fn read(args: &ReadArgs) -> anyhow::Result<ExitCode> {
         eprintln!("apitap: {failure}");
     }
     if args.serve {
-        crate::daemon::serve(&mut analysis, &reading.ledger, &reading.readings)?;
+        crate::daemon::serve(&config, &mut analysis, &reading.ledger, &reading.readings)?;
     }
     Ok(if failures.is_empty() {
         ExitCode::SUCCESS

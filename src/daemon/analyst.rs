@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
-use tokio::sync::oneshot;
 
 use super::decisions::Decisions;
 use super::evidence::Evidence;
@@ -28,10 +27,12 @@ use crate::sensor::{
 };
 use crate::store::{Pending, Store};
 use crate::time::Timestamp;
-use crate::web::{Command, Known, Live, SensorView, SourceView, Views};
+use crate::web::{Command, Known, Live, Reply, SensorView, SourceView, Views};
 
 /// How often readers get new views.
 const PUBLISH: Duration = Duration::from_secs(1);
+/// How often principals are listed: it takes a walk over all of them.
+const LIST: Duration = Duration::from_secs(10);
 /// How long workers may take to finish once told.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -76,6 +77,8 @@ pub(super) struct Analyst {
     in_flight: u64,
     started: Timestamp,
     published: Instant,
+    /// When principals were listed last.
+    listed: Option<Instant>,
     checkpointed: Instant,
     checkpoint_every: Duration,
     last_count: u64,
@@ -119,6 +122,7 @@ impl Analyst {
             in_flight: 0,
             started: wall(),
             published: now,
+            listed: None,
             checkpointed: now,
             checkpoint_every,
             last_count: 0,
@@ -295,12 +299,12 @@ impl Analyst {
                 let changed = self.analysis.alerts.set_status(&id, &wanted);
                 self.analysis.judged();
                 raised.extend(changed.as_ref().ok().cloned());
-                self.answer(raised, move || drop(reply.send(changed)));
+                self.answer(raised, move || reply.send(changed));
             }
             Message::Command(Command::SetIncidentStatus { id, wanted, reply }) => {
                 let changed = self.analysis.alerts.set_incident(&id, &wanted, raised);
                 self.analysis.judged();
-                self.answer(raised, move || drop(reply.send(changed)));
+                self.answer(raised, move || reply.send(changed));
             }
             Message::Command(Command::Silence { wanted, reply }) => {
                 let made = self.analysis.alerts.silence(*wanted);
@@ -317,6 +321,7 @@ impl Analyst {
                 reply,
             }) => {
                 let sinks = self.sinks.clone();
+                let answers = self.answers.0.clone();
                 let done = Box::new(move |again: Result<Pending, String>| {
                     let done = again.map(|pending| {
                         let pending = Arc::new(pending);
@@ -325,14 +330,15 @@ impl Analyst {
                             sink.wake();
                         }
                     });
-                    let _ = reply.send(done);
+                    let say: Answer = Box::new(move || reply.send(done));
+                    let _ = answers.send(say);
                 });
                 self.store.again(sink, message, by, done);
             }
             Message::Command(Command::TestSink { sink, reply }) => {
                 match self.sinks.iter().find(|s| s.name() == sink) {
-                    Some(sink) => sink.test(reply),
-                    None => drop(reply.send(Err(format!("there is no sink `{sink}`")))),
+                    Some(sink) => sink.test(move |done| reply.send(done)),
+                    None => reply.send(Err(format!("there is no sink `{sink}`"))),
                 }
             }
             Message::Command(Command::Decide {
@@ -343,6 +349,19 @@ impl Analyst {
             }) => {
                 let at = (&self.analysis.catalog, &self.store);
                 self.decisions.ask(at, &what, (by, note), reply);
+            }
+            Message::Command(Command::Account { change, reply }) => {
+                let answers = self.answers.0.clone();
+                let done = Box::new(move |done| {
+                    let say: Answer = Box::new(move || reply.send(done));
+                    let _ = answers.send(say);
+                });
+                self.store.account(change, done);
+            }
+            Message::Command(Command::Note { reply, .. }) => reply.send(Ok(())),
+            Message::Command(Command::Principal { id, reply }) => {
+                let found = self.analysis.principal(&id).map(Box::new);
+                reply.send(Ok(found));
             }
             Message::Specs(specs) => self.analysis.set_specs(specs, raised),
             Message::Ping | Message::Stop => {}
@@ -357,7 +376,7 @@ impl Analyst {
         self.views.catalog.store(self.analysis.view());
         self.publish_decisions();
         if let Some(reply) = reply {
-            let _ = reply.send(Ok(decision));
+            reply.send(Ok(decision));
         }
     }
 
@@ -365,13 +384,13 @@ impl Analyst {
         &mut self,
         done: &Result<Silence, String>,
         raised: &mut Vec<Alert>,
-        reply: oneshot::Sender<Result<Silence, String>>,
+        reply: Reply<Silence>,
     ) {
         if let Ok(silence) = done {
             self.store.silence(silence.clone());
         }
         let done = done.clone();
-        self.answer(raised, move || drop(reply.send(done)));
+        self.answer(raised, move || reply.send(done));
     }
 
     /// Says how a change went, once it is on disk and shown.
@@ -543,6 +562,11 @@ impl Analyst {
         self.views
             .automation
             .store(Arc::new(automation(&self.analysis)));
+        if self.listed.is_none_or(|at| at.elapsed() >= LIST) {
+            self.listed = Some(self.published);
+            let principals = self.analysis.principals();
+            self.views.principals.store(Arc::new(principals));
+        }
         self.views.deliveries.store(Arc::new(self.deliveries()));
         if self.in_flight == 0 {
             self.views.alerts.store(self.analysis.alerts.view());

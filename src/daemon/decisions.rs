@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use tokio::sync::oneshot;
 
 use super::analyst::wall;
 use crate::analysis::Analysis;
-use crate::catalog::{Action, Catalog, Decision, MAX_PLACES, Place};
+use crate::catalog::{Action, Catalog, Decision, MAX_PLACES, Place, bring_back};
 use crate::store::Store;
-use crate::web::{DecisionsView, Wish};
+use crate::web::{self, DecisionsView, Wish};
 
-type Reply = oneshot::Sender<Result<Arc<Decision>, String>>;
+type Reply = web::Reply<Arc<Decision>>;
 
 pub(super) struct Decisions {
     /// Oldest first.
@@ -24,6 +23,14 @@ pub(super) struct Decisions {
     /// Those that are on disk now. Without a bound, so that the store never waits for the analysis;
     /// what lies in it are people's clicks.
     pub(super) on_disk: Receiver<Decision>,
+}
+
+/// A wish as the decision has it.
+struct Resolved {
+    action: Action,
+    places: Vec<Place>,
+    value: Option<String>,
+    undoes: Option<u64>,
 }
 
 impl Decisions {
@@ -46,9 +53,9 @@ impl Decisions {
         (by, note): (String, Option<String>),
         reply: Reply,
     ) {
-        let (action, places, undoes) = match self.resolve(catalog, wish) {
+        let resolved = match self.resolve(catalog, wish) {
             Ok(resolved) => resolved,
-            Err(why) => return drop(reply.send(Err(why))),
+            Err(why) => return reply.send(Err(why)),
         };
         let id = self.next;
         self.next += 1;
@@ -58,48 +65,70 @@ impl Decisions {
             at: wall(),
             seen: catalog.now(),
             by,
-            action,
-            places,
+            action: resolved.action,
+            places: resolved.places,
+            value: resolved.value,
             note,
-            undoes,
+            undoes: resolved.undoes,
         };
         let done = self.done.clone();
         // The analysis thread may have ended already; the decision is safe.
         store.decide(decision, Box::new(move |d| drop(done.send(d))));
     }
 
-    fn resolve(
-        &self,
-        catalog: &Catalog,
-        wish: &Wish,
-    ) -> Result<(Action, Vec<Place>, Option<u64>), String> {
-        let (action, places, undoes) = match wish {
-            Wish::Mark { action, keys } => (*action, catalog.places(keys), None),
+    fn resolve(&self, catalog: &Catalog, wish: &Wish) -> Result<Resolved, String> {
+        let (value, undoes) = (None, None);
+        let resolved = match wish {
+            Wish::Mark {
+                action,
+                value,
+                keys,
+            } => Resolved {
+                action: *action,
+                places: catalog.open_to(*action, value.as_deref(), keys)?,
+                value: value.clone(),
+                undoes,
+            },
             Wish::Pin {
                 action,
                 key,
                 part,
                 word,
-            } => {
-                let place = catalog.pin_place(key, *part, word.as_deref())?;
-                (*action, vec![place], None)
-            }
-            Wish::Undo(id) => {
-                let found = self.taken.iter().find(|d| d.id == *id);
-                let decision = found.ok_or("there is no such decision")?;
-                let inverse = decision.action.inverse();
-                let action = inverse.ok_or("this took something back: decide anew instead")?;
-                (action, catalog.held(decision), Some(*id))
-            }
+            } => Resolved {
+                action: *action,
+                places: vec![catalog.pin_place(key, *part, word.as_deref())?],
+                value,
+                undoes,
+            },
+            Wish::Undo(id) => self.undo(catalog, *id)?,
         };
-        match places.len() {
-            0 if undoes.is_some() => Err("it holds no longer: later decisions replaced it".into()),
+        match resolved.places.len() {
+            0 if resolved.undoes.is_some() => {
+                Err("it holds no longer: later decisions replaced it".into())
+            }
             0 => Err("there is no such endpoint any more".into()),
             n if n > MAX_PLACES => Err(format!(
                 "{n} endpoints at once are too many: decide about at most {MAX_PLACES}"
             )),
-            _ => Ok((action, places, undoes)),
+            _ => Ok(resolved),
         }
+    }
+
+    fn undo(&self, catalog: &Catalog, id: u64) -> Result<Resolved, String> {
+        let found = self.taken.iter().position(|d| d.id == id);
+        let at = found.ok_or("there is no such decision")?;
+        let decision = &self.taken[at];
+        let inverse = decision.action.inverse();
+        let action = inverse.ok_or("this took something back: decide anew instead")?;
+        let mut places = catalog.held(decision);
+        let earlier = self.taken[..at].iter().map(AsRef::as_ref);
+        bring_back(&mut places, decision, earlier);
+        Ok(Resolved {
+            action,
+            places,
+            value: decision.value.clone(),
+            undoes: Some(id),
+        })
     }
 
     /// Applies a decision that is on disk; its answer is to be sent once readers can see it.

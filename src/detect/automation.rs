@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::counter::Spot;
+use super::principals::Followed;
 use super::verdict::{self, round};
 use super::{Clock, Place, Principal, Severity, Verdict, VerdictKind, WATCHES};
 use crate::catalog::EndpointId;
@@ -125,6 +126,12 @@ mod saved {
     }
 }
 
+/// What is known of one principal.
+pub(super) struct Standing {
+    pub habit: Option<Automation>,
+    pub why: String,
+}
+
 /// How an automation left its habit.
 #[derive(Clone, Debug)]
 pub(super) struct Change {
@@ -199,6 +206,38 @@ impl Register {
         list
     }
 
+    /// Whether a principal is known automation, and why or why not.
+    pub(super) fn standing(&self, who: &Followed, now: i64) -> Standing {
+        let mark = who.mark();
+        let own = self.habits.get_key_value(&Subject::Principal(mark));
+        // Without an identity it is kept by the place that it calls.
+        let place = || {
+            let mut all = self.habits.iter();
+            all.find(|(s, h)| matches!(s, Subject::Place(_)) && h.mark == mark && !h.several)
+        };
+        let found = match who.nameless() {
+            true => place(),
+            false => own,
+        };
+        let Some((subject, habit)) = found else {
+            let why = "it never did far more in an hour than others, nor called around the clock";
+            return Standing {
+                habit: None,
+                why: why.into(),
+            };
+        };
+        let silent = now.div_euclid(24 * HOUR) - habit.last.div_euclid(24 * HOUR);
+        let known = habit.is_machine() && silent <= SILENCE;
+        Standing {
+            habit: known.then(|| habit.show(*subject)),
+            why: if silent > SILENCE {
+                format!("it was, and has been silent for {silent} days")
+            } else {
+                habit.why()
+            },
+        }
+    }
+
     fn room(&mut self, at: &Clock) {
         if self.habits.len() < MAX_HABITS {
             return;
@@ -255,6 +294,34 @@ impl Habit {
         let daily = f64::from(self.days) >= REGULAR * span as f64;
         let regular = self.rhythm(0).1 >= REGULAR;
         self.days >= DAYS && (self.around_the_clock() || regular || daily && self.focus >= FOCUSED)
+    }
+
+    /// Why it is a machine, or not one yet.
+    fn why(&self) -> String {
+        let days = f64::from(self.days.max(1));
+        let (usual, share, _) = self.rhythm(0);
+        if self.days < DAYS {
+            let days = match self.days {
+                0 => "only today so far".to_owned(),
+                1 => "on one whole day so far".to_owned(),
+                days => format!("on {days} whole days so far"),
+            };
+            format!("it does much {days}; a habit takes {DAYS}")
+        } else if self.around_the_clock() {
+            let all = self.days;
+            format!(
+                "it called around the clock on {} of {all} days",
+                self.restless
+            )
+        } else if share >= REGULAR {
+            let (n, all) = ((share * days).round(), self.days);
+            format!("it begins about {usual:02}:00 UTC, on {n} of {all} days")
+        } else if self.is_machine() {
+            let share = self.focus * 100.0;
+            format!("it comes nearly every day, and does {share:.0} % of a day's in one hour")
+        } else {
+            "it does much on some days, at no steady hour: people do that, too".into()
+        }
     }
 
     fn around_the_clock(&self) -> bool {

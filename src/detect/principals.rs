@@ -16,6 +16,7 @@ use super::counter::{Counter, Presence};
 use super::enumeration::{Known, Walks};
 use super::objects::Newness;
 use super::place::{Pair, Recent};
+use super::profile::Profile;
 use super::purse::Spent;
 use super::sources::Sources;
 use crate::exchange::Exchange;
@@ -46,6 +47,7 @@ pub(super) struct Followed {
     pub doors: Doors,
     pub sources: Sources,
     pub spent: Spent,
+    pub profile: Box<Profile>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -133,6 +135,25 @@ impl Table {
         self.slots.iter_mut().map(|s| &mut s.who)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Followed> {
+        self.slots.iter().map(|s| &s.who)
+    }
+
+    /// The principal of this text, as alerts name it.
+    pub(super) fn named(&self, text: &str) -> Option<&Followed> {
+        Some(&self.slots.get(self.place(text)?)?.who)
+    }
+
+    /// Where it stands in `iter`.
+    pub(super) fn place(&self, text: &str) -> Option<usize> {
+        let address = || {
+            let address = text.strip_suffix("/64").unwrap_or(text).parse().ok()?;
+            self.places.get(&Key::Client(network(address)))
+        };
+        let place = self.places.get(&Key::Identity(text.into()));
+        place.or_else(address).map(|place| *place as usize)
+    }
+
     /// The principal of an exchange. A credential names one only once it was answered with
     /// success; until then its calls are the client's.
     pub(super) fn of(&mut self, x: &Exchange) -> &mut Followed {
@@ -174,6 +195,7 @@ impl Table {
             doors: Doors::default(),
             sources: Sources::default(),
             spent: Spent::default(),
+            profile: Box::default(),
         };
         let slot = Slot {
             who,
@@ -274,6 +296,11 @@ impl Followed {
     pub(super) fn requests(&self) -> [f64; 3] {
         let counter = self.counters.first().and_then(Option::as_ref);
         counter.map_or([0.0; 3], |c| c.counts(&self.presence))
+    }
+
+    /// The network that it called from last.
+    pub(super) fn client(&self) -> IpAddr {
+        self.client
     }
 
     pub(super) fn nameless(&self) -> bool {

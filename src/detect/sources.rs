@@ -279,12 +279,12 @@ fn note<const N: usize>(marks: &mut [u16; N], mark: u16) -> bool {
     place.is_none()
 }
 
-fn code(country: &str) -> Option<[u8; 2]> {
+pub(super) fn code(country: &str) -> Option<[u8; 2]> {
     let bytes: [u8; 2] = country.as_bytes().try_into().ok()?;
     bytes.iter().all(u8::is_ascii_uppercase).then_some(bytes)
 }
 
-fn letters(country: &[u8; 2]) -> &str {
+pub(super) fn letters(country: &[u8; 2]) -> &str {
     std::str::from_utf8(country).unwrap_or("??")
 }
 

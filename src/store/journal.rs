@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{StoreError, io_error};
+use crate::access::{AuditView, Record, Trail};
 use crate::alert::delivery::{DeadLetter, MAX_AGE};
 use crate::alert::route::{About, Router};
 use crate::alert::{Alert, Audience, Incident, Notice, Silence, wall};
@@ -124,6 +125,8 @@ enum Line {
     Decision(Decision),
     /// A rule for silence, as it was then.
     Silence(Box<Silence>),
+    /// What somebody changed.
+    Audit(Box<Record>),
 }
 
 /// The latest revision of an alert or incident, and the sinks that were told of it.
@@ -149,6 +152,7 @@ pub struct Journal {
     /// By id, which counts up.
     decisions: BTreeMap<u64, Decision>,
     silences: BTreeMap<String, Silence>,
+    trail: Trail,
 }
 
 impl Journal {
@@ -175,6 +179,7 @@ impl Journal {
             dead: VecDeque::new(),
             decisions: BTreeMap::new(),
             silences: BTreeMap::new(),
+            trail: Trail::default(),
         };
         let notices = journal.replay()?;
         journal.compact()?;
@@ -214,6 +219,22 @@ impl Journal {
     /// Appends a rule for silence, as it is now; it is on disk when this returns without error.
     pub fn silence(&mut self, silence: &Silence) -> std::io::Result<()> {
         self.write(Line::Silence(Box::new(silence.clone())))?;
+        self.compact_if_large();
+        Ok(())
+    }
+
+    pub fn audit_view(&self) -> AuditView {
+        self.trail.view()
+    }
+
+    /// Appends a line of the audit; it is on disk when this returns without error.
+    pub fn audit(&mut self, record: &Record) -> std::io::Result<()> {
+        let id = self.trail.next();
+        let record = Record {
+            id,
+            ..record.clone()
+        };
+        self.write(Line::Audit(Box::new(record)))?;
         self.compact_if_large();
         Ok(())
     }
@@ -424,6 +445,7 @@ impl Journal {
             Line::Silence(silence) => {
                 self.silences.insert(silence.id.clone(), *silence);
             }
+            Line::Audit(record) => self.trail.take(*record),
             Line::Dead(letter) => self.dead.push_back(*letter),
             Line::Again {
                 sink, message, at, ..
@@ -611,6 +633,9 @@ impl Journal {
         }
         for silence in self.silences.values() {
             write_line(&mut text, &Line::Silence(Box::new(silence.clone())));
+        }
+        for record in self.trail.iter() {
+            write_line(&mut text, &Line::Audit(Box::new(record.as_ref().clone())));
         }
         for Kept { what, told } in self.alerts.values() {
             let (alert, told) = (Box::new(what.clone()), told.clone());

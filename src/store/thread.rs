@@ -2,21 +2,27 @@
 
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use super::accounts::{AccountsFile, Mark};
 use super::checkpoint::Checkpoints;
 use super::journal::{Entry, Journal, Pending};
+use crate::access::{Accounts, AuditView, Change, Record};
 use crate::alert::Silence;
 use crate::alert::delivery::DeadLetter;
+use crate::alert::wall;
 use crate::catalog::Decision;
 
 /// Alerts that share one fsync.
 const GROUP: usize = 256;
 /// Pause before a write that failed is tried again.
 const RETRY: Duration = Duration::from_millis(500);
+/// How often the file of accounts is looked at: so long a token that was revoked on the command
+/// line still opens.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Called on the store's thread; must not wait.
 pub type Done<T> = Box<dyn FnOnce(Result<T, String>) + Send>;
@@ -47,6 +53,8 @@ pub(super) enum Op {
         found: Found,
     },
     Decide(Decision, Decided),
+    Audit(Box<Record>, Box<dyn FnOnce() + Send>),
+    Account(Change, Done<()>),
     Checkpoint {
         catalog: Vec<u8>,
         detect: Vec<u8>,
@@ -60,14 +68,47 @@ pub(super) struct Thread {
     pub(super) recorded: Box<dyn Fn(Pending) + Send>,
     pub(super) trouble: Arc<Mutex<Option<String>>>,
     pub(super) dead: Arc<ArcSwap<Vec<DeadLetter>>>,
+    pub(super) audit: Arc<ArcSwap<AuditView>>,
+    pub(super) accounts: Followed,
     /// Held as long as the thread runs.
     pub(super) _lock: File,
 }
 
+/// The file of accounts, and what readers have of it.
+pub(super) struct Followed {
+    file: AccountsFile,
+    shown: Arc<ArcSwap<Accounts>>,
+    /// Of the file as it was looked at last.
+    mark: Option<Mark>,
+    looked: Option<Instant>,
+}
+
+impl Followed {
+    pub(super) fn new(file: AccountsFile, shown: Arc<ArcSwap<Accounts>>) -> Self {
+        Self {
+            file,
+            shown,
+            mark: None,
+            looked: None,
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        self.looked.is_none_or(|at| at.elapsed() >= LOOK)
+    }
+}
+
 impl Thread {
     pub(super) fn run(mut self, queue: &Receiver<Op>) {
-        while let Ok(first) = queue.recv() {
-            let mut group = vec![first];
+        loop {
+            let mut group = match queue.recv_timeout(LOOK) {
+                Ok(first) => vec![first],
+                Err(RecvTimeoutError::Timeout) => Vec::new(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            if self.accounts.is_due() {
+                self.look_at_accounts();
+            }
             group.extend(queue.try_iter().take(GROUP));
             let mut entries = Vec::new();
             let mut closing = None;
@@ -111,6 +152,11 @@ impl Thread {
                         self.insist("a decision", |journal| journal.decide(&decision));
                         decided(decision);
                     }
+                    Op::Audit(record, done) => {
+                        self.audit(*record);
+                        done();
+                    }
+                    Op::Account(change, done) => done(self.account(change)),
                     Op::Checkpoint { catalog, detect } => {
                         let written = self.checkpoints.write(&catalog, &detect);
                         self.say(written.err());
@@ -169,6 +215,49 @@ impl Thread {
     fn show_dead(&self) {
         self.dead
             .store(Arc::new(self.journal.dead().cloned().collect()));
+    }
+
+    fn audit(&mut self, record: Record) {
+        self.insist("the audit", |journal| journal.audit(&record));
+        self.audit.store(Arc::new(self.journal.audit_view()));
+    }
+
+    fn account(&mut self, change: Change) -> Result<(), String> {
+        let changed = self.accounts.file.change(|all| all.apply(change, wall()));
+        let accounts = changed.map_err(|e| e.to_string())??;
+        self.accounts.shown.store(Arc::new(accounts));
+        Ok(())
+    }
+
+    /// Takes what the command line did. A file that cannot be read lets nobody in: who is in it is
+    /// not known.
+    fn look_at_accounts(&mut self) {
+        self.accounts.looked = Some(Instant::now());
+        let mark = self.accounts.file.mark();
+        if mark == self.accounts.mark {
+            return;
+        }
+        self.accounts.mark = mark;
+        let accounts = self.accounts.file.read().unwrap_or_else(|e| {
+            tracing::error!("nobody can sign in: {e}");
+            Accounts::default()
+        });
+        let told = accounts.untold.len();
+        for record in &accounts.untold {
+            self.audit(record.clone());
+        }
+        self.accounts.shown.store(Arc::new(accounts));
+        if told > 0 {
+            let struck = self.accounts.file.change(|all| {
+                all.untold.drain(..told.min(all.untold.len()));
+                Ok(())
+            });
+            if let Err(e) = struck {
+                // Told once more at worst.
+                tracing::warn!("{e}");
+            }
+            // The mark is the one from before: what came in between is seen at the next look.
+        }
     }
 
     /// On disk, however long that takes.

@@ -5,11 +5,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
 
 use super::query::{AlertFilter, EndpointFilter, Page};
+use super::reply::{self, Reply};
 use super::routes::{App, Shared};
-use super::{Command, SourceView, export, schema};
+use super::{Command, SourceView, export, schema, who};
 use crate::sensor::doctor::Symptom;
 use crate::sensor::{Ledger, NetworkReading, TapReading};
 use crate::time::Timestamp;
@@ -181,21 +181,21 @@ pub(super) fn remark(note: Option<String>) -> Option<String> {
         .map(|n| n.chars().take(MAX_NOTE).collect())
 }
 
-/// Asks the single writer, and waits for what came of it; `wrong` is what its no means.
+/// Asks the single writer, and waits for what came of it; `wrong` is what its no means. The audit has
+/// it under the name of whoever made this request.
 pub(super) async fn ask<T>(
     app: &App,
     wrong: StatusCode,
-    command: impl FnOnce(oneshot::Sender<Result<T, String>>) -> Command,
+    command: impl FnOnce(Reply<T>) -> Command,
 ) -> Result<T, (StatusCode, String)> {
-    let (reply, answer) = oneshot::channel();
     let busy = || {
         (
             StatusCode::SERVICE_UNAVAILABLE,
             "apitap is busy: try again".to_owned(),
         )
     };
-    let sent = app.commands.try_send(command(reply));
-    sent.map_err(|_| busy())?;
+    let (command, answer) = reply::asked(&app.audit, who::asker(), command);
+    app.commands.try_send(command).map_err(|_| busy())?;
     match answer.await {
         Ok(done) => done.map_err(|why| (wrong, why)),
         Err(_) => Err(busy()),

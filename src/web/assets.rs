@@ -9,11 +9,16 @@ const CSS: &str = concat!(
     include_str!("../../dashboards/assets/style/shell.css"),
     include_str!("../../dashboards/assets/style/parts.css"),
     include_str!("../../dashboards/assets/style/chart.css"),
+    include_str!("../../dashboards/assets/style/reference.css"),
+    include_str!("../../dashboards/assets/style/access.css"),
+    include_str!("../../dashboards/assets/style/overview.css"),
+    include_str!("../../dashboards/assets/style/principals.css"),
 );
 
 const JS: &str = concat!(
     include_str!("../../dashboards/assets/script/live.js"),
     include_str!("../../dashboards/assets/script/scroll.js"),
+    include_str!("../../dashboards/assets/script/reference.js"),
 );
 
 const ICON: &str = include_str!("../../dashboards/assets/icon.svg");

@@ -9,16 +9,6 @@ use crate::sensor::doctor::grouped;
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 140.0;
 
-/// Requests by the hour over the last day, oldest first, with what the bars mean in words.
-pub(super) fn hours(requests: &[u64]) -> String {
-    let points: Vec<(f64, Option<f64>)> = requests.iter().map(|v| (*v as f64, None)).collect();
-    let most = requests.iter().copied().max().unwrap_or(0);
-    let all = grouped(requests.iter().sum());
-    let words = format!("{all} in all, at most {} an hour", grouped(most));
-    let svg = draw(&points, &format!("Requests by the hour: {words}"));
-    figure(svg, "24 h ago", &words)
-}
-
 /// Bars of what was seen, and the line of what was expected.
 pub(super) fn band(series: &[Point], label: &str) -> String {
     let points: Vec<(f64, Option<f64>)> = series

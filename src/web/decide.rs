@@ -14,7 +14,7 @@ use super::query::{EndpointFilter, cut};
 use super::routes::{App, Shared};
 use super::who::Who;
 use super::{Command, Wish};
-use crate::catalog::{Action, Decision, EndpointView};
+use crate::catalog::{Action, Decision, EndpointView, MAX_NOTE};
 
 /// Places of one decision that are listed.
 const PLACES: usize = 100;
@@ -153,12 +153,17 @@ impl Chosen {
         Ok(filter)
     }
 
-    fn keys(&self, all: &[Arc<EndpointView>]) -> Result<Vec<String>, String> {
+    /// What is accepted is chosen from what waits for that.
+    fn keys(&self, all: &[Arc<EndpointView>], action: Action) -> Result<Vec<String>, String> {
         match (self.keys.is_empty(), self.filter.is_empty(), self.all) {
             (false, true, false) => Ok(self.keys.clone()),
             (true, false, false) | (true, true, true) => {
                 let filter = self.filter()?;
-                Ok(filter.waiting(all).map(|e| e.key.clone()).collect())
+                let key = |e: &Arc<EndpointView>| e.key.clone();
+                Ok(match action {
+                    Action::Accept => filter.waiting(all).map(key).collect(),
+                    _ => filter.found(all).into_iter().map(key).collect(),
+                })
             }
             _ => Err("say one of `keys`, `filter`, `\"all\": true`".into()),
         }
@@ -167,7 +172,7 @@ impl Chosen {
 
 /// `POST /api/v1/endpoints/accept`.
 pub(super) async fn accept(State(app): Shared, who: Who, Json(chosen): Json<Chosen>) -> Response {
-    let keys = match chosen.keys(&app.views.catalog.load().endpoints) {
+    let keys = match chosen.keys(&app.views.catalog.load().endpoints, Action::Accept) {
         Ok(keys) => keys,
         Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
     };
@@ -177,8 +182,12 @@ pub(super) async fn accept(State(app): Shared, who: Who, Json(chosen): Json<Chos
             "nothing that it shows waits to be accepted",
         );
     }
-    let action = Action::Accept;
-    answer(decide(&app, Wish::Mark { action, keys }, &who.name, chosen.note).await)
+    let wish = Wish::Mark {
+        action: Action::Accept,
+        value: None,
+        keys,
+    };
+    answer(decide(&app, wish, &who.name, chosen.note).await)
 }
 
 /// What is said with a decision about one endpoint.
@@ -191,30 +200,108 @@ pub(super) struct About {
     /// Of a pin: which part of the path, 0 the first.
     part: Option<usize>,
     word: Option<String>,
+    /// The tag, owner or note.
+    #[schemars(length(max = MAX_NOTE))]
+    value: Option<String>,
 }
 
-/// A wish from the last part of the path: `accept`, `unaccept`, `pin-parameter` …
+/// An owner or note that is nothing takes the one there is away.
+fn said(action: Action, value: Option<String>) -> Result<(Action, Option<String>), Refused> {
+    let empty = value.as_deref().is_none_or(|v| v.trim().is_empty());
+    let action = match action {
+        Action::Own if empty => Action::Disown,
+        Action::Note if empty => Action::Unnote,
+        action => action,
+    };
+    let value = action.value(value.as_deref());
+    value
+        .map(|value| (action, value))
+        .map_err(|why| (StatusCode::BAD_REQUEST, why))
+}
+
+/// Of a pin the part of the path and the word; else the value.
+pub(super) type Said = (Option<usize>, Option<String>, Option<String>);
+
+/// A wish from the last part of the path: `accept`, `tag`, `pin-parameter` …
 pub(super) fn wish(
     action: Action,
     key: String,
-    part: Option<usize>,
-    word: Option<String>,
+    (part, word, value): Said,
 ) -> Result<Wish, Refused> {
-    match (action, part) {
-        (Action::Accept | Action::Unaccept, None) => Ok(Wish::Mark {
-            action,
-            keys: vec![key],
-        }),
-        (Action::PinParameter | Action::PinStatic, Some(part)) => Ok(Wish::Pin {
+    let word = word.filter(|w| !w.is_empty());
+    let bad = |why: &str| Err((StatusCode::BAD_REQUEST, why.to_owned()));
+    match part {
+        Some(part) if action.is_pin() && action != Action::Unpin => Ok(Wish::Pin {
             action,
             key,
             part,
-            word: word.filter(|w| !w.is_empty()),
+            word,
         }),
-        _ => Err((
-            StatusCode::BAD_REQUEST,
-            "a pin says which `part` of the path it is about; nothing else does".into(),
-        )),
+        None if !action.is_pin() && word.is_none() => {
+            let (action, value) = said(action, value)?;
+            let keys = vec![key];
+            Ok(Wish::Mark {
+                action,
+                value,
+                keys,
+            })
+        }
+        _ => bad("a pin says which `part` of the path it is about; nothing else does"),
+    }
+}
+
+/// Which endpoints, and what is said of them.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Many {
+    action: Action,
+    /// The tag, owner or note.
+    #[schemars(length(max = MAX_NOTE))]
+    value: Option<String>,
+    /// Keys of endpoints.
+    #[serde(default)]
+    keys: Vec<String>,
+    #[serde(default)]
+    filter: Map<String, Value>,
+    #[serde(default)]
+    all: bool,
+    #[schemars(length(max = api::MAX_NOTE))]
+    note: Option<String>,
+}
+
+/// `POST /api/v1/endpoints/mark`.
+pub(super) async fn mark_many(State(app): Shared, who: Who, Json(many): Json<Many>) -> Response {
+    match many.wish(&app.views.catalog.load().endpoints) {
+        Ok((wish, note)) => answer(decide(&app, wish, &who.name, note).await),
+        Err((code, why)) => problem(code, &why),
+    }
+}
+
+impl Many {
+    fn wish(self, all: &[Arc<EndpointView>]) -> Result<(Wish, Option<String>), Refused> {
+        let bad = |why: String| (StatusCode::BAD_REQUEST, why);
+        let action = self.action;
+        if action.is_pin() {
+            return Err(bad("a pin is about a part of one endpoint's path".into()));
+        }
+        let (action, value) = said(action, self.value)?;
+        let chosen = Chosen {
+            keys: self.keys,
+            filter: self.filter,
+            all: self.all,
+            note: None,
+        };
+        let keys = chosen.keys(all, action).map_err(bad)?;
+        if keys.is_empty() {
+            let why = "there is nothing that it shows";
+            return Err((StatusCode::CONFLICT, why.into()));
+        }
+        let wish = Wish::Mark {
+            action,
+            value,
+            keys,
+        };
+        Ok((wish, self.note))
     }
 }
 
@@ -225,11 +312,11 @@ pub(super) async fn mark(
     Path((key, action)): Path<(String, Action)>,
     Json(about): Json<About>,
 ) -> Response {
-    let known = app.views.catalog.load();
-    if !known.endpoints.iter().any(|e| e.key == key) {
+    let catalog = app.views.catalog.load();
+    let Some(key) = catalog.find(&key).map(|e| e.key.clone()) else {
         return problem(StatusCode::NOT_FOUND, "there is no such endpoint");
-    }
-    match wish(action, key, about.part, about.word) {
+    };
+    match wish(action, key, (about.part, about.word, about.value)) {
         Ok(wish) => answer(decide(&app, wish, &who.name, about.note).await),
         Err((code, why)) => problem(code, &why),
     }

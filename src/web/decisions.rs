@@ -224,8 +224,11 @@ pub(super) async fn accept(State(app): Shared, who: Who, body: Bytes) -> Respons
     }
     let chosen = choice.endpoints(&app.views.catalog.load().endpoints);
     let keys = chosen.iter().map(|e| e.key.clone()).collect();
-    let action = Action::Accept;
-    let wish = Wish::Mark { action, keys };
+    let wish = Wish::Mark {
+        action: Action::Accept,
+        value: None,
+        keys,
+    };
     match decide(&app, wish, &who.name, Some(choice.note)).await {
         Ok(_) => Redirect::to("/decisions").into_response(),
         Err((code, why)) => failed(&app, &who, code, "Nothing was accepted", &why),
@@ -239,6 +242,7 @@ pub(super) struct MarkForm {
     note: String,
     part: Option<usize>,
     word: Option<String>,
+    value: Option<String>,
 }
 
 /// `POST /endpoints/{key}/{action}`.
@@ -251,7 +255,8 @@ pub(super) async fn mark(
     if let Some(stale) = stale(&app, &who, &form.csrf) {
         return stale;
     }
-    let done = match wish(action, key.clone(), form.part, form.word) {
+    let said = (form.part, form.word, form.value);
+    let done = match wish(action, key.clone(), said) {
         Ok(wish) => decide(&app, wish, &who.name, Some(form.note)).await,
         Err(refused) => Err(refused),
     };
@@ -292,10 +297,12 @@ struct Row {
     id: u64,
     at: String,
     by: String,
-    action: &'static str,
+    action: String,
     /// The first places, with the page of those that are endpoints.
     places: Vec<(String, String)>,
     more: usize,
+    /// The text of a note.
+    value: Option<String>,
     note: Option<String>,
     undoes: Option<u64>,
     state: String,
@@ -314,19 +321,32 @@ fn row(decision: &Decision, holds: usize) -> Row {
     let count = decision.places.len();
     let first = decision.places.iter().take(3);
     let takes_back = decision.action.inverse().is_none();
+    let value = decision.value.as_deref().unwrap_or_default();
     Row {
         id: decision.id,
         at: decision.at.to_string(),
         by: decision.by.clone(),
         action: match decision.action {
-            Action::Accept => "accepted",
-            Action::Unaccept => "no longer accepted",
-            Action::PinParameter => "is a value of a parameter",
-            Action::PinStatic => "is a route of its own",
-            Action::Unpin => "left to evidence again",
+            Action::Accept => "accepted".into(),
+            Action::Unaccept => "no longer accepted".into(),
+            Action::PinParameter => "is a value of a parameter".into(),
+            Action::PinStatic => "is a route of its own".into(),
+            Action::Unpin => "left to evidence again".into(),
+            Action::Tag => format!("tagged {value}"),
+            Action::Untag => format!("no longer tagged {value}"),
+            Action::Own => format!("owned by {value}"),
+            Action::Disown => format!("no longer owned by {value}")
+                .trim_end_matches(" by ")
+                .into(),
+            Action::Note => "has a note".into(),
+            Action::Unnote => "its note is taken away".into(),
         },
         places: first.map(|p| (p.label(), p.key.clone())).collect(),
         more: count.saturating_sub(3),
+        value: decision
+            .value
+            .clone()
+            .filter(|_| decision.action == Action::Note),
         note: decision.note.clone(),
         undoes: decision.undoes,
         state: match holds {
@@ -339,7 +359,7 @@ fn row(decision: &Decision, holds: usize) -> Row {
                 grouped(count as u64)
             ),
         },
-        may_undo: holds > 0,
+        may_undo: holds > 0 && !takes_back,
     }
 }
 

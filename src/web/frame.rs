@@ -9,14 +9,14 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::routes::{App, Shared};
-use super::who::{Role, Who};
-use super::{SensorView, SourceView, api, assets};
+use super::who::Who;
+use super::{Role, SensorView, SourceView, api, assets};
 use crate::alert::Status;
 use crate::sensor::doctor::Grade;
 use crate::time::Timestamp;
 
 /// A live port without a frame for so long is stale.
-const STALE: u64 = 60;
+pub(super) const STALE: u64 = 60;
 
 /// What the frame around every page needs.
 pub(super) struct Frame {
@@ -30,6 +30,8 @@ pub(super) struct Frame {
     /// Who reads the page, and what they may do.
     pub(super) user: Arc<str>,
     pub(super) role: Role,
+    /// Whether they signed in, and so can sign out.
+    pub(super) signed_in: bool,
 }
 
 /// The side bar: groups of links, each with the name of the page that it leads to.
@@ -38,7 +40,7 @@ type Group = (
     &'static [(&'static str, &'static str, &'static str)],
 );
 
-const NAVIGATION: [Group; 4] = [
+const NAVIGATION: [Group; 5] = [
     ("", &[("overview", "Overview", "/")]),
     (
         "Inventory",
@@ -54,6 +56,7 @@ const NAVIGATION: [Group; 4] = [
         &[
             ("incidents", "Incidents", "/incidents"),
             ("alerts", "Alerts", "/alerts"),
+            ("principals", "Principals", "/principals"),
             ("silences", "Silences", "/silences"),
             ("automation", "Automation", "/automation"),
         ],
@@ -64,13 +67,34 @@ const NAVIGATION: [Group; 4] = [
             ("sensor", "Sensor", "/sensor"),
             ("coverage", "Coverage", "/coverage"),
             ("deliveries", "Deliveries", "/deliveries"),
+            ("api", "API", "/api"),
+        ],
+    ),
+    (
+        "Access",
+        &[
+            ("users", "Users", "/users"),
+            ("tokens", "API tokens", "/tokens"),
+            ("audit", "Audit", "/audit"),
         ],
     ),
 ];
 
 impl Frame {
+    /// The last is for admins.
     pub(super) fn groups(&self) -> &'static [Group] {
-        &NAVIGATION
+        let seen = NAVIGATION.len() - usize::from(!self.may_admin());
+        &NAVIGATION[..seen]
+    }
+
+    /// Whether its reader works on alerts, incidents and the inventory; others get no forms for it.
+    pub(super) fn may_work(&self) -> bool {
+        self.role >= Role::Analyst
+    }
+
+    /// Whether its reader changes who comes in and what goes out.
+    pub(super) fn may_admin(&self) -> bool {
+        self.role >= Role::Admin
     }
 
     pub(super) fn is(&self, page: &str) -> bool {
@@ -96,6 +120,7 @@ impl Frame {
             csrf: who.csrf.clone(),
             user: who.name.clone(),
             role: who.role,
+            signed_in: who.session().is_some(),
         }
     }
 }

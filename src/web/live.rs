@@ -14,9 +14,10 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
-use super::Live;
 use super::api::problem;
 use super::routes::{App, Shared};
+use super::who::Who;
+use super::{Live, gate};
 
 /// Streams at once; each costs a connection and a place in the broadcast.
 const MAX_CLIENTS: usize = 64;
@@ -30,16 +31,16 @@ impl Drop for Guest {
     }
 }
 
-pub(super) async fn stream(State(app): Shared) -> Response {
+pub(super) async fn stream(State(app): Shared, who: Who) -> Response {
     if app.clients.fetch_add(1, Ordering::Relaxed) >= MAX_CLIENTS {
         app.clients.fetch_sub(1, Ordering::Relaxed);
         return problem(StatusCode::SERVICE_UNAVAILABLE, "too many live streams");
     }
     let guest = Guest(app.clone());
-    let events = BroadcastStream::new(app.views.live.subscribe()).map(move |live| {
-        let _ = &guest;
-        Ok::<_, Infallible>(event(live))
-    });
+    // Ends with the session or token that opened it; something is told each second.
+    let still = move |_: &_| gate::is_still(&guest.0, &who);
+    let events = BroadcastStream::new(app.views.live.subscribe()).take_while(still);
+    let events = events.map(|live| Ok::<_, Infallible>(event(live)));
     let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)));
     let headers = [
         (header::CACHE_CONTROL, "no-cache"),

@@ -13,7 +13,7 @@ use super::api::problem::{self, Problem};
 use super::api::route::{Answer, Route};
 use super::api::shape::{input, outputs, query};
 use super::api::table::{self, TOPICS};
-use super::who::Role;
+use crate::access::Role;
 
 /// What holds for all of it.
 const ABOUT: &str = "Everything that the pages show and do. Names, ids and operation ids stay; members may be added.\n\n\
@@ -48,7 +48,17 @@ fn build(routes: &[Route]) -> Value {
         "servers": [{ "url": "/" }],
         "tags": tags,
         "paths": paths,
-        "components": { "schemas": types.take_definitions(true) }
+        "security": [{ "token": [] }, { "session": [] }],
+        "components": { "schemas": types.take_definitions(true), "securitySchemes": security() }
+    })
+}
+
+/// How a caller says who it is, where there is sign-in.
+fn security() -> Value {
+    json!({
+        "token": { "type": "http", "scheme": "bearer", "description": "An API token, `apt_…`." },
+        "session": { "type": "apiKey", "in": "cookie", "name": "apitap",
+            "description": "Of somebody who has signed in (`__Host-apitap` by TLS); a change carries `X-CSRF-Token`, too." },
     })
 }
 
@@ -58,7 +68,9 @@ fn operation(route: &Route, types: &mut SchemaGenerator) -> Value {
         "x-role": route.role.name(), "parameters": parameters(route), "responses": responses(route, types),
     });
     if let Some(make) = route.takes.body {
-        out["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": input(make) } } });
+        let example: Value = serde_json::from_str(route.example).unwrap_or_default();
+        out["requestBody"] = json!({ "required": true, "content": {
+            "application/json": { "schema": input(make), "example": example } } });
     }
     out
 }
@@ -174,6 +186,11 @@ fn errors(route: &Route) -> BTreeMap<u16, &'static str> {
         ),
         (
             true,
+            401,
+            "Nobody has signed in, and no API token that opens anything was sent.",
+        ),
+        (
+            true,
             403,
             "The Host or Origin is not known, or the role does not suffice.",
         ),
@@ -251,7 +268,16 @@ mod tests {
             }
             let json = &operation["responses"]["200"]["content"]["application/json"];
             assert!(json.is_null() || json["schema"].is_object(), "{id}");
-            assert_eq!(route.takes.body.is_some(), route.method != "get", "{id}");
+            let body = &operation["requestBody"]["content"]["application/json"];
+            assert_eq!(body.is_object(), route.method != "get", "{id}");
+            if body.is_object() {
+                let schema = jsonschema::validator_for(&body["schema"]).unwrap();
+                assert!(
+                    schema.is_valid(&body["example"]),
+                    "{id}: {}",
+                    body["example"]
+                );
+            }
         }
     }
 

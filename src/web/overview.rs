@@ -1,78 +1,67 @@
-//! The overview: is the sensor healthy, what changed, what is open.
+//! The overview, which is opened every morning: does the sensor see everything, what changed since
+//! yesterday, what is open, what is risky, and how much there was.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 
-use super::alerts::AlertRow;
-use super::frame::{Frame, health, show};
-use super::routes::Shared;
+use super::frame::{Frame, show};
+use super::routes::{App, Shared};
+use super::starting::{self, Banner, Missing};
+use super::summary::{Named, News, RISKY, Summary, summary};
+use super::today::Today;
 use super::who::Who;
-use super::{SensorView, chart, filters};
-use crate::alert::{Alert, Status};
-use crate::catalog::{Documentation, EndpointView, Exposure, HostView, Kind, Life};
+use super::{SensorView, filters};
+use crate::alert::{AlertsView, Incident, Status};
+use crate::catalog::{CatalogView, EndpointView};
 use crate::detect::Severity;
+use crate::sensor::doctor::{self, Symptom, grouped};
+use crate::time::Timestamp;
 
-/// What a first-time user is missing.
-fn hint(s: &SensorView, endpoints: usize) -> Option<(String, String)> {
-    if endpoints > 0 {
-        return None;
-    }
-    let stage = |name: &str| {
-        s.ledger
-            .stages
-            .get(name)
-            .map_or((0, 0), |x| (x.received, x.analysed))
-    };
-    let say = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
-    match (stage("frame"), stage("message")) {
-        ((0, _), _) => say(
-            "No packet has arrived",
-            "Check that the mirror port is connected and up (ip link), that the switch mirrors to it, and that capture.filter does not exclude everything.",
-        ),
-        ((_, 0), _) => say(
-            "Packets arrive, but none is TCP over IP that can be read yet",
-            "The tap doctor on the sensor page says what they are, and what to change.",
-        ),
-        (_, (0, _)) => say(
-            "TCP arrives, but no HTTP in clear",
-            "Perhaps the port shows only TLS: the coverage page says of which hosts. Mirror behind the point where TLS ends, such as between the load balancer and the services.",
-        ),
-        _ => say(
-            "HTTP arrives; no endpoint has answered yet",
-            "An endpoint appears with its first 2xx or 3xx answer. A mirror of one direction alone shows no answers.",
-        ),
-    }
+/// Open incidents, and lines of the tap doctor that are named.
+const INCIDENTS: usize = 8;
+const SYMPTOMS: usize = 3;
+
+/// A number with the list behind it.
+struct Tile {
+    href: &'static str,
+    label: &'static str,
+    value: String,
+    sub: String,
+    tone: &'static str,
+}
+
+struct OpenIncident {
+    incident: Arc<Incident>,
+    /// Since it began.
+    age: String,
 }
 
 #[derive(Template)]
 #[template(path = "overview.html")]
 struct Overview {
     page: Frame,
-    hint: Option<(String, String)>,
-    tone: &'static str,
-    rate: String,
-    confirmed: usize,
-    candidates: usize,
-    shadow: usize,
-    deprecated: usize,
-    zombie: usize,
-    new: usize,
-    high: usize,
-    /// Share inspected, and where the rest is; where there was traffic.
-    coverage: Option<(String, String)>,
-    findings: usize,
-    grave: usize,
-    chart: String,
-    alerts: Vec<AlertRow>,
-    hosts: Vec<HostView>,
+    banners: Vec<Banner>,
+    missing: Option<Missing>,
+    tiles: Vec<Tile>,
+    symptoms: Vec<Symptom>,
+    more_symptoms: usize,
+    sound: String,
+    news: Vec<News>,
+    /// Since when things are new, and how long the sensor has watched where that is less than a day.
+    since: Timestamp,
+    watched: Option<String>,
+    open: Vec<OpenIncident>,
+    more_open: usize,
     riskiest: Vec<Arc<EndpointView>>,
+    risky: usize,
+    least: u8,
+    today: Today,
 }
-
-/// Endpoints that the overview names.
-const RISKIEST: usize = 10;
 
 pub(super) async fn page(State(app): Shared, who: Who) -> Response {
     let (catalog, alerts, sensor) = (
@@ -80,59 +69,208 @@ pub(super) async fn page(State(app): Shared, who: Who) -> Response {
         app.views.alerts.load(),
         app.views.sensor.load(),
     );
-    // The list that the tiles lead to shows no static files.
-    let shown = || catalog.endpoints.iter().filter(|e| e.kind != Kind::Static);
-    let count = |f: &dyn Fn(&EndpointView) -> bool| shown().filter(|e| f(e)).count();
-    let mut hours = vec![0; 24];
-    for e in &catalog.endpoints {
-        for (sum, n) in hours.iter_mut().zip(&e.hourly) {
-            *sum += n;
-        }
-    }
-    let mut hosts = catalog.hosts.clone();
-    hosts.sort_by_key(|h| std::cmp::Reverse(h.requests));
-    hosts.truncate(10);
-    for h in &mut hosts {
-        h.endpoints = shown().filter(|e| e.host == h.host).count();
-    }
-    let mut riskiest: Vec<_> = shown().filter(|e| e.confirmed && e.risk > 1).collect();
-    riskiest.sort_by_key(|e| std::cmp::Reverse((e.risk, e.requests)));
-    riskiest.truncate(RISKIEST);
-    let confirmed = count(&|e| e.confirmed);
-    let grave = |e: &&Exposure| e.severity >= Severity::Medium;
-    let sentence = catalog.tls.coverage.sentence();
-    let open = |a: &&Arc<Alert>| a.status == Status::Open;
+    let sum = summary(&app);
+    let now = Timestamp::from_secs(jiff::Timestamp::now().as_second());
+    let mut open = open(&alerts, catalog.at);
+    let more_open = open.len().saturating_sub(INCIDENTS);
+    open.truncate(INCIDENTS);
+    let started = catalog.started.unwrap_or(catalog.at);
+    let watched = catalog.at.since(started);
     show(&Overview {
-        hint: hint(&sensor, catalog.endpoints.len()),
-        tone: health(&sensor).0,
-        coverage: sentence.map(split),
-        findings: catalog.exposures().count(),
-        grave: catalog.exposures().filter(grave).count(),
-        rate: format!("{:.0}", sensor.exchanges_per_second),
-        confirmed,
-        candidates: count(&|e| e.life == Life::Candidate),
-        shadow: count(&|e| e.documentation == Documentation::Shadow),
-        deprecated: count(&|e| e.deprecated),
-        zombie: count(&|e| e.zombie),
-        new: count(&|e| e.life == Life::New),
-        high: alerts
-            .alerts
-            .iter()
-            .filter(open)
-            .filter(|a| a.severity >= Severity::High)
-            .count(),
-        chart: chart::hours(&hours),
-        alerts: alerts
-            .alerts
-            .iter()
-            .filter(open)
-            .take(8)
-            .map(|a| AlertRow::of(a))
-            .collect(),
-        hosts,
-        riskiest: riskiest.into_iter().cloned().collect(),
+        banners: starting::banners(&sensor, &catalog, now),
+        missing: starting::missing(&sensor, &catalog, sum.confirmed),
+        tiles: tiles(&app, &sum, &catalog, &sensor, &alerts),
+        more_symptoms: sensor.symptoms.len().saturating_sub(SYMPTOMS),
+        symptoms: sensor.symptoms.iter().take(SYMPTOMS).cloned().collect(),
+        sound: capital(&doctor::sound(&sensor.readings)),
+        news: with_principals(&app, &sum),
+        since: Timestamp(catalog.at.nanos().saturating_sub(DAY.as_nanos() as i64)),
+        watched: (watched < DAY).then(|| age(watched)),
+        open,
+        more_open,
+        riskiest: sum.riskiest.clone(),
+        risky: sum.risky,
+        least: RISKY,
+        today: Today::of(&catalog),
         page: Frame::new(&app, &who, "overview"),
     })
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Incidents that nobody has taken on, the gravest first, of these the latest.
+fn open(alerts: &AlertsView, now: Timestamp) -> Vec<OpenIncident> {
+    let loud = |i: &&Arc<Incident>| i.status == Status::Open && i.loud > 0;
+    let mut open: Vec<&Arc<Incident>> = alerts.incidents.iter().filter(loud).collect();
+    open.sort_by_key(|i| Reverse((i.severity, i.last_seen)));
+    let one = |i: &Arc<Incident>| OpenIncident {
+        age: age(now.max(i.last_seen).since(i.first_seen)),
+        incident: i.clone(),
+    };
+    open.into_iter().map(one).collect()
+}
+
+/// What is new of the inventory, and who is.
+fn with_principals(app: &App, sum: &Summary) -> Vec<News> {
+    let principals = app.views.principals.load();
+    let latest = principals.items.iter().max_by_key(|row| row.first_seen);
+    let mut news = sum.news.clone();
+    // Two days are needed here, too.
+    let whole = sum.news.iter().any(|n| n.before.is_some());
+    news.push(News {
+        what: "New principals",
+        why: "identities and addresses that never called before",
+        href: "/principals?seen=new&sort=first",
+        now: principals.new[0],
+        before: whole.then_some(principals.new[1]),
+        first: latest
+            .filter(|_| principals.new[0] > 0)
+            .map(|row| Named {
+                name: row.id.clone(),
+                href: super::principal::href(&row.id),
+            })
+            .into_iter()
+            .collect(),
+        warn: false,
+    });
+    news
+}
+
+fn tiles(
+    app: &App,
+    sum: &Summary,
+    catalog: &CatalogView,
+    sensor: &SensorView,
+    alerts: &AlertsView,
+) -> Vec<Tile> {
+    let tile = |href, label, value: String, sub: String, tone| Tile {
+        href,
+        label,
+        value,
+        sub,
+        tone,
+    };
+    let many = |n: usize| grouped(n as u64);
+    let warn = |n: usize| if n > 0 { "warn" } else { "" };
+    let live = sensor.sources.iter().any(|s| s.live) || sensor.exchanges_per_second > 0.0;
+    let traffic = match live {
+        true => format!("{:.0}/s", sensor.exchanges_per_second),
+        false => grouped(catalog.pulse.iter().map(|b| b.requests).sum()),
+    };
+    let (share, rest) = match catalog.tls.coverage.sentence() {
+        Some(sentence) => split(sentence),
+        None => ("–".into(), "no traffic yet".into()),
+    };
+    let (lost, lost_share) = starting::loss(sensor);
+    let missing = sensor.symptoms.iter().any(Symptom::is_loss);
+    let open = alerts
+        .incidents
+        .iter()
+        .filter(|i| i.status == Status::Open && i.loud > 0);
+    let grave = open
+        .clone()
+        .filter(|i| i.severity >= Severity::High)
+        .count();
+    let principals = app.views.principals.load();
+    vec![
+        tile(
+            "/sensor",
+            "Traffic now",
+            traffic,
+            if live { "exchanges" } else { "requests read" }.into(),
+            "",
+        ),
+        tile("/coverage", "Readable", share, rest, ""),
+        tile(
+            "/sensor",
+            "Lost",
+            if lost > 0 {
+                lost_share
+            } else if missing {
+                "some".into()
+            } else {
+                "nothing".into()
+            },
+            match lost {
+                0 if missing => "the tap doctor says why".into(),
+                0 => "of what reached the port".into(),
+                n => doctor::count(n, "packet"),
+            },
+            if lost > 0 || missing { "warn" } else { "good" },
+        ),
+        tile(
+            "/incidents?status=open",
+            "Open incidents",
+            many(open.count()),
+            format!("{} high or critical", many(grave)),
+            if grave > 0 { "bad" } else { "" },
+        ),
+        tile(
+            "/endpoints?min_risk=7",
+            "Risk 7 or more",
+            many(sum.risky),
+            format!("of {}", doctor::count(sum.confirmed as u64, "endpoint")),
+            warn(sum.risky),
+        ),
+        tile(
+            "/endpoints",
+            "Endpoints",
+            many(sum.confirmed),
+            format!(
+                "{} candidates, {} hosts",
+                many(sum.candidates),
+                many(sum.hosts)
+            ),
+            "",
+        ),
+        tile(
+            "/endpoints?documentation=shadow",
+            "Shadow",
+            many(sum.shadow),
+            "in no spec".into(),
+            warn(sum.shadow),
+        ),
+        tile(
+            "/endpoints?flag=deprecated",
+            "Deprecated",
+            many(sum.old),
+            "or zombie".into(),
+            warn(sum.old),
+        ),
+        tile(
+            "/findings",
+            "Findings",
+            many(sum.findings),
+            format!("{} medium or worse", many(sum.grave)),
+            warn(sum.grave),
+        ),
+        tile(
+            "/principals",
+            "Principals",
+            many(principals.total),
+            format!("{} new within a day", many(principals.new[0])),
+            "",
+        ),
+    ]
+}
+
+/// Begins with a capital letter, as what stands by itself does.
+pub(super) fn capital(words: &str) -> String {
+    let mut chars = words.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}
+
+/// `3 min`, `5 h`, `2 d`: one unit is enough to judge by.
+pub(super) fn age(d: Duration) -> String {
+    let secs = d.as_secs();
+    match secs {
+        0..60 => format!("{secs} s"),
+        60..3_600 => format!("{} min", secs / 60),
+        3_600..172_800 => format!("{} h", secs / 3_600),
+        _ => format!("{} d", secs / 86_400),
+    }
 }
 
 /// The share inspected, and the rest of the sentence.
@@ -148,4 +286,15 @@ fn split(sentence: String) -> (String, String) {
         rest
     };
     (share.to_owned(), rest.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_in_one_unit() {
+        let ages = [5, 60, 7_200, 172_800].map(|s| age(Duration::from_secs(s)));
+        assert_eq!(ages, ["5 s", "1 min", "2 h", "2 d"]);
+    }
 }

@@ -11,32 +11,56 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::sync::mpsc;
 
+use super::beside::Beside;
+use super::gate::Gate;
+use super::involved::Involved;
+use super::summary::Summary;
 use super::{
-    Command, Settings, Views, alerts, api, assets, automation, compress, coverage, decisions,
-    deliveries, endpoint, endpoints, findings, frame, guard, incidents, life, live, overview,
-    owasp, sensor, silences,
+    Audit, Command, Settings, Views, account, alerts, api, assets, audit, automation, compress,
+    coverage, decisions, deliveries, endpoint, endpoints, findings, frame, guard, incidents, life,
+    live, login, overview, owasp, principal, principals, reference, sensor, silences, tokens,
+    users,
 };
+use crate::alert::AlertsView;
+use crate::catalog::CatalogView;
 use crate::telemetry;
 
 pub(super) struct App {
     pub(super) views: Arc<Views>,
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) settings: Settings,
-    /// Made anew at each start: forms of an older page must be loaded again.
-    pub(super) csrf: Arc<str>,
+    pub(super) gate: Gate,
+    pub(super) audit: Audit,
     pub(super) clients: AtomicUsize,
+    /// Made once a view, for all that ask.
+    pub(super) involved: Beside<AlertsView, Involved>,
+    pub(super) summary: Beside<CatalogView, Summary>,
 }
 
 pub(super) type Shared = State<Arc<App>>;
 
-/// Pages, API, live stream, metrics.
+/// As [`audited`] has it, where nothing is kept: of a result that nobody can change.
 pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Settings) -> Router {
+    audited(views, commands, Arc::new(|_, told| told()), settings)
+}
+
+/// Pages, API, live stream, metrics. Whoever serves it tells it the caller's address as
+/// `ConnectInfo<SocketAddr>`.
+pub fn audited(
+    views: Arc<Views>,
+    commands: mpsc::Sender<Command>,
+    audit: Audit,
+    settings: Settings,
+) -> Router {
     let app = Arc::new(App {
+        gate: Gate::new(settings.sessions),
+        audit,
         views,
         commands,
         settings,
-        csrf: guard::token().into(),
         clients: AtomicUsize::new(0),
+        involved: Beside::default(),
+        summary: Beside::default(),
     });
     let mut router = Router::new()
         .route("/", get(overview::page))
@@ -56,6 +80,8 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/incidents/{id}", get(incidents::one_page))
         .route("/incidents/{id}/status", post(life::incident_form))
         .route("/automation", get(automation::page))
+        .route("/principals", get(principals::page))
+        .route("/principals/{id}", get(principal::page))
         .route("/silences", get(silences::page).post(silences::add_form))
         .route("/silences/{id}/end", post(silences::end_form))
         .route("/findings", get(findings::page))
@@ -63,6 +89,18 @@ pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Sett
         .route("/coverage", get(coverage::page))
         .route("/owasp", get(owasp::page))
         .route("/sensor", get(sensor::page))
+        .route("/login", get(login::page).post(login::sign_in))
+        .route("/logout", post(login::sign_out))
+        .route("/account", get(account::page))
+        .route("/account/password", post(account::password))
+        .route("/account/sessions/end", post(account::end_all))
+        .route("/account/sessions/{id}/end", post(account::end))
+        .route("/users", get(users::page).post(users::add_form))
+        .route("/users/{name}/{action}", post(users::act_form))
+        .route("/tokens", get(tokens::page).post(tokens::add_form))
+        .route("/tokens/{id}/revoke", post(tokens::revoke_form))
+        .route("/audit", get(audit::page))
+        .route("/api", get(reference::page))
         .route("/live", get(live::stream))
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))

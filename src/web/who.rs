@@ -7,26 +7,34 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-/// What somebody may do; each may what those before it may.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Reads.
-    #[default]
-    Viewer,
-    /// Works on alerts, incidents and the inventory.
-    Analyst,
-    /// Changes users, tokens, sinks and specs.
-    Admin,
+use crate::access::{By, Role};
+
+tokio::task_local! {
+    /// Who made the request that this task answers. The guard sets it around every handler, so that
+    /// what a command is recorded under is not for handlers to hand on, or to forget.
+    pub(super) static ASKER: By;
 }
 
-impl Role {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Analyst => "analyst",
-            Self::Admin => "admin",
-        }
-    }
+pub(super) fn asker() -> By {
+    let nobody = || By {
+        name: "nobody".into(),
+        role: None,
+        from: String::new(),
+    };
+    ASKER.try_with(By::clone).unwrap_or_else(|_| nobody())
+}
+
+/// How the guard knows them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Way {
+    #[default]
+    Nobody,
+    /// There is no sign-in: whoever reaches us is the one who runs us.
+    Local,
+    /// By the id of a session.
+    Session(Arc<str>),
+    /// By the id of an API token.
+    Token(Arc<str>),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -36,6 +44,17 @@ pub(super) struct Who {
     pub(super) role: Role,
     /// What a form of this person's pages must carry.
     pub(super) csrf: Arc<str>,
+    pub(super) way: Way,
+}
+
+impl Who {
+    /// The id of their session, where they have one.
+    pub(super) fn session(&self) -> Option<&str> {
+        match &self.way {
+            Way::Session(id) => Some(id),
+            Way::Nobody | Way::Local | Way::Token(_) => None,
+        }
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Who {

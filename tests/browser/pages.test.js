@@ -10,6 +10,7 @@ const rules = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"
 
 const endpoint = (await until("an endpoint", "/api/v1/endpoints", (e) => e.length > 8))[0].key;
 const alerts = await until("an alert of enumeration", "/api/v1/alerts?kind=enumeration", (a) => a.length > 0);
+const principal = (await until("a principal", "/api/v1/principals?incidents=open&kind=identity", (p) => p.length > 0))[0].id;
 const incident = (await until("an incident", "/api/v1/incidents", (i) => i.length > 0))[0].id;
 
 const pages = {
@@ -21,6 +22,9 @@ const pages = {
   incidents: "/incidents",
   "incidents-empty": "/incidents?kind=tampering",
   incident: `/incidents/${incident}`,
+  principals: "/principals",
+  "principals-empty": "/principals?q=nobody-like-it",
+  principal: `/principals/${encodeURIComponent(principal)}`,
   silences: "/silences",
   automation: "/automation",
   alerts: "/alerts",

@@ -1,6 +1,6 @@
 //! What people decided, laid over what was learned.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::views::kind;
 use super::{Catalog, Change, EndpointId, Entry, slot};
@@ -8,6 +8,7 @@ use crate::catalog::decision::{self, Action, Decision, Place};
 use crate::catalog::pins::{self, Pinned};
 use crate::catalog::segment;
 use crate::catalog::view::{Documentation, Kind};
+use crate::catalog::words::Words;
 use crate::time::Timestamp;
 
 /// Bytes of a word that is made a route.
@@ -21,13 +22,16 @@ impl Catalog {
 
     /// Applies a decision that is on disk; as often as it is applied, the end is the same.
     pub fn decide(&mut self, decision: &Decision, changes: &mut Vec<Change>) {
-        let decision = &self.grouped(decision);
-        self.decisions.take(decision);
-        match decision.action {
-            Action::Accept | Action::Unaccept => self.mark(decision),
-            Action::PinParameter | Action::PinStatic | Action::Unpin => {
-                self.set_pins(decision, changes)
-            }
+        let decision = self.grouped(decision);
+        self.decisions.take(&decision);
+        if decision.action.is_pin() {
+            self.set_pins(&decision, changes);
+        } else {
+            let marked = self.mark(std::slice::from_ref(&decision));
+            self.dirty.extend(marked);
+        }
+        if decision.action.is_word() {
+            return;
         }
         let hosts: BTreeSet<&str> = decision.places.iter().map(|p| p.host.as_str()).collect();
         let entries = self.state.endpoints.iter();
@@ -41,15 +45,19 @@ impl Catalog {
         }
     }
 
-    /// Applies a decision that was applied before, maybe to an inventory that is lost: tells nothing.
-    pub fn replay(&mut self, decision: &Decision) {
-        let decision = &self.grouped(decision);
-        self.decisions.take(decision);
-        if decision.action.is_pin() {
-            // Told when it was decided; detectors start from the same checkpoint.
-            self.set_pins(decision, &mut Vec::new());
-        } else {
-            self.mark(decision);
+    /// Applies decisions that were applied before, oldest first, maybe to an inventory that is lost:
+    /// tells nothing.
+    pub fn replay(&mut self, decisions: &[Decision]) {
+        let grouped: Vec<Decision> = decisions.iter().map(|d| self.grouped(d)).collect();
+        // Endpoints are looked for once for all decisions between two pins.
+        for run in grouped.chunk_by(|a, b| a.action.is_pin() == b.action.is_pin()) {
+            run.iter().for_each(|d| self.decisions.take(d));
+            if run.iter().any(|d| d.action.is_pin()) {
+                // Told when it was decided; detectors start from the same checkpoint.
+                run.iter().for_each(|d| self.set_pins(d, &mut Vec::new()));
+            } else {
+                self.mark(run);
+            }
         }
     }
 
@@ -147,39 +155,68 @@ impl Catalog {
             host,
             method: String::new(),
             template: format!("/{}", parts.join("/")),
+            back: None,
         })
     }
 
-    /// Puts the mark on the endpoints of a decision, or takes it off: by key, else by what the
-    /// place is called.
-    fn mark(&mut self, decision: &Decision) {
-        let mut keys = HashMap::new();
-        let mut names = HashMap::new();
-        for (id, Entry { key, e, .. }) in &self.state.endpoints {
-            let slot = slot(&e.method, e.operation.as_deref()).into_owned();
-            let pattern = decision::pattern(&self.state.trie.template(e.node));
-            keys.insert(key.as_str(), *id);
-            names.insert((e.host.as_str(), slot, pattern), *id);
-        }
-        let find = |place: &Place| {
-            let pattern = decision::pattern(&place.template);
-            let named = || names.get(&(place.host.as_str(), place.method.clone(), pattern));
-            keys.get(place.key.as_str()).or_else(named).copied()
-        };
-        let ids: Vec<u32> = decision.places.iter().filter_map(find).collect();
-        let accepted = (decision.action == Action::Accept).then(|| decision::Accepted {
-            by: decision.by.clone(),
-            at: decision.at,
-            note: decision.note.clone(),
-        });
-        for id in ids {
-            if let Some(entry) = self.state.endpoints.get_mut(&id) {
-                entry.e.accepted.clone_from(&accepted);
+    /// Puts what was decided on the endpoints, in order: by key, else by a key that they had or by
+    /// what the place is called. Returns those endpoints.
+    fn mark(&mut self, decisions: &[Decision]) -> Vec<u32> {
+        let places = || decisions.iter().flat_map(|d| &d.places);
+        let asked: HashSet<&str> = places().map(|place| place.key.as_str()).collect();
+        let hosts: HashSet<&str> = places().map(|place| place.host.as_str()).collect();
+        let (mut keys, mut earlier, mut names) = (HashMap::new(), HashMap::new(), HashMap::new());
+        for (id, Entry { key, aliases, e }) in &self.state.endpoints {
+            if let Some(key) = asked.get(key.as_str()) {
+                keys.insert(*key, *id);
+            }
+            for key in aliases.iter().filter_map(|key| asked.get(key.as_str())) {
+                earlier.entry(*key).or_insert(*id);
+            }
+            if hosts.contains(e.host.as_str()) {
+                let slot = slot(&e.method, e.operation.as_deref()).into_owned();
+                let pattern = decision::pattern(&self.state.trie.template(e.node));
+                names.insert((e.host.clone(), slot, pattern), *id);
             }
         }
+        let find = |place: &Place| {
+            let named = || {
+                let pattern = decision::pattern(&place.template);
+                names.get(&(place.host.clone(), place.method.clone(), pattern))
+            };
+            let known = keys.get(place.key.as_str()).or_else(named);
+            known.or_else(|| earlier.get(place.key.as_str())).copied()
+        };
+        let mut marked = Vec::new();
+        for decision in decisions {
+            let accepted = (decision.action == Action::Accept).then(|| decision::Accepted {
+                by: decision.by.clone(),
+                at: decision.at,
+                note: decision.note.clone(),
+            });
+            let value = decision.value.as_deref().unwrap_or_default();
+            for place in &decision.places {
+                let Some(id) = find(place) else {
+                    continue;
+                };
+                let Some(Entry { e, .. }) = self.state.endpoints.get_mut(&id) else {
+                    continue;
+                };
+                if decision.action.is_word() {
+                    let words = e.words.get_or_insert_default();
+                    words.take(decision.action, value, decision.says(place), decision.at);
+                    e.words.take_if(|words| words.is_empty());
+                } else {
+                    e.accepted.clone_from(&accepted);
+                }
+                marked.push(id);
+            }
+        }
+        marked
     }
 
-    /// An endpoint that is new to this inventory may have been accepted before it was learned anew.
+    /// An endpoint that is new to this inventory may have been decided about before it was learned
+    /// anew.
     pub(super) fn recall(&mut self, id: u32) {
         if self.decisions.is_empty() {
             return;
@@ -189,9 +226,41 @@ impl Catalog {
         };
         let slot = slot(&e.method, e.operation.as_deref());
         let template = self.state.trie.template(e.node);
-        let accepted = self.decisions.accepted(&e.host, &slot, &template);
+        let (accepted, words) = self.decisions.of(&e.host, &slot, &template);
         if let Some(accepted) = accepted {
             e.accepted = Some(accepted.clone());
+        }
+        if !words.is_empty() {
+            e.words.get_or_insert_default().merge(&words);
+        }
+    }
+
+    /// Those of the endpoints' places for which a decision changes anything.
+    pub fn open_to(
+        &self,
+        action: Action,
+        value: Option<&str>,
+        keys: &[String],
+    ) -> Result<Vec<Place>, String> {
+        let mut places = self.places(keys);
+        if !action.is_word() || places.is_empty() {
+            return Ok(places);
+        }
+        let none = Words::default();
+        let mut open = BTreeSet::new();
+        let asked: HashSet<&str> = keys.iter().map(String::as_str).collect();
+        for Entry { key, e, .. } in self.state.endpoints.values() {
+            if asked.contains(key.as_str()) {
+                let words = e.words.as_deref().unwrap_or(&none);
+                if words.would_change(action, value.unwrap_or_default())? {
+                    open.insert(key.as_str());
+                }
+            }
+        }
+        places.retain(|place| open.contains(place.key.as_str()));
+        match places.is_empty() {
+            true => Err("that is said of it already".into()),
+            false => Ok(places),
         }
     }
 
@@ -214,6 +283,7 @@ impl Catalog {
             host: e.host.clone(),
             method: slot(&e.method, e.operation.as_deref()).into_owned(),
             template: self.state.trie.template(e.node),
+            back: None,
         };
         there.map(place).collect()
     }
@@ -270,6 +340,6 @@ fn pinned(action: Action) -> Option<Pinned> {
     match action {
         Action::PinStatic => Some(Pinned::Route),
         Action::PinParameter => Some(Pinned::Value),
-        Action::Accept | Action::Unaccept | Action::Unpin => None,
+        _ => None,
     }
 }

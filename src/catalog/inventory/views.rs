@@ -12,6 +12,7 @@ use crate::catalog::schema::PathParameter;
 use crate::catalog::view::{
     self, Auth, CatalogView, Documentation, EndpointView, HostView, Kind, Life, Reason, SpecView,
 };
+use crate::catalog::words::Words;
 use crate::catalog::{NodeId, risk, spec, trend};
 use crate::time::Timestamp;
 
@@ -58,6 +59,8 @@ impl Catalog {
             learning_until,
             evicted: self.state.evicted,
             histories_cut: self.state.histories_cut,
+            started: self.state.started,
+            pulse: self.state.pulse.view(),
         })
     }
 
@@ -127,6 +130,8 @@ impl Catalog {
             _ => e.schemas.view(),
         };
         let path_parameters = self.path_parameters(e.node, &template);
+        let unsaid = Words::default();
+        let words = e.words.as_deref().unwrap_or(&unsaid);
         let mut view = EndpointView {
             id: EndpointId(id),
             key: key.clone(),
@@ -172,6 +177,9 @@ impl Catalog {
             last_week,
             week_before,
             accepted: e.accepted.clone(),
+            tags: words.tags.iter().cloned().collect(),
+            owner: words.owner().map(str::to_owned),
+            note: words.note().map(str::to_owned),
             retirement: self.retirement(e),
             version_share: self.version_share(id, e),
             spec: e.spec.as_ref().map(|s| s.title.clone()),

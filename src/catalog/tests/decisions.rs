@@ -22,6 +22,7 @@ fn decision(b: &mut Bench, id: u64, action: Action, templates: &[&str]) -> Decis
         by: "ann".into(),
         action,
         places: b.catalog.places(&keys),
+        value: None,
         note: None,
         undoes: None,
     }
@@ -115,7 +116,7 @@ fn decisions_outlive_the_inventory_and_names_of_parameters() {
     ];
     // Restored with its checkpoint, and the same decisions once more.
     let mut again = Catalog::restore(Settings::default(), &b.catalog.save()).unwrap();
-    all.iter().for_each(|d| again.replay(d));
+    again.replay(&all);
     b.catalog = again;
     assert!(b.said("/v1/users/{user_id}").1 && !b.said("/b").1);
     // Without it: the paths are seen anew, and called by another name.
@@ -124,7 +125,7 @@ fn decisions_outlive_the_inventory_and_names_of_parameters() {
         for place in &mut d.places {
             place.template = place.template.replace("user_id", "id");
         }
-        fresh.catalog.replay(&d);
+        fresh.catalog.replay(std::slice::from_ref(&d));
     }
     for n in 0..4 {
         fresh.get(&format!("/v1/users/{n}"));
@@ -289,6 +290,7 @@ fn a_word_is_split_from_a_parameter_and_stays_when_all_is_learned_anew() {
         by: "ann".into(),
         action: Action::PinStatic,
         places: vec![place],
+        value: None,
         note: None,
         undoes: None,
     };
@@ -301,7 +303,7 @@ fn a_word_is_split_from_a_parameter_and_stays_when_all_is_learned_anew() {
     assert_eq!(b.labels(), both);
     assert_eq!(b.catalog.held(&d).len(), 1);
     let mut fresh = Bench::new();
-    fresh.catalog.replay(&d);
+    fresh.catalog.replay(std::slice::from_ref(&d));
     names(&mut fresh);
     assert_eq!(fresh.labels(), both);
     // Taken back, the evidence decides again.
@@ -329,6 +331,7 @@ fn a_word_is_made_a_value() {
         by: "ann".into(),
         action: Action::PinParameter,
         places: vec![place],
+        value: None,
         note: None,
         undoes: None,
     };
@@ -340,7 +343,7 @@ fn a_word_is_made_a_value() {
     );
     assert!(!labels.iter().any(|l| l.contains("berlin")), "{labels:?}");
     let mut fresh = Bench::new();
-    fresh.catalog.replay(&d);
+    fresh.catalog.replay(std::slice::from_ref(&d));
     fresh.twice("/shops/berlin");
     assert_eq!(fresh.labels(), ["GET shop.example /shops/{shop_name}"]);
 }

@@ -110,6 +110,7 @@ fn what_was_decided_of_a_tenant_is_decided_of_the_group() {
         by: "ann".into(),
         action: Action::Accept,
         places: b.catalog.places(&keys),
+        value: None,
         note: None,
         undoes: None,
     };

@@ -3,23 +3,25 @@
 //!
 //! A new route is a line here: `get` or `post` with its path, its operation's id, a summary and the
 //! handler; then what it answers, and where they differ from the rule the role it needs (a viewer
-//! reads, an analyst changes) and its errors. What it takes is read off the handler's signature:
+//! reads, an analyst changes), its errors, and a body that could be sent. What it takes is read off the handler's signature:
 //! `api::Query`, `api::Path`, `api::Json`, whose types derive `JsonSchema`; the comments of their
 //! fields are the descriptions of parameters.
 
 use super::super::export::Form;
-use super::super::who::Role;
 use super::super::{
-    Known, automation, coverage, decide, deliveries, edges, evidence, export, findings, history,
-    incidents, life, openapi, owasp, schema, silences,
+    Known, account, audit, automation, coverage, decide, deliveries, edges, evidence, export,
+    findings, history, incidents, life, openapi, owasp, principal, principals, schema, silences,
+    tokens, users,
 };
 use super::route::{Route, get, post};
+use crate::access::{Record, Role};
 use crate::alert::{Alert, Incident, Silence};
 use crate::catalog::owasp::OwaspView;
 use crate::catalog::{EndpointView, Exposure, HostView, SpecView};
+use crate::detect::PrincipalView;
 
 /// What routes are grouped under, in this order, and what that is.
-pub(in crate::web) const TOPICS: [(&str, &str); 6] = [
+pub(in crate::web) const TOPICS: [(&str, &str); 7] = [
     (
         "Inventory",
         "Endpoints and hosts, as they were observed, and what specs say of them.",
@@ -40,6 +42,10 @@ pub(in crate::web) const TOPICS: [(&str, &str); 6] = [
         "Delivery",
         "Sinks that alerts go to, and what could not be delivered.",
     ),
+    (
+        "Access",
+        "Users, API tokens, and the audit of every change.",
+    ),
     ("Sensor", "How the capture does, and this document."),
 ];
 
@@ -50,6 +56,7 @@ pub(in crate::web) fn routes() -> Vec<Route> {
         security(),
         alerts(),
         delivery(),
+        access(),
         sensor(),
     ];
     let named = TOPICS.into_iter().zip(topics);
@@ -125,13 +132,20 @@ fn decisions() -> Vec<Route> {
     vec![
         post("/api/v1/endpoints/accept", "acceptEndpoints", "Accept many endpoints", decide::accept)
             .detail("Say which: by `keys`, by a `filter`, or `all`; exactly one of the three. A filter takes those of the endpoints it shows that wait to be accepted.")
+            .like(r#"{"filter": {"host": "api.shop.example"}, "note": "ours"}"#)
             .gives::<decide::Item>(),
-        post("/api/v1/endpoints/{key}/{action}", "decideEndpoint", "Accept an endpoint, or pin a part of its path", decide::mark)
-            .detail("A pin says with `part` which part of the path it is about; `word` names the one value that is a route of its own.")
+        post("/api/v1/endpoints/mark", "markEndpoints", "Accept, tag, own or note many endpoints", decide::mark_many)
+            .detail("Say which: by `keys`, by a `filter`, or `all`; exactly one of the three. `value` is the tag, owner or note; an owner or note that is empty takes the old one away.")
+            .like(r#"{"action": "tag", "value": "payments", "filter": {"q": "/v1/payments"}}"#)
+            .gives::<decide::Item>(),
+        post("/api/v1/endpoints/{key}/{action}", "decideEndpoint", "Accept, tag, own or note an endpoint, or pin a part of its path", decide::mark)
+            .detail("`value` is the tag, owner or note. A pin says with `part` which part of the path it is about; `word` names the one value that is a route of its own.")
+            .like(r#"{"note": "meant to be there"}"#)
             .gives::<decide::Item>(),
         get("/api/v1/decisions", "listDecisions", "Decisions, newest first", decide::list)
             .lists::<decide::Item>(),
         post("/api/v1/decisions/{id}/undo", "undoDecision", "Take back a decision", decide::undo)
+            .like(r#"{"note": "not ours"}"#)
             .gives::<decide::Item>(),
     ]
 }
@@ -180,6 +194,36 @@ fn security() -> Vec<Route> {
             edges::list,
         )
         .lists::<edges::Item<'static>>(),
+        get(
+            "/api/v1/principals",
+            "listPrincipals",
+            "Who calls, the latest first",
+            principals::list,
+        )
+        .detail("Where many are followed these are those in open incidents, the latest and the busiest; any that is followed can be asked for by name. `total` is of those that match.")
+        .in_forms::<principals::Item>(),
+        get(
+            "/api/v1/principals.csv",
+            "exportPrincipalsCsv",
+            "All principals that a filter shows, as CSV",
+            principals::all,
+        )
+        .as_file(Form::Csv),
+        get(
+            "/api/v1/principals.jsonl",
+            "exportPrincipalsLines",
+            "All principals that a filter shows, as JSON Lines",
+            principals::all,
+        )
+        .as_file(Form::Lines),
+        get(
+            "/api/v1/principals/{id}",
+            "getPrincipal",
+            "One principal: what it calls, when, from where and with what",
+            principal::one,
+        )
+        .detail("`id` is the identity or address as alerts name it; of IPv6 the /64, as one part of the path.")
+        .gives::<PrincipalView>(),
     ]
 }
 
@@ -206,7 +250,8 @@ fn alerts() -> Vec<Route> {
             life::incident,
         )
         .detail("Acts on the alerts in it, too.")
-        .gives::<Incident>(),
+        .like(r#"{"status": "acknowledged", "note": "on it"}"#)
+            .gives::<Incident>(),
         get(
             "/api/v1/alerts",
             "listAlerts",
@@ -235,7 +280,8 @@ fn alerts() -> Vec<Route> {
             "Acknowledge, resolve, dismiss, mute or reopen an alert",
             life::alert,
         )
-        .gives::<Alert>(),
+        .like(r#"{"status": "muted", "until": 1893456000}"#)
+            .gives::<Alert>(),
         get(
             "/api/v1/alerts/{id}/packets",
             "getAlertPackets",
@@ -264,7 +310,8 @@ fn alerts() -> Vec<Route> {
             "Keep alerts silent until a time",
             silences::add,
         )
-        .gives::<Silence>(),
+        .like(r#"{"principal": "10.0.0.0/8", "kind": "scan", "until": 1893456000, "reason": "our own scanner"}"#)
+            .gives::<Silence>(),
         post(
             "/api/v1/silences/{id}/end",
             "endSilence",
@@ -302,6 +349,73 @@ fn delivery() -> Vec<Route> {
         .or(502, "The sink did not take it, and why.")
         .gives::<super::Done>(),
     ]
+}
+
+fn access() -> Vec<Route> {
+    let of_admins = [
+        get("/api/v1/users", "listUsers", "Who may sign in", users::list).lists::<users::Item>(),
+        post("/api/v1/users", "addUser", "A new user", users::add).like(r#"{"name": "ada", "role": "analyst", "password": "correct horse battery staple"}"#)
+            .lists::<users::Item>(),
+        post(
+            "/api/v1/users/{name}/{action}",
+            "changeUser",
+            "Another role or password, disable, enable or remove a user",
+            users::act,
+        )
+        .detail("`action` is `role`, `password`, `disable`, `enable` or `remove`; the first two say which.")
+        .like(r#"{"role": "viewer"}"#)
+            .lists::<users::Item>(),
+        get("/api/v1/tokens", "listTokens", "API tokens", tokens::list).lists::<tokens::Item>(),
+        post("/api/v1/tokens", "addToken", "A new API token", tokens::add)
+            .detail("Its answer alone has the token.")
+            .like(r#"{"name": "soar", "role": "analyst", "expires": null}"#)
+            .gives::<tokens::Made<'static>>(),
+        post(
+            "/api/v1/tokens/{id}/revoke",
+            "revokeToken",
+            "The token opens nothing any more",
+            tokens::revoke,
+        )
+        .lists::<tokens::Item>(),
+        get("/api/v1/audit", "listAudit", "Who changed what, newest first", audit::list)
+            .in_forms::<Record>(),
+        get(
+            "/api/v1/audit.csv",
+            "exportAuditCsv",
+            "All of the audit that a filter shows, as CSV",
+            audit::all,
+        )
+        .as_file(Form::Csv),
+        get(
+            "/api/v1/audit.jsonl",
+            "exportAuditLines",
+            "All of the audit that a filter shows, as JSON Lines",
+            audit::all,
+        )
+        .as_file(Form::Lines),
+    ];
+    let own = [
+        get(
+            "/api/v1/me",
+            "getMe",
+            "Who this is, and what they may",
+            account::me,
+        )
+        .gives::<account::Me<'static>>(),
+        post(
+            "/api/v1/me/password",
+            "changePassword",
+            "Another password of one's own",
+            account::password_json,
+        )
+        .detail("For a session: its user's other sessions end.")
+        .role(Role::Viewer)
+        .or(429, "Too many attempts.")
+        .like(r#"{"current": "correct horse battery staple", "new": "another of at least twelve"}"#)
+        .gives::<account::Me<'static>>(),
+    ];
+    let of_admins = of_admins.into_iter().map(|route| route.role(Role::Admin));
+    of_admins.chain(own).collect()
 }
 
 fn sensor() -> Vec<Route> {

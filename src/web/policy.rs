@@ -1,0 +1,129 @@
+//! Who may what: the role that each route asks for.
+//!
+//! By the route's pattern, in full. The API's routes have theirs in their table; pages are listed here:
+//! one that is not is for admins, and a test holds that each is, so that nobody forgets to think of it.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use super::Role;
+use super::api::table;
+
+/// What a request must come with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    Nothing,
+    Role(Role),
+}
+
+/// For everybody, signed in or not.
+const OPEN: &[&str] = &[
+    "/assets/app.css",
+    "/assets/app.js",
+    "/assets/icon.svg",
+    "/healthz",
+    "/login",
+    "/readyz",
+];
+
+/// Changes of what is one's own.
+const OWN: &[&str] = &[
+    "/account/password",
+    "/account/sessions/end",
+    "/account/sessions/{id}/end",
+    "/logout",
+];
+
+/// What only admins read.
+const ADMINS_READ: &[&str] = &["/audit", "/tokens", "/users"];
+
+/// What everybody with a role reads.
+const VIEWERS_READ: &[&str] = &[
+    "/",
+    "/account",
+    "/alerts",
+    "/alerts/{id}",
+    "/api",
+    "/automation",
+    "/coverage",
+    "/decisions",
+    "/deliveries",
+    "/endpoints",
+    "/endpoints/accept",
+    "/endpoints/{key}",
+    "/findings",
+    "/incidents",
+    "/incidents/{id}",
+    "/live",
+    "/metrics",
+    "/owasp",
+    "/principals",
+    "/principals/{id}",
+    "/sensor",
+    "/silences",
+];
+
+/// The daily work.
+const ANALYSTS_CHANGE: &[&str] = &[
+    "/alerts/{id}/status",
+    "/decisions/{id}/undo",
+    "/endpoints/accept",
+    "/endpoints/{key}/{action}",
+    "/incidents/{id}/status",
+    "/silences",
+    "/silences/{id}/end",
+];
+
+/// Who comes in, and what goes out.
+const ADMINS_CHANGE: &[&str] = &[
+    "/deliveries",
+    "/tokens",
+    "/tokens/{id}/revoke",
+    "/users",
+    "/users/{name}/{action}",
+];
+
+type Rule = (&'static [&'static str], Need);
+
+const READS: &[Rule] = &[
+    (OPEN, Need::Nothing),
+    (VIEWERS_READ, Need::Role(Role::Viewer)),
+    (ADMINS_READ, Need::Role(Role::Admin)),
+];
+
+const CHANGES: &[Rule] = &[
+    (OPEN, Need::Nothing),
+    (OWN, Need::Role(Role::Viewer)),
+    (ANALYSTS_CHANGE, Need::Role(Role::Analyst)),
+    (ADMINS_CHANGE, Need::Role(Role::Admin)),
+];
+
+/// By the pattern of the route; none where nothing is there, which only somebody is told.
+pub(super) fn need(changes: bool, pattern: Option<&str>) -> Need {
+    let Some(pattern) = pattern else {
+        return Need::Role(Role::Viewer);
+    };
+    listed(changes, pattern).unwrap_or(Need::Role(Role::Admin))
+}
+
+/// Of the API, by whether it changes something and the pattern.
+static API: LazyLock<HashMap<(bool, &str), Role>> = LazyLock::new(|| {
+    let routes = table::routes().into_iter();
+    routes
+        .map(|route| ((route.method != "get", route.path), route.role))
+        .collect()
+});
+
+fn listed(changes: bool, pattern: &str) -> Option<Need> {
+    if let Some(role) = API.get(&(changes, pattern)) {
+        return Some(Need::Role(*role));
+    }
+    let rules = if changes { CHANGES } else { READS };
+    let mut rules = rules.iter();
+    let found = rules.find(|(patterns, _)| patterns.contains(&pattern));
+    found.map(|(_, need)| *need)
+}
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;

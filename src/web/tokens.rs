@@ -1,0 +1,222 @@
+//! API tokens: what programs come in with. Shown once, kept as a hash. For admins.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{self, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::api::{Json, List, Nothing, Path, ask, json, problem};
+use super::decide::Refused;
+use super::frame::{Frame, failed, show};
+use super::routes::{App, Shared};
+use super::who::Who;
+use super::{Command, Role};
+use crate::access::{Accounts, Change, Secret, Token};
+use crate::alert::wall;
+use crate::time::Timestamp;
+
+/// For how long a token of the page is good, in days; 0: it does not expire.
+const SPANS: [(&str, &str); 5] = [
+    ("30", "30 days"),
+    ("90", "90 days"),
+    ("180", "180 days"),
+    ("365", "a year"),
+    ("0", "no end"),
+];
+
+/// A token as the API has it: never the secret. Their number is bounded.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Token")]
+pub(super) struct Item {
+    id: String,
+    name: String,
+    role: Role,
+    created: Timestamp,
+    by: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<Timestamp>,
+    /// To the minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used: Option<Timestamp>,
+    expired: bool,
+}
+
+fn items(accounts: &Accounts) -> Vec<Item> {
+    let now = wall();
+    let item = |(id, token): (&String, &Token)| Item {
+        id: id.clone(),
+        name: token.name.clone(),
+        role: token.role,
+        created: token.created,
+        by: token.by.clone(),
+        expires: token.expires,
+        used: token.used,
+        expired: token.is_expired(now),
+    };
+    let mut items: Vec<Item> = accounts.tokens.iter().map(item).collect();
+    items.sort_by(|a, b| a.name.cmp(&b.name));
+    items
+}
+
+/// `GET /api/v1/tokens`.
+pub(super) async fn list(State(app): Shared) -> Response {
+    let items = items(&app.views.accounts.load());
+    json(&List::whole(items))
+}
+
+#[derive(Template)]
+#[template(path = "tokens.html")]
+struct Tokens {
+    page: Frame,
+    items: Vec<Item>,
+    roles: [Role; 3],
+    spans: &'static [(&'static str, &'static str)],
+    sign_in: bool,
+    /// The one that was just made: its name, and itself, this once.
+    made: Option<(String, Secret)>,
+}
+
+fn tokens(app: &App, who: &Who, made: Option<(String, Secret)>) -> Tokens {
+    Tokens {
+        items: items(&app.views.accounts.load()),
+        roles: Role::ALL,
+        spans: &SPANS,
+        sign_in: app.settings.sign_in,
+        made,
+        page: Frame::new(app, who, "tokens"),
+    }
+}
+
+/// `GET /tokens`.
+pub(super) async fn page(State(app): Shared, who: Who) -> Response {
+    show(&tokens(&app, &who, None))
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct New {
+    name: String,
+    role: Role,
+    /// Seconds of the epoch; `null`: never. It has to be said.
+    #[serde(deserialize_with = "Option::deserialize")]
+    expires: Option<f64>,
+}
+
+/// The answer to a new token; the only one that has the secret.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NewToken")]
+pub(super) struct Made<'a> {
+    id: &'a str,
+    name: &'a str,
+    role: Role,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<Timestamp>,
+    token: &'a str,
+}
+
+async fn make(
+    app: &App,
+    who: &Who,
+    name: &str,
+    role: Role,
+    expires: Option<Timestamp>,
+) -> Result<Secret, Refused> {
+    let secret = Secret::token().map_err(|why| (StatusCode::SERVICE_UNAVAILABLE, why))?;
+    let change = Change::AddToken {
+        name: name.to_owned(),
+        role,
+        digest: secret.digest(),
+        expires,
+        by: who.name.to_string(),
+    };
+    let command = |reply| Command::Account { change, reply };
+    ask(app, StatusCode::CONFLICT, command).await?;
+    Ok(secret)
+}
+
+async fn revoke_one(app: &App, id: String) -> Result<(), Refused> {
+    if !app.views.accounts.load().tokens.contains_key(&id) {
+        return Err((StatusCode::NOT_FOUND, "there is no such token".into()));
+    }
+    let change = Change::RevokeToken { id };
+    let command = |reply| Command::Account { change, reply };
+    ask(app, StatusCode::CONFLICT, command).await
+}
+
+/// `POST /api/v1/tokens`.
+pub(super) async fn add(State(app): Shared, who: Who, Json(new): Json<New>) -> Response {
+    let New {
+        name,
+        role,
+        expires,
+    } = new;
+    let expires = expires.filter(|at| at.is_finite());
+    let expires = expires.map(Timestamp::from_secs_f64);
+    match make(&app, &who, &name, role, expires).await {
+        Ok(secret) => json(&Made {
+            id: secret.digest().short(),
+            name: &name,
+            role,
+            expires,
+            token: secret.reveal(),
+        }),
+        Err((code, why)) => problem(code, &why),
+    }
+}
+
+/// `POST /api/v1/tokens/{id}/revoke`.
+pub(super) async fn revoke(
+    State(app): Shared,
+    Path(id): Path<String>,
+    Json(Nothing {}): Json<Nothing>,
+) -> Response {
+    match revoke_one(&app, id).await {
+        Ok(()) => list(State(app)).await,
+        Err((code, why)) => problem(code, &why),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct NewForm {
+    name: String,
+    role: Role,
+    days: String,
+}
+
+/// `POST /tokens`: answers the page with the token on it.
+pub(super) async fn add_form(State(app): Shared, who: Who, Form(form): Form<NewForm>) -> Response {
+    let span = SPANS.iter().find(|(days, _)| *days == form.days);
+    let Some(days) = span.and_then(|(days, _)| days.parse::<u64>().ok()) else {
+        let title = "Nothing was changed";
+        return failed(
+            &app,
+            &who,
+            StatusCode::BAD_REQUEST,
+            title,
+            "Say how long it is good for.",
+        );
+    };
+    let expires = (days > 0).then(|| wall() + Duration::from_secs(days * 86_400));
+    let name = form.name.trim().to_lowercase();
+    match make(&app, &who, &name, form.role, expires).await {
+        Ok(secret) => show(&tokens(&app, &who, Some((name, secret)))),
+        Err((code, why)) => failed(&app, &who, code, "Nothing was changed", &why),
+    }
+}
+
+/// `POST /tokens/{id}/revoke`.
+pub(super) async fn revoke_form(
+    State(app): Shared,
+    who: Who,
+    extract::Path(id): extract::Path<String>,
+) -> Response {
+    match revoke_one(&app, id).await {
+        Ok(()) => Redirect::to("/tokens").into_response(),
+        Err((code, why)) => failed(&app, &who, code, "Nothing was changed", &why),
+    }
+}
