@@ -37,6 +37,7 @@ mod login;
 mod openapi;
 mod overview;
 mod owasp;
+mod own_sessions;
 mod policy;
 mod principal;
 mod principals;

@@ -10,8 +10,8 @@
 use super::super::export::Form;
 use super::super::{
     Known, account, audit, automation, coverage, decide, deliveries, edges, evidence, export,
-    findings, history, incidents, life, openapi, owasp, principal, principals, schema, silences,
-    tokens, users,
+    findings, history, incidents, life, openapi, owasp, own_sessions, principal, principals,
+    schema, silences, tokens, users,
 };
 use super::route::{Route, get, post};
 use crate::access::{Record, Role};
@@ -413,6 +413,29 @@ fn access() -> Vec<Route> {
         .or(429, "Too many attempts.")
         .like(r#"{"current": "correct horse battery staple", "new": "another of at least twelve"}"#)
         .gives::<account::Me<'static>>(),
+        get(
+            "/api/v1/me/sessions",
+            "listOwnSessions",
+            "One's own open sessions",
+            own_sessions::list,
+        )
+        .lists::<own_sessions::Item>(),
+        post(
+            "/api/v1/me/sessions/{id}/end",
+            "endOwnSession",
+            "End one of one's own sessions",
+            own_sessions::end,
+        )
+        .role(Role::Viewer)
+        .gives::<super::Done>(),
+        post(
+            "/api/v1/me/sessions/end",
+            "endOwnSessions",
+            "End all of one's own sessions, this one too",
+            own_sessions::end_all,
+        )
+        .role(Role::Viewer)
+        .gives::<super::Done>(),
     ];
     let of_admins = of_admins.into_iter().map(|route| route.role(Role::Admin));
     of_admins.chain(own).collect()

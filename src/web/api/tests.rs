@@ -270,3 +270,43 @@ async fn pages_of_a_list_add_up_and_a_lost_cursor_is_said() {
     lost.problem(400);
     assert_eq!(lost.json()["errors"][0]["parameter"], "cursor");
 }
+
+#[path = "../../../tests/support/routes.rs"]
+mod routes;
+
+/// Forms whose twin has another path; and those of a browser's session, which programs have none of.
+const OTHERWISE: [(&str, Option<&str>); 6] = [
+    (
+        "/deliveries",
+        Some("/api/v1/deliveries/{sink}/{message}/send"),
+    ),
+    ("/account/password", Some("/api/v1/me/password")),
+    ("/account/sessions/end", Some("/api/v1/me/sessions/end")),
+    (
+        "/account/sessions/{id}/end",
+        Some("/api/v1/me/sessions/{id}/end"),
+    ),
+    ("/login", None),
+    ("/logout", None),
+];
+
+#[test]
+fn whatever_a_form_does_the_api_does() {
+    let known: Vec<_> = table::routes().iter().map(|r| (r.method, r.path)).collect();
+    let mut forms = 0;
+    for (method, path) in routes::routes() {
+        if method == Method::GET || path.starts_with("/api/") {
+            continue;
+        }
+        let same = format!("/api/v1{path}");
+        let otherwise = OTHERWISE.iter().find(|(form, _)| *form == path);
+        let twin = match otherwise {
+            Some((_, None)) => continue,
+            Some((_, Some(twin))) => *twin,
+            None => same.as_str(),
+        };
+        assert!(known.contains(&("post", twin)), "{path} has no twin {twin}");
+        forms += 1;
+    }
+    assert!(forms >= 12, "{forms}");
+}
