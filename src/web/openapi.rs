@@ -35,6 +35,11 @@ pub(super) async fn document(State(app): Shared) -> Response {
     static OPEN: LazyLock<String> = LazyLock::new(|| {
         let mut document = DOCUMENT.clone();
         document["security"] = json!([]);
+        let paths = document["paths"].as_object_mut().into_iter().flatten();
+        let items = paths.filter_map(|(_, item)| item.as_object_mut());
+        for operation in items.flat_map(|item| item.values_mut()) {
+            operation["security"] = json!([]);
+        }
         document.to_string()
     });
     let text = if app.settings.sign_in { &TEXT } else { &OPEN };
@@ -56,13 +61,19 @@ fn build(routes: &[Route]) -> Value {
         "servers": [{ "url": "/" }],
         "tags": tags,
         "paths": paths,
-        "security": [{ "token": [] }, { "session": [] }],
-        "components": { "schemas": types.take_definitions(true), "securitySchemes": security() }
+        "security": security(None),
+        "components": { "schemas": types.take_definitions(true), "securitySchemes": schemes() }
     })
 }
 
+/// By token or session, with the role that it takes.
+fn security(role: Option<Role>) -> Value {
+    let roles: Vec<&str> = role.into_iter().map(Role::name).collect();
+    json!([{ "token": roles }, { "session": roles }])
+}
+
 /// How a caller says who it is, where there is sign-in.
-fn security() -> Value {
+fn schemes() -> Value {
     json!({
         "token": { "type": "http", "scheme": "bearer", "description": "An API token, `apt_…`." },
         "session": { "type": "apiKey", "in": "cookie", "name": "apitap",
@@ -72,7 +83,7 @@ fn security() -> Value {
 
 fn operation(route: &Route, types: &mut SchemaGenerator) -> Value {
     let mut out = json!({
-        "operationId": route.id, "tags": [route.topic], "summary": route.summary, "description": words(route),
+        "operationId": route.id, "tags": [route.topic], "summary": route.summary, "description": route.detail, "security": security(Some(route.role)),
         "x-role": route.role.name(), "parameters": parameters(route), "responses": responses(route, types),
     });
     if let Some(make) = route.takes.body {
@@ -81,14 +92,6 @@ fn operation(route: &Route, types: &mut SchemaGenerator) -> Value {
             "application/json": { "schema": input(make), "example": example } } });
     }
     out
-}
-
-fn words(route: &Route) -> String {
-    let needs = match route.role {
-        Role::Viewer => "Whoever may sign in may call it.".to_owned(),
-        role => format!("It needs the role {}.", role.name()),
-    };
-    format!("{} {needs}", route.detail).trim_start().to_owned()
 }
 
 fn parameters(route: &Route) -> Vec<Value> {

@@ -35,6 +35,8 @@ struct Reference {
     /// Where the API is, for commands.
     base: String,
     operations: usize,
+    /// There is sign-in: commands carry a token.
+    token: bool,
 }
 
 /// `/api`.
@@ -60,6 +62,7 @@ pub(super) async fn page(
         shown,
         base: format!("{scheme}://{}", host.unwrap_or("localhost")),
         operations: TOPICS.iter().map(|t| t.operations.len()).sum(),
+        token: app.settings.sign_in,
         page: Frame::new(&app, &who, "api"),
     })
 }

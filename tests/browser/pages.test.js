@@ -34,6 +34,8 @@ const pages = {
   "coverage-empty": "/coverage?q=nobody",
   owasp: "/owasp",
   deliveries: "/deliveries",
+  api: "/api",
+  reference: "/api?topic=decisions",
   decisions: "/decisions",
   sensor: "/sensor",
 };

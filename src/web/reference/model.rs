@@ -24,7 +24,7 @@ pub(super) struct Operation {
     pub(super) method: String,
     pub(super) path: String,
     pub(super) summary: String,
-    pub(super) detail: String,
+    pub(super) detail: Words,
     pub(super) role: String,
     pub(super) parameters: Vec<Field>,
     /// What is sent.
@@ -40,7 +40,7 @@ pub(super) struct Operation {
 
 pub(super) struct Type {
     pub(super) name: String,
-    pub(super) about: String,
+    pub(super) about: Words,
     pub(super) fields: Vec<Field>,
     /// Of what is no object.
     pub(super) kind: Kind,
@@ -54,7 +54,18 @@ pub(super) struct Field {
     pub(super) place: String,
     pub(super) kind: Kind,
     pub(super) required: bool,
-    pub(super) about: String,
+    pub(super) about: Words,
+}
+
+/// Text in parts, of which those that stood in backticks are code.
+pub(super) type Words = Vec<(String, bool)>;
+
+fn words(value: &Value) -> Words {
+    let parts = value.as_str().unwrap_or_default().split('`').enumerate();
+    let parts = parts.filter(|(_, part)| !part.is_empty());
+    parts
+        .map(|(n, part)| (part.to_owned(), n % 2 == 1))
+        .collect()
 }
 
 /// A type in words, some of which lead to where it is described.
@@ -181,7 +192,7 @@ fn kind(document: &Value, name: &str) -> Type {
     let schema = &document["components"]["schemas"][name];
     Type {
         name: name.to_owned(),
-        about: text(&schema["description"]),
+        about: words(&schema["description"]),
         fields: fields(schema, 0),
         kind: Kind::of(schema),
     }
@@ -201,7 +212,7 @@ fn fields(schema: &Value, depth: usize) -> Vec<Field> {
             place: String::new(),
             kind: Kind::of(of),
             required: is_required(name),
-            about: text(&of["description"]),
+            about: words(&of["description"]),
         });
         if depth < DEEP {
             out.extend(fields(of, depth + 1));
@@ -220,7 +231,7 @@ fn operation(method: &str, path: &str, of: &Value) -> Operation {
         method: method.to_uppercase(),
         path: path.to_owned(),
         summary: text(&of["summary"]),
-        detail: text(&of["description"]),
+        detail: words(&of["description"]),
         role: text(&of["x-role"]),
         parameters: of["parameters"]
             .as_array()
@@ -248,7 +259,7 @@ fn parameter(of: &Value) -> Field {
         place: text(&of["in"]),
         kind: Kind::of(&of["schema"]),
         required: of["required"] == true,
-        about: text(&of["description"]),
+        about: words(&of["description"]),
     }
 }
 
@@ -266,6 +277,76 @@ fn command(method: &str, path: &str, example: &Value) -> (&'static str, String, 
             let body = example.to_string().replace('\'', "'\\''");
             let behind = format!(" \\\n  -H 'content-type: application/json' -d '{body}'");
             ("curl -s", path, behind)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(kind: &Kind) -> String {
+        kind.0.iter().map(|(word, _)| word.as_str()).collect()
+    }
+
+    #[test]
+    fn what_stands_in_backticks_is_code() {
+        let parts = words(&"Say `a`, or `b`".into());
+        let expected = [("Say ", false), ("a", true), (", or ", false), ("b", true)];
+        let parts: Vec<_> = parts
+            .iter()
+            .map(|(part, code)| (part.as_str(), *code))
+            .collect();
+        assert_eq!(parts, expected);
+    }
+
+    #[test]
+    fn every_type_that_is_named_is_described_on_its_page() {
+        let topics = topics(&crate::web::openapi::DOCUMENT);
+        let mut named = 0;
+        for topic in &topics {
+            assert!(!topic.operations.is_empty(), "{}", topic.name);
+            let operations = topic.operations.iter();
+            let answers = operations.flat_map(|o| o.answers.iter().map(|(_, kind)| kind));
+            let fields = topic
+                .types
+                .iter()
+                .flat_map(|t| t.fields.iter().map(|f| &f.kind));
+            for (_, link) in answers.chain(fields).flat_map(|kind| &kind.0) {
+                if let Some(name) = link {
+                    assert!(topic.types.iter().any(|t| t.name == *name), "{name}");
+                    named += 1;
+                }
+            }
+        }
+        assert!(named > 100, "{named}");
+    }
+
+    #[test]
+    fn types_in_words() {
+        for (schema, words) in [
+            (
+                r#"{"type":["string","null"],"maxLength":5}"#,
+                "string of at most 5 characters or null",
+            ),
+            (
+                r##"{"type":"array","items":{"$ref":"#/components/schemas/A"}}"##,
+                "list of A",
+            ),
+            (
+                r#"{"type":"integer","minimum":1,"maximum":9}"#,
+                "integer, 1 to 9",
+            ),
+            (
+                r#"{"type":"object","additionalProperties":{"type":"integer"}}"#,
+                "by name: integer",
+            ),
+            (r#"{"enum":["a","b"]}"#, "a · b"),
+        ] {
+            assert_eq!(
+                said(&Kind::of(&serde_json::from_str(schema).unwrap())),
+                words
+            );
         }
     }
 }
