@@ -9,6 +9,7 @@ mod callers;
 mod clear;
 mod completeness;
 mod decision;
+pub mod diff;
 mod drift;
 mod edges;
 mod endpoint;
@@ -24,6 +25,7 @@ pub mod openapi;
 pub mod owasp;
 mod parameters;
 mod pins;
+mod preview;
 mod program;
 mod pulse;
 mod reach;
@@ -40,6 +42,7 @@ pub mod spec;
 mod tls;
 mod trend;
 mod trie;
+mod uploads;
 mod view;
 mod words;
 mod zones;
@@ -63,6 +66,7 @@ pub use jwt::{JwtCount, JwtView};
 pub use leaks::LeakView;
 pub use oddity::{Oddities, Oddity, OddityKind, Whence};
 pub use pins::{Pin, Pinned};
+pub use preview::{Preview, Several, preview};
 pub(crate) use program::Families;
 pub use pulse::{Beat, PULSE_BEATS, PULSE_SECONDS};
 pub use reach::ZoneView;
@@ -71,6 +75,7 @@ pub use rules::DeprecationRule;
 pub use schema::{EnumView, FieldView, PartView, PathParameter, SchemaView, SensitiveView};
 pub use tls::{CertificateView, Coverage, Inspection, Suite, TlsHostView, TlsView, percent};
 
+pub use uploads::{MAX_UPLOADS, SpecChange, SpecVersion, Uploaded, VERSIONS, uploads};
 pub use view::{
     Auth, CatalogView, Documentation, EndpointView, Finding, FindingKind, HostView, Kind, Life,
     Quantiles, Reason, Retirement, SessionsView, SpecView, VersionView,

@@ -4,8 +4,9 @@
 //! Order of starting: config, then everything that can be refused (state directory, port,
 //! interfaces), then threads. Order of ending: sources, workers, analysis, checkpoint, store, sinks.
 
+use std::fs::DirBuilder;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,16 +16,17 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, bail};
 use crossbeam_channel::{Sender, bounded, unbounded};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 use crate::alert;
 use crate::alert::delivery::{Backoff, Sink};
 use crate::alert::sink::AGENT;
 use crate::analysis::{self, Analysis};
 use crate::capture::{LiveSource, Source, addresses};
-use crate::catalog::{Catalog, spec::SpecSet};
+use crate::catalog::Catalog;
 use crate::cli::check;
 use crate::compose::demo;
-use crate::config::{self, Config, SignIn};
+use crate::config::{self, Config, SignIn, SpecSource};
 use crate::detect::Detect;
 use crate::sensor::{self, Ledger, Own, Pool, Readings, doctor};
 use crate::store::{self, Pending, Recovered, Store};
@@ -34,14 +36,17 @@ use crate::web::{self, Command, SensorView, Views};
 mod analyst;
 mod decisions;
 mod evidence;
+mod gauges;
 mod keys;
 mod specs;
 mod traffic;
+mod uploads;
 mod watch;
 
 use analyst::{Analyst, Message};
 use evidence::Evidence;
 use specs::Watched;
+use uploads::Uploads;
 
 /// Within this much all is written and ended.
 const SHUTDOWN: Duration = Duration::from_secs(4);
@@ -80,12 +85,10 @@ pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result
         countries: config.countries()?,
         ..config.sensor(u64::from_le_bytes(seed), key)
     };
-    let mut watched = Watched::new(config.catalog.specs.clone());
     let setup = Setup {
         analysis: config.analysis(),
         sensor: settings,
-        specs: watched.read(),
-        watched,
+        watched: Watched::new(config.catalog.specs.clone()),
         sources,
     };
     Daemon::start(config, setup)?.wait()
@@ -127,8 +130,7 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
     let setup = Setup {
         analysis: demo::settings(),
         sensor: config.sensor(0, [7; 32]),
-        specs: demo::specs()?,
-        watched: Watched::default(),
+        watched: Watched::new(vec![demo_spec(&dir)?]),
         sources: vec![Box::new(demo::DemoSource::new(seed, now, demo::Pace::Wall))],
     };
     let daemon = Daemon::start(config, setup)?;
@@ -139,6 +141,19 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
     let done = daemon.wait();
     let _ = std::fs::remove_dir_all(&dir);
     done
+}
+
+/// The document of the demo as a file beside its state, as a config would name one.
+fn demo_spec(state: &Path) -> anyhow::Result<SpecSource> {
+    let dir = state.join("demo");
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+    made.with_context(|| dir.display().to_string())?;
+    let path = dir.join("shop.openapi.yaml");
+    std::fs::write(&path, demo::SPEC).with_context(|| path.display().to_string())?;
+    Ok(SpecSource {
+        path,
+        hosts: Vec::new(),
+    })
 }
 
 /// `apitap read --serve`: what was read, in the web UI, until Ctrl-C.
@@ -195,7 +210,6 @@ pub(crate) fn serve(
 struct Setup {
     analysis: analysis::Settings,
     sensor: sensor::Settings,
-    specs: SpecSet,
     watched: Watched,
     sources: Vec<Box<dyn Source>>,
 }
@@ -203,6 +217,7 @@ struct Setup {
 struct Daemon {
     runtime: tokio::runtime::Runtime,
     watched: Watched,
+    reload: Reload,
     countries: sensor::Countries,
     store: Store,
     messages: Sender<Message>,
@@ -212,7 +227,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(config: Config, setup: Setup) -> anyhow::Result<Self> {
+    fn start(config: Config, mut setup: Setup) -> anyhow::Result<Self> {
         let listener = bind(&config.web)?;
         let settings: Result<Vec<_>, _> = config.sinks().iter().map(|s| s.settings()).collect();
         let settings = settings.map_err(anyhow::Error::msg)?;
@@ -253,7 +268,6 @@ impl Daemon {
         }
         let notices = std::mem::take(&mut recovered.notices);
         let decisions = recovered.decisions.clone();
-        let analysis = restore(setup.analysis, recovered);
         let views = Arc::new(Views {
             accounts: store.accounts(),
             audit: store.trail(),
@@ -262,13 +276,19 @@ impl Daemon {
         if config.web.signs_in() && views.accounts.load().users.is_empty() {
             tracing::warn!("nobody can sign in: {}", check::NO_USER);
         }
+        let again = Arc::new(Notify::new());
+        let changes = std::mem::take(&mut recovered.specs);
+        let uploads = Uploads::new(changes, &config.store.path, again.clone());
+        uploads.publish(&views);
+        let analysis = restore(setup.analysis, recovered);
+        let specs = setup.watched.read(&views.specs.load());
         let pool = Pool::start(setup.sources, &setup.sensor);
         let handle = pool.handle.clone();
         let evidence =
             Evidence::start(&config.evidence, &config.store.path, handle, views.clone())?;
         let (done, ended) = tokio::sync::oneshot::channel();
         let mut analyst = Analyst::new(
-            (analysis, decisions),
+            (analysis, decisions, uploads),
             pool,
             store.clone(),
             views.clone(),
@@ -276,7 +296,8 @@ impl Daemon {
             setup.sensor.workers,
             config.store.checkpoint_every.0,
         )
-        .with_evidence(evidence);
+        .with_evidence(evidence)
+        .with_budgets(config.sensor.max_flows as u64, config.sensor.max_buffered.0);
         if !config.sensor.exchanges.as_os_str().is_empty() {
             let path = &config.sensor.exchanges;
             let file = std::fs::OpenOptions::new()
@@ -287,7 +308,11 @@ impl Daemon {
             analyst = analyst
                 .with_lines(file.with_context(|| format!("sensor.exchanges: {}", path.display()))?);
         }
-        let specs = setup.specs;
+        let reload = Reload {
+            again,
+            views: views.clone(),
+            messages: messages.clone(),
+        };
         let analyst = std::thread::spawn(move || {
             analyst.run(specs, notices, &inbox, &on_disk);
             let _ = done.send(());
@@ -302,6 +327,7 @@ impl Daemon {
         Ok(Self {
             runtime,
             watched: setup.watched,
+            reload,
             countries: setup.sensor.countries,
             store,
             messages,
@@ -316,6 +342,7 @@ impl Daemon {
         let Self {
             runtime,
             watched,
+            reload,
             countries,
             store,
             messages,
@@ -324,7 +351,7 @@ impl Daemon {
             ended,
         } = self;
         notify(&[sd_notify::NotifyState::Ready]);
-        runtime.block_on(until_told(watched, countries, &messages, ended))?;
+        runtime.block_on(until_told(watched, countries, &reload, ended))?;
         notify(&[sd_notify::NotifyState::Stopping]);
         let late = std::thread::spawn(|| {
             std::thread::sleep(SHUTDOWN);
@@ -351,7 +378,7 @@ impl Daemon {
 async fn until_told(
     mut watched: Watched,
     countries: sensor::Countries,
-    messages: &Sender<Message>,
+    reload: &Reload,
     mut ended: tokio::sync::oneshot::Receiver<()>,
 ) -> anyhow::Result<()> {
     let (mut term, mut int, mut hup) = (
@@ -368,41 +395,52 @@ async fn until_told(
             _ = &mut ended => return Ok(()),
             _ = watchdog.tick() => {
                 // Alive means that the analysis thread still takes messages.
-                if messages.try_send(Message::Ping).is_ok() {
+                if reload.messages.try_send(Message::Ping).is_ok() {
                     notify(&[sd_notify::NotifyState::Watchdog]);
                 }
             }
             _ = hup.recv() => {
-                watched = reload(watched, messages).await;
+                watched = reload.read(watched).await;
                 let countries = countries.clone();
                 let again = tokio::task::spawn_blocking(move || countries.read_again()).await;
                 if let Ok(Err(e)) = again {
                     tracing::error!("{e}; the one before stays");
                 }
             }
+            () = reload.again.notified() => watched = reload.read(watched).await,
             _ = look.tick() => {
                 let mut files = std::mem::take(&mut watched);
                 let looked = tokio::task::spawn_blocking(move || (files.has_changed(), files)).await;
                 if let Ok((changed, files)) = looked {
-                    watched = if changed { reload(files, messages).await } else { files };
+                    watched = if changed { reload.read(files).await } else { files };
                 }
             }
         }
     }
 }
 
-/// The specs are read again, and taken from then on.
-async fn reload(mut watched: Watched, messages: &Sender<Message>) -> Watched {
-    let messages = messages.clone();
-    let reading = tokio::task::spawn_blocking(move || {
-        let taken = messages.send_timeout(Message::Specs(watched.read()), HAND_OVER);
-        match taken {
-            Ok(()) => tracing::info!("specs read again"),
-            Err(_) => tracing::error!("the specs were not taken: the analysis is behind"),
-        }
-        watched
-    });
-    reading.await.unwrap_or_default()
+/// What reading the specs again takes.
+struct Reload {
+    /// Told when an upload has changed.
+    again: Arc<Notify>,
+    views: Arc<Views>,
+    messages: Sender<Message>,
+}
+
+impl Reload {
+    /// The specs are read again, and taken from then on.
+    async fn read(&self, mut watched: Watched) -> Watched {
+        let (messages, views) = (self.messages.clone(), self.views.clone());
+        let reading = tokio::task::spawn_blocking(move || {
+            let reading = Box::new(watched.read(&views.specs.load()));
+            match messages.send_timeout(Message::Specs(reading), HAND_OVER) {
+                Ok(()) => tracing::info!("specs read again"),
+                Err(_) => tracing::error!("the specs were not taken: the analysis is behind"),
+            }
+            watched
+        });
+        reading.await.unwrap_or_default()
+    }
 }
 
 /// People's wishes go to the analysis.

@@ -21,7 +21,7 @@ mod tunnel;
 mod tests;
 
 pub use fragment::{Key as DatagramKey, Settings as FragmentSettings};
-pub use tunnel::Ports;
+pub use tunnel::{Ports, Tunnel, Tunnels};
 
 /// More headers than any network nests; past it a forged packet goes on for ever.
 const MAX_LAYERS: usize = 32;
@@ -227,6 +227,8 @@ pub struct Answer<'a> {
     pub frames: u64,
     /// Which EtherType, IP protocol, UDP port or link type was ignored; 0 where the reason says it.
     pub detail: u16,
+    /// Those that the frame came through; of fragments, behind the datagram that was joined.
+    pub tunnels: Tunnels,
 }
 
 /// Why there is no segment; `?` carries it up to `decode`.
@@ -272,6 +274,7 @@ impl<'a> Answer<'a> {
             decoded,
             frames,
             detail: 0,
+            tunnels: Tunnels::default(),
         }
     }
 
@@ -280,6 +283,7 @@ impl<'a> Answer<'a> {
             decoded: stop.into(),
             frames,
             detail: stop.detail(),
+            tunnels: Tunnels::default(),
         }
     }
 }
@@ -300,7 +304,7 @@ enum Layer {
 /// What reading one IP packet came to.
 enum Step<'a> {
     /// Something carried inside, and the network number that the tunnel gave it.
-    Down(Layer, &'a [u8], Option<Network>),
+    Down(Layer, &'a [u8], Option<Network>, Tunnel),
     Segment(Segment<'a>),
     Datagram(Datagram<'a>),
     Fragment(fragment::Fragment<'a>),
@@ -313,6 +317,7 @@ fn peel<'a>(
     ts: Timestamp,
     mut network: Network,
     ports: &Ports,
+    tunnels: &mut Tunnels,
 ) -> Result<Step<'a>, Stop> {
     for _ in 0..MAX_LAYERS {
         (layer, data) = match layer {
@@ -324,7 +329,8 @@ fn peel<'a>(
             Layer::Ppp => link::ppp(data)?,
             Layer::Wlan => link::wlan(data)?,
             Layer::Ip => match ip::step(data, ts, network, ports)? {
-                Step::Down(layer, data, inner) => {
+                Step::Down(layer, data, inner, kind) => {
+                    tunnels.add(kind);
                     network = inner.unwrap_or(network);
                     (layer, data)
                 }
@@ -353,17 +359,25 @@ impl Decoder {
 
     /// Decodes one frame. Total: any bytes give an answer.
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Answer<'a> {
+        let mut tunnels = Tunnels::default();
+        let mut answer = self.peeled(frame, &mut tunnels);
+        answer.tunnels = tunnels;
+        answer
+    }
+
+    fn peeled<'a>(&'a mut self, frame: &Frame<'a>, tunnels: &mut Tunnels) -> Answer<'a> {
         let found = peel(
             Layer::Link(frame.link),
             frame.data,
             frame.ts,
             Network::default(),
             &self.ports,
+            tunnels,
         );
         match found {
             Ok(Step::Segment(segment)) => Answer::new(Decoded::Segment(segment), 1),
             Ok(Step::Datagram(datagram)) => Answer::new(Decoded::Datagram(datagram), 1),
-            Ok(Step::Fragment(fragment)) => self.fragment(&fragment),
+            Ok(Step::Fragment(fragment)) => self.fragment(&fragment, tunnels),
             Ok(Step::Down(..)) => Answer::new(Decoded::Malformed(Malformed::Layers), 1),
             Err(Stop::Malformed(_)) if frame.wire_len as usize > frame.data.len() => {
                 Answer::new(Decoded::Malformed(Malformed::Truncated), 1)
@@ -375,7 +389,8 @@ impl Decoder {
     /// Of which datagram a frame holds a piece; the same for all of its pieces.
     pub fn piece(&self, frame: &Frame<'_>) -> Option<DatagramKey> {
         let link = Layer::Link(frame.link);
-        match peel(link, frame.data, frame.ts, Network::default(), &self.ports) {
+        let (nowhere, through) = (Network::default(), &mut Tunnels::default());
+        match peel(link, frame.data, frame.ts, nowhere, &self.ports, through) {
             Ok(Step::Fragment(fragment)) => Some(fragment.key),
             _ => None,
         }
@@ -383,7 +398,7 @@ impl Decoder {
 
     /// A datagram that becomes whole is decoded in its fragments' place; it may be a tunnel that
     /// holds a fragment of its own, and so on down to the limit.
-    fn fragment(&mut self, first: &fragment::Fragment<'_>) -> Answer<'_> {
+    fn fragment(&mut self, first: &fragment::Fragment<'_>, tunnels: &mut Tunnels) -> Answer<'_> {
         let mut frames = 1;
         let mut pushed = self.fragments.push(first, frames);
         let mut payload = Vec::new();
@@ -408,11 +423,11 @@ impl Decoder {
             };
             payload.clear();
             payload.extend_from_slice(self.fragments.whole());
-            match self.above(&carrier, &payload) {
+            match self.above(&carrier, &payload, tunnels) {
                 Ok(Step::Fragment(inner)) => pushed = self.fragments.push(&inner, frames),
                 Err(stop) => return Answer::stopped(stop, frames),
                 Ok(_) => {
-                    let decoded = match self.above(&carrier, self.fragments.whole()) {
+                    let decoded = match self.above(&carrier, self.fragments.whole(), tunnels) {
                         Ok(Step::Segment(segment)) => Decoded::Segment(segment),
                         Ok(Step::Datagram(datagram)) => Decoded::Datagram(datagram),
                         _ => Decoded::Malformed(Malformed::Layers),
@@ -425,15 +440,18 @@ impl Decoder {
     }
 
     /// Decodes from the transport up.
-    fn above<'a>(&self, carrier: &ip::Carrier, data: &'a [u8]) -> Result<Step<'a>, Stop> {
+    fn above<'a>(
+        &self,
+        carrier: &ip::Carrier,
+        data: &'a [u8],
+        tunnels: &mut Tunnels,
+    ) -> Result<Step<'a>, Stop> {
         match ip::transport(carrier, data, data.len(), &self.ports)? {
-            Step::Down(layer, data, network) => peel(
-                layer,
-                data,
-                carrier.ts,
-                network.unwrap_or(carrier.network),
-                &self.ports,
-            ),
+            Step::Down(layer, data, network, kind) => {
+                tunnels.add(kind);
+                let network = network.unwrap_or(carrier.network);
+                peel(layer, data, carrier.ts, network, &self.ports, tunnels)
+            }
             done => Ok(done),
         }
     }

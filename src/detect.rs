@@ -600,6 +600,11 @@ impl Detect {
         (self.state.principals.len(), self.state.principals.evicted)
     }
 
+    /// Principals followed at most.
+    pub fn max_principals(&self) -> usize {
+        self.settings.max_principals
+    }
+
     fn clock(&mut self, end: Timestamp) -> Clock {
         // Within the order's lateness time may step back; windows must not.
         // Forged time stamps stay where differences do not overflow.

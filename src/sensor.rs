@@ -36,7 +36,9 @@ pub use intake::{FrameCounters, Intake, Route};
 pub use ledger::{Counters, Drops, Ledger, Stage};
 pub use merge::{Either, Merger, Ordered, interleave};
 pub use own::Own;
-pub use pipeline::{Counts, END_OF_INPUT, Inline, Pool, PoolHandle, Report, SourceStatus};
+pub use pipeline::{
+    Counts, END_OF_INPUT, Inline, Pool, PoolHandle, Report, SourceStatus, WORK_QUEUE,
+};
 pub use readings::{NetworkReading, Readings, SourceReading, TapReading, readings};
 pub use recorder::{Found, Kept, RecorderSettings, Talk, Wish};
 pub use sights::Sights;

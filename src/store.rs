@@ -7,7 +7,8 @@
 //!
 //! | file | what | a crash costs |
 //! | --- | --- | --- |
-//! | `journal` | alerts, incidents, outbox, dead letters, rules for silence, decisions, audit | what was not yet acknowledged |
+//! | `journal` | alerts, incidents, outbox, dead letters, rules for silence, decisions, audit, changes of documents | what was not yet acknowledged |
+//! | `specs/` | texts of uploaded documents, each under our own name | nothing: written before the journal says so |
 //! | `sled/` `checkpoint` | `catalog`, `detect`: version, CRC, postcard | what came after the last checkpoint |
 //! | `sled/` `alerts` | id → latest revision, JSON | nothing: rebuilt from the journal |
 //! | `accounts.json` | users, API tokens | what was not yet acknowledged |
@@ -28,15 +29,17 @@ use crate::access::{Accounts, AuditView, Change, Record};
 use crate::alert::delivery::DeadLetter;
 use crate::alert::route::Router;
 use crate::alert::{Alert, Incident, Notice, Silence};
-use crate::catalog::Decision;
+use crate::catalog::{Decision, SpecChange};
 
 mod accounts;
 mod checkpoint;
 mod journal;
+mod specs;
 mod thread;
 
 pub use accounts::AccountsFile;
 pub use journal::{Entry, Journal, Pending};
+pub use specs::folder as spec_folder;
 pub use thread::{Done, Found};
 use thread::{Followed, Op, Thread};
 
@@ -78,6 +81,8 @@ pub struct Recovered {
     pub outbox: Vec<Pending>,
     /// What people decided, oldest first.
     pub decisions: Vec<Decision>,
+    /// What people did with uploaded documents, oldest first.
+    pub specs: Vec<SpecChange>,
     pub catalog: Option<Vec<u8>>,
     pub detect: Option<Vec<u8>>,
     /// What a person should know, loudly.
@@ -125,12 +130,14 @@ impl Store {
                 path: dir.join("sled"),
                 why,
             })?;
+        let specs = specs::Files::open(dir, journal.specs())?;
         let recovered = Recovered {
             alerts: journal.alerts().cloned().collect(),
             incidents: journal.incidents().cloned().collect(),
             silences: journal.silences().cloned().collect(),
             outbox: journal.pending(),
             decisions: journal.decisions().cloned().collect(),
+            specs: journal.specs().cloned().collect(),
             catalog: found.0,
             detect: found.1,
             notices,
@@ -145,6 +152,7 @@ impl Store {
         let thread = Thread {
             journal,
             checkpoints,
+            specs,
             recorded,
             trouble: trouble.clone(),
             dead: dead.clone(),
@@ -241,6 +249,16 @@ impl Store {
     /// Puts a decision on disk; `decided` is called on the store's thread once it is there.
     pub fn decide(&self, decision: Decision, decided: Box<dyn FnOnce(Decision) + Send>) {
         let _ = self.ops.send(Op::Decide(decision, decided));
+    }
+
+    /// Puts a change of a document on disk, with its text where it has one; `done` is called on the
+    /// store's thread.
+    pub fn spec(&self, change: SpecChange, text: Option<Arc<str>>, done: Done<SpecChange>) {
+        let _ = self.ops.send(Op::Spec {
+            change: Box::new(change),
+            text,
+            done,
+        });
     }
 
     /// Puts a line of the audit on disk; `done` is called on the store's thread once it is there.

@@ -31,6 +31,7 @@ mod guard;
 mod history;
 mod incidents;
 mod involved;
+mod ledger;
 mod life;
 mod live;
 mod login;
@@ -51,6 +52,11 @@ mod security;
 mod sensor;
 mod server;
 mod silences;
+mod spec_diff;
+mod spec_form;
+mod spec_text;
+mod spec_upload;
+mod specs;
 mod starting;
 mod summary;
 mod today;
@@ -70,7 +76,7 @@ pub use crate::access::Role;
 use crate::access::{Accounts, AuditView, Change, Times};
 use crate::alert::delivery::DeliveriesView;
 use crate::alert::{Alert, AlertsView, Incident, Silence, Wanted};
-use crate::catalog::{Action, CatalogView, Decision};
+use crate::catalog::{Action, CatalogView, Decision, SpecChange, Uploaded};
 use crate::detect::{PrincipalView, PrincipalsView};
 use crate::sensor::doctor::Symptom;
 use crate::sensor::{Ledger, Readings};
@@ -110,11 +116,74 @@ pub struct SensorView {
     pub remarks: Vec<(&'static str, u64)>,
     /// Where the records of TLS went, by name.
     pub tls: Vec<(&'static str, u64)>,
+    /// What each worker does.
+    pub load: Vec<WorkerView>,
+    /// Exchanges by protocol, the most first.
+    pub protocols: Vec<(&'static str, u64)>,
+    /// Holes in streams that were given up, and their bytes.
+    pub gaps: u64,
+    pub gap_bytes: u64,
+    pub budgets: Vec<Budget>,
+    /// By the second for two minutes, by the minute for an hour; oldest first.
+    pub seconds: Vec<Beat>,
+    pub minutes: Vec<Beat>,
     /// Packet time of the last frame.
     pub at: Timestamp,
     /// Wall time of the last frame; a stale sensor is said to be one.
     pub last_frame_wall: Timestamp,
     pub started_wall: Timestamp,
+}
+
+/// One worker at one moment.
+#[derive(Clone, Debug, Default, serde::Serialize, schemars::JsonSchema)]
+pub struct WorkerView {
+    pub segments: u64,
+    pub exchanges: u64,
+    pub flows: u64,
+    pub buffered_bytes: u64,
+    /// Batches that wait for it, and at most may.
+    pub queue: usize,
+    pub queue_limit: usize,
+    /// Share of the last second in which it worked.
+    pub load: f64,
+    /// Exchanges for which the analysis had no room.
+    pub shed: u64,
+    /// Panics that it was started anew after.
+    pub restarts: u64,
+}
+
+/// Something of which there is only so much.
+#[derive(Clone, Debug, Default, serde::Serialize, schemars::JsonSchema)]
+pub struct Budget {
+    pub name: &'static str,
+    pub unit: &'static str,
+    pub used: u64,
+    pub limit: u64,
+    /// Put out, or given up, past it so far; none: it is not counted by itself.
+    pub evicted: Option<u64>,
+}
+
+/// What came, and what was lost of it, in one stretch of wall time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+pub struct Beat {
+    /// Its beginning.
+    pub at: Timestamp,
+    pub frames: u64,
+    pub bytes: u64,
+    pub exchanges: u64,
+    /// By the kernel and the interface.
+    pub dropped: u64,
+    /// Segments and exchanges for which there was no room.
+    pub shed: u64,
+    /// Bytes of holes in streams.
+    pub gap_bytes: u64,
+}
+
+impl Beat {
+    /// Whether anything was lost.
+    pub fn is_lossy(&self) -> bool {
+        self.dropped + self.shed > 0
+    }
 }
 
 /// What the live stream tells. Small: a page asks for the rest.
@@ -136,6 +205,7 @@ pub struct Views {
     pub deliveries: ArcSwap<DeliveriesView>,
     pub decisions: ArcSwap<DecisionsView>,
     pub saved: ArcSwap<SavedView>,
+    pub specs: ArcSwap<SpecsView>,
     pub automation: ArcSwap<Vec<Known>>,
     /// Who may come in, and the audit: the store's own, for others change them too.
     pub accounts: Arc<ArcSwap<Accounts>>,
@@ -155,6 +225,7 @@ impl Default for Views {
             deliveries: ArcSwap::default(),
             decisions: ArcSwap::default(),
             saved: ArcSwap::default(),
+            specs: ArcSwap::default(),
             automation: ArcSwap::default(),
             accounts: Arc::default(),
             audit: Arc::default(),
@@ -198,6 +269,19 @@ pub enum Command {
     },
     /// A test goes to a sink now; the reply is how it went.
     TestSink { sink: String, reply: Reply<()> },
+    /// A document is put to use; the reply comes once the inventory is judged by it.
+    PutSpec {
+        wanted: Box<NewSpec>,
+        by: String,
+        reply: Reply<SpecChange>,
+    },
+    /// An uploaded document is taken away.
+    RemoveSpec {
+        id: String,
+        by: String,
+        note: Option<String>,
+        reply: Reply<SpecChange>,
+    },
     Decide {
         what: Wish,
         by: String,
@@ -230,6 +314,9 @@ impl Command {
                 reply.send(Err(why.to_owned()));
             }
             Self::Decide { reply, .. } => reply.send(Err(why.to_owned())),
+            Self::PutSpec { reply, .. } | Self::RemoveSpec { reply, .. } => {
+                reply.send(Err(why.to_owned()));
+            }
             Self::Principal { reply, .. } => reply.send(Err(why.to_owned())),
             Self::Resend { reply, .. }
             | Self::TestSink { reply, .. }
@@ -267,6 +354,24 @@ impl Command {
                 none(),
             ),
             Self::TestSink { sink, .. } => ("sink.test".into(), sink.clone(), none()),
+            Self::PutSpec { wanted, .. } => {
+                let replaces = wanted.replaces.as_deref();
+                let action = if replaces.is_some() {
+                    "spec.replace"
+                } else {
+                    "spec.add"
+                };
+                let object = replaces.unwrap_or(&wanted.name).to_owned();
+                (
+                    action.into(),
+                    object,
+                    wanted.note.clone().unwrap_or_default(),
+                )
+            }
+            Self::RemoveSpec { id, note, .. } => {
+                let note = note.clone().unwrap_or_default();
+                ("spec.remove".into(), id.clone(), note)
+            }
             Self::Decide { what, note, .. } => {
                 let (action, object) = what.about();
                 (action, object, note.clone().unwrap_or_default())
@@ -283,6 +388,36 @@ impl Command {
             } => ((*action).into(), object.clone(), note.clone()),
         })
     }
+}
+
+/// A document that somebody uploads; it was read without error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSpec {
+    /// The upload that it is a new version of.
+    pub replaces: Option<String>,
+    /// What its owner calls the file.
+    pub name: String,
+    /// Hosts that it is bound to; none: what its servers say.
+    pub hosts: Vec<String>,
+    pub is_json: bool,
+    pub text: Arc<str>,
+    pub note: Option<String>,
+}
+
+/// Uploaded documents, and what reading all documents came to.
+#[derive(Clone, Debug, Default)]
+pub struct SpecsView {
+    pub uploads: Vec<Uploaded>,
+    /// Oldest first.
+    pub changes: Vec<SpecChange>,
+    /// The number of the last change.
+    pub last: u64,
+    /// Where the texts of uploads lie; empty where there is no store.
+    pub dir: std::path::PathBuf,
+    /// Where the text of each document in use lies, by its id.
+    pub files: std::collections::BTreeMap<Arc<str>, std::path::PathBuf>,
+    /// Documents that were refused at the last reading: file, line, reason.
+    pub refused: Vec<String>,
 }
 
 /// What somebody wants to be decided.

@@ -139,6 +139,14 @@ impl Manager {
         }
     }
 
+    /// Alerts and incidents kept, each with what is kept at most.
+    pub fn kept(&self) -> [(usize, usize); 2] {
+        [
+            (self.alerts.len(), self.settings.max_alerts),
+            (self.incidents.len(), self.settings.max_incidents),
+        ]
+    }
+
     pub fn counts(&self) -> Counts {
         self.counts
     }

@@ -1,6 +1,7 @@
 //! What is kept of one endpoint: counts and sketches of fixed size.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cardinality_estimator::CardinalityEstimator;
 use serde::{Deserialize, Serialize};
@@ -102,6 +103,9 @@ pub(super) struct Endpoint {
 /// The operation that documents an endpoint, or the spec that owns its place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct SpecRef {
+    /// Its id, while this set of specs is in use; looked up anew after a restart.
+    #[serde(skip)]
+    pub(super) id: Arc<str>,
     pub(super) title: String,
     pub(super) operation: Option<String>,
     pub(super) documented: bool,

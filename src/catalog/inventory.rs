@@ -438,6 +438,24 @@ impl Catalog {
         (self.state.trie.len(), self.state.endpoints.len())
     }
 
+    /// Endpoints kept, candidates included; at most; put out by the budget so far.
+    pub fn endpoints(&self) -> (usize, usize, u64) {
+        let state = &self.state;
+        (
+            state.endpoints.len(),
+            self.settings.max_endpoints,
+            state.evicted,
+        )
+    }
+
+    /// Fields of all schemas, and nodes of the path tries; each with what there is at most.
+    pub fn kept(&self) -> [(usize, usize); 2] {
+        [
+            (self.state.fields, self.settings.max_fields),
+            (self.state.trie.len(), self.settings.max_nodes),
+        ]
+    }
+
     /// All state, for the store; `restore` reads it back.
     pub fn save(&self) -> Vec<u8> {
         let mut out = vec![VERSION];

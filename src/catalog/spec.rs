@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
+use super::diff::{self, Entry};
 use super::segment::{fold, show};
 
 mod document;
@@ -45,9 +47,13 @@ const HASH: FixedState = FixedState::with_seed(0x73_70_65_63);
 /// One document, read.
 #[derive(Clone, Debug)]
 pub struct Spec {
+    /// Names it in URLs: by its file's name, or what an upload is called.
+    pub id: Arc<str>,
     pub title: String,
     pub version: String,
     pub file: String,
+    /// `OpenAPI 3.1.0, YAML`.
+    pub format: String,
     pub operations: usize,
     /// What in it could not be read, for people: file, line, reason.
     pub notes: Vec<String>,
@@ -80,6 +86,21 @@ pub(super) struct Operation {
     /// In lower case, and the key under `paths`: where it stands in the document.
     pub(super) method: &'static str,
     pub(super) path: String,
+}
+
+/// An operation of a document at the first of its places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// In capitals.
+    pub method: String,
+    /// `*` where the document names none.
+    pub host: String,
+    /// With the base path.
+    pub template: String,
+    pub id: String,
+    pub deprecated: bool,
+    /// Its number in the document.
+    pub(super) at: u32,
 }
 
 /// A static segment, decoded, and as it is compared; or a pattern as the document has it.
@@ -122,7 +143,11 @@ impl Word {
 pub struct SpecError {
     pub file: String,
     pub line: Option<usize>,
+    /// In characters, from 1, where the line is known.
+    pub column: Option<usize>,
     pub reason: String,
+    /// What to do about it.
+    pub mend: &'static str,
     /// It is well-formed, and no OpenAPI document: a part of one, perhaps.
     pub is_part: bool,
 }
@@ -132,11 +157,24 @@ impl SpecError {
         Self {
             file: file.to_owned(),
             line,
+            column: None,
             reason: reason.into(),
+            mend: "",
             is_part: false,
         }
     }
+
+    fn mend(self, mend: &'static str) -> Self {
+        Self { mend, ..self }
+    }
 }
+
+const NAME_VERSION: &str =
+    "begin the document with `openapi: 3.1.0`, or `swagger: \"2.0\"` where it is of that age";
+const ADD_PATHS: &str = "add `paths:` with an item for each path, as in `/orders: { get: … }`";
+const MEND_REFERENCE: &str =
+    "add what the reference names, or name what is there; it is spelt as a JSON pointer";
+const SPLIT: &str = "split the document into several, each with its own servers or base path";
 
 /// Reads one document, JSON or YAML, that refers to no other file.
 pub fn parse(file: &str, text: &str) -> Result<Spec, SpecError> {
@@ -156,8 +194,11 @@ pub fn load(file: &str, text: &str, read: Read<'_>) -> Result<Spec, SpecError> {
         Ok(text)
     })?;
     let fail = |key: &str, reason: String| {
-        let line = text::line_of(text, key);
-        SpecError::at(file, line, reason)
+        let place = text::place_of(text, key);
+        SpecError {
+            column: place.map(|(_, column)| column),
+            ..SpecError::at(file, place.map(|(line, _)| line), reason)
+        }
     };
     let root = document.root();
     let version = root
@@ -165,15 +206,16 @@ pub fn load(file: &str, text: &str, read: Read<'_>) -> Result<Spec, SpecError> {
         .get("openapi")
         .or_else(|| root.value.get("swagger"));
     let version = version.map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
-    match version {
-        Some(v) if v.starts_with("3.") || v.starts_with("2.") => {}
+    let version = match version {
+        Some(v) if v.starts_with("3.") || v.starts_with("2.") => v,
         Some(v) => {
             let reason = format!("OpenAPI version {v} is not one of 2.0, 3.0, 3.1");
-            return Err(fail(&v, reason));
+            return Err(fail(&v, reason).mend(NAME_VERSION));
         }
         None => {
             return Err(SpecError {
                 is_part: true,
+                mend: NAME_VERSION,
                 ..SpecError::at(
                     file,
                     None,
@@ -181,19 +223,25 @@ pub fn load(file: &str, text: &str, read: Read<'_>) -> Result<Spec, SpecError> {
                 )
             });
         }
-    }
+    };
     let webhooks = root.child("webhooks").is_some();
     match root.value.get("paths") {
         Some(Value::Object(_)) => {}
         None if webhooks => {}
-        _ => return Err(fail("paths", "`paths` is missing, or is no object".into())),
+        _ => {
+            let reason = "`paths` is missing, or is no object".into();
+            return Err(fail("paths", reason).mend(ADD_PATHS));
+        }
     }
     let info = |key: &str| {
         let said = root.child("info").and_then(|i| i.str(key));
         said.unwrap_or_default().to_owned()
     };
     let title = Some(info("title")).filter(|t| !t.is_empty());
+    let syntax = if text::is_json(text) { "JSON" } else { "YAML" };
     let mut spec = Spec {
+        id: id_of(file),
+        format: format!("OpenAPI {version}, {syntax}"),
         title: title.unwrap_or_else(|| file.to_owned()),
         version: info("version"),
         file: file.to_owned(),
@@ -229,7 +277,8 @@ impl Spec {
                     self.notes.push(note.to_string());
                     continue;
                 }
-                return Err(fail(path, format!("the `$ref` of `{path}` points nowhere")));
+                let reason = format!("the `$ref` of `{path}` points nowhere");
+                return Err(fail(path, reason).mend(MEND_REFERENCE));
             };
             for method in METHODS {
                 let Some(operation) = item.child(method).filter(|o| o.value.is_object()) else {
@@ -237,7 +286,7 @@ impl Spec {
                 };
                 if self.all.len() >= MAX_OPERATIONS {
                     let reason = format!("it has more than {MAX_OPERATIONS} operations");
-                    return Err(fail(path, reason));
+                    return Err(fail(path, reason).mend(SPLIT));
                 }
                 let servers = operation.child("servers").or_else(|| item.child("servers"));
                 let group = self.group(servers);
@@ -313,21 +362,50 @@ impl Spec {
         HASH.hash_one((self.digest, &operation.path, operation.method))
     }
 
-    /// Every operation: method, host, template, id.
-    pub(super) fn listing(&self) -> Vec<(String, String, String, String)> {
-        let mut out = Vec::new();
+    /// Every operation, by group of servers and template.
+    pub fn listing(&self) -> Vec<Listed> {
+        let mut out = Vec::with_capacity(self.all.len());
         for group in &self.groups {
             let scope = group.scopes.first();
             let host = scope.and_then(|s| s.host.as_deref()).unwrap_or("*");
             let base = scope.map_or(String::new(), |s| spelt(&s.base));
-            for (template, operation) in group.tree.listing(&self.all) {
+            for (template, at) in group.tree.listing(&self.all) {
+                let operation = &self.all[at as usize];
                 let template = format!("{base}{template}");
-                let template = if template.is_empty() { "/" } else { &template };
-                let method = operation.method.to_uppercase();
-                out.push((method, host.into(), template.into(), operation.id.clone()));
+                out.push(Listed {
+                    method: operation.method.to_uppercase(),
+                    host: host.into(),
+                    template: Some(template)
+                        .filter(|t| !t.is_empty())
+                        .unwrap_or_else(|| "/".into()),
+                    id: operation.id.clone(),
+                    deprecated: operation.deprecated,
+                    at,
+                });
             }
         }
         out
+    }
+
+    /// The path of a listed operation as the document has it, without a base path.
+    pub fn path_of(&self, listed: &Listed) -> &str {
+        self.all
+            .get(listed.at as usize)
+            .map_or("", |o| o.path.as_str())
+    }
+
+    /// What a listed operation says, to be held against another; `None` where it points nowhere.
+    pub fn entry(&self, listed: &Listed) -> Option<Entry> {
+        let operation = self.all.get(listed.at as usize)?;
+        let (item, here) = self.place(operation)?;
+        let at = (listed.host.as_str(), listed.template.as_str());
+        let root = self.document.root_of(here.file);
+        Some(diff::entry(
+            root,
+            at,
+            operation.method,
+            (item.value, here.value),
+        ))
     }
 
     /// Whether one of its scopes is at this host.
@@ -349,6 +427,13 @@ impl Spec {
         };
         scopes.flat_map(|g| &g.scopes).map(one).collect()
     }
+}
+
+/// Of a document, by the name that it was read under.
+fn id_of(file: &str) -> Arc<str> {
+    let digest = Sha256::digest(file);
+    let hex: String = digest[..6].iter().map(|b| format!("{b:02x}")).collect();
+    hex.into()
 }
 
 fn spelt(base: &[Word]) -> String {

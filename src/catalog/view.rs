@@ -21,6 +21,7 @@ use super::pulse::Beat;
 use super::reach::ZoneView;
 use super::risk::RiskReason;
 use super::schema::{PathParameter, SchemaView, SensitiveView};
+use super::spec::SpecSet;
 use super::tls::TlsView;
 use super::zones::Zone;
 use crate::exchange::{OperationKind, SessionKind, Traffic};
@@ -197,6 +198,9 @@ pub struct EndpointView {
     /// Of an old version beside newer ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version_share: Option<f64>,
+    /// Of the spec that owns the place: what [`SpecView::id`] is.
+    #[serde(skip)]
+    pub spec_id: Option<Arc<str>>,
     /// Title of the spec that owns the place, and the operation's id where it is documented.
     pub spec: Option<String>,
     pub operation_id: Option<String>,
@@ -341,14 +345,24 @@ pub struct HostView {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SpecView {
+    /// What URLs name it by.
+    pub id: Arc<str>,
     pub title: String,
     pub version: String,
     pub file: String,
+    /// `OpenAPI 3.1.0, YAML`.
+    pub format: String,
     /// Hosts and base path it claims.
     pub scope: Vec<String>,
     pub operations: usize,
+    /// Operations that were called.
     pub seen: usize,
+    /// Confirmed endpoints in its place that it does not have.
     pub undocumented: usize,
+    /// Ways in which its operations' traffic differs from it.
+    pub drift: usize,
+    /// What in it could not be read: file, line, reason.
+    pub notes: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -418,6 +432,8 @@ pub struct CatalogView {
     pub endpoints: Vec<Arc<EndpointView>>,
     pub hosts: Vec<HostView>,
     pub specs: Vec<SpecView>,
+    /// The documents themselves.
+    pub documents: Arc<SpecSet>,
     /// Hosts with TLS, and how much of the traffic was inspected.
     pub tls: TlsView,
     /// Packet time of this view.

@@ -5,17 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 
 use super::output;
+use crate::catalog::diff::{Difference, What, compare};
 
-mod compare;
-mod document;
-mod entry;
 mod report;
 mod side;
-
-use compare::{Difference, compare};
-use side::Side;
 
 /// Differences were found, and the exit code was to say so.
 const DIFFERENT: u8 = 3;
@@ -49,44 +45,13 @@ enum Form {
     Json,
 }
 
-/// What can be different: endpoints as a whole, or something about one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub(super) enum What {
-    /// Endpoints or operations that only the new side has
-    Added,
-    /// … that only the old side has
-    Removed,
-    /// Anything about an endpoint that both have
-    Changed,
-    /// Endpoints in no document, or shadow now and not before
-    Shadow,
-    /// Operations of a document that were not seen
-    Unseen,
-    /// Parameters and fields that a document does not have
-    Undocumented,
-    /// Whether it is documented, unreviewed or shadow
-    Documentation,
-    /// Whether it is new, active or dormant
-    Life,
-    Deprecated,
-    Zombie,
-    /// Schemes of credentials
-    Auth,
-    /// Parameters and fields, and their types
-    Field,
-    /// Status codes of answers
-    Status,
-    /// Classes of sensitive data and their places
-    Sensitive,
-    Risk,
-    /// Hosts that only one side has
-    Host,
-}
+impl ValueEnum for What {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
 
-impl What {
-    pub(super) fn name(self) -> String {
-        let value = self.to_possible_value();
-        value.map(|v| v.get_name().to_owned()).unwrap_or_default()
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.meaning()))
     }
 }
 
@@ -95,7 +60,7 @@ pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<ExitCode> {
         eprintln!("apitap: only one side can be standard input");
         return Ok(ExitCode::from(2));
     }
-    let (old, new) = (Side::read(&args.old)?, Side::read(&args.new)?);
+    let (old, new) = (side::read(&args.old)?, side::read(&args.new)?);
     let (mut differences, outside) = compare(&old, &new);
     differences.retain_mut(|d| keep(d, &args.only));
     let mut out = output::open(args.output.as_deref())?;

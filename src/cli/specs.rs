@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::catalog::spec::{self, Spec, SpecError, SpecSet};
@@ -27,6 +28,16 @@ pub(crate) struct Loaded {
     pub(crate) notes: Vec<String>,
     /// Every file and folder that was looked at, with its time and length, to see when one changes.
     pub(crate) stamps: Stamps,
+    /// Where each document lies, by its id.
+    pub(crate) files: BTreeMap<Arc<str>, PathBuf>,
+}
+
+/// A document that was uploaded: one file, read under the name that its owner gave it.
+pub(crate) struct Given {
+    pub(crate) id: Arc<str>,
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) hosts: Vec<String>,
 }
 
 pub(crate) type Stamps = BTreeMap<PathBuf, Option<(SystemTime, u64)>>;
@@ -48,17 +59,20 @@ pub(super) fn named(said: &str) -> SpecSource {
 
 /// Reads documents and folders of them.
 pub(crate) fn load(named: &[SpecSource]) -> Loaded {
-    load_after(named, &SpecSet::default())
+    load_after(named, &[], &SpecSet::default())
 }
 
-/// The same; of a document that is refused the reading in `last` stays.
-pub(crate) fn load_after(named: &[SpecSource], last: &SpecSet) -> Loaded {
+/// The same, and what was uploaded; of a document that is refused the reading in `last` stays.
+pub(crate) fn load_after(named: &[SpecSource], given: &[Given], last: &SpecSet) -> Loaded {
     let mut loading = Loading {
         last: last.specs().to_vec(),
         ..Loading::default()
     };
     for source in named {
         loading.source(source);
+    }
+    for upload in given {
+        loading.upload(upload);
     }
     let Loading {
         mut loaded,
@@ -132,7 +146,7 @@ impl Loading {
         let text = match text_of(path) {
             Ok(text) => text,
             Err(why) => {
-                self.refuse(&name, format!("{name}: {why}"));
+                self.refuse((&name, None), format!("{name}: {why}"));
                 return;
             }
         };
@@ -155,17 +169,42 @@ impl Loading {
         match spec::load(&name, &text, &mut beneath) {
             Ok(mut spec) => {
                 spec.bind(hosts);
+                self.loaded.files.insert(spec.id.clone(), path.to_owned());
                 self.specs.push(spec);
             }
             Err(e) if in_folder && e.is_part => self.parts.push((path.to_owned(), e)),
-            Err(e) => self.refuse(&name, e.to_string()),
+            Err(e) => self.refuse((&name, None), e.to_string()),
         }
     }
 
-    fn refuse(&mut self, name: &str, why: String) {
+    fn upload(&mut self, given: &Given) {
+        let Given {
+            id,
+            name,
+            path,
+            hosts,
+        } = given;
+        self.loaded.files.insert(id.clone(), path.clone());
+        self.loaded.stamps.insert(path.clone(), stamp(path));
+        let text = text_of(path).map_err(|why| format!("{name}: {why}"));
+        let read = text.and_then(|text| spec::parse(name, &text).map_err(|e| e.to_string()));
+        match read {
+            Ok(mut spec) => {
+                spec.id = id.clone();
+                spec.bind(hosts);
+                self.specs.push(spec);
+            }
+            Err(why) => self.refuse((name, Some(id)), why),
+        }
+    }
+
+    /// The last reading of a file, or of an upload, stays.
+    fn refuse(&mut self, (name, id): (&str, Option<&Arc<str>>), why: String) {
         self.loaded.refused.push(why);
-        self.specs
-            .extend(self.last.iter().find(|s| s.file == name).cloned());
+        // Names of uploads begin with a letter that no name of a file has.
+        let is_file = |s: &Spec| s.file == name && !s.id.starts_with('u');
+        let is_it = |s: &&Spec| id.map_or_else(|| is_file(s), |id| s.id == *id);
+        self.specs.extend(self.last.iter().find(is_it).cloned());
     }
 }
 

@@ -11,13 +11,15 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
 
 use super::decisions::Decisions;
 use super::evidence::Evidence;
+use super::gauges::Gauges;
+use super::specs::Reading;
 use super::traffic::Traffic;
+use super::uploads::Uploads;
 use super::watch::{Trouble, Watch};
 use crate::alert::delivery::{DeliveriesView, Sink};
 use crate::alert::{Alert, Silence};
 use crate::analysis::Analysis;
 use crate::catalog::Decision;
-use crate::catalog::spec::SpecSet;
 use crate::detect::Severity;
 use crate::exchange::write_line;
 use crate::sensor::doctor::{self, Symptom};
@@ -49,7 +51,7 @@ pub(super) fn automation(analysis: &Analysis) -> Vec<Known> {
 
 pub(super) enum Message {
     Command(Command),
-    Specs(SpecSet),
+    Specs(Box<Reading>),
     /// Nothing but a sign of life.
     Ping,
     Stop,
@@ -62,6 +64,7 @@ pub(super) struct Analyst {
     views: Arc<Views>,
     sinks: Arc<Vec<Sink>>,
     decisions: Decisions,
+    uploads: Uploads,
     /// Answers to people whose changes are on disk now.
     answers: (Sender<Answer>, Receiver<Answer>),
     merger: Merger,
@@ -69,6 +72,7 @@ pub(super) struct Analyst {
     traffic: Traffic,
     workers: Vec<(Status, u64, u64)>,
     sights: Vec<Sights>,
+    gauges: Gauges,
     doctor: Watch,
     symptoms: Vec<Symptom>,
     finished: usize,
@@ -93,7 +97,7 @@ pub(super) struct Analyst {
 
 impl Analyst {
     pub(super) fn new(
-        (analysis, decisions): (Analysis, Vec<Decision>),
+        (analysis, decisions, uploads): (Analysis, Vec<Decision>, Uploads),
         pool: Pool,
         store: Store,
         views: Arc<Views>,
@@ -109,12 +113,14 @@ impl Analyst {
             views,
             sinks,
             decisions: Decisions::new(decisions),
+            uploads,
             answers: unbounded(),
             merger: Merger::new(workers),
             flows: Merger::new(workers),
             traffic: Traffic::new(workers),
             workers: vec![(Status::default(), 0, 0); workers],
             sights: vec![Sights::default(); workers],
+            gauges: Gauges::new(workers),
             doctor: Watch::default(),
             symptoms: Vec::new(),
             finished: 0,
@@ -140,6 +146,12 @@ impl Analyst {
         self
     }
 
+    /// What the sensor may hold at most: flows, and bytes for reassembly.
+    pub(super) fn with_budgets(mut self, max_flows: u64, max_buffered: u64) -> Self {
+        self.gauges.limits = (max_flows, max_buffered);
+        self
+    }
+
     /// Appends every exchange to this file, too.
     pub(super) fn with_lines(mut self, file: File) -> Self {
         self.lines = Some(BufWriter::new(file));
@@ -148,13 +160,13 @@ impl Analyst {
 
     pub(super) fn run(
         mut self,
-        specs: SpecSet,
+        specs: Reading,
         notices: Vec<String>,
         inbox: &Receiver<Message>,
         on_disk: &Receiver<Arc<Pending>>,
     ) {
         let mut raised = Vec::new();
-        self.analysis.set_specs(specs, &mut raised);
+        self.take_specs(specs, &mut raised);
         for notice in notices {
             raised.extend(self.analysis.alerts.raise_sensor(
                 notice,
@@ -171,6 +183,7 @@ impl Analyst {
             .store(true, std::sync::atomic::Ordering::Relaxed);
         let reports = self.pool.reports.clone();
         let decided = self.decisions.on_disk.clone();
+        let uploaded = self.uploads.on_disk.clone();
         let answers = self.answers.1.clone();
         let mut stopping: Option<Instant> = None;
         loop {
@@ -188,6 +201,9 @@ impl Analyst {
                 },
                 recv(decided) -> decision => if let Ok(decision) = decision {
                     self.decided(decision, &mut raised);
+                },
+                recv(uploaded) -> written => if let Ok(written) = written {
+                    self.uploads.written(written, &self.views);
                 },
                 recv(inbox) -> message => match message {
                     Ok(Message::Stop) | Err(_) => {
@@ -235,6 +251,7 @@ impl Analyst {
     fn take(&mut self, mut report: Report, raised: &mut Vec<Alert>) {
         self.workers[report.worker] = (report.status, report.shed, report.panics);
         self.sights[report.worker] = std::mem::take(&mut report.sights);
+        self.gauges.report(&report);
         self.finished += usize::from(report.finished);
         self.merger
             .add(report.worker, &mut report.records, report.watermark);
@@ -262,6 +279,7 @@ impl Analyst {
                 }
             };
             self.analysed += 1;
+            self.gauges.exchange(&record.exchange);
             if self.lines.is_some() {
                 write_line(&record.exchange, &mut text);
             }
@@ -350,6 +368,15 @@ impl Analyst {
                 let at = (&self.analysis.catalog, &self.store);
                 self.decisions.ask(at, &what, (by, note), reply);
             }
+            Message::Command(Command::PutSpec { wanted, by, reply }) => {
+                self.uploads.put(&self.store, *wanted, by, reply);
+            }
+            Message::Command(Command::RemoveSpec {
+                id,
+                by,
+                note,
+                reply,
+            }) => self.uploads.remove(&self.store, &id, (by, note), reply),
             Message::Command(Command::Account { change, reply }) => {
                 let answers = self.answers.0.clone();
                 let done = Box::new(move |done| {
@@ -363,9 +390,18 @@ impl Analyst {
                 let found = self.analysis.principal(&id).map(Box::new);
                 reply.send(Ok(found));
             }
-            Message::Specs(specs) => self.analysis.set_specs(specs, raised),
+            Message::Specs(reading) => self.take_specs(*reading, raised),
             Message::Ping | Message::Stop => {}
         }
+    }
+
+    /// The documents were read: the inventory is judged by them, then whoever changed them is told.
+    fn take_specs(&mut self, mut reading: Reading, raised: &mut Vec<Alert>) {
+        let set = std::mem::take(&mut reading.set);
+        self.analysis.set_specs(set, raised);
+        self.record(raised);
+        self.views.catalog.store(self.analysis.view());
+        self.uploads.was_read(&reading, &self.views);
     }
 
     /// A decision is on disk: it holds, and whoever asked may be told.
@@ -530,7 +566,15 @@ impl Analyst {
         };
         *ledger.stage("alert") = stage;
         let exchanges = status.http.exchanges;
+        let beats = self.gauges.beat(wall(), &status, (&sources, shed));
         let view = SensorView {
+            load: self.gauges.workers(&self.workers),
+            protocols: self.gauges.protocols(),
+            gaps: status.flow.gaps,
+            gap_bytes: status.flow.gap_bytes,
+            budgets: self.gauges.budgets(&status, &self.analysis),
+            seconds: beats.0,
+            minutes: beats.1,
             ledger,
             sources: sources.iter().map(source_view).collect(),
             readings: self.readings(&sources),

@@ -1,16 +1,32 @@
 //! The specs in use, and the files that they came from: read again when one of these changes, or
 //! when told. Of a document that is refused the last good reading stays.
 
+use std::collections::BTreeMap;
 use std::mem;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::catalog::spec::SpecSet;
-use crate::cli::specs::{self, Stamps};
+use crate::catalog::{SpecVersion, Uploaded};
+use crate::cli::specs::{self, Given, Stamps};
 use crate::config::SpecSource;
+use crate::web::SpecsView;
 
 /// How often the files are looked at. A change is taken once two looks agree, so that a file that
 /// is being written is left alone.
 pub(super) const LOOK: Duration = Duration::from_secs(2);
+
+/// What reading all documents came to.
+#[derive(Default)]
+pub(super) struct Reading {
+    pub(super) set: SpecSet,
+    pub(super) refused: Vec<String>,
+    /// Where each document lies, by its id.
+    pub(super) files: BTreeMap<Arc<str>, PathBuf>,
+    /// The last change of the uploads that is in it.
+    pub(super) upto: u64,
+}
 
 #[derive(Default)]
 pub(super) struct Watched {
@@ -29,9 +45,10 @@ impl Watched {
         }
     }
 
-    /// Reads all of them. What is refused is said.
-    pub(super) fn read(&mut self) -> SpecSet {
-        let loaded = specs::load_after(&self.sources, &self.last);
+    /// Reads all of them, and what people uploaded. What is refused is said.
+    pub(super) fn read(&mut self, uploads: &SpecsView) -> Reading {
+        let loaded = specs::load_after(&self.sources, &given(uploads), &self.last);
+        let mut refused = Vec::new();
         for why in &loaded.refused {
             let kept = self.last.specs().iter().any(|s| why.starts_with(&s.file));
             let then = if kept {
@@ -40,6 +57,7 @@ impl Watched {
                 ""
             };
             tracing::error!("spec refused: {why}{then}");
+            refused.push(format!("{why}{then}"));
         }
         for note in &loaded.notes {
             tracing::warn!("spec: {note}");
@@ -47,7 +65,12 @@ impl Watched {
         self.last = loaded.set;
         self.seen = loaded.stamps.clone();
         self.read = loaded.stamps;
-        self.last.clone()
+        Reading {
+            set: self.last.clone(),
+            refused,
+            files: loaded.files,
+            upto: uploads.last,
+        }
     }
 
     /// Whether a file is not as it was read, and was so at the last look.
@@ -56,6 +79,19 @@ impl Watched {
         let settled = mem::replace(&mut self.seen, now) == self.seen;
         settled && self.seen != self.read
     }
+}
+
+/// The versions in use.
+fn given(view: &SpecsView) -> Vec<Given> {
+    let current = view.uploads.iter();
+    let current = current.filter_map(|u| Some((u, u.current()?.1)));
+    let one = |(upload, version): (&Uploaded, &SpecVersion)| Given {
+        id: upload.id.as_str().into(),
+        name: version.name.clone(),
+        path: view.dir.join(&version.file),
+        hosts: version.hosts.clone(),
+    };
+    current.map(one).collect()
 }
 
 #[cfg(test)]
@@ -79,22 +115,27 @@ mod tests {
             path: dir.path().to_owned(),
             hosts: Vec::new(),
         }]);
+        let none = SpecsView::default();
         let titles = |set: &SpecSet| set.specs().iter().map(|s| s.operations).collect::<Vec<_>>();
-        assert_eq!(titles(&watched.read()), [1]);
+        assert_eq!(titles(&watched.read(&none).set), [1]);
         assert!(!watched.has_changed());
         fs::write(&file, spec("another") + "  /more: { get: {} }\n").unwrap();
         assert!(!watched.has_changed(), "it may still be being written");
         assert!(watched.has_changed());
-        assert_eq!(titles(&watched.read()), [2]);
+        assert_eq!(titles(&watched.read(&none).set), [2]);
         assert!(!watched.has_changed());
         fs::write(&file, "openapi: 3.0.3\npaths: [").unwrap();
         assert!(!watched.has_changed() && watched.has_changed());
-        assert_eq!(titles(&watched.read()), [2], "the last good one stays");
+        assert_eq!(
+            titles(&watched.read(&none).set),
+            [2],
+            "the last good one stays"
+        );
         fs::write(dir.path().join("more.yaml"), spec("three")).unwrap();
         assert!(!watched.has_changed() && watched.has_changed());
-        assert_eq!(titles(&watched.read()), [1, 2]);
+        assert_eq!(titles(&watched.read(&none).set), [1, 2]);
         fs::remove_file(&file).unwrap();
         assert!(!watched.has_changed() && watched.has_changed());
-        assert_eq!(titles(&watched.read()), [1]);
+        assert_eq!(titles(&watched.read(&none).set), [1]);
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use etherparse::{IpNumber, LaxIpv4Slice, LaxIpv6Slice, TcpSlice};
 
 use super::fragment::{Fragment, Key};
-use super::tunnel::{self, Ports};
+use super::tunnel::{self, Ports, Tunnel};
 use super::{Datagram, Ignored, Layer, Malformed, Network, Segment, Step, Stop, TcpFlags};
 use crate::time::Timestamp;
 
@@ -184,15 +184,24 @@ pub(super) fn transport<'a>(
             }
         }
         IpNumber::GRE => tunnel::gre(data)?,
-        IpNumber::IPV4 | IpNumber::IPV6 => return Ok(Step::Down(Layer::Ip, data, None)),
+        IpNumber::IPV4 | IpNumber::IPV6 => {
+            return Ok(Step::Down(Layer::Ip, data, None, Tunnel::IpInIp));
+        }
         IpNumber::ETHER_IP => tunnel::ether_ip(data)?,
-        IpNumber::MPLS_IN_IP => return Ok(Step::Down(Layer::Mpls, data, None)),
+        IpNumber::MPLS_IN_IP => {
+            return Ok(Step::Down(Layer::Mpls, data, None, Tunnel::MplsInIp));
+        }
         IpNumber::ICMP | IpNumber::IPV6_ICMP => return Err(Ignored::Icmp.into()),
         IpNumber::SCTP => return Err(Ignored::Sctp.into()),
         IpNumber::ENCAPSULATING_SECURITY_PAYLOAD => return Err(Ignored::Esp.into()),
         IpNumber(other) => return Err(Stop::Ignored(Ignored::OtherIp, u16::from(other))),
     };
-    Ok(Step::Down(inner.layer, inner.data, inner.network))
+    Ok(Step::Down(
+        inner.layer,
+        inner.data,
+        inner.network,
+        inner.kind,
+    ))
 }
 
 /// HTTPS and HTTP/3.

@@ -28,8 +28,81 @@ const AYIYA: u16 = 5072;
 const MPLS_IN_UDP: u16 = 6635;
 const QUIC: u16 = 443;
 
+/// A kind of tunnel that was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tunnel {
+    Ayiya,
+    Erspan,
+    EtherIp,
+    Geneve,
+    Gre,
+    GtpU,
+    IpInIp,
+    MplsInIp,
+    MplsInUdp,
+    Nvgre,
+    Teredo,
+    Vxlan,
+    VxlanGpe,
+}
+
+impl Tunnel {
+    pub const ALL: [Self; 13] = [
+        Self::Ayiya,
+        Self::Erspan,
+        Self::EtherIp,
+        Self::Geneve,
+        Self::Gre,
+        Self::GtpU,
+        Self::IpInIp,
+        Self::MplsInIp,
+        Self::MplsInUdp,
+        Self::Nvgre,
+        Self::Teredo,
+        Self::Vxlan,
+        Self::VxlanGpe,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ayiya => "AYIYA",
+            Self::Erspan => "ERSPAN",
+            Self::EtherIp => "EtherIP",
+            Self::Geneve => "Geneve",
+            Self::Gre => "GRE",
+            Self::GtpU => "GTP-U",
+            Self::IpInIp => "IP in IP",
+            Self::MplsInIp => "MPLS in IP",
+            Self::MplsInUdp => "MPLS in UDP",
+            Self::Nvgre => "NVGRE",
+            Self::Teredo => "Teredo",
+            Self::Vxlan => "VXLAN",
+            Self::VxlanGpe => "VXLAN-GPE",
+        }
+    }
+}
+
+/// The kinds of tunnel that one frame came through, each once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tunnels(u16);
+
+impl Tunnels {
+    pub(super) fn add(&mut self, kind: Tunnel) {
+        self.0 |= 1 << kind as u16;
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub fn has(self, kind: Tunnel) -> bool {
+        self.0 & 1 << kind as u16 != 0
+    }
+}
+
 /// What a tunnel's header said.
 pub(super) struct Inner<'a> {
+    pub(super) kind: Tunnel,
     pub(super) layer: Layer,
     pub(super) data: &'a [u8],
     /// The overlay network, where the tunnel names one.
@@ -38,9 +111,10 @@ pub(super) struct Inner<'a> {
 
 type Found<'a> = Result<Inner<'a>, Stop>;
 
-fn plain<'a>((layer, data): (Layer, &'a [u8])) -> Inner<'a> {
+fn plain<'a>(kind: Tunnel, (layer, data): (Layer, &'a [u8])) -> Inner<'a> {
     let network = None;
     Inner {
+        kind,
         layer,
         data,
         network,
@@ -58,10 +132,10 @@ pub(super) fn in_udp<'a>(ports: &Ports, src: u16, dst: u16, data: &'a [u8]) -> F
         _ if ports.vxlan.contains(&dst) => vxlan(data),
         _ if ports.geneve.contains(&dst) => geneve(data),
         VXLAN_GPE => vxlan_gpe(data),
-        MPLS_IN_UDP => Ok(plain((Layer::Mpls, data))),
-        _ if dst == GTP_U || src == GTP_U => gtp_u(data).map(plain),
-        _ if dst == TEREDO || src == TEREDO => teredo(data).map(plain),
-        _ if dst == AYIYA || src == AYIYA => ayiya(data).map(plain),
+        MPLS_IN_UDP => Ok(plain(Tunnel::MplsInUdp, (Layer::Mpls, data))),
+        _ if dst == GTP_U || src == GTP_U => gtp_u(data).map(|n| plain(Tunnel::GtpU, n)),
+        _ if dst == TEREDO || src == TEREDO => teredo(data).map(|n| plain(Tunnel::Teredo, n)),
+        _ if dst == AYIYA || src == AYIYA => ayiya(data).map(|n| plain(Tunnel::Ayiya, n)),
         _ if looks_like_vxlan(data) => Err(Stop::Ignored(Ignored::VxlanPort, dst)),
         _ if (src == QUIC || dst == QUIC) && looks_like_quic(data) => Err(Ignored::Quic.into()),
         _ => Err(Ignored::Udp.into()),
@@ -72,6 +146,7 @@ pub(super) fn in_udp<'a>(ports: &Ports, src: u16, dst: u16, data: &'a [u8]) -> F
 fn vxlan(data: &[u8]) -> Found<'_> {
     match data {
         [flags, _, _, _, a, b, c, _, frame @ ..] if flags & 0x08 != 0 => Ok(Inner {
+            kind: Tunnel::Vxlan,
             layer: Layer::Ethernet,
             data: frame,
             network: separate([*a, *b, *c]),
@@ -111,6 +186,7 @@ fn vxlan_gpe(data: &[u8]) -> Found<'_> {
     };
     let network = network.filter(|_| flags & 0x08 != 0);
     Ok(Inner {
+        kind: Tunnel::VxlanGpe,
         layer,
         data,
         network,
@@ -134,6 +210,7 @@ fn nsh(data: &[u8]) -> Next<'_> {
 fn geneve(data: &[u8]) -> Found<'_> {
     match data {
         [first, _, high, low, a, b, c, _, ..] if first >> 6 == 0 => Ok(Inner {
+            kind: Tunnel::Geneve,
             layer: Layer::EtherType(u16::from_be_bytes([*high, *low])),
             data: tail(data, 8 + usize::from(first & 0x3f) * 4)?,
             network: separate([*a, *b, *c]),
@@ -232,6 +309,7 @@ pub(super) fn gre(data: &[u8]) -> Found<'_> {
     match protocol {
         // NVGRE: the key's upper 24 bits are the subnet (RFC 7637, section 3.2).
         ether_type::BRIDGED => Ok(Inner {
+            kind: Tunnel::Nvgre,
             layer: Layer::Ethernet,
             data: inner,
             network: key.map(|key| Network {
@@ -240,11 +318,11 @@ pub(super) fn gre(data: &[u8]) -> Found<'_> {
             }),
         }),
         // ERSPAN I has no sequence number, and then no header of its own.
-        0x88be if flags & SEQUENCE == 0 => Ok(plain((Layer::Ethernet, inner))),
-        0x88be => Ok(plain((Layer::Ethernet, tail(inner, 8)?))),
-        0x22eb => erspan_3(inner).map(plain),
-        0x8200..=0x83ff => Ok(plain((Layer::Wlan, inner))),
-        _ => Ok(plain((Layer::EtherType(protocol), inner))),
+        0x88be if flags & SEQUENCE == 0 => Ok(plain(Tunnel::Erspan, (Layer::Ethernet, inner))),
+        0x88be => Ok(plain(Tunnel::Erspan, (Layer::Ethernet, tail(inner, 8)?))),
+        0x22eb => erspan_3(inner).map(|n| plain(Tunnel::Erspan, n)),
+        0x8200..=0x83ff => Ok(plain(Tunnel::Gre, (Layer::Wlan, inner))),
+        _ => Ok(plain(Tunnel::Gre, (Layer::EtherType(protocol), inner))),
     }
 }
 
@@ -261,7 +339,7 @@ fn erspan_3(data: &[u8]) -> Next<'_> {
 /// RFC 3378: version 3, then a frame.
 pub(super) fn ether_ip(data: &[u8]) -> Found<'_> {
     match data {
-        [0x30, 0x00, frame @ ..] => Ok(plain((Layer::Ethernet, frame))),
+        [0x30, 0x00, frame @ ..] => Ok(plain(Tunnel::EtherIp, (Layer::Ethernet, frame))),
         _ => Err(Ignored::Tunnel.into()),
     }
 }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
@@ -26,7 +26,7 @@ use crate::tls::KeyStore;
 /// Segments that cross to a worker at once.
 const BATCH: usize = 256;
 /// Batches that wait for a worker. With full-size segments some 100 MB at the very most.
-const WORK_QUEUE: usize = 256;
+pub const WORK_QUEUE: usize = 256;
 /// Reports that wait for the analysis.
 const REPORT_QUEUE: usize = 256;
 /// How long a live source may be quiet before its clock is moved by hand.
@@ -296,6 +296,10 @@ pub struct Report {
     /// Flows with TLS, and their bytes, that found the channel full.
     pub shed_flows: (u64, u64),
     pub panics: u64,
+    /// Batches that wait for it, of [`WORK_QUEUE`].
+    pub queue: usize,
+    /// How long it has worked so far, rather than waited.
+    pub busy: Duration,
     /// Nothing more comes from this worker.
     pub finished: bool,
 }
@@ -358,6 +362,7 @@ impl Pool {
                 rescued: Vec::new(),
                 rescued_flows: Vec::new(),
                 shed_flows: (0, 0),
+                busy: Duration::ZERO,
             };
             threads.push(std::thread::spawn(move || thread.run(&queue)));
         }
@@ -614,6 +619,7 @@ struct WorkerThread {
     rescued: Vec<Record>,
     rescued_flows: Vec<TlsRecord>,
     shed_flows: (u64, u64),
+    busy: Duration,
 }
 
 impl WorkerThread {
@@ -622,7 +628,9 @@ impl WorkerThread {
         while let Ok(work) = queue.recv() {
             // A panic is a bug, and one hostile flow must not end the watch over all others: the
             // shard's flows are given up, counted, and the worker starts anew.
+            let began = Instant::now();
             let done = catch_unwind(AssertUnwindSafe(|| handle(&mut worker, work)));
+            self.busy += began.elapsed();
             let step = done.unwrap_or_else(|_| {
                 self.panics += 1;
                 let mut status = worker.status();
@@ -639,16 +647,16 @@ impl WorkerThread {
             });
             match step {
                 Step::Go => {}
-                Step::Report => self.send(&mut worker, false),
+                Step::Report => self.send(&mut worker, queue.len(), false),
                 Step::End => {
-                    self.send(&mut worker, true);
+                    self.send(&mut worker, 0, true);
                     return;
                 }
             }
         }
     }
 
-    fn send(&mut self, worker: &mut Worker, finished: bool) {
+    fn send(&mut self, worker: &mut Worker, queue: usize, finished: bool) {
         let mut records = std::mem::take(&mut self.rescued);
         worker.drain_into(&mut records);
         let mut status = worker.status();
@@ -672,6 +680,8 @@ impl WorkerThread {
             shed: self.shed,
             shed_flows: self.shed_flows,
             panics: self.panics,
+            queue,
+            busy: self.busy,
             finished,
         };
         if finished || !self.live {

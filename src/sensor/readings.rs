@@ -39,6 +39,8 @@ struct TapForm {
     /// By reason.
     ignored: BTreeMap<&'static str, Volume>,
     malformed: BTreeMap<&'static str, Volume>,
+    /// By kind of tunnel that frames came through.
+    tunnels: BTreeMap<&'static str, Volume>,
     /// By server port.
     tls_handshakes: BTreeMap<u16, u64>,
     #[serde(flatten)]
@@ -71,6 +73,7 @@ impl From<TapReading> for TapForm {
             clock_farthest_ns: f.clock.farthest,
             ignored: f.all_ignored().map(|(r, v)| (r.name(), v)).collect(),
             malformed: f.all_malformed().map(|(r, v)| (r.name(), v)).collect(),
+            tunnels: f.all_tunnels().map(|(t, v)| (t.name(), v)).collect(),
             tls_handshakes: tap.hellos,
             segments: f.segments,
             flows: tap.flows,

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::checks::{Checks, Checksums};
 use crate::capture::Frame;
-use crate::decode::{Answer, Decoded, Ignored, Malformed, Segment};
+use crate::decode::{Answer, Decoded, Ignored, Malformed, Segment, Tunnel};
 use crate::time::Timestamp;
 
 /// Taps counted by themselves; the last one takes all the rest. A pcapng file may describe 65,535
@@ -116,6 +116,7 @@ pub struct Frames {
     pub checks: Checks,
     ignored: [Volume; Ignored::ALL.len()],
     malformed: [Volume; Malformed::ALL.len()],
+    tunnels: [Volume; Tunnel::ALL.len()],
     /// What was not read, by number (EtherType, IP protocol, UDP port, link type).
     details: Vec<(Ignored, u16, Volume)>,
 }
@@ -138,6 +139,10 @@ impl Frames {
             *farthest = step.max(*farthest);
         }
         *last = frame.ts;
+        if !answer.tunnels.is_empty() {
+            let through = Tunnel::ALL.into_iter().filter(|t| answer.tunnels.has(*t));
+            through.for_each(|t| self.tunnels[t as usize].count(wire));
+        }
         match &answer.decoded {
             Decoded::Segment(segment) => self.segments.count(segment),
             // Its first packets are looked at, and no more can be.
@@ -189,6 +194,12 @@ impl Frames {
         all.filter(|(_, v)| v.frames > 0)
     }
 
+    /// Frames that came through tunnels, by kind; one that came through two is in both.
+    pub fn all_tunnels(&self) -> impl Iterator<Item = (Tunnel, Volume)> {
+        let all = Tunnel::ALL.into_iter().zip(self.tunnels);
+        all.filter(|(_, v)| v.frames > 0)
+    }
+
     /// The numbers that were met under a reason, the most bytes first.
     pub fn details(&self, reason: Ignored) -> Vec<(u16, Volume)> {
         let mut all: Vec<_> = self
@@ -211,6 +222,9 @@ impl Frames {
             mine.each(theirs, f);
         }
         for (mine, theirs) in self.malformed.iter_mut().zip(&other.malformed) {
+            mine.each(theirs, f);
+        }
+        for (mine, theirs) in self.tunnels.iter_mut().zip(&other.tunnels) {
             mine.each(theirs, f);
         }
         for (reason, detail, mine) in &mut self.details {

@@ -15,7 +15,7 @@ use crate::access::{AuditView, Record, Trail};
 use crate::alert::delivery::{DeadLetter, MAX_AGE};
 use crate::alert::route::{About, Router};
 use crate::alert::{Alert, Audience, Incident, Notice, Silence, wall};
-use crate::catalog::{Decision, Later, remains};
+use crate::catalog::{Decision, Later, SpecChange, remains, uploads};
 use crate::time::Timestamp;
 
 /// Past this, and twice what is worth keeping, the journal is written anew.
@@ -36,7 +36,8 @@ const DEAD: usize = 1_000;
 /// Rules for silence kept that have ended.
 const ENDED: usize = 200;
 
-/// Decisions kept as they were taken; older ones as far as they still hold.
+/// Decisions, and changes of documents, kept as they were taken; older ones as far as they still
+/// hold.
 const AUDIT: usize = 5_000;
 
 /// An alert that some sinks have not taken yet.
@@ -125,6 +126,8 @@ enum Line {
     Decision(Decision),
     /// A rule for silence, as it was then.
     Silence(Box<Silence>),
+    /// A document was uploaded, replaced or taken away; its text lies in a file.
+    Spec(Box<SpecChange>),
     /// What somebody changed.
     Audit(Box<Record>),
 }
@@ -152,6 +155,8 @@ pub struct Journal {
     /// By id, which counts up.
     decisions: BTreeMap<u64, Decision>,
     silences: BTreeMap<String, Silence>,
+    /// By id, which counts up.
+    specs: BTreeMap<u64, SpecChange>,
     trail: Trail,
 }
 
@@ -179,6 +184,7 @@ impl Journal {
             dead: VecDeque::new(),
             decisions: BTreeMap::new(),
             silences: BTreeMap::new(),
+            specs: BTreeMap::new(),
             trail: Trail::default(),
         };
         let notices = journal.replay()?;
@@ -214,6 +220,18 @@ impl Journal {
 
     pub fn silences(&self) -> impl Iterator<Item = &Silence> {
         self.silences.values()
+    }
+
+    /// Oldest first.
+    pub fn specs(&self) -> impl Iterator<Item = &SpecChange> {
+        self.specs.values()
+    }
+
+    /// Appends a change of a document; it is on disk when this returns without error.
+    pub fn spec(&mut self, change: &SpecChange) -> std::io::Result<()> {
+        self.write(Line::Spec(Box::new(change.clone())))?;
+        self.compact_if_large();
+        Ok(())
     }
 
     /// Appends a rule for silence, as it is now; it is on disk when this returns without error.
@@ -445,6 +463,9 @@ impl Journal {
             Line::Silence(silence) => {
                 self.silences.insert(silence.id.clone(), *silence);
             }
+            Line::Spec(change) => {
+                self.specs.insert(change.id, *change);
+            }
             Line::Audit(record) => self.trail.take(*record),
             Line::Dead(letter) => self.dead.push_back(*letter),
             Line::Again {
@@ -621,13 +642,29 @@ impl Journal {
         }
     }
 
+    /// Changes of documents past the audit are kept where a version in use rests on them.
+    fn trim_specs(&mut self) {
+        let surplus = self.specs.len().saturating_sub(AUDIT);
+        let in_use = uploads(self.specs.values());
+        let in_use = in_use.iter().flat_map(|u| &u.versions);
+        let in_use: BTreeSet<u64> = in_use.map(|change| change.id).collect();
+        let oldest: Vec<u64> = self.specs.keys().take(surplus).copied().collect();
+        for id in oldest.into_iter().filter(|id| !in_use.contains(id)) {
+            self.specs.remove(&id);
+        }
+    }
+
     /// Writes what is worth keeping to a new file, and puts it in the old one's place.
     fn compact(&mut self) -> Result<(), StoreError> {
         self.trim();
         self.forget_strangers();
         self.trim_decisions();
         self.trim_silences();
+        self.trim_specs();
         let mut text = Vec::new();
+        for change in self.specs.values() {
+            write_line(&mut text, &Line::Spec(Box::new(change.clone())));
+        }
         for decision in self.decisions.values() {
             write_line(&mut text, &Line::Decision(decision.clone()));
         }

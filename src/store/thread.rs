@@ -10,11 +10,12 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use super::accounts::{AccountsFile, Mark};
 use super::checkpoint::Checkpoints;
 use super::journal::{Entry, Journal, Pending};
+use super::specs::Files;
 use crate::access::{Accounts, AuditView, Change, Record};
 use crate::alert::Silence;
 use crate::alert::delivery::DeadLetter;
 use crate::alert::wall;
-use crate::catalog::Decision;
+use crate::catalog::{Decision, SpecChange, uploads};
 
 /// Alerts that share one fsync.
 const GROUP: usize = 256;
@@ -53,6 +54,11 @@ pub(super) enum Op {
         found: Found,
     },
     Decide(Decision, Decided),
+    Spec {
+        change: Box<SpecChange>,
+        text: Option<Arc<str>>,
+        done: Done<SpecChange>,
+    },
     Audit(Box<Record>, Box<dyn FnOnce() + Send>),
     Account(Change, Done<()>),
     Checkpoint {
@@ -65,6 +71,7 @@ pub(super) enum Op {
 pub(super) struct Thread {
     pub(super) journal: Journal,
     pub(super) checkpoints: Checkpoints,
+    pub(super) specs: Files,
     pub(super) recorded: Box<dyn Fn(Pending) + Send>,
     pub(super) trouble: Arc<Mutex<Option<String>>>,
     pub(super) dead: Arc<ArcSwap<Vec<DeadLetter>>>,
@@ -152,6 +159,7 @@ impl Thread {
                         self.insist("a decision", |journal| journal.decide(&decision));
                         decided(decision);
                     }
+                    Op::Spec { change, text, done } => done(self.spec(*change, text.as_deref())),
                     Op::Audit(record, done) => {
                         self.audit(*record);
                         done();
@@ -172,6 +180,20 @@ impl Thread {
                 return;
             }
         }
+    }
+
+    /// The text first, then the journal: what the journal names is there. A person waits, and is
+    /// told of a disk that fails.
+    fn spec(&mut self, change: SpecChange, text: Option<&str>) -> Result<SpecChange, String> {
+        if let (Some(version), Some(text)) = (&change.version, text) {
+            let written = self.specs.write(&version.file, text);
+            written.map_err(|e| format!("the document cannot be written: {e}"))?;
+        }
+        // What is not named by now is swept away at the next start.
+        let journaled = self.journal.spec(&change);
+        journaled.map_err(|e| format!("the journal cannot be written: {e}"))?;
+        self.specs.keep(&uploads(self.journal.specs()));
+        Ok(change)
     }
 
     /// On disk, then told. A full disk is waited for: an alert is never dropped.

@@ -9,10 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::query::{AlertFilter, EndpointFilter, Page};
 use super::reply::{self, Reply};
 use super::routes::{App, Shared};
-use super::{Command, SourceView, export, schema, who};
-use crate::sensor::doctor::Symptom;
-use crate::sensor::{Ledger, NetworkReading, TapReading};
-use crate::time::Timestamp;
+use super::{Command, export, schema, who};
 
 pub(super) mod extract;
 pub(super) mod polish;
@@ -56,7 +53,7 @@ pub(super) fn lost() -> Problem {
     Problem::wrong(Wrong {
         detail: "the item that it names is gone: begin anew".into(),
         parameter: Some("cursor".into()),
-        pointer: None,
+        ..Wrong::default()
     })
 }
 
@@ -111,56 +108,6 @@ pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Respons
         Some(a) => json(a.as_ref()),
         None => problem(StatusCode::NOT_FOUND, "there is no such alert"),
     }
-}
-
-/// The sensor at one moment.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Sensor<'a> {
-    ledger: &'a Ledger,
-    sources: &'a [SourceView],
-    /// What is wrong with the taps, and how to mend it.
-    doctor: &'a [Symptom],
-    taps: &'a [TapReading],
-    /// Overlay networks.
-    networks: &'a [NetworkReading],
-    workers: usize,
-    /// Flows being followed, and those put out by the budget so far.
-    flows: u64,
-    flows_evicted: u64,
-    /// Held for reassembly.
-    buffered_bytes: u64,
-    exchanges: u64,
-    exchanges_per_second: f64,
-    /// Packet time.
-    at: Timestamp,
-    /// Wall time of the last frame, and of the start.
-    last_frame: Timestamp,
-    started: Timestamp,
-}
-
-pub(super) async fn sensor(State(app): Shared) -> Response {
-    let s = app.views.sensor.load();
-    json(&Sensor {
-        ledger: &s.ledger,
-        sources: &s.sources,
-        doctor: &s.symptoms,
-        taps: &s.readings.taps,
-        networks: &s.readings.networks,
-        workers: s.workers,
-        flows: s.flows,
-        flows_evicted: s.flows_evicted,
-        buffered_bytes: s.buffered_bytes,
-        exchanges: s.exchanges,
-        exchanges_per_second: s.exchanges_per_second,
-        at: s.at,
-        last_frame: s.last_frame_wall,
-        started: s.started_wall,
-    })
-}
-
-pub(super) async fn specs(State(app): Shared) -> Response {
-    let catalog = app.views.catalog.load();
-    json(&List::whole(catalog.specs.iter().collect()))
 }
 
 /// Hosts with their versions, where they have several.

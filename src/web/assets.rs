@@ -9,6 +9,8 @@ const CSS: &str = concat!(
     include_str!("../../dashboards/assets/style/shell.css"),
     include_str!("../../dashboards/assets/style/parts.css"),
     include_str!("../../dashboards/assets/style/chart.css"),
+    include_str!("../../dashboards/assets/style/specs.css"),
+    include_str!("../../dashboards/assets/style/sensor.css"),
     include_str!("../../dashboards/assets/style/reference.css"),
     include_str!("../../dashboards/assets/style/access.css"),
     include_str!("../../dashboards/assets/style/overview.css"),

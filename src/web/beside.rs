@@ -1,11 +1,16 @@
 //! What takes a pass over a whole view, made once for all requests that read the same view.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-type Kept<K, V> = Option<(Arc<K>, Arc<V>)>;
+struct Kept<K, V> {
+    /// It stands beside what was made of it, so that its address is never another view's.
+    of: Arc<K>,
+    made: Arc<V>,
+    at: Instant,
+}
 
-/// The view it was made of stands beside it, so that an address is never taken for another view's.
-pub(super) struct Beside<K, V>(Mutex<Kept<K, V>>);
+pub(super) struct Beside<K, V>(Mutex<Option<Kept<K, V>>>);
 
 impl<K, V> Default for Beside<K, V> {
     fn default() -> Self {
@@ -15,21 +20,25 @@ impl<K, V> Default for Beside<K, V> {
 
 impl<K, V> Beside<K, V> {
     /// What `make` makes of the view. Those that ask meanwhile wait for it rather than make it, too.
-    /// What was made of another view is good enough where `still` says so of the two.
+    /// What was made of an earlier view is good enough for so long, by the wall.
     pub(super) fn get(
         &self,
         view: &Arc<K>,
-        still: impl FnOnce(&K, &K) -> bool,
+        good_for: Duration,
         make: impl FnOnce(&K) -> V,
     ) -> Arc<V> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, made)) = kept.as_ref()
-            && (Arc::ptr_eq(of, view) || still(of, view))
+        if let Some(kept) = kept.as_ref()
+            && (Arc::ptr_eq(&kept.of, view) || kept.at.elapsed() < good_for)
         {
-            return made.clone();
+            return kept.made.clone();
         }
         let made = Arc::new(make(view));
-        *kept = Some((view.clone(), made.clone()));
+        *kept = Some(Kept {
+            of: view.clone(),
+            made: made.clone(),
+            at: Instant::now(),
+        });
         made
     }
 }
@@ -40,11 +49,12 @@ mod tests {
 
     #[test]
     fn it_is_made_once_a_view() {
+        let (now, long) = (Duration::ZERO, Duration::from_secs(3_600));
         let beside = Beside::default();
         let (one, two) = (Arc::new(1), Arc::new(1));
-        let first = beside.get(&one, |_, _| false, |n| n + 1);
-        assert!(Arc::ptr_eq(&first, &beside.get(&one, |_, _| false, |_| 0)));
-        assert_eq!(*beside.get(&two, |_, _| true, |_| 0), 2);
-        assert_eq!(*beside.get(&two, |_, _| false, |_| 7), 7);
+        let first = beside.get(&one, now, |n| n + 1);
+        assert!(Arc::ptr_eq(&first, &beside.get(&one, now, |_| 0)));
+        assert_eq!(*beside.get(&two, long, |_| 0), 2);
+        assert_eq!(*beside.get(&two, now, |_| 7), 7);
     }
 }

@@ -3,8 +3,6 @@
 use std::fmt::Write;
 
 use crate::detect::Point;
-use crate::sensor::Ledger;
-use crate::sensor::doctor::grouped;
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 140.0;
@@ -161,50 +159,35 @@ fn draw(points: &[(f64, Option<f64>)], label: &str) -> String {
     close(svg)
 }
 
-/// Each stage a bar: analysed, ignored and pending, malformed and shed, in their shares.
-pub(super) fn flow(ledger: &Ledger) -> String {
-    let names = ["frame", "segment", "message", "exchange", "alert"];
-    let stages: Vec<_> = names
+/// What came over time, oldest first, and what was lost of it on top; a loss of one is seen.
+pub(super) fn rates(bars: &[(u64, u64)], ago: &str, words: &str) -> String {
+    let most = bars
         .iter()
-        .filter_map(|n| Some((*n, ledger.stages.get(n)?)))
-        .collect();
-    let height = 34 * stages.len();
-    let mut svg = format!(
-        r#"<svg class="flow" viewBox="0 0 900 {height}" role="img" aria-label="The ledger as shares of each stage; the table below has the numbers">"#
-    );
-    for (row, (name, stage)) in stages.iter().enumerate() {
-        let y = row * 34;
-        let whole = stage.received.max(1) as f64;
-        let sum = |c: &crate::sensor::Counters| c.values().sum::<u64>();
-        let lost = sum(&stage.malformed) + sum(&stage.shed);
-        let parts = [
-            ("ok", stage.analysed),
-            ("ignored", sum(&stage.ignored)),
-            ("rest", stage.pending),
-            ("lost", lost),
-        ];
-        let _ = write!(svg, r#"<text x="0" y="{}">{name}</text>"#, y + 17);
-        let mut x = 90.0;
-        for (class, n) in parts {
-            let width = n as f64 / whole * 640.0;
-            if width > 0.0 {
+        .map(|(n, lost)| n + lost)
+        .max()
+        .unwrap_or(0)
+        .max(1) as f64;
+    let step = WIDTH / bars.len().max(1) as f64;
+    let mut svg = open(&format!("Frames over time: {words}"));
+    for (i, (n, lost)) in bars.iter().enumerate() {
+        let least = if *lost > 0 { 4.0 } else { 0.0 };
+        let lost = (*lost as f64 / most * (HEIGHT - 12.0)).max(least);
+        let seen = *n as f64 / most * (HEIGHT - 12.0);
+        let mut bottom = HEIGHT - 2.0;
+        for (class, height) in [("seen", seen), ("failed", lost)] {
+            if height > 0.0 {
+                bottom -= height;
+                // Writing to a String cannot fail.
                 let _ = write!(
                     svg,
-                    r#"<rect class="{class}" x="{x:.1}" y="{}" width="{width:.1}" height="20"/>"#,
-                    y + 3
+                    r#"<rect class="{class}" x="{:.1}" y="{bottom:.1}" width="{:.1}" height="{height:.1}"/>"#,
+                    i as f64 * step,
+                    (step - 1.0).max(0.5)
                 );
             }
-            x += width;
         }
-        let _ = write!(
-            svg,
-            r#"<text x="745" y="{}">{}</text>"#,
-            y + 17,
-            grouped(stage.received)
-        );
     }
-    svg.push_str("</svg>");
-    svg
+    figure(close(svg), ago, words)
 }
 
 /// One bar, its parts in their shares; the list beside it has the numbers.

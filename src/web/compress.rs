@@ -1,8 +1,8 @@
 //! Answers are compressed for callers that take gzip, where it pays and does no harm.
 //!
 //! Pages are not: they carry a secret (the token of forms) beside text that others can choose, and
-//! the length of what both are compressed to would tell the secret bit by bit (BREACH). Answers of
-//! the API carry none.
+//! the length of what both are compressed to would tell the secret bit by bit (BREACH). Of the API
+//! only `/api/v1/me` has it, which is too short to be compressed and holds nothing of others.
 
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use tower_http::CompressionLevel;

@@ -21,3 +21,9 @@ pub(super) fn tone(risk: &u8, _: &dyn askama::Values) -> askama::Result<&'static
         _ => "low",
     })
 }
+
+/// `wrong-type` in words.
+#[askama::filter_fn]
+pub(super) fn spaced<T: Display>(n: T, _: &dyn askama::Values) -> askama::Result<String> {
+    Ok(n.to_string().replace('-', " "))
+}

@@ -46,6 +46,7 @@ const NAVIGATION: [Group; 5] = [
         "Inventory",
         &[
             ("endpoints", "Endpoints", "/endpoints"),
+            ("specs", "Specs", "/specs"),
             ("findings", "Findings", "/findings"),
             ("owasp", "OWASP", "/owasp"),
             ("decisions", "Decisions", "/decisions"),

@@ -1,6 +1,8 @@
 //! Who has a part in incidents that are not settled: counted once for each view of the alerts.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::routes::App;
 use crate::alert::{AlertsView, Incident};
@@ -50,7 +52,7 @@ pub(super) fn is_in(incident: &Incident, id: &str) -> bool {
     incident.callers.contains(id) || incident.clients.contains(id)
 }
 
-pub(super) fn involved(app: &App) -> std::sync::Arc<Involved> {
+pub(super) fn involved(app: &App) -> Arc<Involved> {
     let alerts = app.views.alerts.load_full();
-    app.involved.get(&alerts, |_, _| false, Involved::of)
+    app.involved.get(&alerts, Duration::ZERO, Involved::of)
 }

@@ -54,7 +54,9 @@ fn build(routes: &[Route]) -> Value {
         let item = paths.entry(route.path).or_insert_with(|| json!({}));
         item[route.method] = operation(route, &mut types);
     }
-    let tags = TOPICS.map(|(name, about)| json!({ "name": name, "description": about }));
+    let tags = TOPICS.iter();
+    let tags = tags.map(|(name, about)| json!({ "name": name, "description": about }));
+    let tags: Vec<Value> = tags.collect();
     json!({
         "openapi": "3.1.0",
         "info": { "title": "apitap", "version": env!("CARGO_PKG_VERSION"), "summary": "A passive API monitor", "description": ABOUT },
@@ -87,9 +89,19 @@ fn operation(route: &Route, types: &mut SchemaGenerator) -> Value {
         "x-role": route.role.name(), "parameters": parameters(route), "responses": responses(route, types),
     });
     if let Some(make) = route.takes.body {
+        let media = match route.takes.media {
+            [] => &["application/json"],
+            media => media,
+        };
         let example: Value = serde_json::from_str(route.example).unwrap_or_default();
-        out["requestBody"] = json!({ "required": true, "content": {
-            "application/json": { "schema": input(make), "example": example } } });
+        let content = media.iter().map(|kind| {
+            (
+                (*kind).to_owned(),
+                json!({ "schema": input(make), "example": example }),
+            )
+        });
+        let content: Map<String, Value> = content.collect();
+        out["requestBody"] = json!({ "required": true, "content": content });
     }
     out
 }

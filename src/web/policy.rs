@@ -35,7 +35,7 @@ const OWN: &[&str] = &[
 ];
 
 /// What only admins read.
-const ADMINS_READ: &[&str] = &["/audit", "/tokens", "/users"];
+const ADMINS_READ: &[&str] = &["/audit", "/specs/new", "/tokens", "/users"];
 
 /// What everybody with a role reads.
 const VIEWERS_READ: &[&str] = &[
@@ -61,6 +61,9 @@ const VIEWERS_READ: &[&str] = &[
     "/principals/{id}",
     "/sensor",
     "/silences",
+    "/specs",
+    "/specs/{id}",
+    "/specs/{id}/diff",
 ];
 
 /// The daily work.
@@ -74,9 +77,12 @@ const ANALYSTS_CHANGE: &[&str] = &[
     "/silences/{id}/end",
 ];
 
-/// Who comes in, and what goes out.
+/// Who comes in, what goes out, and what the inventory is judged by.
 const ADMINS_CHANGE: &[&str] = &[
     "/deliveries",
+    "/specs",
+    "/specs/check",
+    "/specs/{id}/remove",
     "/tokens",
     "/tokens/{id}/revoke",
     "/users",

@@ -8,7 +8,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use tokio::sync::mpsc;
 
 use super::beside::Beside;
@@ -18,8 +18,8 @@ use super::summary::Summary;
 use super::{
     Audit, Command, Settings, Views, account, alerts, api, assets, audit, automation, compress,
     coverage, decisions, deliveries, endpoint, endpoints, findings, frame, guard, incidents, life,
-    live, login, overview, owasp, principal, principals, reference, sensor, silences, tokens,
-    users,
+    live, login, overview, owasp, principal, principals, reference, sensor, silences, spec_diff,
+    spec_form, spec_upload, specs, tokens, users,
 };
 use crate::alert::AlertsView;
 use crate::catalog::CatalogView;
@@ -35,9 +35,15 @@ pub(super) struct App {
     /// Made once a view, for all that ask.
     pub(super) involved: Beside<AlertsView, Involved>,
     pub(super) summary: Beside<CatalogView, Summary>,
+    pub(super) desk: spec_upload::Desk,
 }
 
 pub(super) type Shared = State<Arc<App>>;
+
+/// Documents are larger than other bodies; a form has some parts beside it.
+pub(super) fn large(handler: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
+    handler.layer(DefaultBodyLimit::max(spec_upload::MAX_UPLOAD + (64 << 10)))
+}
 
 /// As [`audited`] has it, where nothing is kept: of a result that nobody can change.
 pub fn router(views: Arc<Views>, commands: mpsc::Sender<Command>, settings: Settings) -> Router {
@@ -61,6 +67,7 @@ pub fn audited(
         clients: AtomicUsize::new(0),
         involved: Beside::default(),
         summary: Beside::default(),
+        desk: spec_upload::Desk::default(),
     });
     let mut router = Router::new()
         .route("/", get(overview::page))
@@ -88,6 +95,12 @@ pub fn audited(
         .route("/deliveries", get(deliveries::page).post(deliveries::act))
         .route("/coverage", get(coverage::page))
         .route("/owasp", get(owasp::page))
+        .route("/specs", get(specs::page).post(spec_form::put))
+        .route("/specs/new", get(spec_form::new))
+        .route("/specs/check", large(post(spec_form::check)))
+        .route("/specs/{id}", get(specs::one_page))
+        .route("/specs/{id}/diff", get(spec_diff::page))
+        .route("/specs/{id}/remove", post(spec_form::remove))
         .route("/sensor", get(sensor::page))
         .route("/login", get(login::page).post(login::sign_in))
         .route("/logout", post(login::sign_out))

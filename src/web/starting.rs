@@ -49,8 +49,11 @@ pub(super) fn missing(s: &SensorView, catalog: &CatalogView, confirmed: usize) -
     }
     let received = |name: &str| s.ledger.stages.get(name).map_or(0, |x| x.received);
     let one_way = s.symptoms.iter().any(|x| x.code == "one_way");
-    Some(if s.sources.is_empty() && received("frame") == 0 {
+    let nothing = s.sources.is_empty() && received("frame") == 0;
+    Some(if nothing && s.ledger.stages.is_empty() {
         no_source()
+    } else if nothing {
+        empty_file()
     } else if received("frame") == 0 {
         no_packet(port(s))
     } else if received("segment") == 0 {
@@ -79,6 +82,28 @@ fn no_source() -> Missing {
             step(
                 "Or name it in the config, under [capture], and start the service again:",
                 "interfaces = [\"eth1\"]".to_owned(),
+            ),
+        ],
+        more: ("/sensor", "The sensor"),
+    }
+}
+
+fn empty_file() -> Missing {
+    Missing {
+        title: "No packet was read",
+        text: "The file holds none, or none of it could be read.",
+        steps: vec![
+            step(
+                "What is in it, by another program?",
+                "capinfos capture.pcapng".to_owned(),
+            ),
+            step(
+                "Take a new one where requests and answers pass in clear:",
+                "tcpdump -i eth1 -s 0 -w capture.pcap tcp".to_owned(),
+            ),
+            step(
+                "And read it:",
+                "apitap read capture.pcap --serve".to_owned(),
             ),
         ],
         more: ("/sensor", "The sensor"),
@@ -333,8 +358,11 @@ mod tests {
         let title = |s: &SensorView, c: &CatalogView| missing(s, c, 0).unwrap().title;
         let mut one_way = sensor(100, 100, 50);
         one_way.symptoms = vec![symptom("one_way")];
+        let mut file = sensor(0, 0, 0);
+        file.sources.clear();
         let titles = [
             title(&SensorView::default(), &none),
+            title(&file, &none),
             title(&sensor(0, 0, 0), &none),
             title(&sensor(9, 0, 0), &none),
             title(&one_way, &none),

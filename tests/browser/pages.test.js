@@ -11,6 +11,7 @@ const rules = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"
 const endpoint = (await until("an endpoint", "/api/v1/endpoints", (e) => e.length > 8))[0].key;
 const alerts = await until("an alert of enumeration", "/api/v1/alerts?kind=enumeration", (a) => a.length > 0);
 const principal = (await until("a principal", "/api/v1/principals?incidents=open&kind=identity", (p) => p.length > 0))[0].id;
+const [spec] = await until("a spec", "/api/v1/specs", (s) => s.length > 0);
 const incident = (await until("an incident", "/api/v1/incidents", (i) => i.length > 0))[0].id;
 
 const pages = {
@@ -29,7 +30,15 @@ const pages = {
   automation: "/automation",
   alerts: "/alerts",
   alert: `/alerts/${alerts[0].id}`,
+  specs: "/specs",
+  spec: `/specs/${spec.id}`,
+  "spec-unseen": `/specs/${spec.id}?show=unseen`,
+  "spec-undocumented": `/specs/${spec.id}?show=undocumented`,
+  "spec-drift": `/specs/${spec.id}?show=drift`,
+  "spec-diff": `/specs/${spec.id}/diff`,
+  "spec-new": "/specs/new",
   findings: "/findings",
+  "findings-empty": "/findings?q=nothing-like-it",
   coverage: "/coverage",
   "coverage-empty": "/coverage?q=nobody",
   owasp: "/owasp",

@@ -18,7 +18,7 @@ const state = document.querySelector("[data-live-state]");
 let waiting = null;
 let stale = false;
 
-// Pages with a form that is being filled in are left alone.
+// Pages with a form that is being filled in are left alone, and those that say so.
 function busy() {
   const at = document.activeElement;
   return at && at.matches("input, select, textarea");
@@ -26,7 +26,7 @@ function busy() {
 
 async function refresh() {
   waiting = null;
-  if (busy() || document.hidden) { stale = true; return; }
+  if (busy() || document.hidden || main.querySelector("[data-still]")) { stale = true; return; }
   stale = false;
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   if (!answer.ok) return;

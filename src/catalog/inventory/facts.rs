@@ -37,6 +37,7 @@ impl Catalog {
             Some(Ok(found)) => {
                 judge = found.operation.map(|(id, o)| (id, found.spec.digest_of(o)));
                 Some(SpecRef {
+                    id: found.spec.id.clone(),
                     title: found.spec.title.clone(),
                     operation: found.operation.map(|(_, o)| o.id.clone()),
                     documented: found.operation.is_some(),
@@ -44,6 +45,7 @@ impl Catalog {
                 })
             }
             Some(Err(owner)) => Some(SpecRef {
+                id: owner.id.clone(),
                 title: owner.title.clone(),
                 operation: None,
                 documented: false,

@@ -41,13 +41,41 @@ impl PartialEq for Listed {
 
 impl Eq for Listed {}
 
-/// What a spec's endpoints come to.
-#[derive(Clone, Copy, Debug, Default)]
+/// What a spec's confirmed endpoints come to.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Covered {
-    /// Confirmed endpoints that are operations of it.
-    pub(super) seen: usize,
+    /// By id of the operation: the endpoints that are it, on one host or another.
+    operations: HashMap<String, usize>,
     /// Those that it should have and has not.
     pub(super) undocumented: usize,
+    /// Deviations of those that it has.
+    pub(super) drift: usize,
+}
+
+impl Covered {
+    /// Operations that were called.
+    pub(super) fn seen(&self) -> usize {
+        self.operations.len()
+    }
+
+    fn change(&mut self, view: &EndpointView, by: isize) {
+        let is_shadow = view.documentation == Documentation::Shadow;
+        let shadow = if is_shadow { by } else { 0 };
+        self.undocumented = self.undocumented.saturating_add_signed(shadow);
+        let Some(id) = &view.operation_id else { return };
+        let drift = by.saturating_mul(view.drift.len() as isize);
+        self.drift = self.drift.saturating_add_signed(drift);
+        let known = self.operations.get_mut(id);
+        let n = known.map_or(0, |n| {
+            *n = n.saturating_add_signed(by);
+            *n
+        });
+        match (n, by) {
+            (0, 1..) => drop(self.operations.insert(id.clone(), 1)),
+            (0, _) => drop(self.operations.remove(id)),
+            _ => {}
+        }
+    }
 }
 
 #[derive(Default)]
@@ -57,8 +85,8 @@ pub(super) struct Views {
     hosts: BTreeMap<String, HostView>,
     /// Hosts of which an endpoint has changed since they were last added up.
     changed: BTreeSet<String>,
-    /// By title.
-    specs: HashMap<String, Covered>,
+    /// By the spec's id.
+    specs: HashMap<Arc<str>, Covered>,
 }
 
 impl Views {
@@ -87,23 +115,13 @@ impl Views {
         if !self.changed.contains(&view.host) {
             self.changed.insert(view.host.clone());
         }
-        let Some(title) = view.spec.as_ref().filter(|_| view.confirmed) else {
-            return;
-        };
-        if !self.specs.contains_key(title) {
-            self.specs.insert(title.clone(), Covered::default());
-        }
-        if let Some(covered) = self.specs.get_mut(title) {
-            let is = |counts: bool| if counts { by } else { 0 };
-            let seen = is(view.operation_id.is_some());
-            let undocumented = is(view.documentation == Documentation::Shadow);
-            covered.seen = covered.seen.saturating_add_signed(seen);
-            covered.undocumented = covered.undocumented.saturating_add_signed(undocumented);
+        if let Some(id) = view.spec_id.as_ref().filter(|_| view.confirmed) {
+            self.specs.entry(id.clone()).or_default().change(view, by);
         }
     }
 
-    pub(super) fn covered(&self, title: &str) -> Covered {
-        self.specs.get(title).copied().unwrap_or_default()
+    pub(super) fn covered(&self, spec: &str) -> Option<&Covered> {
+        self.specs.get(spec)
     }
 
     /// In order.

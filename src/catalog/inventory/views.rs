@@ -54,6 +54,7 @@ impl Catalog {
             endpoints,
             hosts,
             specs,
+            documents: Arc::clone(&self.specs),
             tls: self.state.tls.view(self.settings.expiry_warning),
             at: now,
             learning_until,
@@ -182,6 +183,7 @@ impl Catalog {
             note: words.note().map(str::to_owned),
             retirement: self.retirement(e),
             version_share: self.version_share(id, e),
+            spec_id: e.spec.as_ref().map(|s| s.id.clone()),
             spec: e.spec.as_ref().map(|s| s.title.clone()),
             operation_id: e.spec.as_ref().and_then(|s| s.operation.clone()),
             operation: e.operation.clone(),
@@ -257,19 +259,19 @@ impl Catalog {
         let seen: BTreeSet<(&str, &str)> = self
             .views
             .iter()
-            .filter_map(|v| Some((v.spec.as_deref()?, v.operation_id.as_deref()?)))
+            .filter_map(|v| Some((v.spec_id.as_deref()?, v.operation_id.as_deref()?)))
             .collect();
         let hosts: BTreeSet<&str> = self.views.iter().map(|v| v.host.as_str()).collect();
         let mut out = Vec::new();
         for spec in self.specs.specs() {
             let own = hosts.iter().filter(|h| spec.is_about(h));
             let any_lossy = own.copied().find_map(|h| self.completeness.lossy(h, now));
-            for (method, host, template, id) in spec.listing() {
-                if !seen.contains(&(spec.title.as_str(), id.as_str())) {
+            for operation in spec.listing() {
+                if !seen.contains(&(&*spec.id, operation.id.as_str())) {
                     // Of many hosts, a call may have been missed at one.
-                    let any = || any_lossy.clone().filter(|_| host.contains('*'));
-                    let lossy = self.completeness.lossy(&host, now).or_else(any);
-                    let mut view = dormant(&spec.title, method, host, template, id);
+                    let any = || any_lossy.clone().filter(|_| operation.host.contains('*'));
+                    let lossy = self.completeness.lossy(&operation.host, now).or_else(any);
+                    let mut view = dormant(spec, operation);
                     if let Some(why) = lossy {
                         (view.life, view.held_back) = (Life::Candidate, Some(held_back(&why)));
                         view.reasons.clear();
@@ -292,15 +294,19 @@ impl Catalog {
 
     fn spec_views(&self) -> Vec<SpecView> {
         let one = |spec: &spec::Spec| {
-            let Covered { seen, undocumented } = self.views.covered(&spec.title);
+            let covered = self.views.covered(&spec.id);
             SpecView {
+                id: spec.id.clone(),
                 title: spec.title.clone(),
                 version: spec.version.clone(),
                 file: spec.file.clone(),
+                format: spec.format.clone(),
                 scope: spec.scope(),
                 operations: spec.operations,
-                seen,
-                undocumented,
+                seen: covered.map_or(0, Covered::seen),
+                undocumented: covered.map_or(0, |c| c.undocumented),
+                drift: covered.map_or(0, |c| c.drift),
+                notes: spec.notes.clone(),
             }
         };
         self.specs.specs().iter().map(one).collect()
@@ -325,7 +331,15 @@ fn held_back(why: &str) -> String {
 }
 
 /// A documented operation that nobody calls.
-fn dormant(spec: &str, method: String, host: String, template: String, id: String) -> EndpointView {
+fn dormant(spec: &spec::Spec, operation: spec::Listed) -> EndpointView {
+    let spec::Listed {
+        method,
+        host,
+        template,
+        id,
+        ..
+    } = operation;
+    let title = &spec.title;
     let (risk, risk_reasons) = risk::none("it was never called");
     EndpointView {
         id: EndpointId(u32::MAX),
@@ -337,10 +351,11 @@ fn dormant(spec: &str, method: String, host: String, template: String, id: Strin
         life: Life::Dormant,
         reasons: vec![Reason {
             status: "dormant".into(),
-            why: format!("`{spec}` documents it, and it was never called"),
+            why: format!("`{title}` documents it, and it was never called"),
             since: None,
         }],
-        spec: Some(spec.to_owned()),
+        spec_id: Some(spec.id.clone()),
+        spec: Some(title.clone()),
         operation_id: Some(id),
         risk,
         risk_reasons,

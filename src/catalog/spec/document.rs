@@ -15,6 +15,8 @@ const MAX_FILES: usize = 256;
 const MAX_BYTES: usize = 64 << 20;
 /// References on the way to one value; more are a circle.
 const MAX_HOPS: usize = 32;
+const ONE_FILE: &str = "put the files that it refers to beneath its directory; an upload is one file: join them first, as `redocly bundle` does";
+
 /// Complaints kept of one document.
 const MAX_NOTES: usize = 8;
 
@@ -95,9 +97,12 @@ impl Document {
                     continue;
                 }
                 let shown = loading.shown_as(at);
-                let line = text::line_of(&texts[at], &said);
-                let other = read(&path)
-                    .map_err(|why| SpecError::at(&shown, line, format!("`{said}`: {why}")))?;
+                let place = text::place_of(&texts[at], &said);
+                let other = read(&path).map_err(|why| SpecError {
+                    column: place.map(|(_, column)| column),
+                    mend: ONE_FILE,
+                    ..SpecError::at(&shown, place.map(|p| p.0), format!("`{said}`: {why}"))
+                })?;
                 loading.add(path, &other)?;
                 texts.push(other);
             }
@@ -112,6 +117,11 @@ impl Document {
             file: 0,
             value: &self.files[0].1,
         }
+    }
+
+    /// The top of one of its files.
+    pub(in crate::catalog) fn root_of(&self, file: usize) -> &Value {
+        &self.files[file].1
     }
 
     /// A member with its reference followed.
@@ -181,7 +191,7 @@ impl Loading<'_> {
             (self.bytes > MAX_BYTES).then(|| format!("it is larger than {mib} MiB with its files"))
         };
         if let Some(reason) = too_much {
-            return Err(SpecError::at(self.shown, None, reason));
+            return Err(SpecError::at(self.shown, None, reason).mend(super::SPLIT));
         }
         self.document.by_name.insert(name.clone(), at);
         let shown = if at == 0 {
@@ -215,7 +225,7 @@ impl Loading<'_> {
         }
         let error = SpecError::at(
             &self.shown_as(file),
-            text::line_of(text, reference),
+            text::place_of(text, reference).map(|(line, _)| line),
             format!("`{reference}` {why}"),
         );
         self.notes.push(error.to_string());

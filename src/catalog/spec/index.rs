@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
@@ -50,7 +51,8 @@ impl<'a> Found<'a> {
 }
 
 impl SpecSet {
-    pub fn new(specs: Vec<Spec>) -> Self {
+    pub fn new(mut specs: Vec<Spec>) -> Self {
+        name_apart(&mut specs);
         let mut set = Self::default();
         for (spec, it) in specs.iter().enumerate() {
             for (group, it) in it.groups.iter().enumerate() {
@@ -76,6 +78,11 @@ impl SpecSet {
         set.named.values_mut().for_each(|l| l.sort_by_key(length));
         set.specs = specs;
         set
+    }
+
+    /// The document of an id.
+    pub fn by_id(&self, id: &str) -> Option<&Spec> {
+        self.specs.iter().find(|s| &*s.id == id)
     }
 
     pub fn specs(&self) -> &[Spec] {
@@ -151,6 +158,18 @@ impl SpecSet {
         }
         let owner = &self.specs[first?.spec as usize];
         Some(of_path.ok_or(owner))
+    }
+}
+
+/// One file may be named twice, for other hosts each time.
+fn name_apart(specs: &mut [Spec]) {
+    let mut taken: HashMap<Arc<str>, u32, FixedState> = HashMap::default();
+    for spec in specs {
+        let n = taken.entry(spec.id.clone()).or_default();
+        *n += 1;
+        if *n > 1 {
+            spec.id = format!("{}-{n}", spec.id).into();
+        }
     }
 }
 

@@ -31,15 +31,25 @@ const NAMES: [&str; 12] = [
 
 /// Reads a file, and lets go what is for people alone.
 pub(super) fn read(file: &str, text: &str) -> Result<Value, SpecError> {
-    let mut value = if text.trim_start().starts_with(['{', '[']) {
-        serde_json::from_str(text)
-            .map_err(|e| SpecError::at(file, Some(e.line()), e.to_string()))?
+    let mut value = if is_json(text) {
+        serde_json::from_str(text).map_err(|e| SpecError {
+            column: Some(e.column()),
+            mend: MEND_JSON,
+            ..SpecError::at(file, Some(e.line()), e.to_string())
+        })?
     } else {
         yaml(file, text)?
     };
     prune(&mut value, false);
     Ok(value)
 }
+
+pub(super) fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '['])
+}
+
+const MEND_JSON: &str = "JSON has double quotes around names and texts, a comma between members and none behind the last, and every bracket closed";
+const MEND_YAML: &str = "in YAML members of one object begin in one column, indented by spaces; a text that holds `: ` or ` #` or begins with a special character is quoted";
 
 fn yaml(file: &str, text: &str) -> Result<Value, SpecError> {
     let options = serde_saphyr::options! {
@@ -51,9 +61,17 @@ fn yaml(file: &str, text: &str) -> Result<Value, SpecError> {
         },
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|e| {
-        let line = e.location().map(|l| l.line() as usize);
+        let place = e.location();
         let reason = e.to_string();
-        SpecError::at(file, line, reason.lines().next().unwrap_or_default())
+        SpecError {
+            column: place.map(|l| l.column() as usize),
+            mend: MEND_YAML,
+            ..SpecError::at(
+                file,
+                place.map(|l| l.line() as usize),
+                reason.lines().next().unwrap_or_default(),
+            )
+        }
     })
 }
 
@@ -76,10 +94,11 @@ fn prune(value: &mut Value, names: bool) {
     }
 }
 
-/// The first line that has `needle`, for what the tree alone cannot place.
-pub(super) fn line_of(text: &str, needle: &str) -> Option<usize> {
-    let at = text.find(needle)?;
-    Some(text[..at].matches('\n').count() + 1)
+/// Line and column of the first `needle`, for what the tree alone cannot place.
+pub(super) fn place_of(text: &str, needle: &str) -> Option<(usize, usize)> {
+    let before = &text[..text.find(needle)?];
+    let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
+    Some((before.matches('\n').count() + 1, column))
 }
 
 #[cfg(test)]

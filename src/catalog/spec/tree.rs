@@ -225,13 +225,13 @@ impl Tree {
         })
     }
 
-    /// Each operation with its template.
-    pub(super) fn listing<'a>(&self, all: &'a [Operation]) -> Vec<(String, &'a Operation)> {
+    /// The number of each operation with its template.
+    pub(super) fn listing(&self, all: &[Operation]) -> Vec<(String, u32)> {
         let (mut out, mut open) = (Vec::new(), vec![(String::new(), ROOT)]);
         while let Some((path, at)) = open.pop().filter(|_| !self.nodes.is_empty()) {
             let node = &self.nodes[at as usize];
             let here = node.operations.iter();
-            out.extend(here.map(|(_, o)| (path.clone(), &all[*o as usize])));
+            out.extend(here.map(|(_, o)| (path.clone(), *o)));
             let patterns = node.patterns.iter().map(|(_, n)| *n);
             for next in node
                 .words
@@ -247,7 +247,8 @@ impl Tree {
                 open.push((below, next));
             }
         }
-        out.sort_by(|a, b| (&a.0, &a.1.method).cmp(&(&b.0, &b.1.method)));
+        let method = |at: u32| all[at as usize].method;
+        out.sort_by(|a, b| (&a.0, method(a.1)).cmp(&(&b.0, method(b.1))));
         out
     }
 }

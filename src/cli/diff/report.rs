@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::What;
-use super::compare::{Change, Difference};
+use crate::catalog::diff::{Change, Difference, What};
 use crate::cli::summary::plain;
 
 /// One line of `--format json`.

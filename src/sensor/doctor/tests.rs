@@ -61,6 +61,7 @@ fn feed(taps: &mut SourceTaps, n: usize, decoded: Decoded<'_>, detail: u16, cut:
             interface: 0,
         };
         let mut answer = Answer {
+            tunnels: Default::default(),
             decoded,
             frames: 1,
             detail,
@@ -319,6 +320,7 @@ fn interfaces_and_networks_are_bounded() {
         };
         let decoded = Decoded::Ignored(Ignored::EtherType);
         let mut answer = Answer {
+            tunnels: Default::default(),
             decoded,
             frames: 1,
             detail: interface + 1,

@@ -129,7 +129,7 @@ fn parameter(name: &str, detail: &str) -> Problem {
     Problem::wrong(Wrong {
         detail: detail.to_owned(),
         parameter: Some(name.to_owned()),
-        pointer: None,
+        ..Wrong::default()
     })
 }
 
@@ -183,12 +183,46 @@ where
     }
 }
 
-/// JSON only: a form on another site cannot send that without our leave (CORS preflight).
-fn is_json(headers: &HeaderMap) -> bool {
+/// A document as it is, JSON or YAML.
+pub(in crate::web) struct Document(pub(in crate::web) Arc<str>);
+
+/// No form of another site can send these without our leave (CORS preflight).
+pub(in crate::web) const DOCUMENTS: [&str; 4] = [
+    "application/json",
+    "application/yaml",
+    "application/vnd.oai.openapi",
+    "application/vnd.oai.openapi+json",
+];
+
+impl<S: Send + Sync> FromRequest<S> for Document {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let kind = media_type(request.headers());
+        if !DOCUMENTS.contains(&kind.as_str()) {
+            let why = "send the document itself, as application/json or application/yaml";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
+        }
+        let body = Bytes::from_request(request, state).await;
+        let body = body.map_err(too_much)?;
+        let text = std::str::from_utf8(&body).map_err(|e| {
+            let why = format!("the text is no UTF-8 from byte {} on", e.valid_up_to());
+            Problem::new(StatusCode::BAD_REQUEST, why)
+        })?;
+        Ok(Self(text.into()))
+    }
+}
+
+fn media_type(headers: &HeaderMap) -> String {
     let kind = headers.get(header::CONTENT_TYPE);
     let kind = kind.and_then(|v| v.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default();
-    kind.trim().eq_ignore_ascii_case("application/json")
+    kind.trim().to_ascii_lowercase()
+}
+
+/// JSON only: a form on another site cannot send that without our leave (CORS preflight).
+fn is_json(headers: &HeaderMap) -> bool {
+    media_type(headers) == "application/json"
 }
 
 /// The body was longer than it may be, or broke off.
@@ -203,8 +237,8 @@ fn read<T: DeserializeOwned + JsonSchema + 'static>(body: &[u8]) -> Result<T, Pr
     if let Some((pointer, detail)) = Check::get::<T>(&BODIES, input).refuse(&value) {
         return Err(Problem::wrong(Wrong {
             detail,
-            parameter: None,
             pointer: Some(pointer),
+            ..Wrong::default()
         }));
     }
     serde_json::from_value(value).map_err(unreadable)

@@ -24,7 +24,7 @@ pub(in crate::web) struct Problem {
 }
 
 /// One input that cannot be taken.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub(in crate::web) struct Wrong {
     pub(in crate::web) detail: String,
     /// A parameter of the query.
@@ -33,6 +33,14 @@ pub(in crate::web) struct Wrong {
     /// A place in the body (RFC 6901).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::web) pointer: Option<String>,
+    /// Of a text: the line, and the column in characters, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::web) line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::web) column: Option<usize>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::web) mend: Option<&'static str>,
 }
 
 impl Problem {
@@ -43,6 +51,25 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             errors: Vec::new(),
+        }
+    }
+
+    /// 422: a text of the body cannot be read, here and for this reason.
+    pub(in crate::web) fn in_text(
+        (line, column): (Option<usize>, Option<usize>),
+        reason: &str,
+        mend: &'static str,
+    ) -> Self {
+        let wrong = Wrong {
+            detail: reason.to_owned(),
+            line,
+            column,
+            mend: Some(mend).filter(|m| !m.is_empty()),
+            ..Wrong::default()
+        };
+        Self {
+            errors: vec![wrong],
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, reason)
         }
     }
 

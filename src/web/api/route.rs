@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Extension, State};
+use axum::extract::{DefaultBodyLimit, Extension, State};
 use axum::handler::Handler;
 use axum::http::HeaderMap;
 use axum::routing::{self, MethodRouter};
@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::super::export::Form;
 use super::super::routes::App;
 use super::super::who::Who;
-use super::extract::{Json, Path, Query};
+use super::extract::{DOCUMENTS, Document, Json, Path, Query};
 use super::shape::Maker;
 use crate::access::Role;
 
@@ -47,6 +47,8 @@ pub(in crate::web) struct Inputs {
     pub(in crate::web) query: Option<Maker>,
     pub(in crate::web) path: Option<Maker>,
     pub(in crate::web) body: Option<Maker>,
+    /// Of the body; empty: JSON.
+    pub(in crate::web) media: &'static [&'static str],
 }
 
 /// What it answers with 200.
@@ -175,6 +177,14 @@ impl Route {
         Self { answers, ..self }
     }
 
+    /// A body may have so many bytes.
+    pub(in crate::web) fn up_to(self, bytes: usize) -> Self {
+        Self {
+            handler: self.handler.layer(DefaultBodyLimit::max(bytes)),
+            ..self
+        }
+    }
+
     pub(in crate::web) fn or(mut self, status: u16, when: &'static str) -> Self {
         self.errors.push((status, when));
         self
@@ -210,6 +220,14 @@ impl<T: JsonSchema> Input for Path<T> {
 impl<T: JsonSchema> Input for Json<T> {
     fn tell(inputs: &mut Inputs) {
         inputs.body = Some(SchemaGenerator::subschema_for::<T>);
+    }
+}
+
+impl Input for Document {
+    fn tell(inputs: &mut Inputs) {
+        inputs.body =
+            Some(SchemaGenerator::subschema_for::<serde_json::Map<String, serde_json::Value>>);
+        inputs.media = &DOCUMENTS;
     }
 }
 

@@ -11,20 +11,24 @@ use super::super::export::Form;
 use super::super::{
     Known, account, audit, automation, coverage, decide, deliveries, edges, evidence, export,
     findings, history, incidents, life, openapi, owasp, own_sessions, principal, principals,
-    schema, silences, tokens, users,
+    schema, sensor, silences, spec_diff, spec_text, spec_upload, specs, summary, tokens, users,
 };
 use super::route::{Route, get, post};
 use crate::access::{Record, Role};
 use crate::alert::{Alert, Incident, Silence};
 use crate::catalog::owasp::OwaspView;
-use crate::catalog::{EndpointView, Exposure, HostView, SpecView};
+use crate::catalog::{EndpointView, Exposure, HostView, SpecChange};
 use crate::detect::PrincipalView;
 
 /// What routes are grouped under, in this order, and what that is.
-pub(in crate::web) const TOPICS: [(&str, &str); 7] = [
+pub(in crate::web) const TOPICS: &[(&str, &str)] = &[
     (
         "Inventory",
         "Endpoints and hosts, as they were observed, and what specs say of them.",
+    ),
+    (
+        "Specs",
+        "OpenAPI documents: what they own, how much of them is seen, uploads.",
     ),
     (
         "Decisions",
@@ -52,6 +56,7 @@ pub(in crate::web) const TOPICS: [(&str, &str); 7] = [
 pub(in crate::web) fn routes() -> Vec<Route> {
     let topics = [
         inventory(),
+        documents(),
         decisions(),
         security(),
         alerts(),
@@ -112,19 +117,62 @@ fn inventory() -> Vec<Route> {
         .detail("Slots that had no traffic are left out.")
         .gives::<history::Series<'static>>(),
         get(
+            "/api/v1/overview",
+            "getOverview",
+            "The inventory in numbers, and what is new since yesterday",
+            summary::data,
+        )
+        .detail("Yesterday is the same packet time, a day before.")
+        .gives::<summary::Summary>(),
+        get(
             "/api/v1/hosts",
             "listHosts",
             "Hosts, with their versions where they have several",
             super::hosts,
         )
         .lists::<HostView>(),
-        get(
-            "/api/v1/specs",
-            "listSpecs",
-            "Specs, and how much of each was seen",
-            super::specs,
-        )
-        .lists::<SpecView>(),
+    ]
+}
+
+/// A small one.
+const DOCUMENT: &str = r#"{"openapi": "3.1.0", "info": {"title": "Shop", "version": "1"}, "servers": [{"url": "https://api.shop.example"}], "paths": {"/v1/orders": {"get": {"operationId": "listOrders"}}}}"#;
+
+fn documents() -> Vec<Route> {
+    let text = "The body is neither JSON nor YAML.";
+    let unreadable =
+        "The text is no OpenAPI document; `errors` has the line, the column and the mend.";
+    vec![
+        get("/api/v1/specs", "listSpecs", "Specs, and how much of each was seen", specs::list)
+            .gives::<specs::Listing>(),
+        post("/api/v1/specs", "addSpec", "Put a document to use", spec_upload::add)
+            .detail("The body is the document itself, JSON or YAML, one file. With `dry_run` it is told what would change, and nothing is changed.")
+            .role(Role::Admin)
+            .up_to(spec_upload::MAX_UPLOAD)
+            .or(415, text)
+            .or(422, unreadable)
+            .like(DOCUMENT)
+            .gives::<spec_upload::Put>(),
+        get("/api/v1/specs/{id}", "getSpec", "One spec", specs::one).gives::<specs::Item>(),
+        post("/api/v1/specs/{id}", "replaceSpec", "Put a new version of an upload to use", spec_upload::replace)
+            .detail("What the config names is read-only here.")
+            .role(Role::Admin)
+            .up_to(spec_upload::MAX_UPLOAD)
+            .or(415, text)
+            .or(422, unreadable)
+            .like(DOCUMENT)
+            .gives::<spec_upload::Put>(),
+        post("/api/v1/specs/{id}/remove", "removeSpec", "Take an upload away", spec_upload::remove)
+            .role(Role::Admin)
+            .gives::<SpecChange>(),
+        get("/api/v1/specs/{id}/operations", "listSpecOperations", "Operations of a spec, with what was seen of each", specs::operations_list)
+            .lists::<specs::Operation>(),
+        get("/api/v1/specs/{id}/diff", "diffSpec", "A spec beside what was seen, another spec, or an earlier version", spec_diff::data)
+            .gives::<spec_diff::Difference>(),
+        get("/api/v1/specs/{id}/original", "getSpecOriginal", "The text of a spec", spec_text::original)
+            .file("application/octet-stream", "the text as it is, JSON or YAML"),
+        get("/api/v1/specs/{id}/observed.openapi.json", "getSpecObserved", "What was seen in the places of a spec, as OpenAPI 3.1", spec_text::observed)
+            .detail("Of one host a document, of several a list of them.")
+            .gives::<export::Documents>(),
     ]
 }
 
@@ -397,7 +445,7 @@ fn access() -> Vec<Route> {
     let own = [
         get(
             "/api/v1/me",
-            "getMe",
+            "getMyself",
             "Who this is, and what they may",
             account::me,
         )
@@ -447,9 +495,9 @@ fn sensor() -> Vec<Route> {
             "/api/v1/sensor",
             "getSensor",
             "The ledger, sources, taps and what is wrong with them",
-            super::sensor,
+            sensor::data,
         )
-        .gives::<super::Sensor<'static>>(),
+        .gives::<sensor::Whole<'static>>(),
         get(
             "/api/v1/openapi.json",
             "getOpenapi",

@@ -76,6 +76,16 @@ fn servers(document: &Value) -> BTreeSet<(String, String)> {
     out
 }
 
+/// One operation of a document, of which the file that it stands in is at hand.
+pub(in crate::catalog) fn entry(
+    document: &Value,
+    (host, template): (&str, &str),
+    method: &str,
+    (item, operation): (&Value, &Value),
+) -> Entry {
+    Reader { document }.entry(host, template, method, item, operation)
+}
+
 fn bare(host: &str) -> String {
     let host = host.to_ascii_lowercase();
     let bare = host
@@ -146,10 +156,42 @@ impl<'a> Reader<'a> {
                 .get("deprecated")
                 .and_then(Value::as_bool)
                 .unwrap_or(false),
+            auth: self.credentials(operation),
             statuses,
             fields,
             ..Entry::default()
         }
+    }
+
+    /// As inventories name them; nothing where the document says nothing, or what cannot be told.
+    fn credentials(&self, operation: &Value) -> BTreeSet<String> {
+        let security = operation.get("security");
+        let security = security.or_else(|| self.document.get("security"));
+        let list = security.and_then(Value::as_array).into_iter().flatten();
+        let schemes = self.document.pointer("/components/securitySchemes");
+        let schemes = schemes.or_else(|| self.document.get("securityDefinitions"));
+        let mut out = BTreeSet::new();
+        for requirement in list.filter_map(Value::as_object) {
+            if requirement.is_empty() {
+                out.insert("none".to_owned());
+            }
+            for name in requirement.keys() {
+                let scheme = schemes.and_then(|s| s.get(name)).map(|s| self.resolve(s));
+                let text = |key: &str| {
+                    let text = scheme.and_then(|s| s.get(key)?.as_str());
+                    text.unwrap_or_default().to_ascii_lowercase()
+                };
+                let kind = match (text("type").as_str(), text("scheme").as_str()) {
+                    ("oauth2" | "openidconnect", _) | ("http", "bearer") => "bearer",
+                    ("basic", _) | ("http", "basic") => "basic",
+                    ("apikey", _) if text("in") == "cookie" => "cookie",
+                    ("apikey", _) => "apikey",
+                    _ => continue,
+                };
+                out.insert(kind.to_owned());
+            }
+        }
+        out
     }
 
     fn parameter(&self, parameter: &'a Value, fields: &mut BTreeMap<String, BTreeSet<String>>) {

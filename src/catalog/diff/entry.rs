@@ -6,38 +6,38 @@ use serde_json::Value;
 
 /// What two sides are matched by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct Place {
+pub struct Place {
     /// `*` where a document does not name one.
-    pub(super) host: String,
+    pub host: String,
     /// The template with its parameters' names left out: `/users/{}`.
-    pub(super) shape: String,
-    pub(super) method: String,
-    pub(super) operation: Option<String>,
+    pub shape: String,
+    pub method: String,
+    pub operation: Option<String>,
 }
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Entry {
-    pub(super) place: Place,
-    pub(super) template: String,
+pub struct Entry {
+    pub place: Place,
+    pub template: String,
     /// Its key and those that it had.
-    pub(super) keys: BTreeSet<String>,
+    pub keys: BTreeSet<String>,
     /// An endpoint of an API, rather than of a web site or of the infrastructure.
-    pub(super) api: bool,
-    pub(super) documentation: String,
-    pub(super) life: String,
-    pub(super) deprecated: bool,
-    pub(super) zombie: bool,
-    pub(super) auth: BTreeSet<String>,
-    pub(super) statuses: BTreeSet<String>,
+    pub api: bool,
+    pub documentation: String,
+    pub life: String,
+    pub deprecated: bool,
+    pub zombie: bool,
+    pub auth: BTreeSet<String>,
+    pub statuses: BTreeSet<String>,
     /// `pii:email response body /mail`.
-    pub(super) sensitive: BTreeSet<String>,
-    pub(super) risk: Option<u64>,
+    pub sensitive: BTreeSet<String>,
+    pub risk: Option<u64>,
     /// By place and pointer, `response 2xx /id`: words of type, format and presence.
-    pub(super) fields: BTreeMap<String, BTreeSet<String>>,
+    pub fields: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Entry {
-    pub(super) fn label(&self) -> String {
+    pub fn label(&self) -> String {
         let p = &self.place;
         let operation = p.operation.as_ref().map(|o| format!(" {o}"));
         format!(
@@ -50,7 +50,7 @@ impl Entry {
     }
 
     /// A line of an inventory; `None` where it is a candidate, or no endpoint of an API.
-    pub(super) fn of_line(line: &Value) -> Option<Self> {
+    pub fn of_line(line: &Value) -> Option<Self> {
         let text = |name: &str| line.get(name).and_then(Value::as_str).map(str::to_owned);
         let is = |name: &str| line.get(name).and_then(Value::as_bool).unwrap_or(false);
         let list = |name: &str| {
@@ -105,7 +105,7 @@ impl Entry {
 }
 
 /// `/users/{}` of `/users/{user_id}`.
-pub(super) fn shape(template: &str) -> String {
+pub fn shape(template: &str) -> String {
     let segment = |s: &str| {
         if s.contains('{') {
             "{}".to_owned()

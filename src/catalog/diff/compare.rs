@@ -2,43 +2,42 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::What;
 use super::entry::{Entry, Place};
-use super::side::Side;
+use super::{Side, What};
 
 /// One endpoint, operation or host that is not the same on both sides.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Difference {
+pub struct Difference {
     /// `Added`, `Removed`, `Changed`, `Shadow`, `Unseen`, `Undocumented`, `Host`.
-    pub(super) kind: What,
+    pub kind: What,
     /// Its label, or the host.
-    pub(super) subject: String,
-    pub(super) key: Option<String>,
+    pub subject: String,
+    pub key: Option<String>,
     /// Of one that only one side has: what it is.
-    pub(super) marks: Vec<String>,
-    pub(super) changes: Vec<Change>,
+    pub marks: Vec<String>,
+    pub changes: Vec<Change>,
 }
 
 /// Something about an endpoint that both sides have.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Change {
-    pub(super) what: What,
+pub struct Change {
+    pub what: What,
     /// Which of several: a field's place and pointer, a scheme, a class.
-    pub(super) name: Option<String>,
-    pub(super) old: Option<String>,
-    pub(super) new: Option<String>,
+    pub name: Option<String>,
+    pub old: Option<String>,
+    pub new: Option<String>,
 }
 
 impl Change {
-    pub(super) fn is_shadow(&self) -> bool {
+    pub fn is_shadow(&self) -> bool {
         self.what == What::Documentation && self.new.as_deref() == Some("shadow")
     }
 }
 
 impl Difference {
     /// Whether it is as a whole what `--only` asks for.
-    pub(super) fn is(&self, what: What) -> bool {
-        let marked = self.marks.contains(&what.name());
+    pub fn is(&self, what: What) -> bool {
+        let marked = self.marks.iter().any(|m| m == what.name());
         self.kind == what || (marked && self.kind != What::Removed)
     }
 
@@ -63,7 +62,7 @@ impl Difference {
 }
 
 /// What is different, by subject; and how many endpoints lie where no document says anything.
-pub(super) fn compare(old: &Side, new: &Side) -> (Vec<Difference>, usize) {
+pub fn compare(old: &Side, new: &Side) -> (Vec<Difference>, usize) {
     let (mut out, outside) = match (old.spec, new.spec) {
         (false, true) => against(&new.entries, &old.entries),
         (true, false) => against(&old.entries, &new.entries),
@@ -123,7 +122,8 @@ fn alike(old: &Side, new: &Side) -> Vec<Difference> {
     out
 }
 
-fn changes(old: &Entry, new: &Entry) -> Vec<Change> {
+/// What is different between two of one kind.
+pub fn changes(old: &Entry, new: &Entry) -> Vec<Change> {
     let mut out = Vec::new();
     let mut word = |what, old: Option<String>, new: Option<String>| {
         if old != new {
@@ -258,7 +258,7 @@ fn fit(documented: &str, seen: &str) -> Option<usize> {
 
 /// Parameters, fields and types that a document does not have. Nothing is said of headers, which
 /// clients add at will, nor of messages that the document leaves open.
-fn undocumented(documented: &Entry, seen: &Entry) -> Vec<Change> {
+pub(super) fn undocumented(documented: &Entry, seen: &Entry) -> Vec<Change> {
     let parts =
         |e: &Entry| -> BTreeSet<String> { e.fields.keys().filter_map(|n| part(n)).collect() };
     let described = parts(documented);
@@ -300,7 +300,7 @@ fn undocumented(documented: &Entry, seen: &Entry) -> Vec<Change> {
 }
 
 /// `response 2xx` of `response 2xx /id`; headers are none.
-fn part(name: &str) -> Option<String> {
+pub(super) fn part(name: &str) -> Option<String> {
     let (place, _) = name.split_once(" /")?;
     (!place.contains("header")).then(|| place.to_owned())
 }
