@@ -85,9 +85,15 @@ fn alone(document: &Value, schema: &Value) -> jsonschema::Validator {
 /// For each part of a path, by the list that it is of, something that is there.
 async fn names(demo: &Demo, client: &Client) -> BTreeMap<&'static str, String> {
     let mut out = BTreeMap::new();
-    for (list, member) in [("endpoints", "key"), ("alerts", "id"), ("incidents", "id")] {
+    let lists = [
+        ("endpoints", "?limit=1&sort=requests", "key"),
+        ("alerts", "?limit=1", "id"),
+        ("incidents", "?limit=1", "id"),
+        ("specs", "?limit=1", "id"),
+    ];
+    for (list, query, member) in lists {
         let (_, text) = demo
-            .get(client, &format!("/api/v1/{list}?limit=1"))
+            .get(client, &format!("/api/v1/{list}{query}"))
             .await
             .unwrap();
         let found: Value = serde_json::from_str(&text).unwrap();
@@ -118,13 +124,13 @@ async fn answers_are_as_the_document_says() {
     let (mut held, mut items) = (0, 0);
     for (path, item) in document["paths"].as_object().unwrap() {
         let content = &item["get"]["responses"]["200"]["content"]["application/json"];
-        let (false, Some(path)) = (content.is_null(), filled(path, &names)) else {
+        let (Some(schema), Some(path)) = (content.get("schema"), filled(path, &names)) else {
             continue;
         };
         let (status, text) = demo.get(&client, &path).await.unwrap();
         assert_eq!(status, StatusCode::OK, "{path}: {text}");
         let answer: Value = serde_json::from_str(&text).unwrap();
-        let errors: Vec<String> = alone(&document, &content["schema"])
+        let errors: Vec<String> = alone(&document, schema)
             .iter_errors(&answer)
             .map(|e| format!("{} {e}", e.instance_path()))
             .take(3)

@@ -234,10 +234,6 @@ impl Operation {
             deprecated: listed.deprecated,
         }
     }
-
-    fn name(&self) -> String {
-        format!("{} {}", self.method, self.path)
-    }
 }
 
 /// Those that were called, or those that were not.

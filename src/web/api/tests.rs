@@ -275,11 +275,18 @@ async fn pages_of_a_list_add_up_and_a_lost_cursor_is_said() {
 mod routes;
 
 /// Forms whose twin has another path; and those of a browser's session, which programs have none of.
-const OTHERWISE: [(&str, Option<&str>); 6] = [
+const OTHERWISE: &[(&str, Option<&str>)] = &[
     (
         "/deliveries",
         Some("/api/v1/deliveries/{sink}/{message}/send"),
     ),
+    ("/settings/sinks", Some("/api/v1/sinks/{name}/test")),
+    ("/endpoints/views", Some("/api/v1/views")),
+    (
+        "/endpoints/views/{id}/remove",
+        Some("/api/v1/views/{id}/remove"),
+    ),
+    ("/specs/check", Some("/api/v1/specs")),
     ("/account/password", Some("/api/v1/me/password")),
     ("/account/sessions/end", Some("/api/v1/me/sessions/end")),
     (
