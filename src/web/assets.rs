@@ -12,6 +12,7 @@ const CSS: &str = concat!(
     include_str!("../../dashboards/assets/style/endpoint.css"),
     include_str!("../../dashboards/assets/style/specs.css"),
     include_str!("../../dashboards/assets/style/sensor.css"),
+    include_str!("../../dashboards/assets/style/reference.css"),
     include_str!("../../dashboards/assets/style/access.css"),
     include_str!("../../dashboards/assets/style/overview.css"),
     include_str!("../../dashboards/assets/style/principals.css"),
@@ -24,6 +25,7 @@ const JS: &str = concat!(
     include_str!("../../dashboards/assets/script/scroll.js"),
     include_str!("../../dashboards/assets/script/endpoint.js"),
     include_str!("../../dashboards/assets/script/endpoints.js"),
+    include_str!("../../dashboards/assets/script/reference.js"),
 );
 
 const ICON: &str = include_str!("../../dashboards/assets/icon.svg");

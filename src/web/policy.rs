@@ -43,6 +43,7 @@ const VIEWERS_READ: &[&str] = &[
     "/account",
     "/alerts",
     "/alerts/{id}",
+    "/api",
     "/automation",
     "/coverage",
     "/decisions",

@@ -51,7 +51,6 @@ pub(super) struct EndpointFilter {
     pub(super) cols: String,
     /// `next` of the page before.
     pub(super) cursor: String,
-    /// Items on a page.
     #[schemars(schema_with = "limits")]
     pub(super) limit: Option<usize>,
 }
@@ -73,14 +72,14 @@ pub(super) struct AlertFilter {
     pub(super) owasp: String,
     /// `next` of the page before.
     pub(super) cursor: String,
-    /// Items on a page.
     #[schemars(schema_with = "limits")]
     pub(super) limit: Option<usize>,
 }
 
 /// How long a page may be.
 pub(super) fn limits(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE })
+    let about = format!("Items on a page; {PAGE} where it is not said.");
+    schemars::json_schema!({ "type": "integer", "minimum": 1, "maximum": MAX_PAGE, "description": about })
 }
 
 /// One page, and where the next begins.
@@ -88,6 +87,8 @@ pub(super) struct Page<T> {
     pub(super) items: Vec<Arc<T>>,
     pub(super) next: Option<String>,
     pub(super) total: usize,
+    /// The cursor names no item any more: this is the first page.
+    pub(super) lost: bool,
 }
 
 impl EndpointFilter {
@@ -159,6 +160,7 @@ impl EndpointFilter {
             next: items.last().filter(|_| cut.more).map(|e| e.key.clone()),
             items,
             total: found.len(),
+            lost: behind.is_none() && !self.cursor.is_empty(),
         })
     }
 
@@ -205,7 +207,8 @@ pub(super) fn cut<T>(
     limit: Option<usize>,
     key: impl Fn(&T) -> &String,
 ) -> Page<T> {
-    let start = position(found, cursor, |x| key(x) == cursor);
+    let place = position(found, cursor, |x| key(x) == cursor);
+    let start = place.unwrap_or(0);
     let end = (start + self::limit(limit)).min(found.len());
     let items: Vec<Arc<T>> = found[start..end].iter().map(|x| Arc::clone(x)).collect();
     let next = if end < found.len() {
@@ -217,15 +220,16 @@ pub(super) fn cut<T>(
         items,
         next,
         total: found.len(),
+        lost: place.is_none(),
     }
 }
 
-/// Where a page begins.
-pub(super) fn position<T>(found: &[T], cursor: &str, is_it: impl Fn(&T) -> bool) -> usize {
+/// Where a page begins; `None` where the cursor's item is gone.
+pub(super) fn position<T>(found: &[T], cursor: &str, is_it: impl Fn(&T) -> bool) -> Option<usize> {
     if cursor.is_empty() {
-        return 0;
+        return Some(0);
     }
-    found.iter().position(is_it).map_or(0, |at| at + 1)
+    found.iter().position(is_it).map(|at| at + 1)
 }
 
 /// How long a page is.

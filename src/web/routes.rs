@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tokio::sync::mpsc;
@@ -17,9 +18,9 @@ use super::involved::Involved;
 use super::summary::Summary;
 use super::{
     Audit, Command, Settings, Views, account, alerts, api, assets, audit, automation, bulk,
-    coverage, decisions, deliveries, endpoint, endpoints, findings, frame, guard, incidents, life,
-    live, login, named_views, overview, owasp, principal, principals, retention, sensor, settings,
-    silences, spec_diff, spec_form, spec_upload, specs, tokens, users,
+    compress, coverage, decisions, deliveries, endpoint, endpoints, findings, frame, guard,
+    incidents, life, live, login, named_views, overview, owasp, principal, principals, reference,
+    retention, sensor, settings, silences, spec_diff, spec_form, spec_upload, specs, tokens, users,
 };
 use crate::alert::AlertsView;
 use crate::catalog::CatalogView;
@@ -131,6 +132,7 @@ pub fn audited(
         .route("/tokens", get(tokens::page).post(tokens::add_form))
         .route("/tokens/{id}/revoke", post(tokens::revoke_form))
         .route("/audit", get(audit::page))
+        .route("/api", get(reference::page))
         .route("/live", get(live::stream))
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
@@ -143,10 +145,10 @@ pub fn audited(
     }
     router
         .fallback(frame::not_found)
-        .layer(axum::middleware::from_fn_with_state(
-            app.clone(),
-            guard::check,
-        ))
+        .layer(DefaultBodyLimit::max(api::MAX_BODY))
+        .layer(from_fn_with_state(app.clone(), api::polish::polish))
+        .layer(compress::layer())
+        .layer(from_fn_with_state(app.clone(), guard::check))
         .with_state(app)
 }
 
