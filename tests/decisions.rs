@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apitap::alert::route::Router;
-use apitap::catalog::{Action, Catalog, CatalogView, Decision, Place, Settings};
+use apitap::catalog::{Action, Catalog, CatalogView, Decision, NamedView, Place, Settings};
 use apitap::exchange::Exchange;
 use apitap::store::{Recovered, Store};
 use apitap::time::Timestamp;
@@ -155,6 +155,36 @@ fn the_journal_keeps_what_holds_and_does_not_grow_without_end() {
         .map(|e| e.accepted.is_some())
         .collect();
     assert_eq!(accepted, [true, false]);
+}
+
+/// And the journal, which is written anew at each start, goes on from there.
+#[test]
+fn saved_views_outlive_a_restart_and_removed_ones_do_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let view = |id, query: &str, gone| NamedView {
+        id,
+        name: format!("view {id}"),
+        query: query.to_owned(),
+        by: "ann".into(),
+        at: Timestamp::from_secs(1_770_000_000),
+        gone,
+    };
+    let (store, _) = open(dir.path());
+    for saved in [
+        view(1, "q=x", false),
+        view(2, "q=x", false),
+        view(1, "q=y", false),
+        view(2, "q=x", true),
+    ] {
+        store.named_view(saved);
+    }
+    store.close();
+    drop(store);
+    for _ in 0..2 {
+        let (store, recovered) = open(dir.path());
+        store.close();
+        assert_eq!(recovered.views, [view(1, "q=y", false)]);
+    }
 }
 
 /// The router over a small inventory, with a writer that says what it was asked.
@@ -345,6 +375,46 @@ async fn the_api_takes_tags_owners_and_notes_of_one_and_of_many() {
     }
 }
 
+#[tokio::test]
+async fn the_time_line_has_what_was_found_and_what_was_decided() {
+    let (app, views, _) = site();
+    let catalog = views.catalog.load_full();
+    let e = catalog.endpoints[0].as_ref();
+    let mut tagged = decision(3, Action::Tag, "/a");
+    tagged.value = Some("pci".into());
+    tagged.places[0].key.clone_from(&e.key);
+    let mut other = decision(4, Action::Accept, "/b");
+    other.places[0].key.clone_from(&catalog.endpoints[1].key);
+    let items = [other, tagged].map(|d| (Arc::new(d), 1)).to_vec();
+    views
+        .decisions
+        .store(Arc::new(web::DecisionsView { items }));
+    let path = format!("/api/v1/endpoints/{}/timeline", e.key);
+    let (status, answer) = send(&app, "GET", &path, &[], "").await;
+    assert_eq!(status, 200, "{answer}");
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    let items = answer["items"].as_array().unwrap();
+    let entries: Vec<(&str, &str)> = items
+        .iter()
+        .map(|i| (i["kind"].as_str().unwrap(), i["text"].as_str().unwrap()))
+        .collect();
+    assert_eq!(entries[0], ("decision", "Tagged pci “reviewed”"));
+    assert_eq!(items[0]["by"], "ann");
+    assert!(entries.contains(&("seen", "First seen")), "{entries:?}");
+    assert_eq!(
+        entries
+            .iter()
+            .filter(|(kind, _)| *kind == "decision")
+            .count(),
+        1
+    );
+    let (_, page) = send(&app, "GET", &format!("/endpoints/{}", e.key), &[], "").await;
+    assert!(
+        page.contains("Tagged pci") && page.contains("First seen"),
+        "{page}"
+    );
+}
+
 #[test]
 fn the_journal_keeps_the_words_of_people() {
     let dir = tempfile::tempdir().unwrap();
@@ -382,9 +452,9 @@ fn the_journal_keeps_the_words_of_people() {
 async fn many_are_accepted_after_a_confirmation_with_its_token() {
     let (app, views, mut wishes) = site();
     let (_, list) = send(&app, "GET", "/endpoints?q=%2Fa", &[], "").await;
-    assert!(list.contains("Accept this one"), "{list}");
+    assert!(list.contains("1 waits to be accepted"), "{list}");
     let (_, list) = send(&app, "GET", "/endpoints", &[], "").await;
-    assert!(list.contains("Accept these 3"), "{list}");
+    assert!(list.contains("3 wait to be accepted"), "{list}");
     let (status, page) = send(&app, "GET", "/endpoints/accept?which=all", &[], "").await;
     assert!(
         status == 200 && page.contains("Accept these 3 endpoints?"),

@@ -16,7 +16,7 @@ use crate::access::{AuditView, Record, Trail};
 use crate::alert::delivery::{DeadLetter, Delivery, MAX_AGE, Sent};
 use crate::alert::route::{About, Router};
 use crate::alert::{Alert, Audience, Incident, Notice, Silence, wall};
-use crate::catalog::{Decision, Later, SpecChange, remains, uploads};
+use crate::catalog::{Decision, Later, NamedView, SpecChange, remains, uploads};
 use crate::time::Timestamp;
 
 /// Past this, and twice what is worth keeping, the journal is written anew.
@@ -132,6 +132,8 @@ enum Line {
         id: String,
         all: Vec<Delivery>,
     },
+    /// A view that was saved, or removed.
+    View(NamedView),
     /// A document was uploaded, replaced or taken away; its text lies in a file.
     Spec(Box<SpecChange>),
     /// What somebody changed.
@@ -162,6 +164,8 @@ pub struct Journal {
     decisions: BTreeMap<u64, Decision>,
     silences: BTreeMap<String, Silence>,
     deliveries: Deliveries,
+    /// By id, which counts up; those that are not gone.
+    views: BTreeMap<u64, NamedView>,
     /// By id, which counts up.
     specs: BTreeMap<u64, SpecChange>,
     trail: Trail,
@@ -192,6 +196,7 @@ impl Journal {
             decisions: BTreeMap::new(),
             silences: BTreeMap::new(),
             deliveries: Deliveries::default(),
+            views: BTreeMap::new(),
             specs: BTreeMap::new(),
             trail: Trail::default(),
         };
@@ -233,6 +238,17 @@ impl Journal {
 
     pub fn silences(&self) -> impl Iterator<Item = &Silence> {
         self.silences.values()
+    }
+
+    pub fn views(&self) -> impl Iterator<Item = &NamedView> {
+        self.views.values()
+    }
+
+    /// Appends a view as it is now, which may be gone; it is on disk when this returns without error.
+    pub fn view(&mut self, view: &NamedView) -> std::io::Result<()> {
+        self.write(Line::View(view.clone()))?;
+        self.compact_if_large();
+        Ok(())
     }
 
     /// Oldest first.
@@ -480,6 +496,8 @@ impl Journal {
                 self.silences.insert(silence.id.clone(), *silence);
             }
             Line::Deliveries { id, all } => self.deliveries.restore(&id, all),
+            Line::View(view) if view.gone => drop(self.views.remove(&view.id)),
+            Line::View(view) => drop(self.views.insert(view.id, view)),
             Line::Spec(change) => {
                 self.specs.insert(change.id, *change);
             }
@@ -692,6 +710,9 @@ impl Journal {
         }
         for silence in self.silences.values() {
             write_line(&mut text, &Line::Silence(Box::new(silence.clone())));
+        }
+        for view in self.views.values() {
+            write_line(&mut text, &Line::View(view.clone()));
         }
         for record in self.trail.iter() {
             write_line(&mut text, &Line::Audit(Box::new(record.as_ref().clone())));

@@ -9,19 +9,24 @@ use serde::{Deserialize, Serialize};
 use super::query::{EndpointFilter, Page};
 use super::reply::{self, Reply};
 use super::routes::{App, Shared};
+use super::search::Fault;
 use super::triage::Filter;
 use super::worklist::{self, lists};
 use super::{Command, export, schema, who};
 
 pub(super) mod extract;
+pub(super) mod polish;
 pub(super) mod problem;
 pub(super) mod route;
 pub(super) mod shape;
 pub(super) mod table;
 
 pub(super) use extract::{Json, Path, Query};
-pub(super) use problem::problem;
+pub(super) use problem::{Problem, Wrong, problem};
 pub(super) use route::List;
+
+#[cfg(test)]
+mod tests;
 
 /// That something was done, where there is nothing to show for it.
 #[derive(Serialize, JsonSchema)]
@@ -46,7 +51,19 @@ pub(super) fn json(value: &impl Serialize) -> Response {
     }
 }
 
+/// To begin anew without a word would give items twice, and might never end.
+pub(super) fn lost() -> Problem {
+    Problem::wrong(Wrong {
+        detail: "the item that it names is gone: begin anew".into(),
+        parameter: Some("cursor".into()),
+        ..Wrong::default()
+    })
+}
+
 pub(super) fn list<T: Serialize>(page: &Page<T>) -> Response {
+    if page.lost {
+        return lost().into_response();
+    }
     json(&List {
         items: page.items.iter().map(AsRef::as_ref).collect::<Vec<&T>>(),
         next: page.next.clone(),
@@ -59,20 +76,28 @@ pub(super) async fn endpoints(
     headers: HeaderMap,
     Query(filter): Query<EndpointFilter>,
 ) -> Response {
-    let catalog = app.views.catalog.load();
-    match export::wanted(&headers) {
-        Some(form) => export::send(
-            form,
-            "endpoints",
-            export::owned(filter.found(&catalog.endpoints)),
-        ),
-        None => list(&filter.page(&catalog.endpoints)),
-    }
+    let index = app.index().await;
+    let answer = match export::wanted(&headers) {
+        Some(form) => export::endpoints_as(form, &filter, &index),
+        None => filter.page(&index).map(|page| list(&page)),
+    };
+    answer.unwrap_or_else(|fault| unreadable(&fault))
+}
+
+/// A query that cannot be read: why, where, and the mend.
+pub(super) fn unreadable(fault: &Fault) -> Response {
+    let wrong = Wrong {
+        detail: fault.to_string(),
+        parameter: Some("q".into()),
+        ..Wrong::default()
+    };
+    Problem::wrong(wrong).into_response()
 }
 
 pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Response {
-    match app.views.catalog.load().find(&key) {
-        Some(e) => json(&schema::whole(e)),
+    let index = app.index().await;
+    match index.find(&key) {
+        Some(row) => json(&schema::whole(index.endpoint(row))),
         None => problem(StatusCode::NOT_FOUND, "there is no such endpoint"),
     }
 }
@@ -106,6 +131,9 @@ pub(super) async fn hosts(State(app): Shared) -> Response {
     let catalog = app.views.catalog.load();
     json(&List::whole(catalog.hosts.iter().collect()))
 }
+
+/// Bytes of a body; a list of a hundred thousand keys fits.
+pub(super) const MAX_BODY: usize = 2 << 20;
 
 /// Characters of what a person adds to a change.
 pub(super) const MAX_NOTE: usize = 500;

@@ -29,6 +29,7 @@ pub(super) const SPANS: [(&str, &str); 4] = [
 pub(super) struct Change {
     /// What it is to be.
     status: Status,
+    /// Why.
     #[schemars(length(max = api::MAX_NOTE))]
     note: Option<String>,
     /// Of muted: until when, in seconds of the epoch.

@@ -43,13 +43,14 @@ const VIEWERS_READ: &[&str] = &[
     "/account",
     "/alerts",
     "/alerts/{id}",
+    "/api",
     "/automation",
     "/coverage",
     "/decisions",
     "/deliveries",
     "/endpoints",
-    "/endpoints/accept",
     "/endpoints/{key}",
+    "/endpoints/{key}/{action}",
     "/findings",
     "/incidents",
     "/incidents/{id}",
@@ -59,11 +60,17 @@ const VIEWERS_READ: &[&str] = &[
     "/principals",
     "/principals/{id}",
     "/sensor",
+    "/settings",
+    "/settings/retention",
+    "/settings/sinks",
     "/silences",
     "/specs",
     "/specs/{id}",
     "/specs/{id}/diff",
 ];
+
+/// What comes before a change of theirs.
+const ANALYSTS_READ: &[&str] = &["/endpoints/accept", "/endpoints/mark"];
 
 /// The daily work.
 const ANALYSTS_CHANGE: &[&str] = &[
@@ -71,6 +78,9 @@ const ANALYSTS_CHANGE: &[&str] = &[
     "/alerts/{id}/status",
     "/decisions/{id}/undo",
     "/endpoints/accept",
+    "/endpoints/mark",
+    "/endpoints/views",
+    "/endpoints/views/{id}/remove",
     "/endpoints/{key}/{action}",
     "/incidents/act",
     "/incidents/{id}/status",
@@ -81,6 +91,7 @@ const ANALYSTS_CHANGE: &[&str] = &[
 /// Who comes in, what goes out, and what the inventory is judged by.
 const ADMINS_CHANGE: &[&str] = &[
     "/deliveries",
+    "/settings/sinks",
     "/specs",
     "/specs/check",
     "/specs/{id}/remove",
@@ -90,11 +101,15 @@ const ADMINS_CHANGE: &[&str] = &[
     "/users/{name}/{action}",
 ];
 
+/// Those that look for the CSRF token in a multipart form themselves.
+pub(super) const UPLOADS: &[&str] = &["/specs/check"];
+
 type Rule = (&'static [&'static str], Need);
 
 const READS: &[Rule] = &[
     (OPEN, Need::Nothing),
     (VIEWERS_READ, Need::Role(Role::Viewer)),
+    (ANALYSTS_READ, Need::Role(Role::Analyst)),
     (ADMINS_READ, Need::Role(Role::Admin)),
 ];
 

@@ -3,21 +3,22 @@
 //!
 //! A new route is a line here: `get` or `post` with its path, its operation's id, a summary and the
 //! handler; then what it answers, and where they differ from the rule the role it needs (a viewer
-//! reads, an analyst changes) and its errors. What it takes is read off the handler's signature:
+//! reads, an analyst changes), its errors, and a body that could be sent. What it takes is read off the handler's signature:
 //! `api::Query`, `api::Path`, `api::Json`, whose types derive `JsonSchema`; the comments of their
 //! fields are the descriptions of parameters.
 
 use super::super::export::Form;
 use super::super::{
-    Known, account, acts, audit, automation, bundle, coverage, decide, deliveries, edges, evidence,
-    export, findings, history, incidents, life, openapi, owasp, principal, principals, schema,
-    sensor, silences, spec_diff, spec_text, spec_upload, specs, summary, tokens, users,
+    Known, account, acts, audit, automation, bundle, coverage, decide, deliveries, edges, endpoint,
+    evidence, export, findings, history, incidents, life, named_views, openapi, owasp,
+    own_sessions, principal, principals, schema, sensor, settings, silences, spec_diff, spec_text,
+    spec_upload, specs, summary, tokens, users,
 };
 use super::route::{Route, get, post};
 use crate::access::{Record, Role};
 use crate::alert::{Acted, Alert, Incident, Silence};
 use crate::catalog::owasp::OwaspView;
-use crate::catalog::{EndpointView, Exposure, HostView, SpecChange};
+use crate::catalog::{EndpointView, Exposure, Foresight, HostView, NamedView, SpecChange};
 use crate::detect::PrincipalView;
 
 /// What routes are grouped under, in this order, and what that is.
@@ -50,7 +51,10 @@ pub(in crate::web) const TOPICS: &[(&str, &str)] = &[
         "Access",
         "Users, API tokens, and the audit of every change.",
     ),
-    ("Sensor", "How the capture does, and this document."),
+    (
+        "Sensor",
+        "How the capture does, its settings, and this document.",
+    ),
 ];
 
 pub(in crate::web) fn routes() -> Vec<Route> {
@@ -94,6 +98,13 @@ fn inventory() -> Vec<Route> {
         )
         .as_file(Form::Lines),
         get(
+            "/api/v1/endpoints.json",
+            "exportEndpointsJson",
+            "All endpoints that a filter shows, as one array",
+            export::endpoints,
+        )
+        .as_file(Form::Json),
+        get(
             "/api/v1/endpoints.openapi.json",
             "exportEndpointsOpenapi",
             "What was observed, as OpenAPI 3.1",
@@ -111,11 +122,26 @@ fn inventory() -> Vec<Route> {
         get(
             "/api/v1/endpoints/{key}/history",
             "getEndpointHistory",
-            "Requests, errors and latency over time",
+            "Requests, errors, latency and bytes over time",
             history::series,
         )
-        .detail("Slots that had no traffic are left out.")
+        .detail("Steps that had no traffic are left out. `expected` is what is learnt by now: the mean of such windows by their rhythm, two deviations either way.")
         .gives::<history::Series<'static>>(),
+        get(
+            "/api/v1/endpoints/{key}/timeline",
+            "getEndpointTimeline",
+            "What happened to an endpoint, newest first",
+            endpoint::timeline,
+        )
+        .lists::<endpoint::Entry>(),
+        get(
+            "/api/v1/endpoints/{key}/openapi.json",
+            "exportEndpointOpenapi",
+            "One endpoint as OpenAPI 3.1",
+            endpoint::document,
+        )
+        .or(409, "only a confirmed endpoint of an API is described")
+        .gives::<serde_json::Map<String, serde_json::Value>>(),
         get(
             "/api/v1/overview",
             "getOverview",
@@ -125,6 +151,28 @@ fn inventory() -> Vec<Route> {
         .detail("Yesterday is the same packet time, a day before.")
         .gives::<summary::Summary>(),
         get(
+            "/api/v1/views",
+            "listViews",
+            "Views of the endpoints that people saved",
+            named_views::list,
+        )
+        .lists::<NamedView>(),
+        post(
+            "/api/v1/views",
+            "saveView",
+            "Save a view; under a name that there is, in its place",
+            named_views::add,
+        )
+        .like(r#"{"name": "Shadow, by risk", "query": "documentation=shadow&sort=risk"}"#)
+            .gives::<NamedView>(),
+        post(
+            "/api/v1/views/{id}/remove",
+            "removeView",
+            "Remove a saved view",
+            named_views::end,
+        )
+        .gives::<NamedView>(),
+        get(
             "/api/v1/hosts",
             "listHosts",
             "Hosts, with their versions where they have several",
@@ -133,6 +181,9 @@ fn inventory() -> Vec<Route> {
         .lists::<HostView>(),
     ]
 }
+
+/// A small one.
+const DOCUMENT: &str = r#"{"openapi": "3.1.0", "info": {"title": "Shop", "version": "1"}, "servers": [{"url": "https://api.shop.example"}], "paths": {"/v1/orders": {"get": {"operationId": "listOrders"}}}}"#;
 
 fn documents() -> Vec<Route> {
     let text = "The body is neither JSON nor YAML.";
@@ -147,14 +198,16 @@ fn documents() -> Vec<Route> {
             .up_to(spec_upload::MAX_UPLOAD)
             .or(415, text)
             .or(422, unreadable)
+            .like(DOCUMENT)
             .gives::<spec_upload::Put>(),
         get("/api/v1/specs/{id}", "getSpec", "One spec", specs::one).gives::<specs::Item>(),
         post("/api/v1/specs/{id}", "replaceSpec", "Put a new version of an upload to use", spec_upload::replace)
-            .detail("What the config names is read-only here.")
+            .detail("What the config names is read-only here. A name and hosts that are not said stay as they are.")
             .role(Role::Admin)
             .up_to(spec_upload::MAX_UPLOAD)
             .or(415, text)
             .or(422, unreadable)
+            .like(DOCUMENT)
             .gives::<spec_upload::Put>(),
         post("/api/v1/specs/{id}/remove", "removeSpec", "Take an upload away", spec_upload::remove)
             .role(Role::Admin)
@@ -175,16 +228,25 @@ fn decisions() -> Vec<Route> {
     vec![
         post("/api/v1/endpoints/accept", "acceptEndpoints", "Accept many endpoints", decide::accept)
             .detail("Say which: by `keys`, by a `filter`, or `all`; exactly one of the three. A filter takes those of the endpoints it shows that wait to be accepted.")
+            .like(r#"{"filter": {"host": "api.shop.example"}, "note": "ours"}"#)
             .gives::<decide::Item>(),
         post("/api/v1/endpoints/mark", "markEndpoints", "Accept, tag, own or note many endpoints", decide::mark_many)
             .detail("Say which: by `keys`, by a `filter`, or `all`; exactly one of the three. `value` is the tag, owner or note; an owner or note that is empty takes the old one away.")
+            .like(r#"{"action": "tag", "value": "payments", "filter": {"q": "/v1/payments"}}"#)
             .gives::<decide::Item>(),
         post("/api/v1/endpoints/{key}/{action}", "decideEndpoint", "Accept, tag, own or note an endpoint, or pin a part of its path", decide::mark)
             .detail("`value` is the tag, owner or note. A pin says with `part` which part of the path it is about; `word` names the one value that is a route of its own.")
+            .like(r#"{"note": "meant to be there"}"#)
             .gives::<decide::Item>(),
+        get("/api/v1/endpoints/{key}/foresee/{action}", "foreseePin", "What it would do to split or merge a part of a path", endpoint::foresee)
+            .detail("To split makes a `word` of a parameter a route of its own (`pin-static`); to merge makes a word a parameter's value (`pin-parameter`). Nothing is changed.")
+            .or(409, "the part cannot be pinned so, and why")
+            .or(503, "busy")
+            .gives::<Foresight>(),
         get("/api/v1/decisions", "listDecisions", "Decisions, newest first", decide::list)
             .lists::<decide::Item>(),
         post("/api/v1/decisions/{id}/undo", "undoDecision", "Take back a decision", decide::undo)
+            .like(r#"{"note": "not ours"}"#)
             .gives::<decide::Item>(),
     ]
 }
@@ -325,7 +387,8 @@ fn alerts() -> Vec<Route> {
             life::incident,
         )
         .detail("Acts on the alerts in it, too.")
-        .gives::<Incident>(),
+        .like(r#"{"status": "acknowledged", "note": "on it"}"#)
+            .gives::<Incident>(),
         get(
             "/api/v1/alerts",
             "listAlerts",
@@ -374,7 +437,8 @@ fn alerts() -> Vec<Route> {
             "Acknowledge, resolve, dismiss, mute or reopen an alert",
             life::alert,
         )
-        .gives::<Alert>(),
+        .like(r#"{"status": "muted", "until": 1893456000}"#)
+            .gives::<Alert>(),
         get(
             "/api/v1/alerts/{id}/packets",
             "getAlertPackets",
@@ -403,7 +467,8 @@ fn alerts() -> Vec<Route> {
             "Keep alerts silent until a time",
             silences::add,
         )
-        .gives::<Silence>(),
+        .like(r#"{"principal": "10.0.0.0/8", "kind": "scan", "until": 1893456000, "reason": "our own scanner"}"#)
+            .gives::<Silence>(),
         post(
             "/api/v1/silences/preview",
             "previewSilence",
@@ -438,6 +503,13 @@ fn delivery() -> Vec<Route> {
         )
         .role(Role::Admin)
         .gives::<super::Done>(),
+        get(
+            "/api/v1/sinks",
+            "listSinks",
+            "Sinks: what each is told of, and how it does",
+            deliveries::sinks,
+        )
+        .lists::<deliveries::Row<'static>>(),
         post(
             "/api/v1/sinks/{name}/test",
             "testSink",
@@ -453,7 +525,8 @@ fn delivery() -> Vec<Route> {
 fn access() -> Vec<Route> {
     let of_admins = [
         get("/api/v1/users", "listUsers", "Who may sign in", users::list).lists::<users::Item>(),
-        post("/api/v1/users", "addUser", "A new user", users::add).lists::<users::Item>(),
+        post("/api/v1/users", "addUser", "A new user", users::add).like(r#"{"name": "ada", "role": "analyst", "password": "correct horse battery staple"}"#)
+            .lists::<users::Item>(),
         post(
             "/api/v1/users/{name}/{action}",
             "changeUser",
@@ -461,10 +534,12 @@ fn access() -> Vec<Route> {
             users::act,
         )
         .detail("`action` is `role`, `password`, `disable`, `enable` or `remove`; the first two say which.")
-        .lists::<users::Item>(),
+        .like(r#"{"role": "viewer"}"#)
+            .lists::<users::Item>(),
         get("/api/v1/tokens", "listTokens", "API tokens", tokens::list).lists::<tokens::Item>(),
         post("/api/v1/tokens", "addToken", "A new API token", tokens::add)
             .detail("Its answer alone has the token.")
+            .like(r#"{"name": "soar", "role": "analyst", "expires": null}"#)
             .gives::<tokens::Made<'static>>(),
         post(
             "/api/v1/tokens/{id}/revoke",
@@ -507,7 +582,31 @@ fn access() -> Vec<Route> {
         .detail("For a session: its user's other sessions end.")
         .role(Role::Viewer)
         .or(429, "Too many attempts.")
+        .like(r#"{"current": "correct horse battery staple", "new": "another of at least twelve"}"#)
         .gives::<account::Me<'static>>(),
+        get(
+            "/api/v1/me/sessions",
+            "listOwnSessions",
+            "One's own open sessions",
+            own_sessions::list,
+        )
+        .lists::<own_sessions::Item>(),
+        post(
+            "/api/v1/me/sessions/{id}/end",
+            "endOwnSession",
+            "End one of one's own sessions",
+            own_sessions::end,
+        )
+        .role(Role::Viewer)
+        .gives::<super::Done>(),
+        post(
+            "/api/v1/me/sessions/end",
+            "endOwnSessions",
+            "End all of one's own sessions, this one too",
+            own_sessions::end_all,
+        )
+        .role(Role::Viewer)
+        .gives::<super::Done>(),
     ];
     let of_admins = of_admins.into_iter().map(|route| route.role(Role::Admin));
     of_admins.chain(own).collect()
@@ -522,6 +621,21 @@ fn sensor() -> Vec<Route> {
             sensor::data,
         )
         .gives::<sensor::Whole<'static>>(),
+        get(
+            "/api/v1/settings",
+            "listSettings",
+            "The config in effect: every key, and where its value came from",
+            settings::list,
+        )
+        .detail("What names a secret is for admins alone.")
+        .gives::<settings::Items<'static>>(),
+        get(
+            "/api/v1/settings.toml",
+            "exportSettings",
+            "The config in effect, without secrets, as TOML",
+            settings::download,
+        )
+        .file("application/toml", "A config."),
         get(
             "/api/v1/openapi.json",
             "getOpenapi",
