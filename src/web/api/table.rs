@@ -361,6 +361,7 @@ fn alerts() -> Vec<Route> {
             acts::api_incidents,
         )
         .detail("Acts on the alerts in them, too, but for a note alone. Each says how it went.")
+        .like(r#"{"ids": ["7fe2658de18efcbaedb9"], "status": "acknowledged", "note": "on it"}"#)
         .gives::<Acted>(),
         get(
             "/api/v1/incidents/{id}/bundle",
@@ -404,6 +405,7 @@ fn alerts() -> Vec<Route> {
             acts::api_alerts,
         )
         .detail("Each says how it went.")
+        .like(r#"{"ids": ["7fe2658de18efcbaedb9"], "status": "acknowledged", "note": "on it"}"#)
         .gives::<Acted>(),
         get(
             "/api/v1/alerts/{id}/bundle",
@@ -475,6 +477,7 @@ fn alerts() -> Vec<Route> {
             "Of the alerts that are kept, those that a rule would have kept silent",
             silences::preview,
         )
+        .like(r#"{"principal": "10.0.0.0/8", "kind": "scan"}"#)
         .gives::<silences::Kept<'static>>(),
         post(
             "/api/v1/silences/{id}/end",
