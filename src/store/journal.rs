@@ -688,10 +688,11 @@ impl Journal {
         let in_use = uploads(self.specs.values());
         let in_use = in_use.iter().flat_map(|u| &u.versions);
         let in_use: BTreeSet<u64> = in_use.map(|change| change.id).collect();
-        let oldest: Vec<u64> = self.specs.keys().take(surplus).copied().collect();
-        for id in oldest.into_iter().filter(|id| !in_use.contains(id)) {
-            self.specs.remove(&id);
-        }
+        let Some(last) = self.specs.keys().nth(surplus).copied() else {
+            return;
+        };
+        self.specs
+            .retain(|id, _| *id >= last || in_use.contains(id));
     }
 
     /// Writes what is worth keeping to a new file, and puts it in the old one's place.
