@@ -15,6 +15,7 @@ use crate::observe::custom;
 use crate::{access, alert, analysis, capture, catalog, decode, detect, flow, http, sensor, web};
 
 mod evidence;
+mod oidc;
 mod places;
 mod silences;
 mod sinks;
@@ -24,6 +25,7 @@ mod units;
 mod tests;
 
 pub use evidence::Evidence;
+use oidc::Oidc;
 pub use places::{Deprecated, HostGroup};
 pub use silences::SilenceRule;
 pub use sinks::{Egress, Route, Sink, Webhook};
@@ -193,6 +195,7 @@ pub struct Web {
     /// A session is over after so long without use, and after so long whatever happens.
     pub session_idle: Span,
     pub session_life: Span,
+    pub oidc: Option<Oidc>,
 }
 
 /// Whether the web UI and the API ask who somebody is.
@@ -361,6 +364,7 @@ impl Default for Web {
             open_metrics: room.open_metrics,
             session_idle: Span(room.sessions.idle),
             session_life: Span(room.sessions.life),
+            oidc: None,
             certificate: PathBuf::new(),
             key: PathBuf::new(),
         }
@@ -488,6 +492,7 @@ impl Config {
             let why = "a certificate and its key are named together: set the other, too";
             return Err(("certificate", why.into()));
         }
+        self.web.oidc.as_ref().map_or(Ok(()), Oidc::check)?;
         self.check_silences()?;
         self.check_sinks()
     }
@@ -591,6 +596,12 @@ impl Config {
         Arc::new(custom::Rules::compile(&self.catalog.sensitive).unwrap_or_default())
     }
 
+    /// The identity provider, where one is set: reads its secret. The error says what and where.
+    pub fn oidc(&self) -> Result<Option<Arc<web::Provider>>, String> {
+        let ready = self.web.oidc.as_ref().map(Oidc::ready).transpose()?;
+        Ok(ready.map(Arc::new))
+    }
+
     pub fn web(&self) -> web::Settings {
         web::Settings {
             listen: self.web.listen,
@@ -603,6 +614,7 @@ impl Config {
                 life: self.web.session_life.0,
             },
             tls: self.web.pem(),
+            oidc: None,
         }
     }
 }

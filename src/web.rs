@@ -34,6 +34,7 @@ mod ledger;
 mod life;
 mod live;
 mod login;
+mod oidc;
 mod openapi;
 mod overview;
 mod owasp;
@@ -54,6 +55,7 @@ mod spec_form;
 mod spec_text;
 mod spec_upload;
 mod specs;
+mod sso;
 mod starting;
 mod summary;
 mod today;
@@ -62,6 +64,7 @@ mod users;
 mod who;
 
 pub use automation::Known;
+pub use oidc::{Provider, Settings as Oidc};
 pub use reply::{Audit, Reply};
 pub use routes::{audited, router};
 pub use server::{Pem, serve};
@@ -501,6 +504,8 @@ pub struct Settings {
     pub sessions: Times,
     /// The certificate and its key; none: HTTP in clear.
     pub tls: Option<Pem>,
+    /// The identity provider, beside passwords.
+    pub oidc: Option<Arc<Provider>>,
 }
 
 impl Default for Settings {
@@ -513,6 +518,7 @@ impl Default for Settings {
             open_metrics: false,
             sessions: Times::default(),
             tls: None,
+            oidc: None,
         }
     }
 }

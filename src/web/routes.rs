@@ -18,7 +18,7 @@ use super::{
     Audit, Command, Settings, Views, account, alerts, api, assets, audit, automation, coverage,
     decisions, deliveries, endpoint, endpoints, findings, frame, guard, incidents, life, live,
     login, overview, owasp, principal, principals, sensor, silences, spec_diff, spec_form,
-    spec_upload, specs, tokens, users,
+    spec_upload, specs, sso, tokens, users,
 };
 use crate::alert::AlertsView;
 use crate::catalog::CatalogView;
@@ -102,6 +102,8 @@ pub fn audited(
         .route("/specs/{id}/remove", post(spec_form::remove))
         .route("/sensor", get(sensor::page))
         .route("/login", get(login::page).post(login::sign_in))
+        .route("/login/oidc", get(sso::begin))
+        .route("/login/oidc/back", get(sso::back))
         .route("/logout", post(login::sign_out))
         .route("/account", get(account::page))
         .route("/account/password", post(account::password))
