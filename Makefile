@@ -4,7 +4,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO ?= cargo
 SHARED ?= ../shared
 
-.PHONY: demo test explore check-demo deps deps-test peers-deps fuzz fuzz-all fuzz-seeds bench bench-floods bench-catalog bench-hour bench-templating bench-detection bench-captures browser lint deny install clean
+.PHONY: demo test explore check-demo deps deps-test peers-deps prometheus-deps fuzz fuzz-all fuzz-seeds bench bench-floods bench-catalog bench-hour bench-templating bench-detection bench-captures bench-web browser lint deny install clean
 
 demo: deps                ## three days of composed traffic, then live attacks; UI on 127.0.0.1:8650
 	$(CARGO) run --release --locked -- demo
@@ -12,7 +12,7 @@ demo: deps                ## three days of composed traffic, then live attacks; 
 check-demo: deps          ## the same traffic at once, as a summary
 	$(CARGO) run --release --locked -- demo --once
 
-test: deps-test peers-deps ## all tests; those that need root or ../shared say so where they are skipped
+test: deps-test peers-deps prometheus-deps ## all tests; those that need root or ../shared say so where they are skipped
 	$(CARGO) test --locked
 	$(MAKE) browser
 
@@ -38,6 +38,15 @@ peers-deps: $(PEERS)/installed
 $(PEERS)/installed: tests/peers/requirements.txt | deps-test
 	python3 -m venv --clear $(PEERS)
 	$(PEERS)/bin/pip install -q --disable-pip-version-check --only-binary :all: --require-hashes -r $<
+	touch $@
+
+# Debian's Prometheus, for tests/dashboards.rs: unpacked and not installed, so that no service of it runs.
+PROMETHEUS := target/prometheus
+prometheus-deps: $(PROMETHEUS)/usr/bin/promtool
+$(PROMETHEUS)/usr/bin/promtool:
+	mkdir -p $(PROMETHEUS)
+	cd $(PROMETHEUS) && { apt-get download -qq prometheus || { $(SUDO) apt-get update -qq && apt-get download -qq prometheus; } }
+	cd $(PROMETHEUS) && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb
 	touch $@
 
 CASES ?= 5000
@@ -84,6 +93,9 @@ bench-catalog:            ## 100,000 endpoints and 1,000,000 principals: memory,
 
 bench-hour:               ## an hour through catalogue and detection: 10,000 endpoints, 100,000 principals; rate and memory over time
 	HOUR="10000 100000 3600000" $(CARGO) bench --locked --profile quick --bench catalog
+
+bench-web:                ## every page with 100,000 endpoints and 10,000 alerts: time and weight
+	$(CARGO) bench --locked --profile quick --bench web
 
 bench-captures:           ## recall and precision against the Wireshark oracles
 	$(CARGO) build --release --locked

@@ -37,6 +37,8 @@ pub struct Analysis {
     settled: Option<i64>,
     /// Not all of them were since.
     settling: bool,
+    /// Up to when the bands that readers have are learnt.
+    banded: Option<i64>,
     changes: Vec<Change>,
     verdicts: Vec<Verdict>,
 }
@@ -65,6 +67,7 @@ impl Analysis {
             next_tick: Timestamp::MIN,
             settled: None,
             settling: false,
+            banded: None,
             changes,
             verdicts,
         };
@@ -172,6 +175,14 @@ impl Analysis {
             (a, endpoint)
         };
         self.detect.automation().into_iter().map(named).collect()
+    }
+
+    /// What is expected of endpoints, where that has changed since the last call: once a quarter of an
+    /// hour.
+    pub fn bands(&mut self) -> Option<Arc<detect::Bands>> {
+        let until = self.detect.learnt_until();
+        let changed = std::mem::replace(&mut self.banded, until) != until;
+        changed.then(|| Arc::new(self.detect.bands()))
     }
 
     /// The principals that matter most: those that an alert which is not settled names, the latest

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::observe::custom;
 use crate::{access, alert, analysis, capture, catalog, decode, detect, flow, http, sensor, web};
 
+mod effective;
 mod evidence;
 mod oidc;
 mod places;
@@ -24,6 +25,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
+pub use effective::{Document, Override};
 pub use evidence::Evidence;
 use oidc::Oidc;
 pub use places::{Deprecated, HostGroup};
@@ -34,7 +36,7 @@ pub use units::{ByteSize, Date, Prefix, Span};
 /// Where the daemon looks when it is told nothing.
 pub const DEFAULT_PATH: &str = "/etc/apitap/apitap.toml";
 
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     pub capture: Capture,
@@ -51,7 +53,7 @@ pub struct Config {
     pub log: Log,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Capture {
     pub interfaces: Vec<String>,
@@ -67,7 +69,7 @@ pub struct Capture {
     pub same_network: Vec<Vec<u32>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sensor {
     pub workers: usize,
@@ -83,7 +85,7 @@ pub struct Sensor {
 }
 
 /// Files with keys; what they open is read as if in clear.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tls {
     /// NSS key logs, followed while they grow.
@@ -92,7 +94,7 @@ pub struct Tls {
     pub private_keys: Vec<PathBuf>,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Catalog {
     pub specs: Vec<SpecSource>,
@@ -117,7 +119,7 @@ pub struct Catalog {
 }
 
 /// Where callers stand. What is in no range is external.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Zones {
     pub internal: Vec<Prefix>,
@@ -130,6 +132,19 @@ pub struct SpecSource {
     pub path: PathBuf,
     /// `*` stands for one label; none: what the document's servers say.
     pub hosts: Vec<String>,
+}
+
+impl Serialize for SpecSource {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        if self.hosts.is_empty() {
+            return self.path.serialize(serializer);
+        }
+        let mut bound = serializer.serialize_map(Some(2))?;
+        bound.serialize_entry("path", &self.path)?;
+        bound.serialize_entry("hosts", &self.hosts)?;
+        bound.end()
+    }
 }
 
 impl<'de> Deserialize<'de> for SpecSource {
@@ -157,7 +172,7 @@ impl<'de> Deserialize<'de> for SpecSource {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Detect {
     pub false_alarms_per_week: f64,
@@ -165,7 +180,7 @@ pub struct Detect {
     pub max_principals: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Alert {
     pub max_alerts: usize,
@@ -180,7 +195,7 @@ pub struct Alert {
     pub silences: Vec<SilenceRule>,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Web {
     pub listen: SocketAddr,
@@ -199,7 +214,7 @@ pub struct Web {
 }
 
 /// Whether the web UI and the API ask who somebody is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SignIn {
     /// Everywhere but on loopback.
@@ -249,14 +264,14 @@ impl Web {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
     pub path: PathBuf,
     pub checkpoint_every: Span,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
     pub level: String,
@@ -412,23 +427,12 @@ pub enum ConfigError {
 
 impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let name = path.display().to_string();
-        match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(&text, &name),
-            Err(e) => Err(ConfigError::Unreadable {
-                path: name,
-                why: e.to_string(),
-            }),
-        }
+        Document::read(path)?.config()
     }
 
     /// The file named, or the default one where it is there, or the defaults.
     pub fn find(named: Option<&Path>) -> Result<Self, ConfigError> {
-        match named {
-            Some(path) => Self::load(path),
-            None if Path::new(DEFAULT_PATH).exists() => Self::load(Path::new(DEFAULT_PATH)),
-            None => Ok(Self::default()),
-        }
+        Document::find(named)?.config()
     }
 
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
@@ -600,6 +604,18 @@ impl Config {
     pub fn oidc(&self) -> Result<Option<Arc<web::Provider>>, String> {
         let ready = self.web.oidc.as_ref().map(Oidc::ready).transpose()?;
         Ok(ready.map(Arc::new))
+    }
+
+    /// What may be held at most.
+    pub fn limits(&self) -> web::Limits {
+        web::Limits {
+            history_bytes: self.catalog.max_history.0,
+            packet_bytes: match self.evidence.is_on() {
+                true => self.evidence.max_saved.0,
+                false => 0,
+            },
+            false_alarms: self.detect.false_alarms_per_week,
+        }
     }
 
     pub fn web(&self) -> web::Settings {

@@ -26,18 +26,20 @@ use crate::capture::{LiveSource, Source, addresses};
 use crate::catalog::Catalog;
 use crate::cli::check;
 use crate::compose::demo;
-use crate::config::{self, Config, SignIn, SpecSource};
+use crate::config::{self, Config, Document, Override, SignIn, Span, SpecSource};
 use crate::detect::Detect;
 use crate::sensor::{self, Ledger, Own, Pool, Readings, doctor};
 use crate::store::{self, Pending, Recovered, Store};
 use crate::time::Timestamp;
-use crate::web::{self, Command, SensorView, Views};
+use crate::web::{self, Command, Origin, SensorView, Views};
 
 mod analyst;
 mod decisions;
 mod evidence;
 mod gauges;
 mod keys;
+mod named_views;
+mod reload;
 mod specs;
 mod traffic;
 mod uploads;
@@ -45,14 +47,12 @@ mod watch;
 
 use analyst::{Analyst, Message};
 use evidence::Evidence;
+use reload::Files;
 use specs::Watched;
 use uploads::Uploads;
 
 /// Within this much all is written and ended.
 const SHUTDOWN: Duration = Duration::from_secs(4);
-
-/// How long specs that were read wait for the analysis thread.
-const HAND_OVER: Duration = Duration::from_secs(30);
 
 /// What the analysis thread is told by others, waiting.
 const MESSAGES: usize = 1_024;
@@ -62,9 +62,13 @@ const COMMANDS: usize = 64;
 
 /// `apitap run`.
 pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result<ExitCode> {
-    let mut config = Config::find(named)?;
+    let document = Document::find(named)?;
+    let read = document.config()?;
+    let mut config = read.clone();
+    let mut overrides = Vec::new();
     if !interfaces.is_empty() {
         config.capture.interfaces = interfaces.to_vec();
+        overrides.push(said("capture.interfaces", "-i"));
     }
     if config.capture.interfaces.is_empty() {
         bail!(
@@ -88,10 +92,23 @@ pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result
     let setup = Setup {
         analysis: config.analysis(),
         sensor: settings,
-        watched: Watched::new(config.catalog.specs.clone()),
+        files: Files {
+            specs: Watched::new(config.catalog.specs.clone()),
+            path: document.path.clone(),
+            read,
+            ..Files::default()
+        },
         sources,
+        document,
+        overrides,
     };
     Daemon::start(config, setup)?.wait()
+}
+
+/// A key that the command line decided.
+fn said(key: &'static str, argument: &str) -> Override {
+    let argument = argument.to_owned();
+    (key, Origin::CommandLine { argument })
 }
 
 /// What tells apitap's own traffic on the interfaces that it watches.
@@ -127,11 +144,25 @@ pub(crate) fn demo(listen: SocketAddr, seed: u64) -> anyhow::Result<ExitCode> {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     let now = Timestamp::from_secs(i64::try_from(wall.as_secs()).unwrap_or_default());
+    let analysis = demo::settings();
+    config.catalog.learning = Span(analysis.catalog.learning);
+    config.detect.learning = Span(analysis.detect.learning);
     let setup = Setup {
-        analysis: demo::settings(),
+        analysis,
         sensor: config.sensor(0, [7; 32]),
-        watched: Watched::new(vec![demo_spec(&dir)?]),
+        files: Files {
+            specs: Watched::new(vec![demo_spec(&dir)?]),
+            ..Files::default()
+        },
         sources: vec![Box::new(demo::DemoSource::new(seed, now, demo::Pace::Wall))],
+        document: Document::default(),
+        overrides: vec![
+            said("web.listen", "--listen"),
+            said("store.path", "demo"),
+            said("log.level", "demo"),
+            said("catalog.learning", "demo"),
+            said("detect.learning", "demo"),
+        ],
     };
     let daemon = Daemon::start(config, setup)?;
     println!(
@@ -210,15 +241,15 @@ pub(crate) fn serve(
 struct Setup {
     analysis: analysis::Settings,
     sensor: sensor::Settings,
-    watched: Watched,
+    files: Files,
     sources: Vec<Box<dyn Source>>,
+    document: Document,
+    overrides: Vec<Override>,
 }
 
 struct Daemon {
     runtime: tokio::runtime::Runtime,
-    watched: Watched,
-    reload: Reload,
-    countries: sensor::Countries,
+    files: Files,
     store: Store,
     messages: Sender<Message>,
     sinks: Arc<Vec<Sink>>,
@@ -227,7 +258,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(config: Config, mut setup: Setup) -> anyhow::Result<Self> {
+    fn start(config: Config, setup: Setup) -> anyhow::Result<Self> {
         let listener = bind(&config.web)?;
         let settings: Result<Vec<_>, _> = config.sinks().iter().map(|s| s.settings()).collect();
         let settings = settings.map_err(anyhow::Error::msg)?;
@@ -281,8 +312,17 @@ impl Daemon {
         let changes = std::mem::take(&mut recovered.specs);
         let uploads = Uploads::new(changes, &config.store.path, again.clone());
         uploads.publish(&views);
+        let named_views = std::mem::take(&mut recovered.views);
         let analysis = restore(setup.analysis, recovered);
-        let specs = setup.watched.read(&views.specs.load());
+        let settings = config.view(&setup.document, &setup.overrides);
+        views.settings.store(Arc::new(settings));
+        let mut files = Files {
+            countries: setup.sensor.countries.clone(),
+            views: views.clone(),
+            again,
+            ..setup.files
+        };
+        let specs = files.specs.read(&views.specs.load());
         let pool = Pool::start(setup.sources, &setup.sensor);
         let handle = pool.handle.clone();
         let evidence =
@@ -298,6 +338,7 @@ impl Daemon {
             config.store.checkpoint_every.0,
         )
         .with_evidence(evidence)
+        .with_named_views(named_views)
         .with_budgets(config.sensor.max_flows as u64, config.sensor.max_buffered.0);
         if !config.sensor.exchanges.as_os_str().is_empty() {
             let path = &config.sensor.exchanges;
@@ -309,11 +350,6 @@ impl Daemon {
             analyst = analyst
                 .with_lines(file.with_context(|| format!("sensor.exchanges: {}", path.display()))?);
         }
-        let reload = Reload {
-            again,
-            views: views.clone(),
-            messages: messages.clone(),
-        };
         let analyst = std::thread::spawn(move || {
             analyst.run(specs, notices, &inbox, &on_disk);
             let _ = done.send(());
@@ -327,9 +363,7 @@ impl Daemon {
         runtime.spawn(web_server(listener, app, tls));
         Ok(Self {
             runtime,
-            watched: setup.watched,
-            reload,
-            countries: setup.sensor.countries,
+            files,
             store,
             messages,
             sinks,
@@ -342,9 +376,7 @@ impl Daemon {
     fn wait(self) -> anyhow::Result<ExitCode> {
         let Self {
             runtime,
-            watched,
-            reload,
-            countries,
+            files,
             store,
             messages,
             sinks,
@@ -352,7 +384,7 @@ impl Daemon {
             ended,
         } = self;
         notify(&[sd_notify::NotifyState::Ready]);
-        runtime.block_on(until_told(watched, countries, &reload, ended))?;
+        runtime.block_on(until_told(files, &messages, ended))?;
         notify(&[sd_notify::NotifyState::Stopping]);
         let late = std::thread::spawn(|| {
             std::thread::sleep(SHUTDOWN);
@@ -377,9 +409,8 @@ impl Daemon {
 }
 
 async fn until_told(
-    mut watched: Watched,
-    countries: sensor::Countries,
-    reload: &Reload,
+    mut files: Files,
+    messages: &Sender<Message>,
     mut ended: tokio::sync::oneshot::Receiver<()>,
 ) -> anyhow::Result<()> {
     let (mut term, mut int, mut hup) = (
@@ -389,6 +420,7 @@ async fn until_told(
     );
     let mut watchdog = tokio::time::interval(Duration::from_secs(5));
     let mut look = tokio::time::interval(specs::LOOK);
+    let again = files.again.clone();
     loop {
         tokio::select! {
             _ = term.recv() => return Ok(()),
@@ -396,51 +428,21 @@ async fn until_told(
             _ = &mut ended => return Ok(()),
             _ = watchdog.tick() => {
                 // Alive means that the analysis thread still takes messages.
-                if reload.messages.try_send(Message::Ping).is_ok() {
+                if messages.try_send(Message::Ping).is_ok() {
                     notify(&[sd_notify::NotifyState::Watchdog]);
                 }
             }
-            _ = hup.recv() => {
-                watched = reload.read(watched).await;
-                let countries = countries.clone();
-                let again = tokio::task::spawn_blocking(move || countries.read_again()).await;
-                if let Ok(Err(e)) = again {
-                    tracing::error!("{e}; the one before stays");
-                }
-            }
-            () = reload.again.notified() => watched = reload.read(watched).await,
+            _ = hup.recv() => files = files.hang_up(messages).await,
+            () = again.notified() => files = files.specs_again("an upload has changed", messages).await,
             _ = look.tick() => {
-                let mut files = std::mem::take(&mut watched);
-                let looked = tokio::task::spawn_blocking(move || (files.has_changed(), files)).await;
-                if let Ok((changed, files)) = looked {
-                    watched = if changed { reload.read(files).await } else { files };
-                }
+                let (changed, same) = files.have_changed().await;
+                files = if changed {
+                    same.specs_again("a spec has changed", messages).await
+                } else {
+                    same
+                };
             }
         }
-    }
-}
-
-/// What reading the specs again takes.
-struct Reload {
-    /// Told when an upload has changed.
-    again: Arc<Notify>,
-    views: Arc<Views>,
-    messages: Sender<Message>,
-}
-
-impl Reload {
-    /// The specs are read again, and taken from then on.
-    async fn read(&self, mut watched: Watched) -> Watched {
-        let (messages, views) = (self.messages.clone(), self.views.clone());
-        let reading = tokio::task::spawn_blocking(move || {
-            let reading = Box::new(watched.read(&views.specs.load()));
-            match messages.send_timeout(Message::Specs(reading), HAND_OVER) {
-                Ok(()) => tracing::info!("specs read again"),
-                Err(_) => tracing::error!("the specs were not taken: the analysis is behind"),
-            }
-            watched
-        });
-        reading.await.unwrap_or_default()
     }
 }
 

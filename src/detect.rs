@@ -7,6 +7,7 @@
 mod abuse;
 mod authorization;
 mod automation;
+mod band;
 mod bloom;
 mod budget;
 mod counter;
@@ -95,6 +96,7 @@ pub enum VerdictKind {
 
 pub use crate::catalog::Severity;
 pub use automation::Automation;
+pub use band::{Band, Bands, Expected};
 pub use feedback::{Feedback, Subject};
 pub use people::{
     CalledView, DayView, OtherView, PrincipalKind, PrincipalRow, PrincipalView, PrincipalsView,

@@ -27,6 +27,18 @@ pub fn row<T: Row>(item: &T) -> Vec<u8> {
     record(item.cells().iter().map(|cell| safe(cell)))
 }
 
+/// The header row of some columns, by their place among all.
+pub fn header_of<T: Row>(columns: &[usize]) -> Vec<u8> {
+    record(columns.iter().filter_map(|at| T::COLUMNS.get(*at)))
+}
+
+/// One item as a record of some columns.
+pub fn row_of<T: Row>(item: &T, columns: &[usize]) -> Vec<u8> {
+    let cells = item.cells();
+    let some = columns.iter().filter_map(|at| cells.get(*at));
+    record(some.map(|cell| safe(cell)))
+}
+
 fn record(cells: impl Iterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)

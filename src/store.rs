@@ -7,7 +7,7 @@
 //!
 //! | file | what | a crash costs |
 //! | --- | --- | --- |
-//! | `journal` | alerts, incidents, outbox, dead letters, rules for silence, decisions, audit, changes of documents | what was not yet acknowledged |
+//! | `journal` | alerts, incidents, outbox, dead letters, rules for silence, decisions, saved views, audit, changes of documents | what was not yet acknowledged |
 //! | `specs/` | texts of uploaded documents, each under our own name | nothing: written before the journal says so |
 //! | `sled/` `checkpoint` | `catalog`, `detect`: version, CRC, postcard | what came after the last checkpoint |
 //! | `sled/` `alerts` | id → latest revision, JSON | nothing: rebuilt from the journal |
@@ -29,7 +29,7 @@ use crate::access::{Accounts, AuditView, Change, Record};
 use crate::alert::delivery::DeadLetter;
 use crate::alert::route::Router;
 use crate::alert::{Alert, Incident, Notice, Silence};
-use crate::catalog::{Decision, SpecChange};
+use crate::catalog::{Decision, NamedView, SpecChange};
 
 mod accounts;
 mod checkpoint;
@@ -83,6 +83,8 @@ pub struct Recovered {
     pub decisions: Vec<Decision>,
     /// What people did with uploaded documents, oldest first.
     pub specs: Vec<SpecChange>,
+    /// Views that people saved, oldest first.
+    pub views: Vec<NamedView>,
     pub catalog: Option<Vec<u8>>,
     pub detect: Option<Vec<u8>>,
     /// What a person should know, loudly.
@@ -96,9 +98,18 @@ pub fn checkpoint(dir: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     checkpoint::Checkpoints::inventory(dir)
 }
 
+/// Bytes on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub journal: u64,
+    /// Checkpoints and the index of alerts.
+    pub checkpoints: u64,
+}
+
 /// A handle to the store's thread.
 #[derive(Clone)]
 pub struct Store {
+    dir: Arc<Path>,
     ops: Sender<Op>,
     trouble: Arc<Mutex<Option<String>>>,
     dead: Arc<ArcSwap<Vec<DeadLetter>>>,
@@ -138,6 +149,7 @@ impl Store {
             outbox: journal.pending(),
             decisions: journal.decisions().cloned().collect(),
             specs: journal.specs().cloned().collect(),
+            views: journal.views().cloned().collect(),
             catalog: found.0,
             detect: found.1,
             notices,
@@ -163,6 +175,7 @@ impl Store {
         let handle = std::thread::spawn(move || thread.run(&queue));
         Ok((
             Self {
+                dir: dir.into(),
                 ops,
                 trouble,
                 dead,
@@ -199,6 +212,11 @@ impl Store {
     /// Puts a rule for silence on disk, as it is now.
     pub fn silence(&self, silence: Silence) {
         let _ = self.ops.send(Op::Silence(Box::new(silence)));
+    }
+
+    /// Puts a view on disk, as it is now.
+    pub fn named_view(&self, view: NamedView) {
+        let _ = self.ops.send(Op::View(view));
     }
 
     /// Calls back on the store's thread once all that was handed over before is on disk.
@@ -292,6 +310,21 @@ impl Store {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Operations that wait for the disk, and how many may.
+    pub fn queue(&self) -> (usize, usize) {
+        (self.ops.len(), QUEUE)
+    }
+
+    /// What the files take now; what cannot be looked at counts as nothing.
+    pub fn usage(&self) -> Usage {
+        let sled = fs::read_dir(self.dir.join("sled")).into_iter().flatten();
+        let sizes = sled.flatten().filter_map(|file| file.metadata().ok());
+        Usage {
+            journal: fs::metadata(self.dir.join("journal")).map_or(0, |m| m.len()),
+            checkpoints: sizes.map(|m| m.len()).sum(),
+        }
     }
 
     /// Writes what is waiting, and ends.

@@ -12,7 +12,10 @@ mod assets;
 mod audit;
 mod automation;
 mod beside;
+mod budgets;
+mod bulk;
 mod chart;
+mod columns;
 mod coverage;
 mod decide;
 mod decisions;
@@ -22,33 +25,42 @@ mod endpoint;
 mod endpoints;
 mod evidence;
 mod export;
+mod facets;
 mod filters;
+mod find;
 mod findings;
 mod frame;
 mod gate;
 mod guard;
 mod history;
 mod incidents;
+mod index;
 mod involved;
 mod ledger;
 mod life;
 mod live;
 mod login;
+mod named_views;
 mod oidc;
 mod openapi;
 mod overview;
 mod owasp;
+mod place;
+mod plot;
 mod policy;
 mod principal;
 mod principals;
 mod query;
 mod reply;
+mod retention;
 mod rhythm;
 mod routes;
 mod schema;
+mod search;
 mod security;
 mod sensor;
 mod server;
+mod settings;
 mod silences;
 mod spec_diff;
 mod spec_form;
@@ -60,14 +72,17 @@ mod starting;
 mod summary;
 mod today;
 mod tokens;
+mod tree;
 mod users;
 mod who;
 
 pub use automation::Known;
+pub use budgets::{Limits, Queue, Upkeep, budgets};
 pub use oidc::{Provider, Settings as Oidc};
 pub use reply::{Audit, Reply};
 pub use routes::{audited, router};
 pub use server::{Pem, serve};
+pub use settings::{Entry, Origin, Reload, SettingsView, SinkSettings};
 
 use arc_swap::ArcSwap;
 use tokio::sync::broadcast;
@@ -76,8 +91,8 @@ pub use crate::access::Role;
 use crate::access::{Accounts, AuditView, Change, Times};
 use crate::alert::delivery::DeliveriesView;
 use crate::alert::{Alert, AlertsView, Incident, Silence, Wanted};
-use crate::catalog::{Action, CatalogView, Decision, SpecChange, Uploaded};
-use crate::detect::{PrincipalView, PrincipalsView};
+use crate::catalog::{Action, CatalogView, Decision, Foresight, NamedView, SpecChange, Uploaded};
+use crate::detect::{Bands, PrincipalView, PrincipalsView};
 use crate::sensor::doctor::Symptom;
 use crate::sensor::{Ledger, Readings};
 use crate::time::Timestamp;
@@ -112,6 +127,9 @@ pub struct SensorView {
     /// Exchanges seen so far, and in the last second of wall time.
     pub exchanges: u64,
     pub exchanges_per_second: f64,
+    /// Requests by the class of their answer; first those without one.
+    pub answers: [u64; 6],
+    pub upkeep: Upkeep,
     /// What was out of the ordinary, by name.
     pub remarks: Vec<(&'static str, u64)>,
     /// Where the records of TLS went, by name.
@@ -179,6 +197,13 @@ pub struct Beat {
     pub gap_bytes: u64,
 }
 
+impl Budget {
+    /// 0 to 1 and past it; none where there is no limit.
+    pub fn share(&self) -> Option<f64> {
+        (self.limit > 0).then(|| self.used as f64 / self.limit as f64)
+    }
+}
+
 impl Beat {
     /// Whether anything was lost.
     pub fn is_lossy(&self) -> bool {
@@ -204,13 +229,17 @@ pub struct Views {
     pub sensor: ArcSwap<SensorView>,
     pub deliveries: ArcSwap<DeliveriesView>,
     pub decisions: ArcSwap<DecisionsView>,
+    pub bands: ArcSwap<Bands>,
     pub saved: ArcSwap<SavedView>,
+    /// Of the list of endpoints, in the order in which they were saved.
+    pub named: ArcSwap<Vec<NamedView>>,
     pub specs: ArcSwap<SpecsView>,
     pub automation: ArcSwap<Vec<Known>>,
     /// Who may come in, and the audit: the store's own, for others change them too.
     pub accounts: Arc<ArcSwap<Accounts>>,
     pub audit: Arc<ArcSwap<AuditView>>,
     pub principals: ArcSwap<PrincipalsView>,
+    pub settings: ArcSwap<SettingsView>,
     pub live: broadcast::Sender<Live>,
     /// True once capture runs and the store is open: `/readyz`.
     pub ready: std::sync::atomic::AtomicBool,
@@ -224,12 +253,15 @@ impl Default for Views {
             sensor: ArcSwap::default(),
             deliveries: ArcSwap::default(),
             decisions: ArcSwap::default(),
+            bands: ArcSwap::default(),
             saved: ArcSwap::default(),
+            named: ArcSwap::default(),
             specs: ArcSwap::default(),
             automation: ArcSwap::default(),
             accounts: Arc::default(),
             audit: Arc::default(),
             principals: ArcSwap::default(),
+            settings: ArcSwap::default(),
             live: broadcast::channel(256).0,
             ready: std::sync::atomic::AtomicBool::new(false),
         }
@@ -269,6 +301,8 @@ pub enum Command {
     },
     /// A test goes to a sink now; the reply is how it went.
     TestSink { sink: String, reply: Reply<()> },
+    /// Changes nothing: what a pin would do.
+    Foresee { pin: Pin, reply: Reply<Foresight> },
     /// A document is put to use; the reply comes once the inventory is judged by it.
     PutSpec {
         wanted: Box<NewSpec>,
@@ -281,6 +315,18 @@ pub enum Command {
         by: String,
         note: Option<String>,
         reply: Reply<SpecChange>,
+    },
+    /// Keeps a view of the inventory under a name.
+    SaveView {
+        name: String,
+        query: String,
+        by: String,
+        reply: Reply<NamedView>,
+    },
+    RemoveView {
+        id: u64,
+        by: String,
+        reply: Reply<NamedView>,
     },
     Decide {
         what: Wish,
@@ -313,11 +359,15 @@ impl Command {
             Self::Silence { reply, .. } | Self::EndSilence { reply, .. } => {
                 reply.send(Err(why.to_owned()));
             }
+            Self::SaveView { reply, .. } | Self::RemoveView { reply, .. } => {
+                reply.send(Err(why.to_owned()));
+            }
             Self::Decide { reply, .. } => reply.send(Err(why.to_owned())),
             Self::PutSpec { reply, .. } | Self::RemoveSpec { reply, .. } => {
                 reply.send(Err(why.to_owned()));
             }
             Self::Principal { reply, .. } => reply.send(Err(why.to_owned())),
+            Self::Foresee { reply, .. } => reply.send(Err(why.to_owned())),
             Self::Resend { reply, .. }
             | Self::TestSink { reply, .. }
             | Self::Account { reply, .. }
@@ -331,7 +381,7 @@ impl Command {
         let none = String::new;
         Some(match self {
             // It changes nothing.
-            Self::Principal { .. } => return None,
+            Self::Principal { .. } | Self::Foresee { .. } => return None,
             Self::SetAlertStatus { id, wanted, .. } => {
                 let action = format!("alert.{}", wanted.status.name());
                 (action, id.clone(), wanted.note.clone().unwrap_or_default())
@@ -372,6 +422,8 @@ impl Command {
                 let note = note.clone().unwrap_or_default();
                 ("spec.remove".into(), id.clone(), note)
             }
+            Self::SaveView { name, query, .. } => ("view.save".into(), name.clone(), query.clone()),
+            Self::RemoveView { id, .. } => ("view.remove".into(), id.to_string(), none()),
             Self::Decide { what, note, .. } => {
                 let (action, object) = what.about();
                 (action, object, note.clone().unwrap_or_default())
@@ -430,14 +482,7 @@ pub enum Wish {
         value: Option<String>,
         keys: Vec<String>,
     },
-    /// Pin or unpin, by the endpoint's key, the place of the part in its template (0: the first),
-    /// and for a route of its own the word.
-    Pin {
-        action: Action,
-        key: String,
-        part: usize,
-        word: Option<String>,
-    },
+    Pin(Pin),
     /// Take back a decision.
     Undo(u64),
 }
@@ -452,10 +497,20 @@ impl Wish {
                 };
                 (format!("endpoint.{}", action.name()), object)
             }
-            Self::Pin { action, key, .. } => (format!("endpoint.{}", action.name()), key.clone()),
+            Self::Pin(pin) => (format!("endpoint.{}", pin.action.name()), pin.key.clone()),
             Self::Undo(id) => ("decision.undo".into(), id.to_string()),
         }
     }
+}
+
+/// What is to be pinned: the endpoint's key, the place of the part in its template (0: the first),
+/// and for a route of its own the word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    pub action: Action,
+    pub key: String,
+    pub part: usize,
+    pub word: Option<String>,
 }
 
 /// The audit: decisions, newest first, with the number of places that each still holds for.

@@ -345,6 +345,46 @@ async fn the_api_takes_tags_owners_and_notes_of_one_and_of_many() {
     }
 }
 
+#[tokio::test]
+async fn the_time_line_has_what_was_found_and_what_was_decided() {
+    let (app, views, _) = site();
+    let catalog = views.catalog.load_full();
+    let e = catalog.endpoints[0].as_ref();
+    let mut tagged = decision(3, Action::Tag, "/a");
+    tagged.value = Some("pci".into());
+    tagged.places[0].key.clone_from(&e.key);
+    let mut other = decision(4, Action::Accept, "/b");
+    other.places[0].key.clone_from(&catalog.endpoints[1].key);
+    let items = [other, tagged].map(|d| (Arc::new(d), 1)).to_vec();
+    views
+        .decisions
+        .store(Arc::new(web::DecisionsView { items }));
+    let path = format!("/api/v1/endpoints/{}/timeline", e.key);
+    let (status, answer) = send(&app, "GET", &path, &[], "").await;
+    assert_eq!(status, 200, "{answer}");
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    let items = answer["items"].as_array().unwrap();
+    let entries: Vec<(&str, &str)> = items
+        .iter()
+        .map(|i| (i["kind"].as_str().unwrap(), i["text"].as_str().unwrap()))
+        .collect();
+    assert_eq!(entries[0], ("decision", "Tagged pci “reviewed”"));
+    assert_eq!(items[0]["by"], "ann");
+    assert!(entries.contains(&("seen", "First seen")), "{entries:?}");
+    assert_eq!(
+        entries
+            .iter()
+            .filter(|(kind, _)| *kind == "decision")
+            .count(),
+        1
+    );
+    let (_, page) = send(&app, "GET", &format!("/endpoints/{}", e.key), &[], "").await;
+    assert!(
+        page.contains("Tagged pci") && page.contains("First seen"),
+        "{page}"
+    );
+}
+
 #[test]
 fn the_journal_keeps_the_words_of_people() {
     let dir = tempfile::tempdir().unwrap();
@@ -382,9 +422,9 @@ fn the_journal_keeps_the_words_of_people() {
 async fn many_are_accepted_after_a_confirmation_with_its_token() {
     let (app, views, mut wishes) = site();
     let (_, list) = send(&app, "GET", "/endpoints?q=%2Fa", &[], "").await;
-    assert!(list.contains("Accept this one"), "{list}");
+    assert!(list.contains("1 waits to be accepted"), "{list}");
     let (_, list) = send(&app, "GET", "/endpoints", &[], "").await;
-    assert!(list.contains("Accept these 3"), "{list}");
+    assert!(list.contains("3 wait to be accepted"), "{list}");
     let (status, page) = send(&app, "GET", "/endpoints/accept?which=all", &[], "").await;
     assert!(
         status == 200 && page.contains("Accept these 3 endpoints?"),

@@ -271,9 +271,9 @@ impl Web {
 async fn the_list_narrows_sorts_pages_and_is_exported_as_it_is_shown() {
     let web = Web::of(traffic());
     let all = ["203.0.113.9", ANNA, "apikey:feed"];
-    assert_eq!(web.ids("").await, all);
+    assert_eq!(web.ids("?limit=2").await, all[..2]);
     assert_eq!(
-        web.ids("?kind=identity&sort=requests").await,
+        web.ids("?kind=identity&sort=requests&limit=2").await,
         [all[2], all[1]]
     );
     assert_eq!(web.ids("?automation=known").await, [all[2]]);
@@ -285,7 +285,7 @@ async fn the_list_narrows_sorts_pages_and_is_exported_as_it_is_shown() {
     let first = web.json("/api/v1/principals?limit=2").await;
     assert_eq!(
         (first["total"].as_u64(), first["next"].as_str()),
-        (Some(3), Some(ANNA))
+        (Some(3 + COLLEAGUES as u64), Some(ANNA))
     );
     assert!(first["items"][0]["open_incidents"].as_u64().unwrap() >= 1);
     let next = web.ids(&format!("?limit=1&cursor={ANNA}")).await;
@@ -316,7 +316,7 @@ async fn pages_show_who_that_is_and_say_so_where_nobody_is() {
         "65.8 %",
         "Busiest on Monday at 09:00",
         "never on Saturday or Sunday",
-        r#"href="/principals/10%2E0%2E0%2E5""#,
+        r#"href="/principals/10.0.0.5""#,
         "okhttp",
     ] {
         assert!(page.contains(part), "{part} is not in {page}");

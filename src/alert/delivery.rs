@@ -67,6 +67,25 @@ impl Backoff {
     }
 }
 
+/// Upper bounds, in seconds, of [`Delays::counts`]; the last count is of all that took longer.
+pub const DELAYS: [f64; 9] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 3_600.0, 86_400.0];
+
+/// How long messages lay on disk until a sink took them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Delays {
+    /// All together.
+    pub seconds: f64,
+    pub counts: [u64; DELAYS.len() + 1],
+}
+
+impl Delays {
+    fn add(&mut self, delay: Duration) {
+        let seconds = delay.as_secs_f64();
+        self.seconds += seconds;
+        self.counts[DELAYS.partition_point(|bound| *bound < seconds)] += 1;
+    }
+}
+
 /// One sink at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct SinkView {
@@ -83,6 +102,10 @@ pub struct SinkView {
     pub last_error: Option<String>,
     /// When a message was last taken, wall time.
     pub last_delivered: Option<Timestamp>,
+    /// When an attempt failed last, wall time.
+    pub last_failed: Option<Timestamp>,
+    #[serde(skip)]
+    pub delays: Delays,
 }
 
 /// A message that was given up. It stays until a person sends it again, or newer ones push it out.
@@ -270,7 +293,9 @@ impl Worker {
                 self.state.delivered += 1;
                 self.state.open = false;
                 self.state.last_error = None;
-                self.state.last_delivered = Some(wall());
+                let now = wall();
+                self.state.last_delivered = Some(now);
+                self.state.delays.add(now.since(pending.since));
                 self.store.delivered(&self.state.name, &message);
                 return;
             };
@@ -294,6 +319,7 @@ impl Worker {
         tracing::warn!(sink = %self.state.name, error = %failure.why, failures = self.failures, "alert not delivered");
         self.state.failed += 1;
         self.state.last_error = Some(failure.why.clone());
+        self.state.last_failed = Some(wall());
         // A receiver that refuses a message is well.
         self.failures = if failure.is_refusal {
             0
@@ -311,6 +337,16 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_delay_stands_under_the_first_bound_that_holds_it() {
+        let mut delays = Delays::default();
+        for millis in [100, 101, 700_000_000] {
+            delays.add(Duration::from_millis(millis));
+        }
+        assert_eq!(delays.counts, [1, 1, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert!((delays.seconds - 700_000.201).abs() < 1e-6);
+    }
 
     #[test]
     fn full_jitter_and_a_floor_behind_an_open_circuit() {

@@ -10,6 +10,7 @@ use super::auth::Authentication;
 use super::clear::Clear;
 use super::decision::Accepted;
 use super::drift::Drift;
+use super::events::Events;
 use super::history::History;
 use super::leaks::Leaking;
 use super::parameters::Parameters;
@@ -82,6 +83,7 @@ pub(super) struct Endpoint {
     pub(super) said: Option<(Documentation, Timestamp)>,
     pub(super) accepted: Option<Accepted>,
     pub(super) words: Option<Box<Words>>,
+    pub(super) events: Events,
     pub(super) days: Days,
     /// Of deprecated ones: who still calls.
     pub(super) lately: Option<Box<Lately>>,
@@ -154,6 +156,7 @@ impl Endpoint {
             said: None,
             accepted: None,
             words: None,
+            events: Events::default(),
             days: Days::default(),
             lately: None,
             sessions: Sessions::default(),

@@ -1,14 +1,15 @@
-//! Requests, errors and latency of one endpoint over time: by the minute for a day, by the hour for
-//! 60 days, in fixed space.
+//! Requests, errors, latencies and bytes of one endpoint over time: by the minute for a day, by the
+//! hour for 60 days, in fixed space.
 //!
-//! A series keeps only slots that had traffic. The newest stand open, as [`Slot`]s of 32 bytes, so
-//! that an exchange costs a look at a few of them and allocates nothing; when sixteen stand open
-//! the older half is packed into bytes, some eight for a slot of one request. Packed bytes are
-//! shared with the views. All sums are of integers, so that neither the order of exchanges nor
-//! merges change them. Time is packet time.
+//! A series keeps only slots that had traffic. The newest stand open, as [`Slot`]s of 48 bytes and
+//! 12 for each bucket of latencies, so that an exchange costs a look at a few of them; when sixteen
+//! stand open the older half is packed into bytes, some fourteen for a slot of one request. Packed
+//! bytes are shared with the views. All sums are of integers, so that neither the order of exchanges
+//! nor merges change them. Time is packet time.
 //!
-//! Bounds: an endpoint called once costs 64 bytes beside the struct; one called all the time at
-//! most [`SLOTS`] packed slots a series, 24 KiB at a thousand requests a minute. What all endpoints
+//! Bounds: an endpoint called once costs 120 bytes beside the struct; one called all the time at
+//! most [`SLOTS`] packed slots a series, each of as many buckets as its latencies are spread over
+//! (four to a doubling): 128 KiB at a thousand requests a minute over a decade. What all endpoints
 //! may use together is bounded by `Settings::max_history`.
 
 use std::sync::Arc;
@@ -18,8 +19,14 @@ use serde::{Deserialize, Serialize};
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
 
+mod pack;
+mod spread;
+
 #[cfg(test)]
 mod tests;
+
+pub use pack::Run;
+pub use spread::Total;
 
 /// Slots a series reaches back: a day of minutes, 60 days of hours.
 pub const SLOTS: i64 = 1_440;
@@ -73,6 +80,9 @@ pub struct Slot {
     /// Microseconds.
     pub slowest: u32,
     pub latency_sum: u64,
+    /// Body bytes.
+    pub request_bytes: u64,
+    pub response_bytes: u64,
 }
 
 impl Slot {
@@ -89,6 +99,8 @@ impl Slot {
             timed: u32::from(latency.is_some()),
             slowest: micros,
             latency_sum: u64::from(micros),
+            request_bytes: x.request_bytes.unwrap_or(0),
+            response_bytes: x.response_bytes.unwrap_or(0),
         }
     }
 
@@ -99,7 +111,10 @@ impl Slot {
         sum(&mut self.server_errors, other.server_errors);
         sum(&mut self.timed, other.timed);
         self.slowest = self.slowest.max(other.slowest);
-        self.latency_sum = self.latency_sum.saturating_add(other.latency_sum);
+        let sum = |mine: &mut u64, theirs: u64| *mine = mine.saturating_add(theirs);
+        sum(&mut self.latency_sum, other.latency_sum);
+        sum(&mut self.request_bytes, other.request_bytes);
+        sum(&mut self.response_bytes, other.response_bytes);
     }
 
     /// Mean latency in milliseconds, where any is known.
@@ -159,11 +174,11 @@ impl History {
     }
 
     /// The slots with traffic of the window that ends with `now`, oldest first.
-    pub fn slots(&self, step: Step, now: Timestamp) -> Vec<Slot> {
+    pub fn run(&self, step: Step, now: Timestamp) -> Run {
         let end = step.slot(now);
-        let mut slots = self.series(step).slots();
-        slots.retain(|s| (end - SLOTS + 1..=end).contains(&i64::from(s.at)));
-        slots
+        let mut run = self.series(step).run();
+        run.retain(end - SLOTS + 1, end);
+        run
     }
 
     /// The budget has put out what this series had once: it need not be whole.
@@ -176,7 +191,7 @@ impl History {
         const HOURS: usize = 24;
         let mut day = vec![0; HOURS];
         let first = Step::Hour.slot(now) - HOURS as i64 + 1;
-        for slot in self.hours.slots_from(first) {
+        for slot in self.hours.run_from(first).slots() {
             let at = usize::try_from(i64::from(slot.at) - first).unwrap_or(HOURS);
             if let Some(hour) = day.get_mut(at) {
                 *hour = u64::from(slot.requests);
@@ -189,8 +204,8 @@ impl History {
 /// Slots in order, each once.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Series {
-    /// Later than all that is packed; in order.
-    open: Vec<Slot>,
+    /// Later than all that is packed.
+    open: Run,
     packed: Option<Arc<[u8]>>,
     /// The last slot that is packed.
     sealed: Option<i32>,
@@ -198,169 +213,76 @@ struct Series {
 }
 
 impl Series {
+    /// One exchange.
     fn add(&mut self, slot: i64, counts: &Slot) {
         // The epoch's minutes fit for four thousand years; what lies beyond is forged.
         let Ok(at) = i32::try_from(slot) else {
             return;
         };
+        let latency = (counts.timed > 0).then(|| spread::bucket(counts.slowest));
         let counts = Slot { at, ..*counts };
         if self.sealed.is_some_and(|sealed| at <= sealed) {
-            self.add_late(&counts);
+            // Later than the open slots reach: all is packed anew, some 40 µs.
+            let mut run = self.packed_run();
+            run.add(&counts, latency);
+            self.pack(run);
             return;
         }
-        let behind = self.open.iter().rev().take_while(|s| s.at > at).count();
-        let index = self.open.len() - behind;
-        if let Some(known) = self.open[..index].last_mut()
-            && known.at == at
-        {
-            known.add(&counts);
-            return;
-        }
-        if self.open.is_empty() {
-            self.open.reserve_exact(1);
-        }
-        self.open.insert(index, counts);
-        if self.open.len() >= OPEN {
+        self.open.add(&counts, latency);
+        if self.open.slots.len() >= OPEN {
             self.seal();
         }
     }
 
     /// Packs the older half of what stands open; what has left the window goes.
     fn seal(&mut self) {
-        let mut slots = self.packed_slots();
-        slots.extend(self.open.drain(..OPEN / 2));
-        self.sealed = slots.last().map(|s| s.at);
-        self.pack(slots);
+        let newer = self.open.split_off(OPEN / 2);
+        let older = std::mem::replace(&mut self.open, newer);
+        let mut run = self.packed_run();
+        run.slots.extend(older.slots);
+        run.cells.extend(older.cells);
+        self.sealed = run.slots.last().map(|s| s.at);
+        self.pack(run);
     }
 
-    /// A record later than the open slots reach: all is packed anew, some 20 µs.
-    fn add_late(&mut self, counts: &Slot) {
-        let mut slots = self.packed_slots();
-        merge_slot(&mut slots, counts);
-        self.pack(slots);
+    fn pack(&mut self, mut run: Run) {
+        let newest = self.open.slots.last().or_else(|| run.slots.last());
+        let newest = i64::from(newest.map_or(0, |s| s.at));
+        run.retain(newest - SLOTS + 1, newest);
+        self.packed = (!run.slots.is_empty()).then(|| run.pack().into());
     }
 
-    fn pack(&mut self, mut slots: Vec<Slot>) {
-        let newest = self
-            .open
-            .last()
-            .or_else(|| slots.last())
-            .map_or(0, |s| s.at);
-        slots.retain(|s| i64::from(s.at) > i64::from(newest) - SLOTS);
-        self.packed = (!slots.is_empty()).then(|| pack(&slots).into());
+    fn packed_run(&self) -> Run {
+        self.packed.as_deref().map(Run::unpack).unwrap_or_default()
     }
 
-    fn packed_slots(&self) -> Vec<Slot> {
-        self.packed.as_deref().map(unpack).unwrap_or_default()
-    }
-
-    fn slots(&self) -> Vec<Slot> {
-        let mut slots = self.packed_slots();
-        slots.extend(&self.open);
-        slots
+    fn run(&self) -> Run {
+        let mut run = self.packed_run();
+        run.slots.extend(&self.open.slots);
+        run.cells.extend(&self.open.cells);
+        run
     }
 
     /// All slots, where only those from `first` on are asked for: what is packed is looked into
     /// only if it reaches so far.
-    fn slots_from(&self, first: i64) -> Vec<Slot> {
+    fn run_from(&self, first: i64) -> Run {
         match self.sealed {
-            Some(sealed) if i64::from(sealed) >= first => self.slots(),
+            Some(sealed) if i64::from(sealed) >= first => self.run(),
             _ => self.open.clone(),
         }
     }
 
     fn merge(&mut self, other: &Self) {
-        let mut slots = self.slots();
-        for slot in other.slots() {
-            merge_slot(&mut slots, &slot);
-        }
+        let mut run = self.run();
+        run.merge(&other.run());
         // The newest stay open, half as many as may be.
-        let open = slots.split_off(slots.len().saturating_sub(OPEN / 2));
-        self.sealed = slots.last().map(|s| s.at);
-        self.open = open;
-        self.pack(slots);
+        self.open = run.split_off(run.slots.len().saturating_sub(OPEN / 2));
+        self.sealed = run.slots.last().map(|s| s.at);
+        self.pack(run);
         self.put_out |= other.put_out;
     }
 
     fn bytes(&self) -> usize {
-        self.open.capacity() * size_of::<Slot>() + self.packed.as_ref().map_or(0, |p| p.len())
+        self.open.bytes() + self.packed.as_ref().map_or(0, |p| p.len())
     }
-}
-
-/// Adds a slot where it belongs by its time.
-fn merge_slot(slots: &mut Vec<Slot>, slot: &Slot) {
-    match slots.binary_search_by_key(&slot.at, |s| s.at) {
-        Ok(index) => slots[index].add(slot),
-        Err(index) => slots.insert(index, *slot),
-    }
-}
-
-/// Seven numbers a slot in LEB128: the time since the slot before, and as latencies the longest and
-/// what the sum has beyond it.
-fn pack(slots: &[Slot]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(slots.len() * 10);
-    let mut before = i32::MIN;
-    for s in slots {
-        put(&mut out, u64::from(s.at.abs_diff(before)));
-        for n in [
-            s.requests,
-            s.client_errors,
-            s.server_errors,
-            s.timed,
-            s.slowest,
-        ] {
-            put(&mut out, u64::from(n));
-        }
-        put(&mut out, s.latency_sum.saturating_sub(s.slowest.into()));
-        before = s.at;
-    }
-    out
-}
-
-/// Ends where the bytes do; what a damaged state had behind that is lost.
-fn unpack(mut bytes: &[u8]) -> Vec<Slot> {
-    let mut slots = Vec::new();
-    let mut before = i32::MIN;
-    while let Some(slot) = unpack_one(&mut bytes, before) {
-        before = slot.at;
-        slots.push(slot);
-    }
-    slots
-}
-
-fn unpack_one(bytes: &mut &[u8], before: i32) -> Option<Slot> {
-    let mut number = || u32::try_from(get(bytes)?).ok();
-    let at = before.checked_add_unsigned(number()?)?;
-    let [requests, client_errors, server_errors, timed, slowest] =
-        [number()?, number()?, number()?, number()?, number()?];
-    Some(Slot {
-        at,
-        requests,
-        client_errors,
-        server_errors,
-        timed,
-        slowest,
-        latency_sum: get(bytes)?.saturating_add(slowest.into()),
-    })
-}
-
-fn put(out: &mut Vec<u8>, mut n: u64) {
-    while n >= 0x80 {
-        out.push(n as u8 | 0x80);
-        n >>= 7;
-    }
-    out.push(n as u8);
-}
-
-fn get(bytes: &mut &[u8]) -> Option<u64> {
-    let mut n = 0;
-    for shift in (0..64).step_by(7) {
-        let (first, rest) = bytes.split_first()?;
-        *bytes = rest;
-        n |= u64::from(first & 0x7f) << shift;
-        if first & 0x80 == 0 {
-            return Some(n);
-        }
-    }
-    None
 }

@@ -3,6 +3,7 @@
 mod asked;
 mod evidence;
 mod facts;
+mod foresee;
 mod history;
 mod hosts;
 mod listing;
@@ -50,6 +51,8 @@ use asked::Asked;
 use listing::Views;
 use places::{object, path_values, slot};
 use versions::Versions;
+
+pub use foresee::{Foresight, Move};
 
 /// Of the saved form.
 const VERSION: u8 = 6;
@@ -138,6 +141,7 @@ pub struct Catalog {
 impl Catalog {
     pub fn new(settings: Settings) -> Self {
         Self {
+            history_room: settings.max_history,
             settings,
             specs: Arc::default(),
             state: State {
@@ -151,7 +155,6 @@ impl Catalog {
             renamed: false,
             late: Vec::new(),
             completeness: Completeness::default(),
-            history_room: 0,
             contracts: Contracts::default(),
             drifts: 0,
             dirty: BTreeSet::new(),
@@ -487,6 +490,7 @@ impl Catalog {
             ..Self::new(settings)
         };
         restored.versions.stale = true;
+        restored.bound_histories();
         Ok(restored)
     }
 

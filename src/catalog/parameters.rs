@@ -15,6 +15,7 @@ use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
 use super::oddity::{Oddities, Oddity, OddityKind, Whence};
+use super::schema::MadeOf;
 use crate::exchange::{Exchange, Field, Groups, MAX_POINTER, Shape, Texture, Types};
 use crate::time::Timestamp;
 
@@ -325,6 +326,26 @@ impl Parameters {
                 Err(_) => {}
             }
         }
+    }
+
+    /// What the values at one part of the path are made of.
+    pub(super) fn of_path(&self, part: usize) -> Option<MadeOf> {
+        let known = self.known.iter().find(|p| p.key == part as u64);
+        let known = known.filter(|p| p.whence == Whence::Path && p.seen > 0)?;
+        let mut kinds: Vec<(String, u32)> = (0..Groups::COUNT)
+            .filter(|bit| known.kinds[*bit] > 0)
+            .map(|bit| (Groups(1 << bit).name().to_owned(), known.kinds[bit]))
+            .collect();
+        kinds.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+        let lengths = &known.lengths;
+        let least = lengths.iter().position(|n| *n > 0).unwrap_or_default();
+        let most = lengths.iter().rposition(|n| *n > 0).unwrap_or_default();
+        Some(MadeOf {
+            kinds,
+            shortest: 1 << least.saturating_sub(1),
+            longest: ((1_u64 << most) - 1) as u32,
+            seen: known.seen,
+        })
     }
 
     /// Parameters that it has.

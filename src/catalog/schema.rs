@@ -27,7 +27,7 @@ mod tests;
 
 pub use sensitive::SensitiveView;
 pub(super) use view::{Compact, compact};
-pub use view::{EnumView, FieldView, PartView, PathParameter, SchemaView};
+pub use view::{EnumView, FieldView, MadeOf, PartView, PathParameter, SchemaView};
 
 /// Fields of one part of an endpoint's schema.
 const MAX_FIELDS: usize = 256;

@@ -18,7 +18,20 @@ use serde::{Deserialize, Serialize};
 
 use super::NodeId;
 use super::segment::{self, Type, classify, fold, show};
-pub(super) use evidence::{Calls, Evidence, Step};
+/// Routes beside a parameter that are shown.
+const ROUTES: usize = 8;
+
+/// What is known of one parameter of a path.
+pub(super) struct Found<'a> {
+    /// Of its values.
+    pub(super) types: Vec<&'static str>,
+    /// Why it is one.
+    pub(super) why: &'a str,
+    /// Words that are routes of their own beside it; the first of them.
+    pub(super) routes: Vec<&'a str>,
+}
+
+pub(super) use evidence::{Calls, Evidence, RawId, Step};
 pub(super) use regroup::Place;
 pub(super) use respec::Stone;
 
@@ -270,7 +283,7 @@ impl Trie {
     }
 
     /// What each parameter of the template was seen to be.
-    pub(super) fn parameters(&self, id: NodeId) -> Vec<Vec<&'static str>> {
+    pub(super) fn parameters(&self, id: NodeId) -> Vec<Found<'_>> {
         let (mut out, mut at) = (Vec::new(), Some(id));
         while let Some(node) = at.map(|id| self.node(id)) {
             if node.types != 0 {
@@ -280,7 +293,14 @@ impl Trie {
                     node.seen
                 };
                 let seen = Type::ALL.into_iter().filter(|t| bits & t.bit() != 0);
-                out.push(seen.map(Type::name).collect());
+                let beside = node.parent.map(|id| self.node(id).words.values());
+                let beside = beside.into_iter().flatten().map(|id| &self.node(*id).word);
+                let whole = beside.filter(|word| !segment::glued(word));
+                out.push(Found {
+                    types: seen.map(Type::name).collect(),
+                    why: &node.why,
+                    routes: whole.map(String::as_str).take(ROUTES).collect(),
+                });
             }
             at = node.parent;
         }

@@ -2,7 +2,7 @@
 //! [`EndpointView`] is one line of `--format inventory` and one item of `/api/v1/endpoints`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,7 @@ use super::callers::TopView;
 use super::decision::Accepted;
 use super::drift::DriftView;
 use super::edges::EdgeView;
+use super::events::Event;
 use super::exposure::Exposure;
 use super::history::History;
 use super::jwt::JwtView;
@@ -149,6 +150,8 @@ pub struct EndpointView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_back: Option<String>,
     pub first_seen: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_at: Option<Timestamp>,
     pub last_seen: Option<Timestamp>,
     pub requests: u64,
     /// Responses by class: no response, 1xx, 2xx, 3xx, 4xx, 5xx.
@@ -195,6 +198,9 @@ pub struct EndpointView {
     /// Of a deprecated or zombie endpoint: how it fares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retirement: Option<Retirement>,
+    /// Keys of the versions of the same operation, oldest first, itself among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<String>,
     /// Of an old version beside newer ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version_share: Option<f64>,
@@ -217,6 +223,9 @@ pub struct EndpointView {
     pub introspection: bool,
     /// Why the template's parameters are parameters.
     pub evidence: Vec<String>,
+    /// What became of its template, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Event>,
     /// Requests an hour for the last 24 hours of packet time, oldest first.
     pub hourly: Vec<u64>,
     /// By the minute for a day, by the hour for 60 days; by itself at `…/history`.
@@ -271,6 +280,11 @@ pub struct Retirement {
     /// Change of the last seven days against the seven before, -1 to …; `None` without a whole
     /// earlier week.
     pub trend: Option<f64>,
+}
+
+/// A key as a number: it is one in hexadecimal.
+fn number(key: &str) -> u64 {
+    u64::from_str_radix(key, 16).unwrap_or_default()
 }
 
 /// One version of a host's API.
@@ -442,8 +456,12 @@ pub struct CatalogView {
     pub learning_until: Option<Timestamp>,
     /// Entries put out by the budget so far.
     pub evicted: u64,
+    /// What the histories of all endpoints take, about, and no less.
+    pub history_bytes: u64,
     /// Histories by the minute or the hour that the budget has put out so far.
     pub histories_cut: u64,
+    /// Where keys are among the endpoints, sorted; made when first asked for.
+    pub by_key: OnceLock<Vec<(u64, u32)>>,
     /// Packet time of the first exchange.
     pub started: Option<Timestamp>,
     /// Requests of two days by the quarter of an hour: those that had any, the oldest first.
@@ -453,13 +471,21 @@ pub struct CatalogView {
 impl CatalogView {
     /// The endpoint of a key, or of a key that it had before.
     pub fn find(&self, key: &str) -> Option<&Arc<EndpointView>> {
-        let now = self.endpoints.iter().find(|e| e.key == key);
+        let index = self.by_key.get_or_init(|| {
+            let all = (0..).zip(&self.endpoints);
+            let mut keys: Vec<(u64, u32)> = all.map(|(at, e)| (number(&e.key), at)).collect();
+            keys.sort_unstable();
+            keys
+        });
+        let asked = number(key);
+        let first = index.partition_point(|(known, _)| *known < asked);
+        let alike = index[first..].iter().take_while(|(n, _)| *n == asked);
+        let mut alike = alike.filter_map(|(_, at)| self.endpoints.get(*at as usize));
         let before = || {
-            self.endpoints
-                .iter()
-                .find(|e| e.aliases.iter().any(|a| a == key))
+            let mut all = self.endpoints.iter();
+            all.find(|e| e.aliases.iter().any(|a| a == key))
         };
-        now.or_else(before)
+        alike.find(|e| e.key == key).or_else(before)
     }
 
     /// All that lies open, of hosts and of confirmed endpoints.

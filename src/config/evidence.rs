@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::ByteSize;
 use crate::detect::Severity;
@@ -14,7 +14,7 @@ const LEAST_RING: u64 = 1 << 20;
 /// Headers of a tunnel, IP and TCP at least.
 const LEAST_SNAP: u32 = 128;
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Evidence {
     /// Memory for the last packets of each interface; 0: none are kept.

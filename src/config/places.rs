@@ -1,12 +1,12 @@
 //! Rules about places of the inventory, as the config writes them.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::units::Date;
 use crate::catalog;
 
 /// `[[catalog.deprecated]]`
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Deprecated {
     pub host: String,
@@ -17,7 +17,7 @@ pub struct Deprecated {
 }
 
 /// `[[catalog.host_groups]]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct HostGroup {
     pub pattern: String,

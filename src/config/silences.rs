@@ -1,13 +1,13 @@
 //! Rules for silence as the file has them.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Date;
 use crate::alert::{Scope, Silence};
 use crate::time::Timestamp;
 
 /// All that it names has to hold; it needs an end and a reason.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SilenceRule {
     /// An identity, an address or a prefix; like the other texts a pattern with `*`.

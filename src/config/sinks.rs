@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Prefix;
 use crate::alert::Egress as ReadyEgress;
@@ -16,14 +16,14 @@ use crate::alert::sink::{
 use crate::detect::Severity;
 
 /// Where deliveries may go.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Egress {
     pub allow: Vec<Prefix>,
     pub deny: Vec<Prefix>,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     pub sinks: Vec<String>,
@@ -45,7 +45,7 @@ pub struct Route {
 }
 
 /// `[[webhook]]`, the older way to write a `[[sink]]` of that type.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
     pub name: String,
@@ -57,7 +57,7 @@ pub struct Webhook {
     pub ca_file: Option<PathBuf>,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Sink {
     Webhook(Webhook),
@@ -128,7 +128,7 @@ pub enum Sink {
 }
 
 /// Slack and Teams: who has the URL may post, so that it is the secret.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Chat {
     pub name: String,
@@ -443,6 +443,24 @@ fn secret(file: &Option<PathBuf>, env: &Option<String>) -> Result<Secret, String
 }
 
 impl Route {
+    /// What it takes, in words.
+    pub(super) fn words(&self) -> String {
+        let severity = self.severity.unwrap_or(Severity::Info).name();
+        let mut words = vec![format!("{severity} and worse")];
+        for (what, list) in [
+            ("kinds", &self.kinds),
+            ("hosts", &self.hosts),
+            ("on", &self.days),
+        ] {
+            if !list.is_empty() {
+                words.push(format!("{what} {}", list.join(", ")));
+            }
+        }
+        words.extend(self.hours.iter().cloned());
+        words.extend(self.timezone.iter().cloned());
+        words.join("; ")
+    }
+
     pub(super) fn ready(&self, known: &[String]) -> Result<ReadyRoute, String> {
         if self.sinks.is_empty() {
             return Err("names no sinks".into());

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::time::Timestamp;
 
@@ -21,6 +21,37 @@ impl<'de> Deserialize<'de> for Span {
                 "`{text}` is no duration: write it like 30s, 15m, 1h30m or 7d"
             ))
         })
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+/// As it is read: `1d12h`; `0s` for none.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut nanos = self.0.as_nanos();
+        if nanos == 0 {
+            return f.write_str("0s");
+        }
+        for (unit, name) in [
+            (86_400_000_000_000, "d"),
+            (3_600_000_000_000, "h"),
+            (60_000_000_000, "m"),
+            (1_000_000_000, "s"),
+            (1_000_000, "ms"),
+            (1_000, "us"),
+            (1, "ns"),
+        ] {
+            if nanos >= unit {
+                write!(f, "{}{name}", nanos / unit)?;
+                nanos %= unit;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -43,6 +74,13 @@ impl<'de> Deserialize<'de> for Date {
                 "`{text}` is no date: write it like \"2026-12-31\" or \"2026-12-31T08:00:00Z\""
             ))
         })
+    }
+}
+
+impl Serialize for Date {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let moment = self.0.to_string();
+        s.serialize_str(moment.strip_suffix("T00:00:00Z").unwrap_or(&moment))
     }
 }
 
@@ -87,6 +125,18 @@ impl<'de> Deserialize<'de> for ByteSize {
     }
 }
 
+impl Serialize for ByteSize {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        match units.iter().find(|(unit, _)| self.0 % unit == 0) {
+            Some((unit, name)) if self.0 > 0 => {
+                s.collect_str(&format_args!("{}{name}", self.0 / unit))
+            }
+            _ => s.serialize_u64(self.0),
+        }
+    }
+}
+
 fn parse_size(text: &str) -> Option<ByteSize> {
     let text = text.trim();
     let at = text
@@ -115,6 +165,12 @@ impl<'de> Deserialize<'de> for Prefix {
                 "`{text}` is no address or prefix: write it like 10.0.0.0/8 or 2001:db8::1"
             ))
         })
+    }
+}
+
+impl Serialize for Prefix {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&self.0)
     }
 }
 

@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
 use super::decisions::Decisions;
 use super::evidence::Evidence;
 use super::gauges::Gauges;
+use super::named_views::NamedViews;
 use super::specs::Reading;
 use super::traffic::Traffic;
 use super::uploads::Uploads;
@@ -19,7 +20,7 @@ use super::watch::{Trouble, Watch};
 use crate::alert::delivery::{DeliveriesView, Sink};
 use crate::alert::{Alert, Silence};
 use crate::analysis::Analysis;
-use crate::catalog::Decision;
+use crate::catalog::{Decision, NamedView};
 use crate::detect::Severity;
 use crate::exchange::write_line;
 use crate::sensor::doctor::{self, Symptom};
@@ -29,7 +30,7 @@ use crate::sensor::{
 };
 use crate::store::{Pending, Store};
 use crate::time::Timestamp;
-use crate::web::{Command, Known, Live, Reply, SensorView, SourceView, Views};
+use crate::web::{Command, Known, Live, Queue, Reply, SensorView, SourceView, Upkeep, Views};
 
 /// How often readers get new views.
 const PUBLISH: Duration = Duration::from_secs(1);
@@ -65,6 +66,7 @@ pub(super) struct Analyst {
     sinks: Arc<Vec<Sink>>,
     decisions: Decisions,
     uploads: Uploads,
+    named_views: NamedViews,
     /// Answers to people whose changes are on disk now.
     answers: (Sender<Answer>, Receiver<Answer>),
     merger: Merger,
@@ -77,6 +79,8 @@ pub(super) struct Analyst {
     symptoms: Vec<Symptom>,
     finished: usize,
     analysed: u64,
+    /// Requests by the class of their answer.
+    classes: [u64; 6],
     /// Alerts handed to the store and not on disk yet.
     in_flight: u64,
     started: Timestamp,
@@ -114,6 +118,7 @@ impl Analyst {
             sinks,
             decisions: Decisions::new(decisions),
             uploads,
+            named_views: NamedViews::default(),
             answers: unbounded(),
             merger: Merger::new(workers),
             flows: Merger::new(workers),
@@ -125,6 +130,7 @@ impl Analyst {
             symptoms: Vec::new(),
             finished: 0,
             analysed: 0,
+            classes: [0; 6],
             in_flight: 0,
             started: wall(),
             published: now,
@@ -143,6 +149,12 @@ impl Analyst {
     /// Has the packets of alerts saved.
     pub(super) fn with_evidence(mut self, evidence: Option<Evidence>) -> Self {
         self.evidence = evidence;
+        self
+    }
+
+    /// Begins with the views that people saved.
+    pub(super) fn with_named_views(mut self, recovered: Vec<NamedView>) -> Self {
+        self.named_views = NamedViews::new(recovered);
         self
     }
 
@@ -178,6 +190,7 @@ impl Analyst {
         self.record(&mut raised);
         self.publish();
         self.publish_decisions();
+        self.named_views.show(&self.views);
         self.views
             .ready
             .store(true, std::sync::atomic::Ordering::Relaxed);
@@ -279,6 +292,9 @@ impl Analyst {
                 }
             };
             self.analysed += 1;
+            if record.exchange.session.is_none() {
+                self.classes[record.exchange.status_class()] += 1;
+            }
             self.gauges.exchange(&record.exchange);
             if self.lines.is_some() {
                 write_line(&record.exchange, &mut text);
@@ -368,6 +384,14 @@ impl Analyst {
                 let at = (&self.analysis.catalog, &self.store);
                 self.decisions.ask(at, &what, (by, note), reply);
             }
+            Message::Command(Command::Foresee { pin, reply }) => {
+                let (key, word) = (&pin.key, pin.word.as_deref());
+                let seen = self
+                    .analysis
+                    .catalog
+                    .foresee(pin.action, key, pin.part, word);
+                reply.send(seen);
+            }
             Message::Command(Command::PutSpec { wanted, by, reply }) => {
                 self.uploads.put(&self.store, *wanted, by, reply);
             }
@@ -391,6 +415,19 @@ impl Analyst {
                 reply.send(Ok(found));
             }
             Message::Specs(reading) => self.take_specs(*reading, raised),
+            Message::Command(Command::SaveView {
+                name,
+                query,
+                by,
+                reply,
+            }) => {
+                let at = (&self.store, &self.views);
+                self.named_views.save(at, (name, query), by, reply);
+            }
+            Message::Command(Command::RemoveView { id, by, reply }) => {
+                let at = (&self.store, &self.views);
+                self.named_views.remove(at, id, by, reply);
+            }
             Message::Ping | Message::Stop => {}
         }
     }
@@ -588,6 +625,8 @@ impl Analyst {
             exchanges,
             exchanges_per_second: exchanges.saturating_sub(self.last_count) as f64
                 / PUBLISH.as_secs_f64(),
+            answers: self.classes,
+            upkeep: self.upkeep(),
             at: sources
                 .iter()
                 .map(|s| s.now)
@@ -603,6 +642,9 @@ impl Analyst {
         self.last_count = exchanges;
         self.views.sensor.store(Arc::new(view));
         self.views.catalog.store(self.analysis.view());
+        if let Some(bands) = self.analysis.bands() {
+            self.views.bands.store(bands);
+        }
         self.views
             .automation
             .store(Arc::new(automation(&self.analysis)));
@@ -617,6 +659,27 @@ impl Analyst {
         }
         let _ = self.views.live.send(Live::Sensor);
         let _ = self.views.live.send(Live::Inventory);
+    }
+
+    fn upkeep(&self) -> Upkeep {
+        let reports = &self.pool.reports;
+        let (waiting, room) = self.store.queue();
+        let queue = |name, waiting, room| Queue {
+            name,
+            waiting,
+            room,
+        };
+        let usage = self.store.usage();
+        Upkeep {
+            queues: vec![
+                queue("reports", reports.len(), reports.capacity().unwrap_or(0)),
+                queue("store", waiting, room),
+            ],
+            panics: self.known_panics,
+            store_trouble: self.store.trouble(),
+            journal_bytes: usage.journal,
+            checkpoint_bytes: usage.checkpoints,
+        }
     }
 
     fn deliveries(&self) -> DeliveriesView {

@@ -89,14 +89,9 @@ impl Decisions {
                 value: value.clone(),
                 undoes,
             },
-            Wish::Pin {
-                action,
-                key,
-                part,
-                word,
-            } => Resolved {
-                action: *action,
-                places: vec![catalog.pin_place(key, *part, word.as_deref())?],
+            Wish::Pin(pin) => Resolved {
+                action: pin.action,
+                places: vec![catalog.pin_place(&pin.key, pin.part, pin.word.as_deref())?],
                 value,
                 undoes,
             },

@@ -61,6 +61,11 @@ impl<'a> Beat<'a> {
         self.rhythm.kind == Kind::Host
     }
 
+    /// Whether all hours are alike.
+    pub(super) fn is_even(&self) -> bool {
+        self.rhythm.kind == Kind::Flat
+    }
+
     /// What stands behind the factor, in words.
     pub(super) fn words(&self, hour: i64) -> &'static str {
         match self.rhythm.kind {

@@ -8,8 +8,11 @@
 //! ramp and for a drop. There the target is held against the rest of its host at that time, so
 //! that a busy hour of all is no ramp of each.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::band::Band;
 use super::budget::{Cell, Rung};
 use super::cusum::Sum;
 use super::drift::Drift;
@@ -264,6 +267,15 @@ impl Series {
 
     pub(super) fn beat<'a>(&'a self, season: &'a Season) -> Beat<'a> {
         Beat::of(&self.rhythm, season)
+    }
+
+    /// Whether it has a baseline by now.
+    pub(super) fn is_known(&self, hour: i64) -> bool {
+        hour - self.born >= YOUNG
+    }
+
+    pub(super) fn band(&self, rhythm: Option<Arc<[f32]>>) -> Band {
+        Band::new(&self.scales, rhythm)
     }
 
     /// Adds another target's past: means add, and maxima at worst coincide.

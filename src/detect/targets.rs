@@ -210,6 +210,19 @@ impl Targets {
         }
     }
 
+    pub(super) fn swept(&self) -> Option<i64> {
+        self.swept
+    }
+
+    /// Every endpoint with its host, its requests and its host's season.
+    pub(super) fn each(&self, mut look: impl FnMut(EndpointId, u64, &Series, &Season)) {
+        for (endpoint, target) in &self.endpoints {
+            if let Some(host) = self.hosts.get(&target.host) {
+                look(*endpoint, target.host, &target.series, &host.season);
+            }
+        }
+    }
+
     pub(super) fn merged(&mut self, from: EndpointId, into: EndpointId) {
         let Some(old) = self.endpoints.remove(&from) else {
             return;

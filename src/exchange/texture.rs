@@ -43,6 +43,28 @@ impl Groups {
     pub fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
+
+    /// Of a single kind, in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DIGITS => "digits",
+            Self::HEX => "letters a to f",
+            Self::LETTERS => "letters",
+            Self::WIDE => "letters beyond ASCII",
+            Self::SPACE => "spaces",
+            Self::HYPHEN => "hyphens",
+            Self::JOINT => "points and underscores",
+            Self::COMMA => "commas",
+            Self::SLASH => "slashes",
+            Self::AT => "at signs",
+            Self::EQUALS => "equals signs",
+            Self::QUOTE => "quotes",
+            Self::ANGLE => "angle brackets",
+            Self::BRACKET => "brackets",
+            Self::CONTROL => "control characters",
+            _ => "signs of shells",
+        }
+    }
 }
 
 const fn group(b: u8) -> Groups {

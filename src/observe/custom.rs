@@ -4,7 +4,7 @@
 
 use compact_str::CompactString;
 use regex::{Regex, RegexBuilder};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::exchange::{MAX_CUSTOM, is_custom};
 
@@ -15,7 +15,7 @@ const MAX_COMPILED: usize = 512 << 10;
 const MAX_LOOKED_AT: usize = 256;
 
 /// Which messages a rule is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     Request,
@@ -25,7 +25,7 @@ pub enum Direction {
 }
 
 /// A class, as it is written down: a field that it needs, a value, or both.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// `employee-number`; shown as `custom:employee-number`.

@@ -18,8 +18,8 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use words::{bytes, percent, span};
-pub use words::{count, grouped};
+pub use words::{bytes, count, grouped};
+use words::{percent, span};
 
 /// How much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]

@@ -15,7 +15,7 @@ use crate::access::{AuditView, Record, Trail};
 use crate::alert::delivery::{DeadLetter, MAX_AGE};
 use crate::alert::route::{About, Router};
 use crate::alert::{Alert, Audience, Incident, Notice, Silence, wall};
-use crate::catalog::{Decision, Later, SpecChange, remains, uploads};
+use crate::catalog::{Decision, Later, NamedView, SpecChange, remains, uploads};
 use crate::time::Timestamp;
 
 /// Past this, and twice what is worth keeping, the journal is written anew.
@@ -126,6 +126,8 @@ enum Line {
     Decision(Decision),
     /// A rule for silence, as it was then.
     Silence(Box<Silence>),
+    /// A view that was saved, or removed.
+    View(NamedView),
     /// A document was uploaded, replaced or taken away; its text lies in a file.
     Spec(Box<SpecChange>),
     /// What somebody changed.
@@ -155,6 +157,8 @@ pub struct Journal {
     /// By id, which counts up.
     decisions: BTreeMap<u64, Decision>,
     silences: BTreeMap<String, Silence>,
+    /// By id, which counts up; those that are not gone.
+    views: BTreeMap<u64, NamedView>,
     /// By id, which counts up.
     specs: BTreeMap<u64, SpecChange>,
     trail: Trail,
@@ -184,6 +188,7 @@ impl Journal {
             dead: VecDeque::new(),
             decisions: BTreeMap::new(),
             silences: BTreeMap::new(),
+            views: BTreeMap::new(),
             specs: BTreeMap::new(),
             trail: Trail::default(),
         };
@@ -220,6 +225,17 @@ impl Journal {
 
     pub fn silences(&self) -> impl Iterator<Item = &Silence> {
         self.silences.values()
+    }
+
+    pub fn views(&self) -> impl Iterator<Item = &NamedView> {
+        self.views.values()
+    }
+
+    /// Appends a view as it is now, which may be gone; it is on disk when this returns without error.
+    pub fn view(&mut self, view: &NamedView) -> std::io::Result<()> {
+        self.write(Line::View(view.clone()))?;
+        self.compact_if_large();
+        Ok(())
     }
 
     /// Oldest first.
@@ -463,6 +479,8 @@ impl Journal {
             Line::Silence(silence) => {
                 self.silences.insert(silence.id.clone(), *silence);
             }
+            Line::View(view) if view.gone => drop(self.views.remove(&view.id)),
+            Line::View(view) => drop(self.views.insert(view.id, view)),
             Line::Spec(change) => {
                 self.specs.insert(change.id, *change);
             }
@@ -670,6 +688,9 @@ impl Journal {
         }
         for silence in self.silences.values() {
             write_line(&mut text, &Line::Silence(Box::new(silence.clone())));
+        }
+        for view in self.views.values() {
+            write_line(&mut text, &Line::View(view.clone()));
         }
         for record in self.trail.iter() {
             write_line(&mut text, &Line::Audit(Box::new(record.as_ref().clone())));

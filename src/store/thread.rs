@@ -15,7 +15,7 @@ use crate::access::{Accounts, AuditView, Change, Record};
 use crate::alert::Silence;
 use crate::alert::delivery::DeadLetter;
 use crate::alert::wall;
-use crate::catalog::{Decision, SpecChange, uploads};
+use crate::catalog::{Decision, NamedView, SpecChange, uploads};
 
 /// Alerts that share one fsync.
 const GROUP: usize = 256;
@@ -35,6 +35,7 @@ pub(super) type Decided = Box<dyn FnOnce(Decision) + Send>;
 pub(super) enum Op {
     Record(Entry),
     Silence(Box<Silence>),
+    View(NamedView),
     After(Box<dyn FnOnce() + Send>),
     Settled {
         sink: String,
@@ -125,6 +126,9 @@ impl Thread {
                     Op::Silence(silence) => {
                         let what = "a rule for silence";
                         self.insist(what, |journal| journal.silence(&silence));
+                    }
+                    Op::View(view) => {
+                        self.insist("a view", |journal| journal.view(&view));
                     }
                     Op::After(done) => {
                         self.record(&mut entries);

@@ -1,14 +1,10 @@
 //! What was inspected, what was not, and what lies open. Sums alone: hosts with TLS may be
 //! thousands, and have their page.
 
-use std::collections::BTreeMap;
-
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
 
-use super::{Scrape, gauge};
+use super::{Scrape, family, gauge, zeros};
 use crate::catalog::{ExposureKind, Severity};
 
 impl Scrape {
@@ -46,9 +42,9 @@ impl Scrape {
             ),
         ];
         for (name, help, series) in families {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            let mut family = family(encoder, name, help, MetricType::Counter)?;
             for (state, n) in series {
-                ConstCounter::new(n).encode(family.encode_family(&[("state", state)])?)?;
+                family.count(&[("state", state)], n)?;
             }
         }
         let hosts = c.dark_hosts as i64;
@@ -65,18 +61,15 @@ impl Scrape {
         &self,
         encoder: &mut DescriptorEncoder<'_>,
     ) -> Result<(), std::fmt::Error> {
-        let mut counts: BTreeMap<(ExposureKind, Severity), i64> = BTreeMap::new();
-        for kind in ExposureKind::ALL {
-            counts.extend(Severity::ALL.map(|severity| ((kind, severity), 0)));
-        }
+        let mut counts = zeros(ExposureKind::ALL, &Severity::ALL);
         for e in self.catalog.exposures() {
             *counts.entry((e.kind, e.severity)).or_default() += 1;
         }
         let help = "What lies open, by kind and severity";
-        let mut family = encoder.encode_descriptor("findings", help, None, MetricType::Gauge)?;
+        let mut family = family(encoder, "findings", help, MetricType::Gauge)?;
         for ((kind, severity), n) in counts {
             let labels = [("kind", kind.name()), ("severity", severity.name())];
-            ConstGauge::new(n).encode(family.encode_family(&labels)?)?;
+            family.one(&labels, n)?;
         }
         Ok(())
     }

@@ -1,10 +1,9 @@
 //! Packets of alerts that are saved.
 
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
 
-use super::{Scrape, counter, gauge};
+use super::{Scrape, counter, family, gauge};
 
 impl Scrape {
     pub(super) fn evidence(
@@ -24,8 +23,7 @@ impl Scrape {
         counter(encoder, "evidence_packets", "Packets saved", s.saved)?;
         let help = "Packets of alerts that are not saved, or no longer: packets written over in the \
                     recorder, alerts past their share, files put out, writes that failed, alerts not taken";
-        let mut family =
-            encoder.encode_descriptor("evidence_lost", help, None, MetricType::Counter)?;
+        let mut family = family(encoder, "evidence_lost", help, MetricType::Counter)?;
         let reasons = [
             ("missed", s.missed),
             ("cut", s.cut),
@@ -34,7 +32,7 @@ impl Scrape {
             ("shed", s.shed),
         ];
         for (reason, n) in reasons {
-            ConstCounter::new(n).encode(family.encode_family(&[("reason", reason)])?)?;
+            family.count(&[("reason", reason)], n)?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::query::{AlertFilter, EndpointFilter, Page};
 use super::reply::{self, Reply};
 use super::routes::{App, Shared};
+use super::search::Fault;
 use super::{Command, export, schema, who};
 
 pub(super) mod extract;
@@ -57,20 +58,23 @@ pub(super) async fn endpoints(
     headers: HeaderMap,
     Query(filter): Query<EndpointFilter>,
 ) -> Response {
-    let catalog = app.views.catalog.load();
-    match export::wanted(&headers) {
-        Some(form) => export::send(
-            form,
-            "endpoints",
-            export::owned(filter.found(&catalog.endpoints)),
-        ),
-        None => list(&filter.page(&catalog.endpoints)),
-    }
+    let index = app.index().await;
+    let answer = match export::wanted(&headers) {
+        Some(form) => export::endpoints_as(form, &filter, &index),
+        None => filter.page(&index).map(|page| list(&page)),
+    };
+    answer.unwrap_or_else(|fault| unreadable(&fault))
+}
+
+/// A query that cannot be read: why, where, and the mend.
+pub(super) fn unreadable(fault: &Fault) -> Response {
+    problem(StatusCode::BAD_REQUEST, &format!("q: {fault}"))
 }
 
 pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Response {
-    match app.views.catalog.load().find(&key) {
-        Some(e) => json(&schema::whole(e)),
+    let index = app.index().await;
+    match index.find(&key) {
+        Some(row) => json(&schema::whole(index.endpoint(row))),
         None => problem(StatusCode::NOT_FOUND, "there is no such endpoint"),
     }
 }

@@ -9,16 +9,21 @@ const CSS: &str = concat!(
     include_str!("../../dashboards/assets/style/shell.css"),
     include_str!("../../dashboards/assets/style/parts.css"),
     include_str!("../../dashboards/assets/style/chart.css"),
+    include_str!("../../dashboards/assets/style/endpoint.css"),
     include_str!("../../dashboards/assets/style/specs.css"),
     include_str!("../../dashboards/assets/style/sensor.css"),
     include_str!("../../dashboards/assets/style/access.css"),
     include_str!("../../dashboards/assets/style/overview.css"),
     include_str!("../../dashboards/assets/style/principals.css"),
+    include_str!("../../dashboards/assets/style/settings.css"),
+    include_str!("../../dashboards/assets/style/endpoints.css"),
 );
 
 const JS: &str = concat!(
     include_str!("../../dashboards/assets/script/live.js"),
     include_str!("../../dashboards/assets/script/scroll.js"),
+    include_str!("../../dashboards/assets/script/endpoint.js"),
+    include_str!("../../dashboards/assets/script/endpoints.js"),
 );
 
 const ICON: &str = include_str!("../../dashboards/assets/icon.svg");

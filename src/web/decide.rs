@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::api::{self, Json, Path, Query, ask, json, list as list_page, problem, remark, shape};
+use super::index::Index;
 use super::query::{EndpointFilter, cut};
 use super::routes::{App, Shared};
 use super::who::Who;
-use super::{Command, Wish};
-use crate::catalog::{Action, Decision, EndpointView, MAX_NOTE};
+use super::{Command, Pin, Wish};
+use crate::catalog::{Action, Decision, MAX_NOTE};
 
 /// Places of one decision that are listed.
 const PLACES: usize = 100;
@@ -151,16 +152,17 @@ impl Chosen {
     }
 
     /// What is accepted is chosen from what waits for that.
-    fn keys(&self, all: &[Arc<EndpointView>], action: Action) -> Result<Vec<String>, String> {
+    fn keys(&self, index: &Index, action: Action) -> Result<Vec<String>, String> {
         match (self.keys.is_empty(), self.filter.is_empty(), self.all) {
             (false, true, false) => Ok(self.keys.clone()),
             (true, false, false) | (true, true, true) => {
                 let filter = self.filter()?;
-                let key = |e: &Arc<EndpointView>| e.key.clone();
-                Ok(match action {
-                    Action::Accept => filter.waiting(all).map(key).collect(),
-                    _ => filter.found(all).into_iter().map(key).collect(),
-                })
+                let found = match action {
+                    Action::Accept => filter.waiting(index),
+                    _ => filter.found(index),
+                };
+                let found = found.map_err(|fault| format!("q: {fault}"))?;
+                Ok(found.iter().map(|e| e.key.clone()).collect())
             }
             _ => Err("say one of `keys`, `filter`, `\"all\": true`".into()),
         }
@@ -169,7 +171,7 @@ impl Chosen {
 
 /// `POST /api/v1/endpoints/accept`.
 pub(super) async fn accept(State(app): Shared, who: Who, Json(chosen): Json<Chosen>) -> Response {
-    let keys = match chosen.keys(&app.views.catalog.load().endpoints, Action::Accept) {
+    let keys = match chosen.keys(&*app.index().await, Action::Accept) {
         Ok(keys) => keys,
         Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
     };
@@ -202,7 +204,10 @@ pub(super) struct About {
 }
 
 /// An owner or note that is nothing takes the one there is away.
-fn said(action: Action, value: Option<String>) -> Result<(Action, Option<String>), Refused> {
+pub(super) fn said(
+    action: Action,
+    value: Option<String>,
+) -> Result<(Action, Option<String>), Refused> {
     let empty = value.as_deref().is_none_or(|v| v.trim().is_empty());
     let action = match action {
         Action::Own if empty => Action::Disown,
@@ -227,12 +232,12 @@ pub(super) fn wish(
     let word = word.filter(|w| !w.is_empty());
     let bad = |why: &str| Err((StatusCode::BAD_REQUEST, why.to_owned()));
     match part {
-        Some(part) if action.is_pin() && action != Action::Unpin => Ok(Wish::Pin {
+        Some(part) if action.is_pin() && action != Action::Unpin => Ok(Wish::Pin(Pin {
             action,
             key,
             part,
             word,
-        }),
+        })),
         None if !action.is_pin() && word.is_none() => {
             let (action, value) = said(action, value)?;
             let keys = vec![key];
@@ -267,14 +272,14 @@ pub(super) struct Many {
 
 /// `POST /api/v1/endpoints/mark`.
 pub(super) async fn mark_many(State(app): Shared, who: Who, Json(many): Json<Many>) -> Response {
-    match many.wish(&app.views.catalog.load().endpoints) {
+    match many.wish(&*app.index().await) {
         Ok((wish, note)) => answer(decide(&app, wish, &who.name, note).await),
         Err((code, why)) => problem(code, &why),
     }
 }
 
 impl Many {
-    fn wish(self, all: &[Arc<EndpointView>]) -> Result<(Wish, Option<String>), Refused> {
+    fn wish(self, index: &Index) -> Result<(Wish, Option<String>), Refused> {
         let bad = |why: String| (StatusCode::BAD_REQUEST, why);
         let action = self.action;
         if action.is_pin() {
@@ -287,7 +292,7 @@ impl Many {
             all: self.all,
             note: None,
         };
-        let keys = chosen.keys(all, action).map_err(bad)?;
+        let keys = chosen.keys(index, action).map_err(bad)?;
         if keys.is_empty() {
             let why = "there is nothing that it shows";
             return Err((StatusCode::CONFLICT, why.into()));
@@ -308,8 +313,8 @@ pub(super) async fn mark(
     Path((key, action)): Path<(String, Action)>,
     Json(about): Json<About>,
 ) -> Response {
-    let catalog = app.views.catalog.load();
-    let Some(key) = catalog.find(&key).map(|e| e.key.clone()) else {
+    let index = app.index().await;
+    let Some(key) = index.find(&key).map(|row| index.endpoint(row).key.clone()) else {
         return problem(StatusCode::NOT_FOUND, "there is no such endpoint");
     };
     match wish(action, key, (about.part, about.word, about.value)) {

@@ -1,25 +1,19 @@
-//! Decisions on pages: what waits to be accepted, a confirmation before many are, and the audit.
-
-use std::sync::Arc;
+//! Decisions on pages: what waits to be accepted, what the page of an endpoint offers, and the audit.
 
 use askama::Template;
 use axum::Form;
-use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::decide::{decide, wish};
 use super::frame::{Frame, failed, show};
 use super::life::stale;
-use super::query::{EndpointFilter, review};
 use super::routes::{App, Shared};
 use super::who::Who;
 use super::{Wish, filters};
 use crate::catalog::{Action, Decision, Documentation, EndpointView, HostView, VersionView};
 use crate::sensor::doctor::{self, grouped};
-use crate::time::Timestamp;
 
 /// Endpoints that a confirmation lists, and decisions that the audit shows.
 const SHOWN: usize = 100;
@@ -27,39 +21,6 @@ const SHOWN: usize = 100;
 /// Whether an endpoint waits for somebody to accept it.
 pub(super) fn waits(e: &EndpointView) -> bool {
     e.confirmed && e.accepted.is_none() && e.documentation != Documentation::Documented
-}
-
-/// The parts of a filter that are set.
-pub(super) fn parts(f: &EndpointFilter) -> Vec<(&'static str, String)> {
-    let mut f = f.clone();
-    let parts = f.parts_mut().map(|(name, value)| (name, value.clone()));
-    parts.into_iter().filter(|(_, v)| !v.is_empty()).collect()
-}
-
-/// What the page of an endpoint offers.
-pub(super) struct Review {
-    pub(super) may_accept: bool,
-    /// Parts of the path, and whether each is a parameter; none where a spec has the last word.
-    pub(super) parts: Vec<(String, bool)>,
-}
-
-impl Review {
-    pub(super) fn of(e: &EndpointView) -> Self {
-        let open = e.confirmed && e.documentation != Documentation::Documented;
-        Self {
-            may_accept: waits(e),
-            parts: if open {
-                path_parts(&e.template)
-            } else {
-                Vec::new()
-            },
-        }
-    }
-}
-
-fn path_parts(template: &str) -> Vec<(String, bool)> {
-    let parts = template.split('/').filter(|part| !part.is_empty());
-    parts.map(|p| (p.to_owned(), p.starts_with('{'))).collect()
 }
 
 fn percent(share: f64) -> String {
@@ -106,133 +67,6 @@ pub(super) fn retirement(e: &EndpointView) -> Vec<(&'static str, String)> {
         out.push(("Past its sunset", said.to_owned()));
     }
     out
-}
-
-/// What a form or link chose.
-#[derive(Default)]
-struct Choice {
-    filter: EndpointFilter,
-    keys: Vec<String>,
-    by_key: bool,
-    /// Only what was there when it was shown, in nanoseconds of packet time.
-    until: Option<i64>,
-    csrf: String,
-    note: String,
-}
-
-impl Choice {
-    fn read(text: &[u8]) -> Self {
-        let mut choice = Self::default();
-        for (name, value) in url::form_urlencoded::parse(text) {
-            match name.as_ref() {
-                "key" => choice.keys.push(value.into_owned()),
-                "which" => choice.by_key = value == "chosen",
-                "until" => choice.until = value.parse().ok(),
-                "csrf" => choice.csrf = value.into_owned(),
-                "note" => choice.note = value.into_owned(),
-                name => {
-                    let mut parts = choice.filter.parts_mut().into_iter();
-                    if let Some((_, part)) = parts.find(|(known, _)| *known == name) {
-                        *part = value.into_owned();
-                    }
-                }
-            }
-        }
-        choice
-    }
-
-    fn endpoints(&self, all: &[Arc<EndpointView>]) -> Vec<Arc<EndpointView>> {
-        let until = self.until.map_or(Timestamp::MAX, Timestamp::from_nanos);
-        let in_time = |e: &&Arc<EndpointView>| e.first_seen.is_none_or(|t| t <= until);
-        if self.by_key {
-            let keys: std::collections::BTreeSet<&String> = self.keys.iter().collect();
-            let chosen = all.iter().filter(|e| keys.contains(&e.key) && waits(e));
-            return chosen.cloned().collect();
-        }
-        self.filter.waiting(all).filter(in_time).cloned().collect()
-    }
-}
-
-struct Line {
-    key: String,
-    method: String,
-    template: String,
-    operation: Option<String>,
-    host: String,
-    badge: &'static str,
-    requests: u64,
-}
-
-#[derive(Template)]
-#[template(path = "accept.html")]
-struct Confirm {
-    page: Frame,
-    total: usize,
-    lines: Vec<Line>,
-    hosts: usize,
-    parts: Vec<(&'static str, String)>,
-    keys: Vec<String>,
-    by_key: bool,
-    until: i64,
-}
-
-/// `/endpoints/accept`: what would be accepted, before it is.
-pub(super) async fn confirm(State(app): Shared, who: Who, RawQuery(query): RawQuery) -> Response {
-    let choice = Choice::read(query.unwrap_or_default().as_bytes());
-    let catalog = app.views.catalog.load();
-    let chosen = choice.endpoints(&catalog.endpoints);
-    if chosen.is_empty() {
-        return failed(
-            &app,
-            &who,
-            StatusCode::NOT_FOUND,
-            "Nothing was chosen that waits to be accepted",
-            "Tick some endpoints, or change the filter.",
-        );
-    }
-    let line = |e: &Arc<EndpointView>| Line {
-        key: e.key.clone(),
-        method: e.method.clone(),
-        template: e.template.clone(),
-        operation: e.operation.clone(),
-        host: e.host.clone(),
-        badge: review(e),
-        requests: e.requests,
-    };
-    let hosts: std::collections::BTreeSet<&str> = chosen.iter().map(|e| e.host.as_str()).collect();
-    show(&Confirm {
-        total: chosen.len(),
-        lines: chosen.iter().take(SHOWN).map(line).collect(),
-        hosts: hosts.len(),
-        parts: parts(&choice.filter),
-        keys: if choice.by_key {
-            chosen.iter().map(|e| e.key.clone()).collect()
-        } else {
-            Vec::new()
-        },
-        by_key: choice.by_key,
-        until: catalog.at.nanos(),
-        page: Frame::new(&app, &who, "endpoints"),
-    })
-}
-
-/// `POST /endpoints/accept`.
-pub(super) async fn accept(State(app): Shared, who: Who, body: Bytes) -> Response {
-    let choice = Choice::read(&body);
-    if let Some(stale) = stale(&app, &who, &choice.csrf) {
-        return stale;
-    }
-    let chosen = choice.endpoints(&app.views.catalog.load().endpoints);
-    let keys = chosen.iter().map(|e| e.key.clone()).collect();
-    let wish = Wish::Mark {
-        action: Action::Accept,
-        value: None,
-        keys,
-    };
-    match decide(&app, wish, &who.name, Some(choice.note)).await {
-        Ok(_) => Redirect::to("/decisions").into_response(),
-        Err((code, why)) => failed(&app, &who, code, "Nothing was accepted", &why),
-    }
 }
 
 #[derive(Deserialize)]
@@ -317,30 +151,34 @@ struct Audit {
     rows: Vec<Row>,
 }
 
+/// What was decided of a place.
+pub(super) fn words(decision: &Decision) -> String {
+    let value = decision.value.as_deref().unwrap_or_default();
+    match decision.action {
+        Action::Accept => "accepted".into(),
+        Action::Unaccept => "no longer accepted".into(),
+        Action::PinParameter => "merged: is a value of a parameter".into(),
+        Action::PinStatic => "split: is a route of its own".into(),
+        Action::Unpin => "left to evidence again".into(),
+        Action::Tag => format!("tagged {value}"),
+        Action::Untag => format!("no longer tagged {value}"),
+        Action::Own => format!("owned by {value}"),
+        Action::Disown if value.is_empty() => "no longer owned".into(),
+        Action::Disown => format!("no longer owned by {value}"),
+        Action::Note => "has a note".into(),
+        Action::Unnote => "its note is taken away".into(),
+    }
+}
+
 fn row(decision: &Decision, holds: usize) -> Row {
     let count = decision.places.len();
     let first = decision.places.iter().take(3);
     let takes_back = decision.action.inverse().is_none();
-    let value = decision.value.as_deref().unwrap_or_default();
     Row {
         id: decision.id,
         at: decision.at.to_string(),
         by: decision.by.clone(),
-        action: match decision.action {
-            Action::Accept => "accepted".into(),
-            Action::Unaccept => "no longer accepted".into(),
-            Action::PinParameter => "is a value of a parameter".into(),
-            Action::PinStatic => "is a route of its own".into(),
-            Action::Unpin => "left to evidence again".into(),
-            Action::Tag => format!("tagged {value}"),
-            Action::Untag => format!("no longer tagged {value}"),
-            Action::Own => format!("owned by {value}"),
-            Action::Disown => format!("no longer owned by {value}")
-                .trim_end_matches(" by ")
-                .into(),
-            Action::Note => "has a note".into(),
-            Action::Unnote => "its note is taken away".into(),
-        },
+        action: words(decision),
         places: first.map(|p| (p.label(), p.key.clone())).collect(),
         more: count.saturating_sub(3),
         value: decision

@@ -1,183 +1,322 @@
-//! The inventory as a list.
+//! The inventory as a list or a tree: searched, counted, sorted, cut into pages; all of it in the URL.
+
+use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Query, State};
-use axum::response::Response;
+use axum::extract::{Query, RawQuery, State};
+use axum::response::{IntoResponse, Redirect, Response};
 
-use super::frame::{Frame, Link, Select, link, show};
-use super::query::{EndpointFilter, review};
+use super::columns::{self, Cell, Column};
+use super::export;
+use super::facets::{Facet, facets};
+use super::find::{Blame, Cut, Order, Search};
+use super::frame::{Frame, Link, show};
+use super::index::Index;
+use super::named_views::{self, Tab};
+use super::place::{Look, Place, SIZES};
+use super::query::EndpointFilter;
 use super::routes::Shared;
+use super::search::{self, About, FIELDS, Fault, Field, Takes, Test, Value, names};
+use super::tree::{Tree, tree};
 use super::who::Who;
-use super::{decisions, export, filters, query, security};
-use crate::catalog::{AuthVerdict, EndpointView, Life};
+use super::{Role, bulk, decisions, filters};
+use crate::catalog::{Action, EndpointView};
+
+#[cfg(test)]
+mod tests;
+
+/// Tags, and owners, that are offered where one is asked for.
+const VALUES: usize = 50;
+
+struct Head {
+    label: &'static str,
+    /// Sorts by it, or turns the order round.
+    link: Option<String>,
+    /// As ARIA has it, of the column that is sorted by.
+    sorted: Option<&'static str>,
+    number: bool,
+}
 
 struct EndpointRow {
     key: String,
-    risk: u8,
-    /// Why, in a word.
-    reason: String,
-    method: String,
-    template: String,
-    operation: Option<String>,
-    host: String,
-    badges: Vec<&'static str>,
-    /// It may be accepted.
-    waits: bool,
-    requests: u64,
-    errors: u64,
-    p90: String,
-    callers: u64,
-    auth: String,
-    last: String,
+    label: String,
+    cells: Vec<Cell>,
 }
 
-pub(super) fn badges(e: &EndpointView) -> Vec<&'static str> {
-    let mut out = vec![review(e)];
-    out.extend(e.deprecated.then_some("deprecated"));
-    out.extend(e.zombie.then_some("zombie"));
-    out.extend((!e.drift.is_empty()).then_some("drift"));
-    out.extend((e.life != Life::Active).then_some(query::life(e.life)));
-    out
+/// What is wrong with the query, with the text around it.
+struct Wrong {
+    before: String,
+    at: String,
+    after: String,
+    fault: Fault,
+}
+
+/// A term of a query that finds nothing, and the query without it.
+struct Lacking {
+    term: String,
+    blame: Blame,
+    link: String,
+}
+
+struct Table {
+    heads: Vec<Head>,
+    rows: Vec<EndpointRow>,
+    first: usize,
+    last: usize,
+    start: Option<String>,
+    previous: Option<String>,
+    next: Option<String>,
+    /// The cursor's endpoint is gone.
+    restarted: bool,
 }
 
 #[derive(Template)]
 #[template(path = "endpoints.html")]
 struct Endpoints {
     page: Frame,
+    place: Place,
+    /// Endpoints there are at all.
+    all: usize,
     total: usize,
-    f: EndpointFilter,
-    hosts: Vec<String>,
-    selects: Vec<Select>,
-    filtered: bool,
-    rows: Vec<EndpointRow>,
-    /// Of the host, where one is chosen.
+    wrong: Option<Wrong>,
+    lacking: Vec<Lacking>,
+    help: &'static [About],
+    facets: Vec<Facet>,
+    table: Table,
+    tree: Option<Tree>,
+    as_table: String,
+    as_tree: String,
+    /// Name, label, whether it is shown.
+    columns: Vec<(&'static str, &'static str, bool)>,
+    sizes: Vec<(usize, bool)>,
+    /// Of the host, where one is asked for.
     versions: Option<String>,
-    /// Endpoints shown that wait to be accepted.
+    /// Endpoints found that wait to be accepted.
     waiting: usize,
-    /// The filter, for the form that accepts them.
-    parts: Vec<(&'static str, String)>,
-    next: Option<String>,
     exports: Vec<Link>,
+    tabs: Vec<Tab>,
+    actions: [(Action, &'static str); 4],
+    /// Tags and owners that there are.
+    values: Vec<String>,
+    /// What saving this view keeps.
+    saved: String,
+    may_change: bool,
 }
 
+impl Endpoints {
+    /// The parts of the place that a form carries beside those that it sets.
+    fn kept(&self, set: &str) -> Vec<(&'static str, &String)> {
+        let mut parts = self.place.parts();
+        parts.retain(|(name, _)| *name != "cursor" && !set.split(' ').any(|s| s == *name));
+        parts
+    }
+
+    fn values(&self, about: &About) -> String {
+        match about.takes {
+            Takes::Names => names(about.field).collect::<Vec<_>>().join(", "),
+            _ => String::new(),
+        }
+    }
+
+    fn waiting_link(&self) -> String {
+        self.place
+            .step(|p| p.q = format!("{} is:waiting", p.q).trim().to_owned())
+    }
+
+    fn clear(&self) -> String {
+        self.place.step(|p| p.q.clear())
+    }
+}
+
+/// For the box of a tag or an owner.
+fn values(index: &Index) -> Vec<String> {
+    let (tags, owners) = (index.known.tags.iter(), index.known.owners.iter());
+    let all = owners.take(VALUES).chain(tags.take(VALUES));
+    all.map(str::to_owned).collect()
+}
+
+/// The columns ticked in the form, as the URL has them.
+fn ticked(query: &str) -> Option<String> {
+    let parts = url::form_urlencoded::parse(query.as_bytes());
+    let names: Vec<String> = parts
+        .filter(|(name, _)| name == "col")
+        .map(|(_, value)| value.into_owned())
+        .collect();
+    (!names.is_empty()).then(|| names.join(","))
+}
+
+/// `/endpoints`.
 pub(super) async fn page(
     State(app): Shared,
     who: Who,
-    Query(f): Query<EndpointFilter>,
+    RawQuery(raw): RawQuery,
+    Query(filter): Query<EndpointFilter>,
+    Query(look): Query<Look>,
 ) -> Response {
-    let catalog = app.views.catalog.load();
-    let found = f.page(&catalog.endpoints);
-    let row = |e: &EndpointView| EndpointRow {
-        key: e.key.clone(),
-        risk: e.risk,
-        reason: e
-            .risk_reasons
-            .first()
-            .map_or_else(String::new, |r| r.reason.clone()),
-        method: e.method.clone(),
-        template: e.template.clone(),
-        operation: e.operation.clone(),
-        host: e.host.clone(),
-        badges: badges(e),
-        waits: decisions::waits(e),
-        requests: e.requests,
-        errors: e.by_class[4] + e.by_class[5],
-        p90: e
-            .latency
-            .map_or_else(|| "–".into(), |q| format!("{:.1}", q.p90)),
-        callers: e.callers,
-        auth: security::column(e),
-        last: e
-            .last_seen
-            .map_or_else(|| "never".into(), |t| t.to_string()),
-    };
-    let selects = vec![
-        Select::new(
-            "Method",
-            "method",
-            &f.method,
-            "any",
-            &["GET", "POST", "PUT", "PATCH", "DELETE"],
-        ),
-        Select::new(
-            "Documentation",
-            "documentation",
-            &f.documentation,
-            "any",
-            &["documented", "shadow", "unreviewed", "accepted"],
-        ),
-        Select::new(
-            "Life",
-            "life",
-            &f.life,
-            "any",
-            &["candidate", "new", "active", "dormant"],
-        ),
-        Select::new(
-            "Flag",
-            "flag",
-            &f.flag,
-            "any",
-            &["deprecated", "zombie", "drift"],
-        ),
-        Select::new(
-            "Auth",
-            "auth",
-            &f.auth,
-            "any",
-            &AuthVerdict::ALL.map(AuthVerdict::name),
-        ),
-        Select::new(
-            "Risk, at least",
-            "min_risk",
-            &f.min_risk,
-            "any",
-            &["9", "7", "5", "3"],
-        ),
-        Select::new(
-            "Open to",
-            "exposure",
-            &f.exposure,
-            "any",
-            &["internal", "partner", "external"],
-        ),
-        Select::new(
-            "Sort",
-            "sort",
-            &f.sort,
-            "risk",
-            &["requests", "path", "errors", "last"],
-        ),
-    ];
-    let parts = [
-        ("q", &f.q),
-        ("host", &f.host),
-        ("min_risk", &f.min_risk),
-        ("exposure", &f.exposure),
-        ("method", &f.method),
-        ("documentation", &f.documentation),
-        ("life", &f.life),
-        ("flag", &f.flag),
-        ("auth", &f.auth),
-        ("sort", &f.sort),
-    ];
-    show(&Endpoints {
-        total: found.total,
-        hosts: catalog
-            .hosts
+    let mut place = Place::new(&filter, &look);
+    if let Some(names) = ticked(&raw.unwrap_or_default()) {
+        place.cols = columns::canonical(&columns::chosen(&names));
+        return Redirect::to(&place.link()).into_response();
+    }
+    let index = app.index().await;
+    let shown = columns::chosen(&place.cols);
+    let mut out = Endpoints {
+        all: index.rows.len(),
+        total: 0,
+        wrong: None,
+        lacking: Vec::new(),
+        help: &FIELDS,
+        facets: Vec::new(),
+        table: Table {
+            heads: heads(&place, &shown, filter.order()),
+            rows: Vec::new(),
+            first: 0,
+            last: 0,
+            start: None,
+            previous: None,
+            next: None,
+            restarted: false,
+        },
+        tree: None,
+        as_table: place.step(|p| (p.view, p.at) = (String::new(), String::new())),
+        as_tree: place.step(|p| p.view = "tree".into()),
+        columns: columns::all()
             .iter()
-            .take(200)
-            .map(|h| h.host.clone())
+            .map(|c| (c.name, c.label, shown.iter().any(|s| s.name == c.name)))
             .collect(),
-        selects,
-        filtered: f.is_set(),
-        rows: found.items.iter().map(|e| row(e)).collect(),
-        versions: decisions::versions(&catalog.hosts, &f.host),
-        waiting: f.waiting(&catalog.endpoints).count(),
-        parts: decisions::parts(&f),
-        next: found.next.map(|c| link("/endpoints", &parts, &c)),
-        exports: export::links("endpoints", &parts),
-        f: f.clone(),
+        sizes: SIZES.map(|size| (size, size == place.size())).to_vec(),
+        versions: None,
+        waiting: 0,
+        exports: export::endpoint_links(&place, &columns::names(&shown)),
+        tabs: named_views::tabs(&app, &place),
+        actions: bulk::ACTIONS,
+        values: values(&index),
+        saved: named_views::kept(&place),
+        may_change: who.role >= Role::Analyst,
         page: Frame::new(&app, &who, "endpoints"),
-    })
+        place,
+    };
+    match filter.query() {
+        Ok(query) => fill(&mut out, &index, &query, &shown, filter.order()),
+        Err(fault) => out.wrong = Some(Wrong::new(&out.place.q, fault)),
+    }
+    show(&out)
+}
+
+fn fill(
+    out: &mut Endpoints,
+    index: &Index,
+    query: &search::Query,
+    shown: &[&Column],
+    order: Order,
+) {
+    let search = Search::new(index, query);
+    let (found, counts) = search.counted();
+    let waits = search::bit(Field::Is, "waiting");
+    let waiting = |n: &&u32| index.rows[**n as usize].facts & waits != 0;
+    out.total = found.len();
+    out.waiting = found.iter().filter(waiting).count();
+    out.facets = facets(&out.place, query, &counts, index);
+    out.versions = host_of(query).and_then(|host| decisions::versions(&index.view.hosts, host));
+    if found.is_empty() {
+        out.lacking = lacking(&out.place, query, &search);
+    } else if out.place.is_tree() {
+        out.tree = Some(tree(index, &found, &out.place));
+    } else {
+        let behind = index.find(&out.place.cursor);
+        let rows = found.iter().map(|n| *n as usize);
+        let cut = order.cut(index, rows, behind, out.place.size());
+        out.table.restarted = behind.is_none() && !out.place.cursor.is_empty();
+        fill_table(&mut out.table, &out.place, index, shown, &cut);
+    }
+}
+
+fn fill_table(table: &mut Table, place: &Place, index: &Index, shown: &[&Column], cut: &Cut) {
+    let key = |row: usize| index.endpoint(row).key.clone();
+    let behind = |row: Option<usize>| place.step(|p| p.cursor = row.map_or_else(String::new, key));
+    table.rows = cut
+        .rows
+        .iter()
+        .map(|n| row(index.endpoint(*n), shown))
+        .collect();
+    table.first = cut.before + 1;
+    table.last = cut.before + cut.rows.len();
+    table.previous = cut.previous.map(behind);
+    table.start = cut.previous.flatten().map(|_| behind(None));
+    table.next = cut
+        .rows
+        .last()
+        .filter(|_| cut.more)
+        .map(|last| behind(Some(*last)));
+}
+
+fn row(e: &Arc<EndpointView>, shown: &[&Column]) -> EndpointRow {
+    EndpointRow {
+        key: e.key.clone(),
+        label: columns::clip(&e.label()),
+        cells: shown.iter().map(|column| (column.cell)(e)).collect(),
+    }
+}
+
+fn heads(place: &Place, shown: &[&Column], order: Order) -> Vec<Head> {
+    let head = |column: &&Column| {
+        let current = column.sort == Some(order.sort);
+        let link = column.sort.map(|sort| {
+            let turned = if order.descending { "asc" } else { "desc" };
+            let next = Order::named(sort, if current { turned } else { "" });
+            place.step(|p| p.sort_by(next))
+        });
+        let direction = if order.descending {
+            "descending"
+        } else {
+            "ascending"
+        };
+        Head {
+            label: column.label,
+            link,
+            sorted: current.then_some(direction),
+            number: column.number,
+        }
+    };
+    shown.iter().map(head).collect()
+}
+
+/// The one host that a query asks for.
+fn host_of(query: &search::Query) -> Option<&str> {
+    let mut hosts = query
+        .terms
+        .iter()
+        .filter(|t| t.field() == Some(Field::Host) && !t.not);
+    match (hosts.next().map(|t| &t.test), hosts.next()) {
+        (Some(Test::Field(_, values)), None) => match &values[..] {
+            [Value::Word(host)] => Some(host),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// What excludes the most comes first; where no single term is to blame, what is rarest by itself.
+fn lacking(place: &Place, query: &search::Query, search: &Search<'_>) -> Vec<Lacking> {
+    let blame = search.blame(query.terms.len());
+    let term = |(n, blame): (usize, Blame)| Lacking {
+        term: (place.q.get(query.terms[n].span.clone()).unwrap_or_default()).to_owned(),
+        blame,
+        link: place.step(|p| p.q = query.without(n).to_string()),
+    };
+    let mut all: Vec<_> = blame.into_iter().enumerate().map(term).collect();
+    all.sort_by_key(|l| (std::cmp::Reverse(l.blame.without), l.blame.alone));
+    all
+}
+
+impl Wrong {
+    fn new(text: &str, fault: Fault) -> Self {
+        let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default().to_owned();
+        Self {
+            before: part(0..fault.at.start),
+            at: part(fault.at.clone()),
+            after: part(fault.at.end..text.len()),
+            fault,
+        }
+    }
 }

@@ -14,9 +14,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::api::{self, Query};
+use super::columns::{self, Column};
 use super::frame::{Link, query_link};
+use super::index::Index;
+use super::place::Place;
 use super::query::{AlertFilter, EndpointFilter};
 use super::routes::Shared;
+use super::search::Fault;
 use crate::catalog::{self, EndpointView};
 use crate::export::{self, Row};
 
@@ -27,6 +31,8 @@ const PIECE: usize = 256;
 pub(super) enum Form {
     Csv,
     Lines,
+    /// An array.
+    Json,
 }
 
 impl Form {
@@ -34,6 +40,7 @@ impl Form {
         match self {
             Self::Csv => "text/csv; charset=utf-8; header=present",
             Self::Lines => "application/jsonl",
+            Self::Json => "application/json",
         }
     }
 
@@ -41,6 +48,7 @@ impl Form {
         match self {
             Self::Csv => "csv",
             Self::Lines => "jsonl",
+            Self::Json => "json",
         }
     }
 }
@@ -70,28 +78,45 @@ where
 {
     let head = match form {
         Form::Csv => export::header::<T>(),
-        Form::Lines => Vec::new(),
+        Form::Lines | Form::Json => Vec::new(),
     };
-    let write = move |piece: &[Arc<T>]| {
-        let mut out = Vec::new();
-        for item in piece {
-            match form {
-                Form::Csv => out.extend(export::row(item.as_ref())),
-                // Views are plain data, which serde_json writes always.
-                Form::Lines => {
-                    out.extend(serde_json::to_vec(item.as_ref()).unwrap_or_default());
-                    out.push(b'\n');
-                }
-            }
-        }
-        out
+    let write = move |item: &T| match form {
+        Form::Csv => export::row(item),
+        // Views are plain data, which serde_json writes always.
+        Form::Lines | Form::Json => serde_json::to_vec(item).unwrap_or_default(),
     };
-    let mut items = items.into_iter();
+    pieces(form, name, head, items, write)
+}
+
+/// Piece by piece: `write` gives one item in the form.
+fn pieces<T: Send + Sync + 'static>(
+    form: Form,
+    name: &str,
+    head: Vec<u8>,
+    items: Vec<Arc<T>>,
+    write: impl Fn(&T) -> Vec<u8> + Send + 'static,
+) -> Response {
+    let (open, between, close): (&[u8], &[u8], &[u8]) = match form {
+        Form::Csv => (&head, b"", b""),
+        Form::Lines => (b"", b"\n", b"\n"),
+        Form::Json => (b"[", b",\n", b"]\n"),
+    };
+    let (open, close) = (open.to_vec(), close.to_vec());
+    let close = if items.is_empty() && form == Form::Lines {
+        Vec::new()
+    } else {
+        close
+    };
+    let mut items = items.into_iter().enumerate();
     let pieces = std::iter::from_fn(move || {
-        let piece: Vec<Arc<T>> = items.by_ref().take(PIECE).collect();
-        (!piece.is_empty()).then(|| write(&piece))
+        let mut out = Vec::new();
+        for (n, item) in items.by_ref().take(PIECE) {
+            out.extend_from_slice(if n > 0 { between } else { b"" });
+            out.extend(write(&item));
+        }
+        (!out.is_empty()).then_some(out)
     });
-    let all = std::iter::once(head).chain(pieces);
+    let all = std::iter::once(open).chain(pieces).chain([close]);
     let stream = tokio_stream::iter(all.map(|part| Ok::<_, Infallible>(Bytes::from(part))));
     let file = format!(
         "attachment; filename=\"apitap-{name}.{}\"",
@@ -104,14 +129,47 @@ where
     (headers, Body::from_stream(stream)).into_response()
 }
 
-/// `/api/v1/endpoints.csv`, `/api/v1/endpoints.jsonl`.
+/// The endpoints that a filter finds, in its order and with its columns.
+pub(super) fn endpoints_as(
+    form: Form,
+    filter: &EndpointFilter,
+    index: &Index,
+) -> Result<Response, Fault> {
+    let items = filter.found(index)?;
+    if filter.cols.is_empty() {
+        return Ok(send(form, "endpoints", items));
+    }
+    let columns = columns::chosen(&filter.cols);
+    let with_key = |of: fn(&Column) -> &'static [&'static str]| -> Vec<&'static str> {
+        let named = columns.iter().flat_map(|c| of(c));
+        std::iter::once("key").chain(named.copied()).collect()
+    };
+    if form != Form::Csv {
+        let members = with_key(|c| c.json);
+        let write = move |e: &EndpointView| {
+            let mut whole = serde_json::to_value(e).unwrap_or_default();
+            if let Some(map) = whole.as_object_mut() {
+                map.retain(|name, _| members.contains(&name.as_str()));
+            }
+            whole.to_string().into_bytes()
+        };
+        return Ok(pieces(form, "endpoints", Vec::new(), items, write));
+    }
+    let at = |name: &&str| EndpointView::COLUMNS.iter().position(|c| c == name);
+    let places: Vec<usize> = with_key(|c| c.csv).iter().filter_map(at).collect();
+    let head = export::header_of::<EndpointView>(&places);
+    let write = move |e: &EndpointView| export::row_of(e, &places);
+    Ok(pieces(form, "endpoints", head, items, write))
+}
+
+/// `/api/v1/endpoints.csv`, `/api/v1/endpoints.jsonl`, `/api/v1/endpoints.json`.
 pub(super) async fn endpoints(
     State(app): Shared,
     Extension(form): Extension<Form>,
     Query(filter): Query<EndpointFilter>,
 ) -> Response {
-    let catalog = app.views.catalog.load();
-    send(form, "endpoints", owned(filter.found(&catalog.endpoints)))
+    let index = app.index().await;
+    endpoints_as(form, &filter, &index).unwrap_or_else(|fault| api::unreadable(&fault))
 }
 
 /// `/api/v1/alerts.csv`, `/api/v1/alerts.jsonl`.
@@ -135,12 +193,11 @@ pub(super) enum Documents {
 
 /// `/api/v1/endpoints.openapi.json`: of one host a document, of several a list of them.
 pub(super) async fn openapi(State(app): Shared, Query(filter): Query<EndpointFilter>) -> Response {
-    let catalog = app.views.catalog.load();
-    let found: Vec<&EndpointView> = filter
-        .found(&catalog.endpoints)
-        .into_iter()
-        .map(AsRef::as_ref)
-        .collect();
+    let found = match filter.found(&*app.index().await) {
+        Ok(found) => found,
+        Err(fault) => return api::unreadable(&fault),
+    };
+    let found: Vec<&EndpointView> = found.iter().map(AsRef::as_ref).collect();
     let hosts: BTreeSet<&str> = found.iter().map(|e| e.host.as_str()).collect();
     let mut documents = catalog::openapi::documents(&found);
     let documents = match documents.len() {
@@ -155,11 +212,26 @@ pub(super) async fn openapi(State(app): Shared, Query(filter): Query<EndpointFil
     response
 }
 
+/// The exports of endpoints as a page shows them: its query and order, all its rows, and in all forms but
+/// OpenAPI its columns.
+pub(super) fn endpoint_links(place: &Place, columns: &str) -> Vec<Link> {
+    let columns = columns.to_owned();
+    let mut parts = place.parts();
+    parts.retain(|(name, _)| ["q", "sort", "dir"].contains(name));
+    let mut links = links("endpoints", &parts);
+    parts.push(("cols", &columns));
+    for (_, target) in links.iter_mut().filter(|(name, _)| *name != "OpenAPI") {
+        let path = target.split('?').next().unwrap_or_default().to_owned();
+        *target = query_link(&path, &parts);
+    }
+    links
+}
+
 /// The exports of a list, with its filters.
 pub(super) fn links(list: &str, parts: &[(&str, &String)]) -> Vec<Link> {
     let mut forms = vec![("CSV", "csv"), ("JSON Lines", "jsonl")];
     if list == "endpoints" {
-        forms.push(("OpenAPI", "openapi.json"));
+        forms.extend([("JSON", "json"), ("OpenAPI", "openapi.json")]);
     }
     let link = |(name, extension)| {
         let path = format!("/api/v1/{list}.{extension}");
@@ -277,13 +349,17 @@ mod tests {
     async fn pages_link_to_the_exports_with_their_filters() {
         let (_, page) = get("/endpoints?host=b.example&q=x", "*/*").await;
         for form in ["csv", "jsonl", "openapi.json"] {
-            let link = format!("/api/v1/endpoints.{form}?q=x&#38;host=b.example");
+            let link = format!("/api/v1/endpoints.{form}?q=x+host%3Ab.example");
             assert!(page.contains(&link), "{page}");
         }
         let (_, lines) = get("/api/v1/endpoints.jsonl?host=b.example", "*/*").await;
         let e: EndpointView = serde_json::from_str(lines.trim()).unwrap();
-        for (step, shown) in [("minute", "Day"), ("hour", "60 days")] {
-            let (_, page) = get(&format!("/endpoints/{}?step={step}", e.key), "*/*").await;
+        for (step, range, shown) in [
+            ("minute", "", "Day"),
+            ("hour", "week", "Week"),
+            ("day", "60-days", "60 days"),
+        ] {
+            let (_, page) = get(&format!("/endpoints/{}?range={range}", e.key), "*/*").await;
             assert!(
                 page.contains(&format!("aria-current=\"true\">{shown}</a>")),
                 "{page}"

@@ -67,7 +67,7 @@ const NAVIGATION: [Group; 5] = [
         &[
             ("sensor", "Sensor", "/sensor"),
             ("coverage", "Coverage", "/coverage"),
-            ("deliveries", "Deliveries", "/deliveries"),
+            ("settings", "Settings", "/settings"),
         ],
     ),
     (

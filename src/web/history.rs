@@ -1,4 +1,4 @@
-//! An endpoint's history: as data, and as charts on its page.
+//! An endpoint's history: as data, and as charts on its page, with what is expected of it.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -6,34 +6,58 @@ use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::api::{List, Path, Query};
-use super::chart::{self, Bar};
+use super::api::{self, List, Path, Query};
+use super::plot::{Layer, Plot, Shape};
 use super::routes::Shared;
-use super::{api, query};
-use crate::catalog::{EndpointView, HISTORY_SLOTS, Slot, Step};
-use crate::sensor::doctor::grouped;
+use crate::catalog::{EndpointView, HISTORY_SLOTS, Step, Total};
+use crate::detect::{Band, Expected};
+use crate::sensor::doctor::{bytes as scaled, grouped};
 use crate::time::Timestamp;
 
-/// Bars of a chart; each stands for so many slots.
-const BARS: i64 = 288;
-const SLOTS_A_BAR: i64 = HISTORY_SLOTS / BARS;
+const HOUR: i64 = 3_600;
+const DAY: i64 = 86_400;
 
+/// What the data is counted by.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Span {
-    /// What a slot is: a minute of the last day, or an hour of the last 60 days.
-    #[schemars(extend("enum" = ["minute", "hour"], "default" = "minute"))]
+    /// What a step is: a minute of the last day, an hour or a day of the last 60 days.
+    #[schemars(extend("enum" = ["minute", "hour", "day"], "default" = "minute"))]
     step: String,
 }
 
-impl Span {
-    fn step(&self) -> Option<Step> {
-        match self.step.as_str() {
-            "" | "minute" => Some(Step::Minute),
-            "hour" => Some(Step::Hour),
-            _ => None,
-        }
-    }
+/// What one step had.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "HistoryStep")]
+struct Item {
+    ts: Timestamp,
+    requests: u32,
+    client_errors: u32,
+    server_errors: u32,
+    /// Null where none is known.
+    latency_ms: Option<Latency>,
+    /// Body bytes.
+    request_bytes: u64,
+    response_bytes: u64,
+    /// Requests, by what is learnt so far; null where there is no baseline yet.
+    expected: Option<Rate>,
+}
+
+/// In milliseconds; the quantiles within an eighth.
+#[derive(Serialize, JsonSchema)]
+struct Latency {
+    mean: f64,
+    max: f64,
+    p50: f64,
+    p90: f64,
+    p99: f64,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Rate {
+    mean: f64,
+    low: f64,
+    high: f64,
 }
 
 /// What was measured over time.
@@ -42,9 +66,9 @@ impl Span {
 pub(super) struct Series<'a> {
     key: &'a str,
     step: &'static str,
-    /// Of a slot.
+    /// Of a step.
     seconds: i64,
-    /// The window; slots of it without traffic are left out.
+    /// The window; steps of it without traffic are left out.
     from: Timestamp,
     to: Timestamp,
     /// Nothing in it was put out by the budget of histories.
@@ -53,146 +77,432 @@ pub(super) struct Series<'a> {
     list: List<Item>,
 }
 
-/// One slot.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Slot")]
-struct Item {
-    /// When it begins.
-    ts: Timestamp,
-    requests: u32,
-    /// Answers of 4xx, and of 5xx.
-    client_errors: u32,
-    server_errors: u32,
-    /// Null where none is known.
-    latency_ms: Option<Latency>,
-}
-
-/// In milliseconds.
-#[derive(Serialize, JsonSchema)]
-struct Latency {
-    mean: f64,
-    max: f64,
-}
-
-/// `/api/v1/endpoints/{key}/history`: the slots that had traffic.
+/// `/api/v1/endpoints/{key}/history`.
 pub(super) async fn series(
     State(app): Shared,
     Path(key): Path<String>,
     Query(span): Query<Span>,
 ) -> Response {
     let catalog = app.views.catalog.load();
-    let Some(e) = query::by_key(&catalog.endpoints, &key) else {
+    let Some(e) = catalog.find(&key) else {
         return api::problem(StatusCode::NOT_FOUND, "there is no such endpoint");
     };
-    let step = span.step().unwrap_or(Step::Minute);
-    api::json(&data(e, step, catalog.at))
+    let (step, name, seconds) = match span.step.as_str() {
+        "" | "minute" => (Step::Minute, "minute", 60),
+        "hour" => (Step::Hour, "hour", HOUR),
+        "day" => (Step::Hour, "day", DAY),
+        _ => return api::problem(StatusCode::BAD_REQUEST, "step is minute, hour or day"),
+    };
+    let bands = app.views.bands.load();
+    let band = bands.of(e.id);
+    let count = HISTORY_SLOTS * step.seconds() / seconds;
+    let bars = bars(e, step, seconds, count, catalog.at);
+    let from = bars.first().map_or(catalog.at, |bar| bar.from);
+    api::json(&Series {
+        key: &e.key,
+        step: name,
+        seconds,
+        from,
+        to: Timestamp::from_secs(from.secs() + count * seconds),
+        complete: !e.history.is_cut(step),
+        list: List::whole(bars.iter().filter_map(|bar| bar.item(band)).collect()),
+    })
 }
 
-fn data(e: &EndpointView, step: Step, now: Timestamp) -> Series<'_> {
-    let end = step.slot(now);
-    let latency = |(mean, max)| Latency {
-        mean: round(mean),
-        max,
+/// One bar of a chart.
+struct Bar {
+    from: Timestamp,
+    seconds: i64,
+    total: Total,
+}
+
+/// The last `count` spans of so many seconds, on their grid.
+fn bars(e: &EndpointView, step: Step, seconds: i64, count: i64, now: Timestamp) -> Vec<Bar> {
+    let first = now.secs().div_euclid(seconds) - count + 1;
+    let width = seconds / step.seconds();
+    let run = e.history.run(step, now);
+    let totals = run.bars(first * width, width, usize::try_from(count).unwrap_or(0));
+    let bar = |(at, total)| Bar {
+        from: Timestamp::from_secs((first + at) * seconds),
+        seconds,
+        total,
     };
-    let item = |s: &Slot| Item {
-        ts: step.start(s.at.into()),
-        requests: s.requests,
-        client_errors: s.client_errors,
-        server_errors: s.server_errors,
-        latency_ms: s.mean_ms().zip(s.slowest_ms()).map(latency),
-    };
-    Series {
-        key: &e.key,
-        step: step.name(),
-        seconds: step.seconds(),
-        from: step.start(end - HISTORY_SLOTS + 1),
-        to: step.start(end + 1),
-        complete: !e.history.is_cut(step),
-        list: List::whole(e.history.slots(step, now).iter().map(item).collect()),
+    (0..).zip(totals).map(bar).collect()
+}
+
+impl Bar {
+    fn item(&self, band: Option<&Band>) -> Option<Item> {
+        let slot = &self.total.slot;
+        let latency = slot.mean_ms().zip(slot.slowest_ms());
+        let quantile = |q| round(self.total.quantile(q).unwrap_or_default());
+        (slot.requests > 0).then(|| Item {
+            ts: self.from,
+            requests: slot.requests,
+            client_errors: slot.client_errors,
+            server_errors: slot.server_errors,
+            latency_ms: latency.map(|(mean, max)| Latency {
+                mean: round(mean),
+                max: round(max),
+                p50: quantile(0.5),
+                p90: quantile(0.9),
+                p99: quantile(0.99),
+            }),
+            request_bytes: slot.request_bytes,
+            response_bytes: slot.response_bytes,
+            expected: self.expected(band).map(|e| Rate {
+                mean: round(e.mean),
+                low: round(e.low),
+                high: round(e.high),
+            }),
+        })
+    }
+
+    fn expected(&self, band: Option<&Band>) -> Option<Expected> {
+        Some(band?.expected(self.from, self.seconds))
+    }
+
+    /// Requests that were neither refused nor failed, and those that were.
+    fn outcomes(&self) -> [f64; 3] {
+        let slot = &self.total.slot;
+        let errors = slot.client_errors.saturating_add(slot.server_errors);
+        [
+            slot.requests.saturating_sub(errors),
+            slot.client_errors,
+            slot.server_errors,
+        ]
+        .map(f64::from)
+    }
+
+    /// When it begins, as far as its length is worth it; in UTC.
+    fn when(&self) -> String {
+        let text = self.from.to_string();
+        let (day, time) = text.split_once('T').unwrap_or((&text, ""));
+        let time = time.get(..5).filter(|_| self.seconds < DAY);
+        time.map_or_else(
+            || day.to_owned(),
+            |t| format!("{} {t} UTC", day.get(5..).unwrap_or(day)),
+        )
     }
 }
 
-fn round(ms: f64) -> f64 {
-    (ms * 1e3).round() / 1e3
+fn round(n: f64) -> f64 {
+    (n * 1e3).round() / 1e3
 }
 
-/// What the page shows of one series, with the way to the other.
+/// How far back the page looks.
+struct Range {
+    name: &'static str,
+    title: &'static str,
+    ago: &'static str,
+    step: Step,
+    seconds: i64,
+    count: i64,
+    /// What a bar stands for.
+    each: &'static str,
+}
+
+const RANGES: [Range; 4] = [
+    Range {
+        name: "hour",
+        title: "Hour",
+        ago: "an hour ago",
+        step: Step::Minute,
+        seconds: 60,
+        count: 60,
+        each: "minute",
+    },
+    Range {
+        name: "day",
+        title: "Day",
+        ago: "24 h ago",
+        step: Step::Minute,
+        seconds: 900,
+        count: 96,
+        each: "15 minutes",
+    },
+    Range {
+        name: "week",
+        title: "Week",
+        ago: "7 days ago",
+        step: Step::Hour,
+        seconds: 2 * HOUR,
+        count: 84,
+        each: "two hours",
+    },
+    Range {
+        name: "60-days",
+        title: "60 days",
+        ago: "60 days ago",
+        step: Step::Hour,
+        seconds: DAY,
+        count: 60,
+        each: "day",
+    },
+];
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Shown {
+    /// `hour`, `day` (default), `week`, `60-days`.
+    range: String,
+}
+
+/// One bar's numbers in the table behind the charts.
+pub(super) struct Row {
+    pub(super) at: String,
+    pub(super) requests: u32,
+    pub(super) expected: String,
+    pub(super) refused: u32,
+    pub(super) failed: u32,
+    pub(super) quantiles: [String; 3],
+    pub(super) bytes: [String; 2],
+}
+
+/// What the page shows, with the way to the other ranges.
 pub(super) struct Charts {
-    pub(super) switch: [(&'static str, String); 2],
-    pub(super) shown: &'static str,
-    pub(super) keys: [(&'static str, &'static str); 5],
+    pub(super) switch: Vec<(&'static str, String, bool)>,
+    /// What a bar stands for.
+    pub(super) each: &'static str,
     /// Why it may not be whole.
     pub(super) cut: Option<&'static str>,
-    pub(super) requests: String,
-    pub(super) latency: String,
+    /// There is a baseline.
+    pub(super) learnt: bool,
+    pub(super) plots: Vec<String>,
+    pub(super) rows: Vec<Row>,
 }
 
-pub(super) fn charts(e: &EndpointView, span: &Span, now: Timestamp) -> Charts {
-    let step = span.step().unwrap_or(Step::Minute);
-    let slots = e.history.slots(step, now);
-    let bars = bars(&slots, step.slot(now));
-    let (shown, ago) = match step {
-        Step::Minute => ("Day", "24 h ago"),
-        Step::Hour => ("60 days", "60 days ago"),
-    };
-    let sum = |count: fn(&Slot) -> u32| slots.iter().map(|s| u64::from(count(s))).sum::<u64>();
-    let requests = sum(|s| s.requests);
-    let words = format!(
-        "{} requests, {} answered with 4xx, {} with 5xx",
-        grouped(requests),
-        grouped(sum(|s| s.client_errors)),
-        grouped(sum(|s| s.server_errors))
-    );
-    let whole = slots.iter().fold(Slot::default(), |mut all, s| {
-        all.timed = all.timed.saturating_add(s.timed);
-        all.latency_sum = all.latency_sum.saturating_add(s.latency_sum);
-        all.slowest = all.slowest.max(s.slowest);
-        all
-    });
-    let latency = match whole.mean_ms().zip(whole.slowest_ms()) {
-        Some((mean, max)) => format!("latency {mean:.1} ms on average, {max:.1} ms at most"),
-        None => "no latency is known".to_owned(),
-    };
-    let link = |step: &str| format!("/endpoints/{}?step={step}#history", e.key);
+pub(super) fn charts(
+    e: &EndpointView,
+    shown: &Shown,
+    band: Option<&Band>,
+    now: Timestamp,
+) -> Charts {
+    let range = RANGES.iter().find(|r| r.name == shown.range);
+    let range = range.unwrap_or(&RANGES[1]);
+    let bars = bars(e, range.step, range.seconds, range.count, now);
+    let link = |r: &Range| format!("/endpoints/{}?range={}#history", e.key, r.name);
     Charts {
-        switch: [("Day", link("minute")), ("60 days", link("hour"))],
-        shown,
-        keys: [
-            ("seen", "requests"),
-            ("refused", "4xx"),
-            ("failed", "5xx"),
-            ("mean", "mean latency"),
-            ("slowest", "longest"),
-        ],
-        cut: (e.history.is_cut(step)).then_some(
+        switch: (RANGES
+            .iter()
+            .map(|r| (r.title, link(r), r.name == range.name)))
+        .collect(),
+        each: range.each,
+        cut: (e.history.is_cut(range.step)).then_some(
             "What was here before was put out by the budget of histories (catalog.max_history).",
         ),
-        requests: chart::stacked(&bars, ago, &words),
-        latency: chart::latency(&bars, ago, &latency),
+        learnt: band.is_some(),
+        plots: vec![
+            requests(&bars, band, range.ago),
+            errors(&bars, range.ago),
+            latency(&bars, range.ago),
+            volume(&bars, range.ago),
+        ],
+        rows: bars.iter().rev().filter_map(|bar| bar.row(band)).collect(),
     }
 }
 
-/// Slots added up by bar, the last of which ends with the window.
-fn bars(slots: &[Slot], end: i64) -> Vec<Bar> {
-    let mut sums = vec![(Bar::default(), 0_u64, 0_u64); BARS as usize];
-    let first = end - HISTORY_SLOTS + 1;
-    for s in slots {
-        let at = usize::try_from((i64::from(s.at) - first) / SLOTS_A_BAR).unwrap_or(usize::MAX);
-        if let Some((bar, timed, sum)) = sums.get_mut(at) {
-            let errors = s.client_errors.saturating_add(s.server_errors);
-            bar.fine += u64::from(s.requests.saturating_sub(errors));
-            bar.refused += u64::from(s.client_errors);
-            bar.failed += u64::from(s.server_errors);
-            *timed += u64::from(s.timed);
-            *sum = sum.saturating_add(s.latency_sum);
-            bar.slowest = s.slowest_ms().map_or(bar.slowest, |ms| bar.slowest.max(ms));
-        }
+impl Bar {
+    fn row(&self, band: Option<&Band>) -> Option<Row> {
+        let slot = &self.total.slot;
+        let ms = |q| self.total.quantile(q).map_or_else(|| "–".into(), millis);
+        (slot.requests > 0).then(|| Row {
+            at: self.from.to_string(),
+            requests: slot.requests,
+            expected: self.expected(band).map_or_else(|| "–".into(), between),
+            refused: slot.client_errors,
+            failed: slot.server_errors,
+            quantiles: [ms(0.5), ms(0.9), ms(0.99)],
+            bytes: [slot.request_bytes, slot.response_bytes].map(scaled),
+        })
     }
-    let bar = |(bar, timed, sum): (Bar, u64, u64)| Bar {
-        mean: (timed > 0).then(|| sum as f64 / timed as f64 / 1e3),
-        ..bar
+
+    /// Said under the pointer.
+    fn hint(&self, words: impl FnOnce() -> String) -> Option<String> {
+        (self.total.slot.requests > 0).then(|| format!("{}: {}", self.when(), words()))
+    }
+}
+
+/// `80 to 140`.
+fn between(e: Expected) -> String {
+    format!("{} to {}", count(e.low), count(e.high))
+}
+
+fn count(n: f64) -> String {
+    if n > 0.0 && n < 10.0 && n.fract() != 0.0 {
+        format!("{n:.1}")
+    } else {
+        grouped(n.round() as u64)
+    }
+}
+
+fn millis(ms: f64) -> String {
+    match ms {
+        ..10.0 => format!("{ms:.1} ms"),
+        10.0..10_000.0 => format!("{ms:.0} ms"),
+        _ => format!("{:.1} s", ms / 1e3),
+    }
+}
+
+fn sum(bars: &[Bar], of: impl Fn(&Bar) -> u64) -> u64 {
+    bars.iter().map(of).fold(0, u64::saturating_add)
+}
+
+fn requests(bars: &[Bar], band: Option<&Band>, from: &str) -> String {
+    let layer = |class, name, shape| Layer { class, name, shape };
+    let mut layers = Vec::new();
+    if band.is_some() {
+        let of = |bar: &Bar| bar.expected(band).map(|e| (e.low, e.high));
+        layers.push(layer(
+            "band",
+            "expected",
+            Shape::Band(bars.iter().map(of).collect()),
+        ));
+    }
+    let outcome = |at: usize| Shape::Bars(bars.iter().map(|b| b.outcomes()[at]).collect());
+    layers.push(layer("seen", "answered", outcome(0)));
+    layers.push(layer("refused", "4xx", outcome(1)));
+    layers.push(layer("failed", "5xx", outcome(2)));
+    let hint = |bar: &Bar| {
+        bar.hint(|| {
+            let slot = &bar.total.slot;
+            let expected = bar.expected(band);
+            let expected = expected.map(|e| format!(", {} expected", between(e)));
+            format!(
+                "{} requests{}, {} 4xx, {} 5xx",
+                grouped(slot.requests.into()),
+                expected.unwrap_or_default(),
+                slot.client_errors,
+                slot.server_errors
+            )
+        })
     };
-    sums.into_iter().map(bar).collect()
+    let all = sum(bars, |b| b.total.slot.requests.into());
+    let refused = sum(bars, |b| b.total.slot.client_errors.into());
+    let failed = sum(bars, |b| b.total.slot.server_errors.into());
+    let words = format!(
+        "{} requests, {} answered with 4xx, {} with 5xx",
+        grouped(all),
+        grouped(refused),
+        grouped(failed)
+    );
+    let plot = Plot {
+        title: "Requests",
+        words,
+        layers,
+        hints: bars.iter().map(hint).collect(),
+        unit: count,
+        log: false,
+        from,
+    };
+    plot.draw()
+}
+
+fn errors(bars: &[Bar], from: &str) -> String {
+    let share = |bar: &Bar, of: u32| {
+        let all = bar.total.slot.requests;
+        (all > 0).then(|| f64::from(of) / f64::from(all) * 100.0)
+    };
+    let refused = |b: &Bar| share(b, b.total.slot.client_errors);
+    let failed = |b: &Bar| share(b, b.total.slot.server_errors);
+    let shape = |of: &dyn Fn(&Bar) -> Option<f64>| {
+        Shape::Bars(bars.iter().map(|b| of(b).unwrap_or(0.0)).collect())
+    };
+    let hint = |bar: &Bar| {
+        let of = |share: Option<f64>| percent(share.unwrap_or(0.0));
+        bar.hint(|| format!("{} 4xx, {} 5xx", of(refused(bar)), of(failed(bar))))
+    };
+    let all = sum(bars, |b| b.total.slot.requests.into()).max(1) as f64;
+    let part = |of: fn(&Bar) -> u64| percent(sum(bars, of) as f64 / all * 100.0);
+    let words = format!(
+        "{} of requests answered with 4xx, {} with 5xx",
+        part(|b| b.total.slot.client_errors.into()),
+        part(|b| b.total.slot.server_errors.into())
+    );
+    let layer = |class, name, shape| Layer { class, name, shape };
+    let plot = Plot {
+        title: "Errors, of requests",
+        words,
+        layers: vec![
+            layer("refused", "4xx", shape(&refused)),
+            layer("failed", "5xx", shape(&failed)),
+        ],
+        hints: bars.iter().map(hint).collect(),
+        unit: percent,
+        log: false,
+        from,
+    };
+    plot.draw()
+}
+
+fn percent(share: f64) -> String {
+    match share {
+        0.0 | 10.0.. => format!("{share:.0} %"),
+        _ => format!("{share:.1} %"),
+    }
+}
+
+fn latency(bars: &[Bar], from: &str) -> String {
+    let line = |q: f64| Shape::Line(bars.iter().map(|b| b.total.quantile(q)).collect());
+    let quantiles = |total: &Total| {
+        let [p50, p90, p99] = [0.5, 0.9, 0.99].map(|q| total.quantile(q).map(millis));
+        Some(format!("p50 {}, p90 {}, p99 {}", p50?, p90?, p99?))
+    };
+    let hint = |bar: &Bar| {
+        let words = quantiles(&bar.total)?;
+        bar.hint(|| words)
+    };
+    let known = |q: f64| bars.iter().filter_map(move |b| b.total.quantile(q));
+    let worst = known(0.99).fold(0.0, f64::max);
+    let words = match known(0.5).count() {
+        0 => "no latency is known".to_owned(),
+        _ => format!("p99 at most {}", millis(worst)),
+    };
+    let layer = |class, name, q| Layer {
+        class,
+        name,
+        shape: line(q),
+    };
+    let plot = Plot {
+        title: "Latency",
+        words,
+        layers: vec![
+            layer("p99", "p99", 0.99),
+            layer("p90", "p90", 0.9),
+            layer("p50", "p50", 0.5),
+        ],
+        hints: bars.iter().map(hint).collect(),
+        unit: millis,
+        log: true,
+        from,
+    };
+    plot.draw()
+}
+
+fn volume(bars: &[Bar], from: &str) -> String {
+    let line = |of: fn(&Bar) -> u64| {
+        let value = |b: &Bar| (b.total.slot.requests > 0).then(|| of(b) as f64);
+        Shape::Line(bars.iter().map(value).collect())
+    };
+    let (sent, got): (fn(&Bar) -> u64, fn(&Bar) -> u64) = (
+        |b| b.total.slot.request_bytes,
+        |b| b.total.slot.response_bytes,
+    );
+    let said = |sent, got| format!("{} in requests, {} in answers", scaled(sent), scaled(got));
+    let hint = |bar: &Bar| bar.hint(|| said(sent(bar), got(bar)));
+    let layer = |class, name, shape| Layer { class, name, shape };
+    let plot = Plot {
+        title: "Bytes of bodies",
+        words: said(sum(bars, sent), sum(bars, got)),
+        layers: vec![
+            layer("sent", "requests", line(sent)),
+            layer("got", "answers", line(got)),
+        ],
+        hints: bars.iter().map(hint).collect(),
+        unit: |n| scaled(n.round() as u64),
+        log: false,
+        from,
+    };
+    plot.draw()
 }
 
 #[cfg(test)]
@@ -207,7 +517,7 @@ mod tests {
         for n in 0..120 {
             let (status, ms) = if n % 4 == 3 { (500, 8) } else { (200, 2) };
             let line = format!(
-                r#"{{"v":1,"ts":{},"method":"GET","host":"h","path":"/a","status":{status},"latency_ms":{ms}}}"#,
+                r#"{{"v":1,"ts":{},"method":"GET","host":"h","path":"/a","status":{status},"latency_ms":{ms},"request_bytes":10,"response_bytes":2048}}"#,
                 1_760_000_400 + n * 30
             );
             catalog.apply(&parse_line(line.as_bytes()).unwrap(), &mut Vec::new());
@@ -217,50 +527,62 @@ mod tests {
     }
 
     #[test]
-    fn slots_as_data() {
+    fn bars_hold_all_that_the_slots_do() {
         let (e, now) = endpoint();
-        let minutes = serde_json::to_value(data(&e, Step::Minute, now)).unwrap();
-        assert_eq!(minutes["items"].as_array().unwrap().len(), 60);
-        let second = &minutes["items"][1];
-        assert_eq!(
-            (&second["requests"], &second["server_errors"]),
-            (&2.into(), &1.into())
-        );
-        assert_eq!(
-            second["latency_ms"],
-            serde_json::json!({ "mean": 5.0, "max": 8.0 })
-        );
-        assert_eq!(minutes["complete"], true);
-        let hours = serde_json::to_value(data(&e, Step::Hour, now)).unwrap();
-        let sum: u64 = hours["items"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|s| s["requests"].as_u64().unwrap())
-            .sum();
-        assert_eq!(sum, 120);
+        for range in &RANGES {
+            let bars = bars(&e, range.step, range.seconds, range.count, now);
+            assert_eq!(bars.len() as i64, range.count);
+            let all = bars.iter().map(Bar::outcomes);
+            let all = all.fold([0.0; 3], |a, b| [a[0] + b[0], a[1] + b[1], a[2] + b[2]]);
+            assert_eq!(all, [90.0, 0.0, 30.0], "{}", range.name);
+            let last = bars.last().unwrap();
+            let since = now.since(last.from).as_secs();
+            assert!(since < range.seconds as u64, "{} ends with now", range.name);
+            assert_eq!(sum(&bars, |b| b.total.slot.response_bytes), 120 * 2048);
+        }
     }
 
     #[test]
-    fn bars_hold_all_that_the_slots_do() {
+    fn a_step_as_data() {
         let (e, now) = endpoint();
-        for step in [Step::Minute, Step::Hour] {
-            let bars = bars(&e.history.slots(step, now), step.slot(now));
-            assert_eq!(bars.len(), BARS as usize);
-            assert_eq!(bars.iter().map(|b| b.fine).sum::<u64>(), 90);
-            assert_eq!(bars.iter().map(|b| b.failed).sum::<u64>(), 30);
-            assert!(bars.iter().any(|b| b.slowest == 8.0));
+        let minutes = bars(&e, Step::Minute, 60, HISTORY_SLOTS, now);
+        let items: Vec<Item> = minutes.iter().filter_map(|bar| bar.item(None)).collect();
+        assert_eq!(items.len(), 60);
+        let item = serde_json::to_value(&items[1]).unwrap();
+        assert_eq!(
+            (&item["requests"], &item["server_errors"]),
+            (&2.into(), &1.into())
+        );
+        assert_eq!(item["request_bytes"], 20);
+        assert_eq!(
+            (&item["latency_ms"]["mean"], &item["latency_ms"]["max"]),
+            (&5.0.into(), &8.0.into())
+        );
+        let p99 = item["latency_ms"]["p99"].as_f64().unwrap();
+        assert!((p99 - 8.0).abs() <= 1.0, "{p99}");
+        assert!(item["expected"].is_null());
+    }
+
+    #[test]
+    fn charts_say_in_words_what_they_draw() {
+        let (e, now) = endpoint();
+        let charts = charts(
+            &e,
+            &Shown {
+                range: "hour".into(),
+            },
+            None,
+            now,
+        );
+        assert!(!charts.learnt && charts.rows.len() == 60);
+        for (plot, words) in charts.plots.iter().zip([
+            "120 requests, 0 answered with 4xx, 30 with 5xx",
+            "0 % of requests answered with 4xx, 25 % with 5xx",
+            "p99 at most",
+            "in requests, ",
+        ]) {
+            assert!(plot.contains(words), "{words} in {plot}");
+            assert_eq!(plot.matches("<title>").count(), 60);
         }
-        let charts = charts(&e, &Span::default(), now);
-        assert!(
-            charts
-                .requests
-                .contains("120 requests, 0 answered with 4xx, 30 with 5xx")
-        );
-        assert!(
-            charts
-                .latency
-                .contains("latency 3.5 ms on average, 8.0 ms at most")
-        );
     }
 }

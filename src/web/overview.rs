@@ -161,8 +161,6 @@ fn tiles(
         Some(sentence) => split(sentence),
         None => ("–".into(), "no traffic yet".into()),
     };
-    let (lost, lost_share) = starting::loss(sensor);
-    let missing = sensor.symptoms.iter().any(Symptom::is_loss);
     let open = alerts
         .incidents
         .iter()
@@ -181,23 +179,7 @@ fn tiles(
             "",
         ),
         tile("/coverage", "Readable", share, rest, ""),
-        tile(
-            "/sensor",
-            "Lost",
-            if lost > 0 {
-                lost_share
-            } else if missing {
-                "some".into()
-            } else {
-                "nothing".into()
-            },
-            match lost {
-                0 if missing => "the tap doctor says why".into(),
-                0 => "of what reached the port".into(),
-                n => doctor::count(n, "packet"),
-            },
-            if lost > 0 || missing { "warn" } else { "good" },
-        ),
+        lost(sensor),
         tile(
             "/incidents?status=open",
             "Open incidents",
@@ -260,6 +242,25 @@ pub(super) fn capital(words: &str) -> String {
     chars.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(chars).collect()
     })
+}
+
+fn lost(sensor: &SensorView) -> Tile {
+    let (lost, share) = starting::loss(sensor);
+    let frames = sensor.ledger.stages.get("frame").map_or(0, |x| x.received);
+    let missing = sensor.symptoms.iter().any(Symptom::is_loss);
+    let (value, sub, tone) = match lost {
+        0 if frames == 0 => ("–".into(), "nothing has arrived".into(), ""),
+        0 if missing => ("some".into(), "the tap doctor says why".into(), "warn"),
+        0 => ("nothing".into(), "of what reached the port".into(), "good"),
+        n => (share, doctor::count(n, "packet"), "warn"),
+    };
+    Tile {
+        href: "/sensor",
+        label: "Lost",
+        value,
+        sub,
+        tone,
+    }
 }
 
 /// `3 min`, `5 h`, `2 d`: one unit is enough to judge by.

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::find::{Order, Search};
+use super::index::Index;
+use super::search::{self, Fault, Field, Query, Term, Value};
 use crate::alert::{Alert, Status};
-use crate::catalog::{AuthVerdict, Documentation, EndpointView, Kind, Life, Severity, Zone, owasp};
+use crate::catalog::{AuthVerdict, Documentation, EndpointView, Life, Severity, Zone, owasp};
 
 pub(super) const PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
@@ -14,7 +17,7 @@ const MAX_PAGE: usize = 1_000;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct EndpointFilter {
-    /// Part of path or host, without case.
+    /// The query: words are parts of path, host or operation, without case; `status:shadow risk:>6 seen:<1d` as in the help of the page.
     pub(super) q: String,
     /// The host group's name.
     pub(super) host: String,
@@ -38,9 +41,14 @@ pub(super) struct EndpointFilter {
     /// The widest zone that is answered.
     #[schemars(with = "Option<Zone>")]
     pub(super) exposure: String,
-    /// The order; all but `path` have the highest first.
-    #[schemars(extend("enum" = ["risk", "requests", "path", "errors", "last"], "default" = "risk"))]
+    /// The order.
+    #[schemars(extend("enum" = super::find::SORTS, "default" = "risk"))]
     pub(super) sort: String,
+    /// Its direction; by default numbers and times begin with the most.
+    #[schemars(extend("enum" = ["asc", "desc"]))]
+    pub(super) dir: String,
+    /// Of exports: the columns of the page that they have, apart by commas; all by default.
+    pub(super) cols: String,
     /// `next` of the page before.
     pub(super) cursor: String,
     /// Items on a page.
@@ -83,49 +91,33 @@ pub(super) struct Page<T> {
 }
 
 impl EndpointFilter {
-    pub(super) fn is_set(&self) -> bool {
-        [
-            &self.q,
-            &self.host,
-            &self.method,
-            &self.documentation,
-            &self.life,
-            &self.flag,
-            &self.auth,
-            &self.min_risk,
-            &self.exposure,
-        ]
-        .iter()
-        .any(|f| !f.is_empty())
+    /// The whole of what is asked for, as one query: the box with the single parts behind it.
+    pub(super) fn text(&self) -> String {
+        let mut out = self.q.trim().to_owned();
+        let mut add = |field: Field, sign: &str, value: &str| {
+            if !value.is_empty() {
+                let value = Value::Word(format!("{sign}{value}"));
+                let space = if out.is_empty() { "" } else { " " };
+                out += &format!("{space}{}", Term::new(field, value));
+            }
+        };
+        add(Field::Host, "", &self.host);
+        add(Field::Method, "", &self.method);
+        add(Field::Status, "", &self.documentation);
+        add(Field::Life, "", &self.life);
+        add(Field::Flag, "", &self.flag);
+        add(Field::Auth, "", &self.auth);
+        add(Field::Risk, ">=", &self.min_risk);
+        add(Field::Exposure, "", &self.exposure);
+        out
     }
 
-    fn matches(&self, e: &EndpointView, needle: &str) -> bool {
-        let is =
-            |filter: &str, value: &str| filter.is_empty() || filter.eq_ignore_ascii_case(value);
-        let shown = e.kind != Kind::Static || !needle.is_empty();
-        let text = needle.is_empty()
-            || e.template.to_lowercase().contains(needle)
-            || e.host.contains(needle)
-            || e.operation
-                .as_ref()
-                .is_some_and(|o| o.to_lowercase().contains(needle));
-        let flag = match self.flag.as_str() {
-            "deprecated" => e.deprecated,
-            "zombie" => e.zombie,
-            "drift" => !e.drift.is_empty(),
-            _ => true,
-        };
-        shown
-            && text
-            && flag
-            && is(&self.host, &e.host)
-            && is(&self.method, &e.method)
-            && is(&self.documentation, review(e))
-            && is(&self.life, life(e.life))
-            && is(&self.auth, e.auth_verdict.map_or("", |v| v.name()))
-            && is(&self.exposure, e.exposure.map_or("", Zone::name))
-            && (self.min_risk.is_empty()
-                || self.min_risk.parse().is_ok_and(|least: u8| e.risk >= least))
+    pub(super) fn query(&self) -> Result<Query, Fault> {
+        search::parse(&self.text())
+    }
+
+    pub(super) fn order(&self) -> Order {
+        Order::named(&self.sort, &self.dir)
     }
 
     /// The parts that choose, by their names.
@@ -143,34 +135,41 @@ impl EndpointFilter {
         ]
     }
 
-    /// What the filter shows of the endpoints that wait for somebody to accept them.
-    pub(super) fn waiting<'a>(
-        &self,
-        all: &'a [Arc<EndpointView>],
-    ) -> impl Iterator<Item = &'a Arc<EndpointView>> {
-        let needle = self.q.trim().to_lowercase();
-        all.iter()
-            .filter(move |e| super::decisions::waits(e) && self.matches(e, &needle))
+    /// What it shows of the endpoints that wait for somebody to accept them.
+    pub(super) fn waiting(&self, index: &Index) -> Result<Vec<Arc<EndpointView>>, Fault> {
+        let (query, waits) = (self.query()?, search::bit(Field::Is, "waiting"));
+        let search = Search::new(index, &query);
+        let rows = search.rows().filter(|n| index.rows[*n].facts & waits != 0);
+        Ok(rows.map(|n| index.endpoint(n).clone()).collect())
     }
 
-    pub(super) fn page(&self, all: &[Arc<EndpointView>]) -> Page<EndpointView> {
-        cut(&self.found(all), &self.cursor, self.limit, |e| &e.key)
+    /// From the start where the cursor's endpoint is gone.
+    pub(super) fn page(&self, index: &Index) -> Result<Page<EndpointView>, Fault> {
+        let query = self.query()?;
+        let found: Vec<usize> = Search::new(index, &query).rows().collect();
+        let behind = index.find(&self.cursor);
+        let rows = found.iter().copied();
+        let cut = self.order().cut(index, rows, behind, limit(self.limit));
+        let items: Vec<_> = cut
+            .rows
+            .iter()
+            .map(|n| index.endpoint(*n).clone())
+            .collect();
+        Ok(Page {
+            next: items.last().filter(|_| cut.more).map(|e| e.key.clone()),
+            items,
+            total: found.len(),
+        })
     }
 
     /// All that match, in the order that was asked for.
-    pub(super) fn found<'a>(&self, all: &'a [Arc<EndpointView>]) -> Vec<&'a Arc<EndpointView>> {
-        let needle = self.q.trim().to_lowercase();
-        let mut found: Vec<&Arc<EndpointView>> =
-            all.iter().filter(|e| self.matches(e, &needle)).collect();
-        // `all` is sorted by host, path and method; these sorts are stable.
-        match self.sort.as_str() {
-            "path" => {}
-            "errors" => found.sort_by_key(|e| std::cmp::Reverse(e.by_class[4] + e.by_class[5])),
-            "last" => found.sort_by_key(|e| std::cmp::Reverse(e.last_seen)),
-            "requests" => found.sort_by_key(|e| std::cmp::Reverse(e.requests)),
-            _ => found.sort_by_key(|e| std::cmp::Reverse((e.risk, e.requests))),
-        }
-        found
+    pub(super) fn found(&self, index: &Index) -> Result<Vec<Arc<EndpointView>>, Fault> {
+        let query = self.query()?;
+        let rows = self.order().all(index, Search::new(index, &query).rows());
+        Ok(rows
+            .into_iter()
+            .map(|n| index.endpoint(n).clone())
+            .collect())
     }
 }
 
@@ -197,11 +196,6 @@ impl AlertFilter {
         };
         all.iter().filter(wanted).collect()
     }
-}
-
-/// The endpoint that a URL names.
-pub(super) fn by_key<'a>(all: &'a [Arc<EndpointView>], key: &str) -> Option<&'a EndpointView> {
-    all.iter().find(|e| e.key == key).map(AsRef::as_ref)
 }
 
 /// The page behind the item that the cursor names; from the start where it is gone.
@@ -280,7 +274,7 @@ mod tests {
             .split([' ', '{', ','])
             .filter_map(|w| w.strip_suffix(':'));
         let mut fields: Vec<&str> = fields
-            .filter(|f| !["sort", "cursor", "limit"].contains(f))
+            .filter(|f| !["sort", "dir", "cols", "cursor", "limit"].contains(f))
             .collect();
         let mut filter = EndpointFilter::default();
         let mut parts: Vec<&str> = filter.parts_mut().map(|(name, _)| name).into();

@@ -86,13 +86,15 @@ pub(super) fn map(hours: &[[u64; 24]; 7], words: &str) -> String {
     svg
 }
 
+/// Bars are never wider than so many of them would be.
+const FEW: usize = 14;
 const WIDTH: f64 = 600.0;
 const HEIGHT: f64 = 96.0;
 
 /// One measure over the days: what there was, and a part of it in another colour.
 pub(super) fn days(days: &[DayView], label: &str, of: fn(&DayView) -> (u64, u64)) -> String {
     let most = days.iter().map(|d| of(d).0).max().unwrap_or(0).max(1) as f64;
-    let step = WIDTH / days.len().max(1) as f64;
+    let step = WIDTH / days.len().max(FEW) as f64;
     let mut svg = format!(
         r#"<svg class="chart days" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{label}">"#
     );

@@ -5,20 +5,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tokio::sync::mpsc;
 
 use super::beside::Beside;
 use super::gate::Gate;
+use super::index::{Index, Indexes};
 use super::involved::Involved;
 use super::summary::Summary;
 use super::{
-    Audit, Command, Settings, Views, account, alerts, api, assets, audit, automation, coverage,
-    decisions, deliveries, endpoint, endpoints, findings, frame, guard, incidents, life, live,
-    login, overview, owasp, principal, principals, sensor, silences, spec_diff, spec_form,
-    spec_upload, specs, sso, tokens, users,
+    Audit, Command, Settings, Views, account, alerts, api, assets, audit, automation, bulk,
+    coverage, decisions, deliveries, endpoint, endpoints, findings, frame, guard, incidents, life,
+    live, login, named_views, overview, owasp, principal, principals, retention, sensor, settings,
+    silences, spec_diff, spec_form, spec_upload, specs, sso, tokens, users,
 };
 use crate::alert::AlertsView;
 use crate::catalog::CatalogView;
@@ -35,6 +36,14 @@ pub(super) struct App {
     pub(super) involved: Beside<AlertsView, Involved>,
     pub(super) summary: Beside<CatalogView, Summary>,
     pub(super) desk: spec_upload::Desk,
+    pub(super) indexes: Indexes,
+}
+
+impl App {
+    /// What lists of endpoints are answered from.
+    pub(super) async fn index(&self) -> Arc<Index> {
+        self.indexes.of(&self.views.catalog).await
+    }
 }
 
 pub(super) type Shared = State<Arc<App>>;
@@ -67,16 +76,20 @@ pub fn audited(
         involved: Beside::default(),
         summary: Beside::default(),
         desk: spec_upload::Desk::default(),
+        indexes: Indexes::default(),
     });
     let mut router = Router::new()
         .route("/", get(overview::page))
         .route("/endpoints", get(endpoints::page))
         .route("/endpoints/{key}", get(endpoint::page))
+        .route("/endpoints/accept", get(bulk::confirm).post(bulk::act))
+        .route("/endpoints/mark", get(bulk::confirm).post(bulk::act))
+        .route("/endpoints/views", post(named_views::add_form))
+        .route("/endpoints/views/{id}/remove", post(named_views::end_form))
         .route(
-            "/endpoints/accept",
-            get(decisions::confirm).post(decisions::accept),
+            "/endpoints/{key}/{action}",
+            get(endpoint::confirm).post(decisions::mark),
         )
-        .route("/endpoints/{key}/{action}", post(decisions::mark))
         .route("/decisions", get(decisions::page))
         .route("/decisions/{id}/undo", post(decisions::undo))
         .route("/alerts", get(alerts::page))
@@ -92,6 +105,12 @@ pub fn audited(
         .route("/silences/{id}/end", post(silences::end_form))
         .route("/findings", get(findings::page))
         .route("/deliveries", get(deliveries::page).post(deliveries::act))
+        .route("/settings", get(settings::page))
+        .route(
+            "/settings/sinks",
+            get(deliveries::page).post(deliveries::act),
+        )
+        .route("/settings/retention", get(retention::page))
         .route("/coverage", get(coverage::page))
         .route("/owasp", get(owasp::page))
         .route("/specs", get(specs::page).post(spec_form::put))
@@ -133,9 +152,11 @@ pub fn audited(
         .with_state(app)
 }
 
-async fn metrics(State(app): Shared) -> Response {
-    match telemetry::render(&app.views) {
-        Ok(text) => ([(header::CONTENT_TYPE, telemetry::CONTENT_TYPE)], text).into_response(),
+async fn metrics(State(app): Shared, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|a| a.to_str().ok());
+    let format = telemetry::Format::accepted(accept);
+    match telemetry::render(&app.views, format) {
+        Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct SchemaRow {
     /// Classes of sensitive data, each with the number of messages.
     pub(super) sensitive: String,
     pub(super) required: bool,
+    /// How it differs from the document.
+    pub(super) drift: String,
     pub(super) seen: u64,
 }
 
@@ -46,6 +48,7 @@ pub(super) fn parts(e: &EndpointView) -> Vec<SchemaPart> {
             format: String::new(),
             sensitive: String::new(),
             required: true,
+            drift: String::new(),
             seen: e.requests,
         };
         let rows = e.path_parameters.iter().map(row).collect();
@@ -69,6 +72,7 @@ pub(super) fn parts(e: &EndpointView) -> Vec<SchemaPart> {
             parts.extend(by_class.iter().map(|(class, p)| learned(title(class), p)));
         }
     }
+    parts.iter_mut().for_each(|part| mark(part, e));
     let (mut open, mut room) = (OPEN, ROWS);
     for part in &mut parts {
         part.open = part.rows.len() <= open;
@@ -78,6 +82,29 @@ pub(super) fn parts(e: &EndpointView) -> Vec<SchemaPart> {
         room -= part.rows.len();
     }
     parts
+}
+
+/// Puts what differs from the document on the rows that it is about.
+fn mark(part: &mut SchemaPart, e: &EndpointView) {
+    let direction = match part.title.starts_with("Response") {
+        true => "response",
+        false => "request",
+    };
+    let of_status = |status: Option<u16>| {
+        status.is_none_or(|s| part.title.ends_with(&format!("{}xx", s / 100)))
+    };
+    let own = e
+        .drift
+        .iter()
+        .filter(|d| d.direction == direction && of_status(d.status));
+    for drift in own {
+        let named = |r: &&mut SchemaRow| {
+            r.name.trim_start_matches('/') == drift.name.trim_start_matches('/')
+        };
+        if let Some(row) = part.rows.iter_mut().find(named) {
+            row.drift = drift.kind.name().to_owned();
+        }
+    }
 }
 
 fn new_part(title: String, about: String, rows: Vec<SchemaRow>) -> SchemaPart {
@@ -131,6 +158,7 @@ fn row(field: &FieldView, body: bool) -> SchemaRow {
             .unwrap_or_default(),
         sensitive: sensitive(field),
         required: field.required,
+        drift: String::new(),
         seen: u64::from(field.seen),
     }
 }

@@ -11,7 +11,8 @@ import { base, open, until } from "./demo.js";
 const program = process.env.APITAP ?? new URL("../../target/debug/apitap", import.meta.url).pathname;
 
 await until("the inventory", "/api/v1/endpoints", (e) => e.length > 8);
-await until("an open incident", "/api/v1/incidents?status=open", (i) => i.length > 0);
+// The three days of history are read once the first attack of the live part has rung.
+await until("an alert of enumeration", "/api/v1/alerts?kind=enumeration", (a) => a.length > 0);
 
 test("each tile and line leads to what is behind it", { timeout: 180_000 }, async () => {
   const { page, errors, close } = await open(1280);

@@ -1,5 +1,5 @@
 // Walks the demo as a person would, in Debian's Chromium: overview, endpoints, one endpoint, alerts,
-// one alert (and acknowledges it), findings, coverage, OWASP, deliveries, decisions (and takes one back),
+// one alert (and acknowledges it), findings, coverage, OWASP, sinks, decisions (and takes one back),
 // sensor. No console error and no broken content policy is allowed.
 import { test } from "node:test";
 import assert from "node:assert/strict";
@@ -18,12 +18,11 @@ test("the main walk", { timeout: 400_000 }, async () => {
   await page.click("button:has-text('Show')");
   const found = await page.locator("tbody tr .path a").allTextContents();
   assert.ok(found.length > 0 && found.every((t) => t.includes("orders")), found.join());
-  await page.selectOption("select[name=sort]", "path");
-  await page.click("button:has-text('Show')");
+  await page.click("th >> text=Endpoint");
   const sorted = await page.locator("tbody tr .path a").allTextContents();
   assert.deepEqual(sorted, [...sorted].sort());
   await page.click("tbody tr .path a >> nth=0");
-  assert.equal(await page.locator("#history svg.chart").count(), 2);
+  assert.equal(await page.locator("#history svg.chart").count(), 4);
   const day = await page.locator("#history svg.chart rect").count();
   await page.click("#history >> text=60 days");
   assert.equal(await page.locator("#history a[aria-current]").innerText(), "60 days");
@@ -63,7 +62,8 @@ test("the main walk", { timeout: 400_000 }, async () => {
   await inventory.locator("a[href^='/alerts']").click();
   const listed = await page.locator("tbody tr").count(); // the demo goes on meanwhile
   assert.ok(listed >= counted, `${listed} listed, ${counted} counted`);
-  await page.click("nav >> text=Deliveries");
+  await page.click("nav >> text=Settings");
+  await page.click(".tabs >> text=Sinks");
   assert.match(await page.locator("main").innerText(), /No sink is configured/);
   await page.goto(`${base}/endpoints?documentation=shadow`);
   await page.click("tbody tr .path a >> nth=0");

@@ -18,10 +18,12 @@ const state = document.querySelector("[data-live-state]");
 let waiting = null;
 let stale = false;
 
-// Pages with a form that is being filled in are left alone, and those that say so.
+// Pages with a form that is being filled in are left alone, so are open menus and ticked rows, and those
+// that say so.
 function busy() {
   const at = document.activeElement;
-  return at && at.matches("input, select, textarea");
+  if (at && at.matches("input, select, textarea")) return true;
+  return main.querySelector("details.menu[open], td input:checked") !== null;
 }
 
 async function refresh() {

@@ -22,7 +22,7 @@ use crate::alert::egress::{CONNECT, Egress};
 const SUBJECT: usize = 200;
 
 /// How the connection is kept from others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Security {
     /// Asked for, and without it nothing is sent (RFC 3207).

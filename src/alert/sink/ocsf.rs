@@ -10,7 +10,7 @@ use crate::alert::{Alert, Status};
 const VERSION: &str = "1.9.0";
 
 /// What an alert is told as.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     #[default]

@@ -30,7 +30,7 @@ const CLOSE: Duration = Duration::from_secs(2);
 /// RFC 5612's number for those without one of their own.
 const SD_ID: &str = "apitap@32473";
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Carrier {
     Udp,
@@ -39,7 +39,7 @@ pub enum Carrier {
     Tls,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
     #[default]

@@ -15,8 +15,9 @@ fn exchange(second: i64, status: u16, micros: Option<u32>) -> Exchange {
         format!(r#","latency_ms":{}"#, f64::from(n) / 1e3)
     });
     let line = format!(
-        r#"{{"v":1,"ts":{},"method":"GET","host":"h","path":"/a","status":{status}{latency}}}"#,
-        START + second
+        r#"{{"v":1,"ts":{},"method":"GET","host":"h","path":"/a","status":{status},"request_bytes":{}{latency}}}"#,
+        START + second,
+        second % 300
     );
     parse_line(line.as_bytes()).unwrap()
 }
@@ -30,6 +31,7 @@ impl Naive {
         let at = step.slot(x.ts);
         let slot = self.0.entry(at).or_default();
         slot.at = at as i32;
+        slot.request_bytes += x.request_bytes.unwrap_or(0);
         slot.requests += 1;
         slot.client_errors += u32::from(x.status.is_some_and(|s| s / 100 == 4));
         slot.server_errors += u32::from(x.status.is_some_and(|s| s / 100 == 5));
@@ -52,7 +54,24 @@ fn check(history: &History, exchanges: &[Exchange]) -> Result<(), TestCaseError>
     for step in [Step::Minute, Step::Hour] {
         let mut naive = Naive::default();
         exchanges.iter().for_each(|x| naive.take(step, x));
-        prop_assert_eq!(history.slots(step, last), naive.window(step.slot(last)));
+        let (run, end) = (history.run(step, last), step.slot(last));
+        prop_assert_eq!(run.slots(), naive.window(end));
+        // Every latency is in a bucket of its slot, and the bars have all of them.
+        for bar in run.bars(end - SLOTS + 1, 7, SLOTS as usize / 7 + 1) {
+            let from = i64::from(bar.slot.at);
+            let theirs = exchanges
+                .iter()
+                .filter(|x| (from..from + 7).contains(&step.slot(x.ts)));
+            let mut ms: Vec<f64> = theirs.clone().filter_map(|x| x.latency_ms).collect();
+            ms.sort_by(f64::total_cmp);
+            prop_assert_eq!(bar.slot.requests as usize, theirs.count());
+            let middle = ms.get(ms.len().div_ceil(2).saturating_sub(1));
+            let near = match (middle, bar.quantile(0.5)) {
+                (Some(exact), Some(found)) => (exact - found).abs() <= exact / 4.0 + 1e-3,
+                (exact, found) => exact.is_none() && found.is_none(),
+            };
+            prop_assert!(near, "{:?} {:?}", middle, bar.quantile(0.5));
+        }
     }
     Ok(())
 }
@@ -109,8 +128,8 @@ proptest! {
 
     #[test]
     fn damaged_bytes_are_read_as_far_as_they_go(bytes: Vec<u8>) {
-        let slots = unpack(&bytes);
-        prop_assert!(slots.len() <= bytes.len());
+        let run = Run::unpack(&bytes);
+        prop_assert!(run.slots.len() + run.cells.len() <= bytes.len());
     }
 }
 
@@ -124,7 +143,7 @@ fn the_day_by_the_hour() {
     let mut day = vec![0; 24];
     (day[23], day[16]) = (1, 1);
     assert_eq!(history.day(now), day);
-    assert_eq!(history.slots(Step::Hour, now).len(), 4);
+    assert_eq!(history.run(Step::Hour, now).slots().len(), 4);
 }
 
 /// The figures that the module's text states.
@@ -132,29 +151,32 @@ fn the_day_by_the_hour() {
 fn a_quiet_endpoint_is_small_and_a_busy_one_is_bounded() {
     let mut quiet = History::default();
     quiet.take(&exchange(0, 200, Some(1_000)));
-    assert_eq!(quiet.bytes(), 64);
-    // A thousand a minute for 61 days, one in ten failed, a third to two seconds each.
+    assert_eq!(quiet.bytes(), 120);
+    // A thousand a minute for 61 days, one in ten failed, spread over a decade of latencies.
     let mut busy = History::default();
     let mut largest = 0;
-    for minute in 0..61 * 1_440 {
-        let mut slot = Slot::of(&exchange(0, 200, Some(300_000 + minute % 1_700_000)));
-        let many = Slot {
-            requests: 1_000 + minute % 97,
-            client_errors: 100 + minute % 7,
-            timed: 1_000 + minute % 97,
-            latency_sum: u64::from(slot.slowest) * 1_000,
-            ..slot
-        };
+    for minute in 0..61 * 1_440_u32 {
+        let mut slot = Slot::of(&exchange(0, 200, Some(20_000)));
+        slot.request_bytes = 200_000;
+        slot.response_bytes = 3_000_000;
         let ts = Timestamp::from_secs(START + i64::from(minute) * 60);
-        busy.minutes.add(Step::Minute.slot(ts), &many);
-        busy.hours.add(Step::Hour.slot(ts), &many);
-        slot.requests = 0;
+        for n in 0..16 {
+            let many = Slot {
+                requests: 60 + minute % 7,
+                client_errors: 6 + minute % 3,
+                slowest: slot.slowest * 10 / (10 - n % 10),
+                ..slot
+            };
+            busy.minutes.add(Step::Minute.slot(ts), &many);
+            busy.hours.add(Step::Hour.slot(ts), &many);
+        }
         largest = largest.max(busy.bytes());
     }
-    assert!((30_000..60_000).contains(&largest), "{largest}");
+    assert!((98_304..131_072).contains(&largest), "{largest}");
     let end = Timestamp::from_secs(START + (61 * 1_440 - 1) * 60);
-    assert_eq!(busy.slots(Step::Minute, end).len(), SLOTS as usize);
-    assert_eq!(busy.slots(Step::Hour, end).len(), SLOTS as usize);
+    for step in [Step::Minute, Step::Hour] {
+        assert_eq!(busy.run(step, end).slots().len(), SLOTS as usize);
+    }
 }
 
 fn call(catalog: &mut Catalog, host: &str, second: i64) {
@@ -167,7 +189,7 @@ fn call(catalog: &mut Catalog, host: &str, second: i64) {
 
 #[test]
 fn past_the_budget_the_minutes_of_the_least_used_go_first() {
-    let budget = 6 << 10;
+    let budget = 13 << 10;
     let settings = Settings {
         max_history: budget,
         ..Settings::default()
@@ -192,7 +214,7 @@ fn past_the_budget_the_minutes_of_the_least_used_go_first() {
     assert!(view.histories_cut > 0);
     let most = view.endpoints.iter().max_by_key(|e| e.requests).unwrap();
     assert!(!most.history.is_cut(Step::Minute));
-    assert_eq!(most.history.slots(Step::Minute, view.at).len(), 40);
+    assert_eq!(most.history.run(Step::Minute, view.at).slots().len(), 40);
     let cut = view
         .endpoints
         .iter()
@@ -204,8 +226,8 @@ fn past_the_budget_the_minutes_of_the_least_used_go_first() {
     let again = restored.view();
     for (a, b) in view.endpoints.iter().zip(&again.endpoints) {
         assert_eq!(
-            a.history.slots(Step::Minute, view.at),
-            b.history.slots(Step::Minute, view.at)
+            a.history.run(Step::Minute, view.at),
+            b.history.run(Step::Minute, view.at)
         );
         assert_eq!(
             a.history.is_cut(Step::Minute),

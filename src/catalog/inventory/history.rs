@@ -14,7 +14,7 @@ impl Catalog {
         }
     }
 
-    fn bound_histories(&mut self) {
+    pub(super) fn bound_histories(&mut self) {
         let budget = self.settings.max_history;
         let limit = budget - budget / 8;
         let endpoints = &mut self.state.endpoints;

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::{Catalog, Change, EndpointId, Entry, key, slot};
+use crate::catalog::events::Happened;
 use crate::catalog::trie::{Calls, Place};
 
 /// Earlier keys that an endpoint is still found by: the first by their own order, so that they do
@@ -75,7 +76,14 @@ impl Catalog {
             if let Some(entry) = self.state.endpoints.get_mut(&kept) {
                 entry.e.node = place.node;
                 let template = self.state.trie.template(place.node);
-                if entry.rename(&place.slot, template) {
+                let known = self.views.get(kept).is_some_and(|v| v.confirmed);
+                if entry.rename(&place.slot, &template) {
+                    if known {
+                        entry
+                            .e
+                            .events
+                            .add(self.state.now, Happened::Renamed(template));
+                    }
                     self.look_up(kept);
                     self.recall(kept);
                 }
@@ -104,7 +112,14 @@ impl Catalog {
         for (at, place) in places.iter().enumerate() {
             for (id, calls) in place.from.iter().filter(|(id, _)| main[*id] != at) {
                 if let Some(entry) = self.state.endpoints.get_mut(id) {
-                    let part = entry.split(calls);
+                    let mut part = entry.split(calls);
+                    let (now, whole) = (self.state.now, self.views.get(*id));
+                    entry.e.events.add(now, Happened::Lost(1));
+                    part.e.events.clear();
+                    if let Some(whole) = whole {
+                        let template = whole.template.clone();
+                        part.e.events.add(now, Happened::Parted(template));
+                    }
                     split.entry(at).or_default().push(part);
                     self.dirty.insert(*id);
                 }
@@ -159,6 +174,7 @@ impl Catalog {
             self.state.fields -= entry.e.fields();
             self.drifts -= entry.e.drift.len();
             entry.e.merge(&gone.e);
+            entry.e.events.add(self.state.now, Happened::Joined(1));
             self.state.fields += entry.e.fields();
             self.drifts += entry.e.drift.len();
             entry.also(gone.aliases.iter().cloned().chain([gone.key.clone()]));
@@ -217,10 +233,10 @@ impl Entry {
     }
 
     /// Its key by its place; whether that is another one now.
-    fn rename(&mut self, slot_: &str, template: String) -> bool {
+    fn rename(&mut self, slot_: &str, template: &str) -> bool {
         let slot = slot(&self.e.method, self.e.operation.as_deref());
         debug_assert_eq!(slot, slot_);
-        let key = key(&slot, &self.e.host, &template);
+        let key = key(&slot, &self.e.host, template);
         let other = key != self.key;
         if other {
             let old = std::mem::replace(&mut self.key, key);

@@ -119,6 +119,16 @@ impl Catalog {
         }
     }
 
+    /// Keys of an endpoint's versions where there are several.
+    pub(super) fn version_keys(&self, id: u32) -> Vec<String> {
+        let entries = self
+            .versions
+            .of(id)
+            .filter_map(|id| self.state.endpoints.get(&id));
+        let keys: Vec<String> = entries.map(|entry| entry.key.clone()).collect();
+        if keys.len() > 1 { keys } else { Vec::new() }
+    }
+
     /// Of an old version: its part of the last week's requests of itself and all versions after it.
     pub(super) fn version_share(&self, id: u32, e: &Endpoint) -> Option<f64> {
         let week = |e: &Endpoint| e.days.weeks(self.state.now)[0];

@@ -9,6 +9,7 @@ use super::listing::Covered;
 use super::{Catalog, EndpointId, Entry, key};
 use crate::catalog::endpoint::Endpoint;
 use crate::catalog::schema::PathParameter;
+use crate::catalog::trie::Found;
 use crate::catalog::view::{
     self, Auth, CatalogView, Documentation, EndpointView, HostView, Kind, Life, Reason, SpecView,
 };
@@ -59,9 +60,11 @@ impl Catalog {
             at: now,
             learning_until,
             evicted: self.state.evicted,
+            history_bytes: self.settings.max_history.saturating_sub(self.history_room) as u64,
             histories_cut: self.state.histories_cut,
             started: self.state.started,
             pulse: self.state.pulse.view(),
+            ..CatalogView::default()
         })
     }
 
@@ -100,7 +103,10 @@ impl Catalog {
                 e.host != view.host
                     || template != view.template
                     || self.state.trie.evidence(e.node) != view.evidence
-                    || self.path_parameters(e.node, &template) != view.path_parameters
+                    || !alike(
+                        &self.path_parameters(e.node, &template),
+                        &view.path_parameters,
+                    )
             })
         });
         renamed.map(|view| view.id.0).collect()
@@ -130,7 +136,10 @@ impl Catalog {
             Some(last) if !e.schemas.has_changed() => last.schema.clone(),
             _ => e.schemas.view(),
         };
-        let path_parameters = self.path_parameters(e.node, &template);
+        let mut path_parameters = self.path_parameters(e.node, &template);
+        for parameter in &mut path_parameters {
+            parameter.made_of = e.parameters.of_path(parameter.part);
+        }
         let unsaid = Words::default();
         let words = e.words.as_deref().unwrap_or(&unsaid);
         let mut view = EndpointView {
@@ -153,6 +162,7 @@ impl Catalog {
             reasons,
             held_back,
             first_seen: Some(e.first),
+            confirmed_at: e.confirmed_at,
             last_seen: Some(e.last),
             requests: e.by_class.iter().sum(),
             by_class: e.by_class,
@@ -182,7 +192,9 @@ impl Catalog {
             owner: words.owner().map(str::to_owned),
             note: words.note().map(str::to_owned),
             retirement: self.retirement(e),
+            versions: self.version_keys(id),
             version_share: self.version_share(id, e),
+            events: e.events.view(),
             spec_id: e.spec.as_ref().map(|s| s.id.clone()),
             spec: e.spec.as_ref().map(|s| s.title.clone()),
             operation_id: e.spec.as_ref().and_then(|s| s.operation.clone()),
@@ -212,16 +224,20 @@ impl Catalog {
     }
 
     fn path_parameters(&self, node: NodeId, template: &str) -> Vec<PathParameter> {
-        let names = template.split('/');
-        let names = names.filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'));
+        let parts = template.split('/').filter(|s| !s.is_empty()).enumerate();
+        let names = parts.filter_map(|(at, s)| Some((at, s.strip_prefix('{')?.strip_suffix('}')?)));
         // `{base}...{head}` of a spec is one word.
-        let names = names.filter(|name| !name.contains('{'));
-        let types = self.state.trie.parameters(node);
-        let parameter = |(name, types): (&str, Vec<&str>)| PathParameter {
+        let names = names.filter(|(_, name)| !name.contains('{'));
+        let found = self.state.trie.parameters(node);
+        let parameter = |((part, name), found): ((usize, &str), Found<'_>)| PathParameter {
             name: name.to_owned(),
-            types: types.into_iter().map(str::to_owned).collect(),
+            types: found.types.into_iter().map(str::to_owned).collect(),
+            part,
+            why: found.why.to_owned(),
+            routes: found.routes.into_iter().map(str::to_owned).collect(),
+            made_of: None,
         };
-        names.zip(types).map(parameter).collect()
+        names.zip(found).map(parameter).collect()
     }
 
     /// Whether a documented endpoint is dormant, or why that is not said of one that is silent.
@@ -311,6 +327,14 @@ impl Catalog {
         };
         self.specs.specs().iter().map(one).collect()
     }
+}
+
+/// Whether templates read alike; what values are made of is looked at with the endpoint itself.
+fn alike(now: &[PathParameter], shown: &[PathParameter]) -> bool {
+    let same = |(a, b): (&PathParameter, &PathParameter)| {
+        (&a.name, &a.types, &a.why, &a.routes) == (&b.name, &b.types, &b.why, &b.routes)
+    };
+    now.len() == shown.len() && now.iter().zip(shown).all(same)
 }
 
 pub(super) fn kind(e: &Endpoint, template: &str) -> Kind {

@@ -84,6 +84,29 @@ pub struct PathParameter {
     pub name: String,
     /// `integer`, `uuid`, `date`, `email`, `token`, `file`, `text`.
     pub types: Vec<String>,
+    /// Which part of the template it is, 0 the first.
+    #[serde(default)]
+    pub part: usize,
+    /// Why it is a parameter.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// Words that are routes of their own beside it; the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<String>,
+    /// What its values are made of; absent where none was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_of: Option<MadeOf>,
+}
+
+/// Of values, without any of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct MadeOf {
+    /// `digits`, `letters`, `hyphens` … the most frequent first, each with the values that have it.
+    pub kinds: Vec<(String, u32)>,
+    /// Characters, within a doubling.
+    pub shortest: u32,
+    pub longest: u32,
+    pub seen: u32,
 }
 
 impl Schemas {

@@ -282,7 +282,31 @@ fn a_word_is_split_from_a_parameter_and_stays_when_all_is_learned_anew() {
             "{part} {word:?}"
         );
     }
+    let both = [
+        "GET shop.example /users/export",
+        "GET shop.example /users/{user_name}",
+    ];
     let place = b.catalog.pin_place(&key, 1, Some("export")).unwrap();
+    let seen = b
+        .catalog
+        .foresee(Action::PinStatic, &key, 1, Some("export"))
+        .unwrap();
+    let only = Move {
+        from: both[1].into(),
+        into: both[0].into(),
+        joins: false,
+        calls: 2,
+    };
+    assert_eq!((seen.path.as_str(), seen.calls), ("/users/export", 2));
+    assert_eq!(
+        (seen.total, seen.moves, seen.routes),
+        (1, vec![only], vec![])
+    );
+    let unseen = b
+        .catalog
+        .foresee(Action::PinStatic, &key, 1, Some("nobody"))
+        .unwrap();
+    assert_eq!((unseen.calls, unseen.total), (0, 1));
     let d = Decision {
         id: 1,
         at: Timestamp::from_secs(1_770_000_000),
@@ -294,10 +318,6 @@ fn a_word_is_split_from_a_parameter_and_stays_when_all_is_learned_anew() {
         note: None,
         undoes: None,
     };
-    let both = [
-        "GET shop.example /users/export",
-        "GET shop.example /users/{user_name}",
-    ];
     b.catalog.decide(&d, &mut b.changes);
     b.twice("/users/export");
     assert_eq!(b.labels(), both);
@@ -324,6 +344,16 @@ fn a_word_is_made_a_value() {
     b.twice("/shops/paris");
     let key = b.endpoint("/shops/berlin").key;
     let place = b.catalog.pin_place(&key, 1, None).unwrap();
+    let seen = b
+        .catalog
+        .foresee(Action::PinParameter, &key, 1, None)
+        .unwrap();
+    assert_eq!(
+        (seen.path.as_str(), seen.calls, seen.total),
+        ("/shops/berlin", 2, 1)
+    );
+    assert_eq!(seen.moves[0].into, "GET shop.example /shops/{…}");
+    assert_eq!(seen.routes, ["berlin", "paris"]);
     let d = Decision {
         id: 1,
         at: Timestamp::from_secs(1_770_000_000),

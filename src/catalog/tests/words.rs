@@ -140,6 +140,17 @@ fn words_follow_merges_and_splits_of_templates() {
         b.get(&format!("/teams/{name}/projects"));
     }
     b.catalog.settle(&mut b.changes);
+    let events = b.endpoint("/teams/{team_name}/members").events;
+    let happened: Vec<&Happened> = events.iter().map(|e| &e.what).collect();
+    let name = Happened::Renamed("/teams/{team_name}/members".into());
+    assert!(
+        happened.contains(&&Happened::Joined(9)) || happened.len() > 1,
+        "{happened:?}"
+    );
+    assert!(
+        !happened.contains(&&name),
+        "it was no confirmed endpoint before: {happened:?}"
+    );
     let merged = words("x y", Some("second"), None);
     assert_eq!(b.words("/teams/{team_name}/members"), merged);
     assert_eq!(
@@ -172,6 +183,11 @@ fn words_follow_merges_and_splits_of_templates() {
         ..all[0].clone()
     };
     b.catalog.decide(&split, &mut b.changes);
+    let parted = b.endpoint("/teams/eve/members").events;
+    let from = Happened::Parted("/teams/{team_name}/members".into());
+    assert!(parted.iter().any(|e| e.what == from), "{parted:?}");
+    let lost = b.endpoint("/teams/{team_name}/members").events;
+    assert_eq!(lost.last().map(|e| &e.what), Some(&Happened::Lost(1)));
     for template in ["/teams/eve/members", "/teams/{team_name}/members"] {
         let (tags, owner, _) = b.words(template);
         assert_eq!(

@@ -123,6 +123,10 @@ impl Evidence {
         id
     }
 
+    pub(in crate::catalog) fn at_host(&self, host: &str) -> Option<RawId> {
+        self.roots.get(host).copied()
+    }
+
     fn alloc(&mut self, raw: Raw) -> RawId {
         if let Some(id) = self.free.pop() {
             self.nodes[id as usize] = raw;
@@ -384,6 +388,15 @@ fn in_brackets(raw: &Raw) -> bool {
 }
 
 impl Raw {
+    pub(in crate::catalog) fn child(&self, folded: &str) -> Option<RawId> {
+        self.words.get(folded).copied()
+    }
+
+    /// All that stands below: words, and the child of all values.
+    pub(in crate::catalog) fn below(&self) -> impl Iterator<Item = RawId> {
+        self.words.values().copied().chain(self.values)
+    }
+
     /// One more call of a method here.
     pub(in crate::catalog) fn count(&mut self, slot: &str, endpoint: u32, calls: &Calls) {
         match self.ends.iter_mut().find(|end| end.slot == slot) {

@@ -32,7 +32,8 @@ pub(super) fn percent(share: f64) -> String {
     }
 }
 
-pub(super) fn bytes(n: u64) -> String {
+/// In the unit that people would use: `1.5 MiB`.
+pub fn bytes(n: u64) -> String {
     let mut size = n as f64;
     for unit in ["bytes", "KiB", "MiB", "GiB"] {
         if size < 1_024.0 {

@@ -156,6 +156,7 @@ impl Route {
         let (media_type, what) = match form {
             Form::Csv => ("text/csv", "CSV (RFC 4180) with a header line"),
             Form::Lines => ("application/jsonl", "one item a line"),
+            Form::Json => ("application/json", "one array"),
         };
         Self {
             handler: self.handler.layer(Extension(form)),

@@ -9,15 +9,16 @@
 
 use super::super::export::Form;
 use super::super::{
-    Known, account, audit, automation, coverage, decide, deliveries, edges, evidence, export,
-    findings, history, incidents, life, openapi, owasp, principal, principals, schema, sensor,
-    silences, spec_diff, spec_text, spec_upload, specs, summary, tokens, users,
+    Known, account, audit, automation, coverage, decide, deliveries, edges, endpoint, evidence,
+    export, findings, history, incidents, life, named_views, openapi, owasp, principal, principals,
+    schema, sensor, settings, silences, spec_diff, spec_text, spec_upload, specs, summary, tokens,
+    users,
 };
 use super::route::{Route, get, post};
 use crate::access::{Record, Role};
 use crate::alert::{Alert, Incident, Silence};
 use crate::catalog::owasp::OwaspView;
-use crate::catalog::{EndpointView, Exposure, HostView, SpecChange};
+use crate::catalog::{EndpointView, Exposure, Foresight, HostView, NamedView, SpecChange};
 use crate::detect::PrincipalView;
 
 /// What routes are grouped under, in this order, and what that is.
@@ -50,7 +51,10 @@ pub(in crate::web) const TOPICS: &[(&str, &str)] = &[
         "Access",
         "Users, API tokens, and the audit of every change.",
     ),
-    ("Sensor", "How the capture does, and this document."),
+    (
+        "Sensor",
+        "How the capture does, its settings, and this document.",
+    ),
 ];
 
 pub(in crate::web) fn routes() -> Vec<Route> {
@@ -94,6 +98,13 @@ fn inventory() -> Vec<Route> {
         )
         .as_file(Form::Lines),
         get(
+            "/api/v1/endpoints.json",
+            "exportEndpointsJson",
+            "All endpoints that a filter shows, as one array",
+            export::endpoints,
+        )
+        .as_file(Form::Json),
+        get(
             "/api/v1/endpoints.openapi.json",
             "exportEndpointsOpenapi",
             "What was observed, as OpenAPI 3.1",
@@ -111,11 +122,26 @@ fn inventory() -> Vec<Route> {
         get(
             "/api/v1/endpoints/{key}/history",
             "getEndpointHistory",
-            "Requests, errors and latency over time",
+            "Requests, errors, latency and bytes over time",
             history::series,
         )
-        .detail("Slots that had no traffic are left out.")
+        .detail("Steps that had no traffic are left out. `expected` is what is learnt by now: the mean of such windows by their rhythm, two deviations either way.")
         .gives::<history::Series<'static>>(),
+        get(
+            "/api/v1/endpoints/{key}/timeline",
+            "getEndpointTimeline",
+            "What happened to an endpoint, newest first",
+            endpoint::timeline,
+        )
+        .lists::<endpoint::Entry>(),
+        get(
+            "/api/v1/endpoints/{key}/openapi.json",
+            "exportEndpointOpenapi",
+            "One endpoint as OpenAPI 3.1",
+            endpoint::document,
+        )
+        .or(409, "only a confirmed endpoint of an API is described")
+        .file("application/json", "an OpenAPI document of one operation"),
         get(
             "/api/v1/overview",
             "getOverview",
@@ -124,6 +150,27 @@ fn inventory() -> Vec<Route> {
         )
         .detail("Yesterday is the same packet time, a day before.")
         .gives::<summary::Summary>(),
+        get(
+            "/api/v1/views",
+            "listViews",
+            "Views of the endpoints that people saved",
+            named_views::list,
+        )
+        .lists::<NamedView>(),
+        post(
+            "/api/v1/views",
+            "saveView",
+            "Save a view; under a name that there is, in its place",
+            named_views::add,
+        )
+        .gives::<NamedView>(),
+        post(
+            "/api/v1/views/{id}/remove",
+            "removeView",
+            "Remove a saved view",
+            named_views::end,
+        )
+        .gives::<NamedView>(),
         get(
             "/api/v1/hosts",
             "listHosts",
@@ -182,6 +229,11 @@ fn decisions() -> Vec<Route> {
         post("/api/v1/endpoints/{key}/{action}", "decideEndpoint", "Accept, tag, own or note an endpoint, or pin a part of its path", decide::mark)
             .detail("`value` is the tag, owner or note. A pin says with `part` which part of the path it is about; `word` names the one value that is a route of its own.")
             .gives::<decide::Item>(),
+        get("/api/v1/endpoints/{key}/foresee/{action}", "foreseePin", "What it would do to split or merge a part of a path", endpoint::foresee)
+            .detail("To split makes a `word` of a parameter a route of its own (`pin-static`); to merge makes a word a parameter's value (`pin-parameter`). Nothing is changed.")
+            .or(409, "the part cannot be pinned so, and why")
+            .or(503, "busy")
+            .gives::<Foresight>(),
         get("/api/v1/decisions", "listDecisions", "Decisions, newest first", decide::list)
             .lists::<decide::Item>(),
         post("/api/v1/decisions/{id}/undo", "undoDecision", "Take back a decision", decide::undo)
@@ -375,6 +427,13 @@ fn delivery() -> Vec<Route> {
         )
         .role(Role::Admin)
         .gives::<super::Done>(),
+        get(
+            "/api/v1/sinks",
+            "listSinks",
+            "Sinks: what each is told of, and how it does",
+            deliveries::sinks,
+        )
+        .lists::<deliveries::Row<'static>>(),
         post(
             "/api/v1/sinks/{name}/test",
             "testSink",
@@ -459,6 +518,21 @@ fn sensor() -> Vec<Route> {
             sensor::data,
         )
         .gives::<sensor::Whole<'static>>(),
+        get(
+            "/api/v1/settings",
+            "listSettings",
+            "The config in effect: every key, and where its value came from",
+            settings::list,
+        )
+        .detail("What names a secret is for admins alone.")
+        .gives::<settings::Items<'static>>(),
+        get(
+            "/api/v1/settings.toml",
+            "exportSettings",
+            "The config in effect, without secrets, as TOML",
+            settings::download,
+        )
+        .file("application/toml", "A config."),
         get(
             "/api/v1/openapi.json",
             "getOpenapi",
