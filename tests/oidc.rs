@@ -47,7 +47,7 @@ fn key() -> KeyPair {
         ])
         .output()
         .expect("openssl is installed by `make test`");
-    KeyPair::from_pkcs8(&made.stdout).unwrap()
+    KeyPair::from_der(&made.stdout).unwrap()
 }
 
 impl Idp {
