@@ -47,7 +47,6 @@ pub(super) struct Who {
     pub(super) way: Way,
 }
 
-
 impl Who {
     /// The id of their session, where they have one.
     pub(super) fn session(&self) -> Option<&str> {
