@@ -4,7 +4,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO ?= cargo
 SHARED ?= ../shared
 
-.PHONY: demo test explore check-demo deps deps-test peers-deps prometheus-deps fuzz fuzz-all fuzz-seeds bench bench-floods bench-catalog bench-hour bench-templating bench-detection bench-captures bench-web browser lint deny install clean
+.PHONY: demo test explore check-demo deps deps-test peers-deps prometheus-deps api-deps api-test fuzz fuzz-all fuzz-seeds bench bench-floods bench-catalog bench-hour bench-templating bench-detection bench-captures bench-web browser lint deny install clean
 
 demo: deps                ## three days of composed traffic, then live attacks; UI on 127.0.0.1:8650
 	$(CARGO) run --release --locked -- demo
@@ -12,7 +12,7 @@ demo: deps                ## three days of composed traffic, then live attacks; 
 check-demo: deps          ## the same traffic at once, as a summary
 	$(CARGO) run --release --locked -- demo --once
 
-test: deps-test peers-deps prometheus-deps ## all tests; those that need root or ../shared say so where they are skipped
+test: deps-test peers-deps prometheus-deps api-deps ## all tests; those that need root or ../shared say so where they are skipped
 	$(CARGO) test --locked
 	$(MAKE) browser
 
@@ -39,6 +39,17 @@ $(PEERS)/installed: tests/peers/requirements.txt | deps-test
 	python3 -m venv --clear $(PEERS)
 	$(PEERS)/bin/pip install -q --disable-pip-version-check --only-binary :all: --require-hashes -r $<
 	touch $@
+
+# Schemathesis, for tests/api_contract.rs.
+SCHEMATHESIS := target/schemathesis
+api-deps: $(SCHEMATHESIS)/installed
+$(SCHEMATHESIS)/installed: tests/api/requirements.txt | deps-test
+	python3 -m venv --clear $(SCHEMATHESIS)
+	$(SCHEMATHESIS)/bin/pip install -q --disable-pip-version-check --only-binary :all: --require-hashes -r $<
+	touch $@
+
+api-test: api-deps        ## the API of the running demo against its own document
+	APITAP_NEED_SCHEMATHESIS=1 $(CARGO) test --locked --test api_contract -- --nocapture
 
 # Debian's Prometheus, for tests/dashboards.rs: unpacked and not installed, so that no service of it runs.
 PROMETHEUS := target/prometheus

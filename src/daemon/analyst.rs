@@ -38,6 +38,8 @@ const PUBLISH: Duration = Duration::from_secs(1);
 const LIST: Duration = Duration::from_secs(10);
 /// How long workers may take to finish once told.
 const DRAIN: Duration = Duration::from_secs(2);
+/// How long the end waits for another answer.
+const ANSWERS: Duration = Duration::from_millis(100);
 
 type Answer = Box<dyn FnOnce() + Send>;
 
@@ -257,6 +259,10 @@ impl Analyst {
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
             }
         }
+        // Changes that are on disk by now: each answer puts its line into the audit.
+        while let Ok(answer) = self.answers.1.recv_timeout(ANSWERS) {
+            answer();
+        }
         self.checkpoint();
         self.publish();
     }
@@ -339,6 +345,11 @@ impl Analyst {
                 let changed = self.analysis.alerts.set_incident(&id, &wanted, raised);
                 self.analysis.judged();
                 self.answer(raised, move || reply.send(changed));
+            }
+            Message::Command(Command::Act { act, reply }) => {
+                let acted = self.analysis.alerts.act(&act, raised);
+                self.analysis.judged();
+                self.answer(raised, move || reply.send(Ok(acted)));
             }
             Message::Command(Command::Silence { wanted, reply }) => {
                 let made = self.analysis.alerts.silence(*wanted);
@@ -689,6 +700,7 @@ impl Analyst {
                 .iter()
                 .map(|sink| sink.view().as_ref().clone())
                 .collect(),
+            sent: self.store.sent(),
             dead: self.store.dead_letters(),
         }
     }

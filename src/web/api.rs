@@ -6,21 +6,27 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::query::{AlertFilter, EndpointFilter, Page};
+use super::query::{EndpointFilter, Page};
 use super::reply::{self, Reply};
 use super::routes::{App, Shared};
 use super::search::Fault;
+use super::triage::Filter;
+use super::worklist::{self, lists};
 use super::{Command, export, schema, who};
 
 pub(super) mod extract;
+pub(super) mod polish;
 pub(super) mod problem;
 pub(super) mod route;
 pub(super) mod shape;
 pub(super) mod table;
 
 pub(super) use extract::{Json, Path, Query};
-pub(super) use problem::problem;
+pub(super) use problem::{Problem, Wrong, problem};
 pub(super) use route::List;
+
+#[cfg(test)]
+mod tests;
 
 /// That something was done, where there is nothing to show for it.
 #[derive(Serialize, JsonSchema)]
@@ -45,7 +51,19 @@ pub(super) fn json(value: &impl Serialize) -> Response {
     }
 }
 
+/// To begin anew without a word would give items twice, and might never end.
+pub(super) fn lost() -> Problem {
+    Problem::wrong(Wrong {
+        detail: "the item that it names is gone: begin anew".into(),
+        parameter: Some("cursor".into()),
+        ..Wrong::default()
+    })
+}
+
 pub(super) fn list<T: Serialize>(page: &Page<T>) -> Response {
+    if page.lost {
+        return lost().into_response();
+    }
     json(&List {
         items: page.items.iter().map(AsRef::as_ref).collect::<Vec<&T>>(),
         next: page.next.clone(),
@@ -68,7 +86,12 @@ pub(super) async fn endpoints(
 
 /// A query that cannot be read: why, where, and the mend.
 pub(super) fn unreadable(fault: &Fault) -> Response {
-    problem(StatusCode::BAD_REQUEST, &format!("q: {fault}"))
+    let wrong = Wrong {
+        detail: fault.to_string(),
+        parameter: Some("q".into()),
+        ..Wrong::default()
+    };
+    Problem::wrong(wrong).into_response()
 }
 
 pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Response {
@@ -82,17 +105,22 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
 pub(super) async fn alerts(
     State(app): Shared,
     headers: HeaderMap,
-    Query(filter): Query<AlertFilter>,
+    Query(filter): Query<Filter>,
 ) -> Response {
-    let alerts = app.views.alerts.load();
+    let asked = match worklist::ask(&app, filter) {
+        Ok(asked) => asked,
+        Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
+    };
+    let lists = lists(&app);
+    let found = lists.alerts().find(&asked);
     match export::wanted(&headers) {
-        Some(form) => export::send(form, "alerts", export::owned(filter.found(&alerts.alerts))),
-        None => list(&filter.page(&alerts.alerts)),
+        Some(form) => export::send(form, "alerts", found.all()),
+        None => list(&found.page(&asked.filter)),
     }
 }
 
 pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Response {
-    match app.views.alerts.load().alerts.iter().find(|a| a.id == id) {
+    match lists(&app).alerts().get(&id) {
         Some(a) => json(a.as_ref()),
         None => problem(StatusCode::NOT_FOUND, "there is no such alert"),
     }
@@ -103,6 +131,9 @@ pub(super) async fn hosts(State(app): Shared) -> Response {
     let catalog = app.views.catalog.load();
     json(&List::whole(catalog.hosts.iter().collect()))
 }
+
+/// Bytes of a body; a list of a hundred thousand keys fits.
+pub(super) const MAX_BODY: usize = 2 << 20;
 
 /// Characters of what a person adds to a change.
 pub(super) const MAX_NOTE: usize = 500;

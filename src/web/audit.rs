@@ -107,6 +107,7 @@ impl Filter {
             next: items.last().filter(|_| more).map(|r| r.id.to_string()),
             items,
             total: found.len(),
+            lost: after.is_none() && !self.cursor.is_empty(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{self, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +34,6 @@ pub(super) struct Filter {
     sort: String,
     /// `next` of the page before.
     cursor: String,
-    /// Items on a page.
     #[schemars(schema_with = "super::query::limits")]
     limit: Option<usize>,
 }
@@ -98,6 +97,9 @@ pub(super) async fn hosts(State(app): Shared, Query(filter): Query<Filter>) -> R
     let catalog = app.views.catalog.load();
     let TlsView { hosts, coverage } = &catalog.tls;
     let page = filter.page(hosts);
+    if page.lost {
+        return api::lost().into_response();
+    }
     let whole = coverage.whole().max(1) as f64;
     let item = |host| Item {
         host,

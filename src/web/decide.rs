@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::api::{self, Json, Path, Query, ask, json, list as list_page, problem, remark, shape};
 use super::index::Index;
@@ -71,7 +71,6 @@ fn item(decision: &Decision, holds: Option<usize>) -> Item {
 pub(super) struct Cursor {
     /// `next` of the page before.
     cursor: String,
-    /// Items on a page.
     #[schemars(schema_with = "super::query::limits")]
     limit: Option<usize>,
 }
@@ -95,6 +94,7 @@ pub(super) async fn list(State(app): Shared, Query(at): Query<Cursor>) -> Respon
             .collect(),
         next: page.next,
         total: page.total,
+        lost: page.lost,
     })
 }
 
@@ -119,6 +119,7 @@ pub(super) struct Chosen {
     /// All that wait to be accepted.
     #[schemars(extend("const" = true))]
     all: bool,
+    /// Why.
     #[schemars(length(max = api::MAX_NOTE))]
     note: Option<String>,
 }
@@ -127,9 +128,11 @@ fn filters(_: &mut SchemaGenerator) -> Schema {
     let list = shape::query(SchemaGenerator::subschema_for::<EndpointFilter>);
     let mut filter = EndpointFilter::default();
     let parts = filter.parts_mut().map(|(name, _)| {
-        let mut part = list["properties"][name].clone();
-        part["type"] = "string".into();
-        part["minLength"] = 1.into();
+        let part = &list["properties"][name];
+        let part = match part["type"].as_str() {
+            Some("integer") => json!({ "type": "string", "pattern": "^[0-9]+$", "description": part["description"] }),
+            _ => part.clone(),
+        };
         (name.to_owned(), part)
     });
     let parts: Map<String, Value> = parts.into_iter().collect();
@@ -193,6 +196,7 @@ pub(super) async fn accept(State(app): Shared, who: Who, Json(chosen): Json<Chos
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct About {
+    /// Why.
     #[schemars(length(max = api::MAX_NOTE))]
     note: Option<String>,
     /// Of a pin: which part of the path, 0 the first.
@@ -327,6 +331,7 @@ pub(super) async fn mark(
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Undo {
+    /// Why.
     #[schemars(length(max = api::MAX_NOTE))]
     note: Option<String>,
 }

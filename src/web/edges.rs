@@ -1,7 +1,7 @@
 //! Who calls what: the classes of callers of all endpoints in one list.
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,6 @@ pub(super) struct Filter {
     sort: String,
     /// `next` of the page before.
     cursor: String,
-    /// Items on a page.
     #[schemars(schema_with = "super::query::limits")]
     limit: Option<usize>,
 }
@@ -104,7 +103,10 @@ impl Filter {
 pub(super) async fn list(State(app): Shared, Query(filter): Query<Filter>) -> Response {
     let catalog = app.views.catalog.load();
     let found = filter.find(&catalog);
-    let start = position(&found, &filter.cursor, |edge| id(edge) == filter.cursor);
+    let place = position(&found, &filter.cursor, |edge| id(edge) == filter.cursor);
+    let Some(start) = place else {
+        return api::lost().into_response();
+    };
     let end = (start + limit(filter.limit)).min(found.len());
     let items: Vec<_> = found[start..end].iter().map(item).collect();
     let next = items.last().filter(|_| end < found.len()).map(|i| &i.id);

@@ -7,20 +7,23 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::api::polish::ranges;
 use super::api::{self, Query};
 use super::columns::{self, Column};
 use super::frame::{Link, query_link};
 use super::index::Index;
 use super::place::Place;
-use super::query::{AlertFilter, EndpointFilter};
+use super::query::EndpointFilter;
 use super::routes::Shared;
 use super::search::Fault;
+use super::triage::Filter;
+use super::worklist::{ask, lists};
 use crate::catalog::{self, EndpointView};
 use crate::export::{self, Row};
 
@@ -53,17 +56,19 @@ impl Form {
     }
 }
 
-/// The form that the caller accepts in place of the house's JSON.
+/// The form that the caller would rather have than the house's JSON.
 pub(super) fn wanted(headers: &HeaderMap) -> Option<Form> {
-    let accept = headers.get(header::ACCEPT)?.to_str().ok()?;
-    let mut types = accept
-        .split(',')
-        .map(|t| t.split(';').next().unwrap_or_default().trim());
-    types.find_map(|t| match t {
+    let form = |range: &str| match range {
         "text/csv" => Some(Form::Csv),
         "application/jsonl" | "application/x-ndjson" => Some(Form::Lines),
         _ => None,
-    })
+    };
+    let weight = |range: &str, weight| (range == "application/json").then_some(weight);
+    let json = ranges(headers).find_map(|(range, w)| weight(range, w));
+    let forms = ranges(headers).filter_map(|(range, w)| Some((form(range)?, w)));
+    let best = forms.reduce(|a, b| if b.1 > a.1 { b } else { a });
+    best.filter(|(_, w)| *w > json.unwrap_or(0.0))
+        .map(|(form, _)| form)
 }
 
 /// Beyond the view that they were found in.
@@ -176,10 +181,12 @@ pub(super) async fn endpoints(
 pub(super) async fn alerts(
     State(app): Shared,
     Extension(form): Extension<Form>,
-    Query(filter): Query<AlertFilter>,
+    Query(filter): Query<Filter>,
 ) -> Response {
-    let alerts = app.views.alerts.load();
-    send(form, "alerts", owned(filter.found(&alerts.alerts)))
+    match ask(&app, filter) {
+        Ok(asked) => send(form, "alerts", lists(&app).alerts().find(&asked).all()),
+        Err(why) => api::problem(StatusCode::BAD_REQUEST, &why),
+    }
 }
 
 /// OpenAPI 3.1.

@@ -39,7 +39,6 @@ pub(super) struct Filter {
     sort: String,
     /// `next` of the page before.
     cursor: String,
-    /// Items on a page.
     #[schemars(schema_with = "super::query::limits")]
     limit: Option<usize>,
 }

@@ -68,6 +68,7 @@ const NAVIGATION: [Group; 5] = [
             ("sensor", "Sensor", "/sensor"),
             ("coverage", "Coverage", "/coverage"),
             ("settings", "Settings", "/settings"),
+            ("api", "API", "/api"),
         ],
     ),
     (
@@ -257,13 +258,14 @@ pub(super) fn missing(app: &App, who: &Who, title: &str) -> Response {
 pub(super) async fn not_found(
     State(app): Shared,
     who: Who,
+    uri: axum::http::Uri,
     headers: axum::http::HeaderMap,
 ) -> Response {
     let html = headers
         .get(header::ACCEPT)
         .and_then(|a| a.to_str().ok())
         .is_some_and(|a| a.contains("text/html"));
-    if html {
+    if html && !uri.path().starts_with("/api/") {
         missing(&app, &who, "There is no such page")
     } else {
         api::problem(StatusCode::NOT_FOUND, "there is no such path")

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use schemars::SchemaGenerator;
@@ -13,6 +14,7 @@ use super::api::problem::{self, Problem};
 use super::api::route::{Answer, Route};
 use super::api::shape::{input, outputs, query};
 use super::api::table::{self, TOPICS};
+use super::routes::Shared;
 use crate::access::Role;
 
 /// What holds for all of it.
@@ -27,11 +29,22 @@ const ABOUT: &str = "Everything that the pages show and do. Names, ids and opera
 /// It depends on the build alone.
 pub(super) static DOCUMENT: LazyLock<Value> = LazyLock::new(|| build(&table::routes()));
 
-/// `/api/v1/openapi.json`.
-pub(super) async fn document() -> Response {
+/// `/api/v1/openapi.json`. Where there is no sign-in, nothing of it asks for any.
+pub(super) async fn document(State(app): Shared) -> Response {
     static TEXT: LazyLock<String> = LazyLock::new(|| DOCUMENT.to_string());
+    static OPEN: LazyLock<String> = LazyLock::new(|| {
+        let mut document = DOCUMENT.clone();
+        document["security"] = json!([]);
+        let paths = document["paths"].as_object_mut().into_iter().flatten();
+        let items = paths.filter_map(|(_, item)| item.as_object_mut());
+        for operation in items.flat_map(|item| item.values_mut()) {
+            operation["security"] = json!([]);
+        }
+        document.to_string()
+    });
+    let text = if app.settings.sign_in { &TEXT } else { &OPEN };
     let kind = [(header::CONTENT_TYPE, "application/json")];
-    (kind, TEXT.as_str()).into_response()
+    (kind, text.as_str()).into_response()
 }
 
 fn build(routes: &[Route]) -> Value {
@@ -50,13 +63,19 @@ fn build(routes: &[Route]) -> Value {
         "servers": [{ "url": "/" }],
         "tags": tags,
         "paths": paths,
-        "security": [{ "token": [] }, { "session": [] }],
-        "components": { "schemas": types.take_definitions(true), "securitySchemes": security() }
+        "security": security(None),
+        "components": { "schemas": types.take_definitions(true), "securitySchemes": schemes() }
     })
 }
 
+/// By token or session, with the role that it takes.
+fn security(role: Option<Role>) -> Value {
+    let roles: Vec<&str> = role.into_iter().map(Role::name).collect();
+    json!([{ "token": roles }, { "session": roles }])
+}
+
 /// How a caller says who it is, where there is sign-in.
-fn security() -> Value {
+fn schemes() -> Value {
     json!({
         "token": { "type": "http", "scheme": "bearer", "description": "An API token, `apt_…`." },
         "session": { "type": "apiKey", "in": "cookie", "name": "apitap",
@@ -66,7 +85,7 @@ fn security() -> Value {
 
 fn operation(route: &Route, types: &mut SchemaGenerator) -> Value {
     let mut out = json!({
-        "operationId": route.id, "tags": [route.topic], "summary": route.summary, "description": words(route),
+        "operationId": route.id, "tags": [route.topic], "summary": route.summary, "description": route.detail, "security": security(Some(route.role)),
         "x-role": route.role.name(), "parameters": parameters(route), "responses": responses(route, types),
     });
     if let Some(make) = route.takes.body {
@@ -74,21 +93,17 @@ fn operation(route: &Route, types: &mut SchemaGenerator) -> Value {
             [] => &["application/json"],
             media => media,
         };
-        let content = media
-            .iter()
-            .map(|kind| ((*kind).to_owned(), json!({ "schema": input(make) })));
+        let example: Value = serde_json::from_str(route.example).unwrap_or_default();
+        let content = media.iter().map(|kind| {
+            (
+                (*kind).to_owned(),
+                json!({ "schema": input(make), "example": example }),
+            )
+        });
         let content: Map<String, Value> = content.collect();
         out["requestBody"] = json!({ "required": true, "content": content });
     }
     out
-}
-
-fn words(route: &Route) -> String {
-    let needs = match route.role {
-        Role::Viewer => "Whoever may sign in may call it.".to_owned(),
-        role => format!("It needs the role {}.", role.name()),
-    };
-    format!("{} {needs}", route.detail).trim_start().to_owned()
 }
 
 fn parameters(route: &Route) -> Vec<Value> {
@@ -154,8 +169,8 @@ fn responses(route: &Route, types: &mut SchemaGenerator) -> Value {
             "The answer; all items in the other forms.",
             json!({ "application/json": { "schema": make(types) }, "text/csv": text(), "application/jsonl": text() }),
         ),
-        Answer::File("application/octet-stream", what) => {
-            (what, json!({ "application/octet-stream": {} }))
+        Answer::File(kind @ ("application/octet-stream" | "application/json"), what) => {
+            (what, json!({ kind: {} }))
         }
         Answer::File(kind, what) => (what, json!({ kind: text() })),
     };
@@ -257,7 +272,7 @@ mod tests {
             let id = operation["operationId"].as_str().unwrap();
             assert!(id.starts_with(|c: char| c.is_ascii_lowercase()), "{id}");
             assert!(
-                id.len() > 5 && id.chars().all(|c| c.is_ascii_alphanumeric()),
+                id.len() >= 5 && id.chars().all(|c| c.is_ascii_alphanumeric()),
                 "{id}"
             );
             assert!(ids.insert(id.to_owned()), "{id} twice");
@@ -275,8 +290,18 @@ mod tests {
                 );
             }
             let json = &operation["responses"]["200"]["content"]["application/json"];
-            assert!(json.is_null() || json["schema"].is_object(), "{id}");
-            assert_eq!(route.takes.body.is_some(), route.method != "get", "{id}");
+            let file = matches!(route.answers, Answer::File(..));
+            assert!(file || json["schema"].is_object(), "{id}");
+            let body = &operation["requestBody"]["content"]["application/json"];
+            assert_eq!(body.is_object(), route.method != "get", "{id}");
+            if body.is_object() {
+                let schema = jsonschema::validator_for(&body["schema"]).unwrap();
+                assert!(
+                    schema.is_valid(&body["example"]),
+                    "{id}: {}",
+                    body["example"]
+                );
+            }
         }
     }
 

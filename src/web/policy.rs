@@ -43,13 +43,12 @@ const VIEWERS_READ: &[&str] = &[
     "/account",
     "/alerts",
     "/alerts/{id}",
+    "/api",
     "/automation",
     "/coverage",
     "/decisions",
     "/deliveries",
     "/endpoints",
-    "/endpoints/accept",
-    "/endpoints/mark",
     "/endpoints/{key}",
     "/endpoints/{key}/{action}",
     "/findings",
@@ -70,8 +69,12 @@ const VIEWERS_READ: &[&str] = &[
     "/specs/{id}/diff",
 ];
 
+/// What comes before a change of theirs.
+const ANALYSTS_READ: &[&str] = &["/endpoints/accept", "/endpoints/mark"];
+
 /// The daily work.
 const ANALYSTS_CHANGE: &[&str] = &[
+    "/alerts/act",
     "/alerts/{id}/status",
     "/decisions/{id}/undo",
     "/endpoints/accept",
@@ -79,6 +82,7 @@ const ANALYSTS_CHANGE: &[&str] = &[
     "/endpoints/views",
     "/endpoints/views/{id}/remove",
     "/endpoints/{key}/{action}",
+    "/incidents/act",
     "/incidents/{id}/status",
     "/silences",
     "/silences/{id}/end",
@@ -97,11 +101,15 @@ const ADMINS_CHANGE: &[&str] = &[
     "/users/{name}/{action}",
 ];
 
+/// Those that look for the CSRF token in a multipart form themselves.
+pub(super) const UPLOADS: &[&str] = &["/specs/check"];
+
 type Rule = (&'static [&'static str], Need);
 
 const READS: &[Rule] = &[
     (OPEN, Need::Nothing),
     (VIEWERS_READ, Need::Role(Role::Viewer)),
+    (ANALYSTS_READ, Need::Role(Role::Analyst)),
     (ADMINS_READ, Need::Role(Role::Admin)),
 ];
 

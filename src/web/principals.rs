@@ -325,6 +325,7 @@ pub(super) async fn list(
             .collect(),
         next: page.next,
         total: page.total,
+        lost: page.lost,
     })
 }
 

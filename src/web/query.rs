@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::find::{Order, Search};
 use super::index::Index;
 use super::search::{self, Fault, Field, Query, Term, Value};
-use crate::alert::{Alert, Status};
-use crate::catalog::{AuthVerdict, Documentation, EndpointView, Life, Severity, Zone, owasp};
+use crate::alert::Alert;
+use crate::catalog::{AuthVerdict, Documentation, EndpointView, Life, Zone};
 
 pub(super) const PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
@@ -51,36 +51,14 @@ pub(super) struct EndpointFilter {
     pub(super) cols: String,
     /// `next` of the page before.
     pub(super) cursor: String,
-    /// Items on a page.
-    #[schemars(schema_with = "limits")]
-    pub(super) limit: Option<usize>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-pub(super) struct AlertFilter {
-    /// Where it is in its life cycle.
-    #[schemars(with = "Option<Status>")]
-    pub(super) status: String,
-    /// What it is of.
-    #[schemars(extend("enum" = super::alerts::KINDS))]
-    pub(super) kind: String,
-    /// How grave it is.
-    #[schemars(with = "Option<Severity>")]
-    pub(super) severity: String,
-    /// Its category: `API1:2023` or `API1`.
-    #[schemars(extend("pattern" = owasp::PATTERN))]
-    pub(super) owasp: String,
-    /// `next` of the page before.
-    pub(super) cursor: String,
-    /// Items on a page.
     #[schemars(schema_with = "limits")]
     pub(super) limit: Option<usize>,
 }
 
 /// How long a page may be.
 pub(super) fn limits(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE })
+    let about = format!("Items on a page; {PAGE} where it is not said.");
+    schemars::json_schema!({ "type": "integer", "minimum": 1, "maximum": MAX_PAGE, "description": about })
 }
 
 /// One page, and where the next begins.
@@ -88,6 +66,8 @@ pub(super) struct Page<T> {
     pub(super) items: Vec<Arc<T>>,
     pub(super) next: Option<String>,
     pub(super) total: usize,
+    /// The cursor names no item any more: this is the first page.
+    pub(super) lost: bool,
 }
 
 impl EndpointFilter {
@@ -159,6 +139,7 @@ impl EndpointFilter {
             next: items.last().filter(|_| cut.more).map(|e| e.key.clone()),
             items,
             total: found.len(),
+            lost: behind.is_none() && !self.cursor.is_empty(),
         })
     }
 
@@ -173,31 +154,6 @@ impl EndpointFilter {
     }
 }
 
-impl AlertFilter {
-    pub(super) fn is_set(&self) -> bool {
-        [&self.status, &self.kind, &self.severity, &self.owasp]
-            .iter()
-            .any(|f| !f.is_empty())
-    }
-
-    pub(super) fn page(&self, all: &[Arc<Alert>]) -> Page<Alert> {
-        cut(&self.found(all), &self.cursor, self.limit, |a| &a.id)
-    }
-
-    /// All that match.
-    pub(super) fn found<'a>(&self, all: &'a [Arc<Alert>]) -> Vec<&'a Arc<Alert>> {
-        let is =
-            |filter: &str, value: &str| filter.is_empty() || filter.eq_ignore_ascii_case(value);
-        let wanted = |a: &&Arc<Alert>| {
-            is(&self.status, a.status.name())
-                && is(&self.kind, &a.kind)
-                && is(&self.severity, &severity(a))
-                && owasp::matches(&self.owasp, &a.owasp)
-        };
-        all.iter().filter(wanted).collect()
-    }
-}
-
 /// The page behind the item that the cursor names; from the start where it is gone.
 pub(super) fn cut<T>(
     found: &[&Arc<T>],
@@ -205,7 +161,8 @@ pub(super) fn cut<T>(
     limit: Option<usize>,
     key: impl Fn(&T) -> &String,
 ) -> Page<T> {
-    let start = position(found, cursor, |x| key(x) == cursor);
+    let place = position(found, cursor, |x| key(x) == cursor);
+    let start = place.unwrap_or(0);
     let end = (start + self::limit(limit)).min(found.len());
     let items: Vec<Arc<T>> = found[start..end].iter().map(|x| Arc::clone(x)).collect();
     let next = if end < found.len() {
@@ -217,15 +174,16 @@ pub(super) fn cut<T>(
         items,
         next,
         total: found.len(),
+        lost: place.is_none(),
     }
 }
 
-/// Where a page begins.
-pub(super) fn position<T>(found: &[T], cursor: &str, is_it: impl Fn(&T) -> bool) -> usize {
+/// Where a page begins; `None` where the cursor's item is gone.
+pub(super) fn position<T>(found: &[T], cursor: &str, is_it: impl Fn(&T) -> bool) -> Option<usize> {
     if cursor.is_empty() {
-        return 0;
+        return Some(0);
     }
-    found.iter().position(is_it).map_or(0, |at| at + 1)
+    found.iter().position(is_it).map(|at| at + 1)
 }
 
 /// How long a page is.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tokio::sync::mpsc;
@@ -14,12 +15,13 @@ use super::beside::Beside;
 use super::gate::Gate;
 use super::index::{Index, Indexes};
 use super::involved::Involved;
+use super::listing::Lists;
 use super::summary::Summary;
 use super::{
-    Audit, Command, Settings, Views, account, alerts, api, assets, audit, automation, bulk,
-    coverage, decisions, deliveries, endpoint, endpoints, findings, frame, guard, incidents, life,
-    live, login, named_views, overview, owasp, principal, principals, retention, sensor, settings,
-    silences, spec_diff, spec_form, spec_upload, specs, tokens, users,
+    Audit, Command, Settings, Views, account, acts, alerts, api, assets, audit, automation, bulk,
+    compress, coverage, decisions, deliveries, endpoint, endpoints, findings, frame, guard,
+    incidents, live, login, named_views, overview, owasp, principal, principals, reference,
+    retention, sensor, settings, silences, spec_diff, spec_form, spec_upload, specs, tokens, users,
 };
 use crate::alert::AlertsView;
 use crate::catalog::CatalogView;
@@ -34,6 +36,7 @@ pub(super) struct App {
     pub(super) clients: AtomicUsize,
     /// Made once a view, for all that ask.
     pub(super) involved: Beside<AlertsView, Involved>,
+    pub(super) lists: Beside<AlertsView, Lists>,
     pub(super) summary: Beside<CatalogView, Summary>,
     pub(super) desk: spec_upload::Desk,
     pub(super) indexes: Indexes,
@@ -74,6 +77,7 @@ pub fn audited(
         settings,
         clients: AtomicUsize::new(0),
         involved: Beside::default(),
+        lists: Beside::default(),
         summary: Beside::default(),
         desk: spec_upload::Desk::default(),
         indexes: Indexes::default(),
@@ -94,10 +98,12 @@ pub fn audited(
         .route("/decisions/{id}/undo", post(decisions::undo))
         .route("/alerts", get(alerts::page))
         .route("/alerts/{id}", get(alerts::one_page))
-        .route("/alerts/{id}/status", post(life::alert_form))
+        .route("/alerts/{id}/status", post(acts::alert))
+        .route("/alerts/act", post(acts::alerts))
         .route("/incidents", get(incidents::page))
         .route("/incidents/{id}", get(incidents::one_page))
-        .route("/incidents/{id}/status", post(life::incident_form))
+        .route("/incidents/{id}/status", post(acts::incident))
+        .route("/incidents/act", post(acts::incidents))
         .route("/automation", get(automation::page))
         .route("/principals", get(principals::page))
         .route("/principals/{id}", get(principal::page))
@@ -131,6 +137,7 @@ pub fn audited(
         .route("/tokens", get(tokens::page).post(tokens::add_form))
         .route("/tokens/{id}/revoke", post(tokens::revoke_form))
         .route("/audit", get(audit::page))
+        .route("/api", get(reference::page))
         .route("/live", get(live::stream))
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
@@ -143,10 +150,10 @@ pub fn audited(
     }
     router
         .fallback(frame::not_found)
-        .layer(axum::middleware::from_fn_with_state(
-            app.clone(),
-            guard::check,
-        ))
+        .layer(DefaultBodyLimit::max(api::MAX_BODY))
+        .layer(from_fn_with_state(app.clone(), api::polish::polish))
+        .layer(compress::layer())
+        .layer(from_fn_with_state(app.clone(), guard::check))
         .with_state(app)
 }
 

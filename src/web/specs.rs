@@ -7,9 +7,10 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use super::Role;
 use super::frame::{Frame, missing, query_link, show};
 use super::query::{limit, position};
 use super::routes::{App, Shared};
@@ -96,23 +97,32 @@ impl At {
     }
 }
 
-/// One page of a list whose items have names.
-fn page_of<T>(all: Vec<T>, at: &Turn, name: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
-    let start = position(&all, &at.cursor, |x| name(x) == at.cursor);
+/// One page of a list whose items have names, the next one's cursor, and whether the cursor's item
+/// is gone: then it is the first page.
+fn page_of<T>(
+    all: Vec<T>,
+    at: &Turn,
+    name: impl Fn(&T) -> String,
+) -> (Vec<T>, Option<String>, bool) {
+    let place = position(&all, &at.cursor, |x| name(x) == at.cursor);
+    let start = place.unwrap_or(0);
     let length = limit(at.limit);
     let more = all.len() > start + length;
     let items: Vec<T> = all.into_iter().skip(start).take(length).collect();
     let next = items.last().filter(|_| more).map(name);
-    (items, next)
+    (items, next, place.is_none())
 }
 
-fn listed(app: &App, at: &Turn) -> (Vec<Item>, Option<String>, usize) {
+/// As [`page_of`] has it, and the number of all.
+type Found<T> = (Vec<T>, Option<String>, bool, usize);
+
+fn listed(app: &App, at: &Turn) -> Found<Item> {
     let (catalog, specs) = (app.views.catalog.load(), app.views.specs.load());
     let all: Vec<&SpecView> = catalog.specs.iter().collect();
     let total = all.len();
-    let (items, next) = page_of(all, at, |s| s.id.to_string());
+    let (items, next, lost) = page_of(all, at, |s| s.id.to_string());
     let items = items.into_iter().map(|s| item(s, &specs)).collect();
-    (items, next, total)
+    (items, next, lost, total)
 }
 
 /// All documents.
@@ -129,7 +139,10 @@ pub(super) struct Listing {
 
 /// `/api/v1/specs`.
 pub(super) async fn list(State(app): Shared, api::Query(at): api::Query<Turn>) -> Response {
-    let (items, next, total) = listed(&app, &at);
+    let (items, next, lost, total) = listed(&app, &at);
+    if lost {
+        return api::lost().into_response();
+    }
     api::json(&Listing {
         items,
         next,
@@ -152,9 +165,9 @@ struct Specs {
 
 /// `/specs`.
 pub(super) async fn page(State(app): Shared, who: Who, Query(at): Query<Turn>) -> Response {
-    let (rows, next, total) = listed(&app, &at);
+    let (rows, next, _, total) = listed(&app, &at);
     show(&Specs {
-        is_admin: who.is_admin(),
+        is_admin: who.role == Role::Admin,
         total,
         notes: rows.iter().map(|r| r.spec.notes.len()).sum(),
         next: next.map(|c| query_link("/specs", &[("cursor", &c)])),
@@ -222,27 +235,18 @@ impl Operation {
             deprecated: listed.deprecated,
         }
     }
-
-    fn name(&self) -> String {
-        format!("{} {}", self.method, self.path)
-    }
 }
 
 /// Those that were called, or those that were not.
-fn operations(
-    spec: &Spec,
-    places: &Places<'_>,
-    seen: Option<bool>,
-    at: &Turn,
-) -> (Vec<Operation>, Option<String>, usize) {
+fn operations(spec: &Spec, places: &Places<'_>, seen: Option<bool>, at: &Turn) -> Found<Operation> {
     let mut all = spec.listing();
     if let Some(seen) = seen {
         all.retain(|o| places.operations.contains_key(o.id.as_str()) == seen);
     }
     let total = all.len();
-    let (items, next) = page_of(all, at, |o| format!("{} {}", o.method, o.template));
+    let (items, next, lost) = page_of(all, at, |o| format!("{} {}", o.method, o.template));
     let items = items.into_iter().map(|o| Operation::of(o, places));
-    (items.collect(), next, total)
+    (items.collect(), next, lost, total)
 }
 
 /// `/api/v1/specs/{id}/operations`.
@@ -260,7 +264,11 @@ pub(super) async fn operations_list(
         "unseen" => Some(false),
         _ => None,
     };
-    let (items, next, total) = operations(spec, &Places::of(&catalog, &id), seen, &at.turn());
+    let places = Places::of(&catalog, &id);
+    let (items, next, lost, total) = operations(spec, &places, seen, &at.turn());
+    if lost {
+        return api::lost().into_response();
+    }
     api::json(&api::List { items, next, total })
 }
 
@@ -348,11 +356,11 @@ pub(super) async fn one_page(
     let key = |e: &&Arc<EndpointView>| e.key.clone();
     let (tab, next) = match open {
         "undocumented" => {
-            let (items, next) = page_of(places.undocumented, &at.turn(), key);
+            let (items, next, _) = page_of(places.undocumented, &at.turn(), key);
             (Tab::Endpoints(items.into_iter().cloned().collect()), next)
         }
         "drift" => {
-            let (items, next) = page_of(drifting, &at.turn(), key);
+            let (items, next, _) = page_of(drifting, &at.turn(), key);
             let one = |e: &Arc<EndpointView>| Drifting {
                 drift: e.drift.clone(),
                 endpoint: Arc::clone(e),
@@ -360,13 +368,13 @@ pub(super) async fn one_page(
             (Tab::Drift(items.into_iter().map(one).collect()), next)
         }
         open => {
-            let (items, next, _) = operations(spec, &places, Some(open == "seen"), &at.turn());
+            let (items, next, _, _) = operations(spec, &places, Some(open == "seen"), &at.turn());
             (Tab::Operations(items), next)
         }
     };
     let open_owned = open.to_owned();
     show(&One {
-        is_admin: who.is_admin(),
+        is_admin: who.role == Role::Admin,
         bar: chart::shares(&[
             ("seen", view.seen as u64),
             ("dark", item.unseen as u64),

@@ -51,6 +51,8 @@ const pages = {
   "settings-empty": "/settings?q=nothing-like-it",
   sinks: "/settings/sinks",
   retention: "/settings/retention",
+  api: "/api",
+  reference: "/api?topic=decisions",
   decisions: "/decisions",
   sensor: "/sensor",
 };

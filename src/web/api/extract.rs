@@ -79,7 +79,8 @@ impl Check {
     /// The first thing that is wrong, as (pointer, what).
     fn refuse(&self, value: &Value) -> Option<(String, String)> {
         let error = self.validator.as_ref()?.iter_errors(value).next()?;
-        let what = error.to_string().chars().take(SAID).collect();
+        // Masked: what was sent may be a password.
+        let what = error.masked().to_string().chars().take(SAID).collect();
         Some((error.instance_path().to_string(), what))
     }
 

@@ -34,6 +34,8 @@ pub(in crate::web) struct Route {
     /// The least that may call it.
     pub(in crate::web) role: Role,
     pub(in crate::web) takes: Inputs,
+    /// A body that could be sent.
+    pub(in crate::web) example: &'static str,
     pub(in crate::web) answers: Answer,
     /// Statuses beyond those that its form brings with it, and what they mean here.
     pub(in crate::web) errors: Vec<(u16, &'static str)>,
@@ -101,6 +103,7 @@ where
         detail: "",
         role: Role::Viewer,
         takes: H::inputs(),
+        example: "{}",
         answers: Answer::File("application/json", "the answer"),
         errors: Vec::new(),
     }
@@ -128,6 +131,11 @@ where
 impl Route {
     pub(in crate::web) fn detail(self, detail: &'static str) -> Self {
         Self { detail, ..self }
+    }
+
+    /// A body that could be sent, where it is not `{}`.
+    pub(in crate::web) fn like(self, example: &'static str) -> Self {
+        Self { example, ..self }
     }
 
     pub(in crate::web) fn role(self, role: Role) -> Self {

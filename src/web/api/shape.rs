@@ -13,7 +13,7 @@ pub(in crate::web) fn input(make: Maker) -> Value {
     let mut settings = SchemaSettings::draft2020_12().for_deserialize();
     settings.inline_subschemas = true;
     let mut schema = make(&mut settings.into_generator());
-    tidy(&mut schema);
+    RecursiveTransform(plain).transform(&mut schema);
     schema.to_value()
 }
 
@@ -33,16 +33,16 @@ pub(in crate::web) fn outputs() -> SchemaGenerator {
     settings.definitions_path = "/components/schemas".into();
     settings
         .with_transform(RecursiveTransform(plain))
+        .with_transform(RecursiveTransform(present))
         .into_generator()
-}
-
-pub(in crate::web) fn tidy(schema: &mut Schema) {
-    RecursiveTransform(plain).transform(schema);
 }
 
 /// An enumeration whose members are described one by one becomes a plain one, which readers,
 /// programs and messages of errors are better with; the descriptions go into its own.
 fn plain(schema: &mut Schema) {
+    if schema.get("default").is_some_and(is_empty) {
+        schema.remove("default");
+    }
     let Some(members) = schema.get("oneOf").and_then(Value::as_array) else {
         return;
     };
@@ -71,6 +71,28 @@ fn plain(schema: &mut Schema) {
     }
 }
 
+/// A default that says nothing.
+fn is_empty(value: &Value) -> bool {
+    let empty = [json!(null), json!(""), json!([]), json!({}), json!(false)];
+    empty.contains(value)
+}
+
+/// What an answer may lack is not null where it is there: `skip_serializing_if`.
+fn present(schema: &mut Schema) {
+    let required = schema.get("required").cloned().unwrap_or_default();
+    let is_required = |name: &str| {
+        required
+            .as_array()
+            .is_some_and(|r| r.iter().any(|n| n == name))
+    };
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, property) in properties.into_iter().flatten() {
+        if !is_required(name) {
+            not_null(property);
+        }
+    }
+}
+
 fn not_null(schema: &mut Value) {
     if let Some(Value::Array(any)) = schema.get_mut("anyOf") {
         any.retain(|of| of["type"] != "null");
@@ -91,5 +113,4 @@ fn not_null(schema: &mut Value) {
     if let Some(Value::Array(values)) = all.get_mut("enum") {
         values.retain(|value| !value.is_null());
     }
-    all.retain(|name, value| name != "default" || !(value.is_null() || value == ""));
 }

@@ -3,20 +3,20 @@
 //!
 //! A new route is a line here: `get` or `post` with its path, its operation's id, a summary and the
 //! handler; then what it answers, and where they differ from the rule the role it needs (a viewer
-//! reads, an analyst changes) and its errors. What it takes is read off the handler's signature:
+//! reads, an analyst changes), its errors, and a body that could be sent. What it takes is read off the handler's signature:
 //! `api::Query`, `api::Path`, `api::Json`, whose types derive `JsonSchema`; the comments of their
 //! fields are the descriptions of parameters.
 
 use super::super::export::Form;
 use super::super::{
-    Known, account, audit, automation, coverage, decide, deliveries, edges, endpoint, evidence,
-    export, findings, history, incidents, life, named_views, openapi, owasp, principal, principals,
-    schema, sensor, settings, silences, spec_diff, spec_text, spec_upload, specs, summary, tokens,
-    users,
+    Known, account, acts, audit, automation, bundle, coverage, decide, deliveries, edges, endpoint,
+    evidence, export, findings, history, incidents, life, named_views, openapi, owasp,
+    own_sessions, principal, principals, schema, sensor, settings, silences, spec_diff, spec_text,
+    spec_upload, specs, summary, tokens, users,
 };
 use super::route::{Route, get, post};
 use crate::access::{Record, Role};
-use crate::alert::{Alert, Incident, Silence};
+use crate::alert::{Acted, Alert, Incident, Silence};
 use crate::catalog::owasp::OwaspView;
 use crate::catalog::{EndpointView, Exposure, Foresight, HostView, NamedView, SpecChange};
 use crate::detect::PrincipalView;
@@ -141,7 +141,7 @@ fn inventory() -> Vec<Route> {
             endpoint::document,
         )
         .or(409, "only a confirmed endpoint of an API is described")
-        .file("application/json", "an OpenAPI document of one operation"),
+        .gives::<serde_json::Map<String, serde_json::Value>>(),
         get(
             "/api/v1/overview",
             "getOverview",
@@ -163,7 +163,8 @@ fn inventory() -> Vec<Route> {
             "Save a view; under a name that there is, in its place",
             named_views::add,
         )
-        .gives::<NamedView>(),
+        .like(r#"{"name": "Shadow, by risk", "query": "documentation=shadow&sort=risk"}"#)
+            .gives::<NamedView>(),
         post(
             "/api/v1/views/{id}/remove",
             "removeView",
@@ -181,6 +182,9 @@ fn inventory() -> Vec<Route> {
     ]
 }
 
+/// A small one.
+const DOCUMENT: &str = r#"{"openapi": "3.1.0", "info": {"title": "Shop", "version": "1"}, "servers": [{"url": "https://api.shop.example"}], "paths": {"/v1/orders": {"get": {"operationId": "listOrders"}}}}"#;
+
 fn documents() -> Vec<Route> {
     let text = "The body is neither JSON nor YAML.";
     let unreadable =
@@ -194,14 +198,16 @@ fn documents() -> Vec<Route> {
             .up_to(spec_upload::MAX_UPLOAD)
             .or(415, text)
             .or(422, unreadable)
+            .like(DOCUMENT)
             .gives::<spec_upload::Put>(),
         get("/api/v1/specs/{id}", "getSpec", "One spec", specs::one).gives::<specs::Item>(),
         post("/api/v1/specs/{id}", "replaceSpec", "Put a new version of an upload to use", spec_upload::replace)
-            .detail("What the config names is read-only here.")
+            .detail("What the config names is read-only here. A name and hosts that are not said stay as they are.")
             .role(Role::Admin)
             .up_to(spec_upload::MAX_UPLOAD)
             .or(415, text)
             .or(422, unreadable)
+            .like(DOCUMENT)
             .gives::<spec_upload::Put>(),
         post("/api/v1/specs/{id}/remove", "removeSpec", "Take an upload away", spec_upload::remove)
             .role(Role::Admin)
@@ -222,12 +228,15 @@ fn decisions() -> Vec<Route> {
     vec![
         post("/api/v1/endpoints/accept", "acceptEndpoints", "Accept many endpoints", decide::accept)
             .detail("Say which: by `keys`, by a `filter`, or `all`; exactly one of the three. A filter takes those of the endpoints it shows that wait to be accepted.")
+            .like(r#"{"filter": {"host": "api.shop.example"}, "note": "ours"}"#)
             .gives::<decide::Item>(),
         post("/api/v1/endpoints/mark", "markEndpoints", "Accept, tag, own or note many endpoints", decide::mark_many)
             .detail("Say which: by `keys`, by a `filter`, or `all`; exactly one of the three. `value` is the tag, owner or note; an owner or note that is empty takes the old one away.")
+            .like(r#"{"action": "tag", "value": "payments", "filter": {"q": "/v1/payments"}}"#)
             .gives::<decide::Item>(),
         post("/api/v1/endpoints/{key}/{action}", "decideEndpoint", "Accept, tag, own or note an endpoint, or pin a part of its path", decide::mark)
             .detail("`value` is the tag, owner or note. A pin says with `part` which part of the path it is about; `word` names the one value that is a route of its own.")
+            .like(r#"{"note": "meant to be there"}"#)
             .gives::<decide::Item>(),
         get("/api/v1/endpoints/{key}/foresee/{action}", "foreseePin", "What it would do to split or merge a part of a path", endpoint::foresee)
             .detail("To split makes a `word` of a parameter a route of its own (`pin-static`); to merge makes a word a parameter's value (`pin-parameter`). Nothing is changed.")
@@ -237,6 +246,7 @@ fn decisions() -> Vec<Route> {
         get("/api/v1/decisions", "listDecisions", "Decisions, newest first", decide::list)
             .lists::<decide::Item>(),
         post("/api/v1/decisions/{id}/undo", "undoDecision", "Take back a decision", decide::undo)
+            .like(r#"{"note": "not ours"}"#)
             .gives::<decide::Item>(),
     ]
 }
@@ -326,7 +336,44 @@ fn alerts() -> Vec<Route> {
             "Incidents, the one that rang last first",
             incidents::list,
         )
-        .lists::<Incident>(),
+        .in_forms::<Incident>()
+        .or(400, "a time cannot be read"),
+        get(
+            "/api/v1/incidents.csv",
+            "exportIncidentsCsv",
+            "All incidents that a filter shows, as CSV",
+            incidents::all,
+        )
+        .as_file(Form::Csv)
+        .or(400, "a time cannot be read"),
+        get(
+            "/api/v1/incidents.jsonl",
+            "exportIncidentsLines",
+            "All incidents that a filter shows, as JSON Lines",
+            incidents::all,
+        )
+        .as_file(Form::Lines)
+        .or(400, "a time cannot be read"),
+        post(
+            "/api/v1/incidents/act",
+            "actOnIncidents",
+            "Change the status of several incidents, or leave a note on them",
+            acts::api_incidents,
+        )
+        .detail("Acts on the alerts in them, too, but for a note alone. Each says how it went.")
+        .like(r#"{"ids": ["7fe2658de18efcbaedb9"], "status": "acknowledged", "note": "on it"}"#)
+        .gives::<Acted>(),
+        get(
+            "/api/v1/incidents/{id}/bundle",
+            "getIncidentBundle",
+            "The evidence of an incident as one download",
+            bundle::incident,
+        )
+        .role(Role::Analyst)
+        .file(
+            "application/zip",
+            "a zip: incident, alerts, endpoints, time line, filters, saved packets",
+        ),
         get(
             "/api/v1/incidents/{id}",
             "getIncident",
@@ -341,14 +388,36 @@ fn alerts() -> Vec<Route> {
             life::incident,
         )
         .detail("Acts on the alerts in it, too.")
-        .gives::<Incident>(),
+        .like(r#"{"status": "acknowledged", "note": "on it"}"#)
+            .gives::<Incident>(),
         get(
             "/api/v1/alerts",
             "listAlerts",
             "Alerts, newest first",
             super::alerts,
         )
-        .in_forms::<Alert>(),
+        .in_forms::<Alert>()
+        .or(400, "a time cannot be read"),
+        post(
+            "/api/v1/alerts/act",
+            "actOnAlerts",
+            "Change the status of several alerts, or leave a note on them",
+            acts::api_alerts,
+        )
+        .detail("Each says how it went.")
+        .like(r#"{"ids": ["7fe2658de18efcbaedb9"], "status": "acknowledged", "note": "on it"}"#)
+        .gives::<Acted>(),
+        get(
+            "/api/v1/alerts/{id}/bundle",
+            "getAlertBundle",
+            "The evidence of an alert as one download",
+            bundle::alert,
+        )
+        .role(Role::Analyst)
+        .file(
+            "application/zip",
+            "a zip: the alert, its endpoint, time line, filters, saved packets",
+        ),
         get(
             "/api/v1/alerts.csv",
             "exportAlertsCsv",
@@ -370,7 +439,8 @@ fn alerts() -> Vec<Route> {
             "Acknowledge, resolve, dismiss, mute or reopen an alert",
             life::alert,
         )
-        .gives::<Alert>(),
+        .like(r#"{"status": "muted", "until": 1893456000}"#)
+            .gives::<Alert>(),
         get(
             "/api/v1/alerts/{id}/packets",
             "getAlertPackets",
@@ -399,7 +469,16 @@ fn alerts() -> Vec<Route> {
             "Keep alerts silent until a time",
             silences::add,
         )
-        .gives::<Silence>(),
+        .like(r#"{"principal": "10.0.0.0/8", "kind": "scan", "until": 1893456000, "reason": "our own scanner"}"#)
+            .gives::<Silence>(),
+        post(
+            "/api/v1/silences/preview",
+            "previewSilence",
+            "Of the alerts that are kept, those that a rule would have kept silent",
+            silences::preview,
+        )
+        .like(r#"{"principal": "10.0.0.0/8", "kind": "scan"}"#)
+        .gives::<silences::Kept<'static>>(),
         post(
             "/api/v1/silences/{id}/end",
             "endSilence",
@@ -449,7 +528,8 @@ fn delivery() -> Vec<Route> {
 fn access() -> Vec<Route> {
     let of_admins = [
         get("/api/v1/users", "listUsers", "Who may sign in", users::list).lists::<users::Item>(),
-        post("/api/v1/users", "addUser", "A new user", users::add).lists::<users::Item>(),
+        post("/api/v1/users", "addUser", "A new user", users::add).like(r#"{"name": "ada", "role": "analyst", "password": "correct horse battery staple"}"#)
+            .lists::<users::Item>(),
         post(
             "/api/v1/users/{name}/{action}",
             "changeUser",
@@ -457,10 +537,12 @@ fn access() -> Vec<Route> {
             users::act,
         )
         .detail("`action` is `role`, `password`, `disable`, `enable` or `remove`; the first two say which.")
-        .lists::<users::Item>(),
+        .like(r#"{"role": "viewer"}"#)
+            .lists::<users::Item>(),
         get("/api/v1/tokens", "listTokens", "API tokens", tokens::list).lists::<tokens::Item>(),
         post("/api/v1/tokens", "addToken", "A new API token", tokens::add)
             .detail("Its answer alone has the token.")
+            .like(r#"{"name": "soar", "role": "analyst", "expires": null}"#)
             .gives::<tokens::Made<'static>>(),
         post(
             "/api/v1/tokens/{id}/revoke",
@@ -503,7 +585,31 @@ fn access() -> Vec<Route> {
         .detail("For a session: its user's other sessions end.")
         .role(Role::Viewer)
         .or(429, "Too many attempts.")
+        .like(r#"{"current": "correct horse battery staple", "new": "another of at least twelve"}"#)
         .gives::<account::Me<'static>>(),
+        get(
+            "/api/v1/me/sessions",
+            "listOwnSessions",
+            "One's own open sessions",
+            own_sessions::list,
+        )
+        .lists::<own_sessions::Item>(),
+        post(
+            "/api/v1/me/sessions/{id}/end",
+            "endOwnSession",
+            "End one of one's own sessions",
+            own_sessions::end,
+        )
+        .role(Role::Viewer)
+        .gives::<super::Done>(),
+        post(
+            "/api/v1/me/sessions/end",
+            "endOwnSessions",
+            "End all of one's own sessions, this one too",
+            own_sessions::end_all,
+        )
+        .role(Role::Viewer)
+        .gives::<super::Done>(),
     ];
     let of_admins = of_admins.into_iter().map(|route| route.role(Role::Admin));
     of_admins.chain(own).collect()

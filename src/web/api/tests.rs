@@ -1,0 +1,319 @@
+//! How every route of the API behaves, whatever it is about.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use flate2::read::GzDecoder;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::problem::MEDIA_TYPE;
+use super::table;
+use crate::catalog::{Catalog, Settings};
+use crate::exchange::parse_line;
+use crate::web::{self, Views};
+
+/// With so many endpoints of one host.
+fn views(endpoints: usize) -> Arc<Views> {
+    let mut catalog = Catalog::new(Settings::default());
+    for ts in [1, 2] {
+        for n in 0..endpoints {
+            let line = format!(
+                r#"{{"v":1,"ts":{ts},"method":"GET","host":"a.example","path":"/r{n}x/v1","status":200}}"#
+            );
+            catalog.apply(&parse_line(line.as_bytes()).unwrap(), &mut Vec::new());
+        }
+    }
+    let views = Views::default();
+    views.catalog.store(catalog.view());
+    Arc::new(views)
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn kind(&self) -> &str {
+        let kind = self.headers.get(header::CONTENT_TYPE);
+        kind.map_or("", |k| k.to_str().unwrap())
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |v| v.to_str().unwrap())
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// That it is a problem of this status, and what it says.
+    fn problem(&self, status: u16) -> String {
+        assert_eq!(
+            self.status.as_u16(),
+            status,
+            "{}",
+            String::from_utf8_lossy(&self.body)
+        );
+        assert_eq!(self.kind(), MEDIA_TYPE);
+        let body = self.json();
+        assert_eq!(body["status"], status);
+        body["detail"].as_str().unwrap().to_owned()
+    }
+}
+
+/// Asks, with more headers.
+async fn ask(
+    views: &Arc<Views>,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Body>,
+) -> Answer {
+    let (commands, _) = tokio::sync::mpsc::channel(1);
+    let router = web::router(views.clone(), commands, web::Settings::default());
+    let mut request = Request::builder().method(method).uri(path);
+    request = request.header(header::HOST, "127.0.0.1:8650");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = router
+        .oneshot(request.body(body.into()).unwrap())
+        .await
+        .unwrap();
+    let (parts, body) = response.into_parts();
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: to_bytes(body, 1 << 26).await.unwrap().to_vec(),
+    }
+}
+
+async fn get(views: &Arc<Views>, path: &str, headers: &[(&str, &str)]) -> Answer {
+    ask(views, Method::GET, path, headers, Body::empty()).await
+}
+
+async fn post(path: &str, kind: &str, body: impl Into<Body>) -> Answer {
+    ask(
+        &views(1),
+        Method::POST,
+        path,
+        &[("content-type", kind)],
+        body,
+    )
+    .await
+}
+
+#[tokio::test]
+async fn wrong_parameters_are_named() {
+    let views = views(3);
+    for (query, name) in [
+        ("colour=red", "colour"),
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("limit=many", "limit"),
+        ("limit=1&limit=2", "limit"),
+        ("sort=colour", "sort"),
+        ("life=", "life"),
+        ("min_risk=high", "min_risk"),
+    ] {
+        let answer = get(&views, &format!("/api/v1/endpoints?{query}"), &[]).await;
+        let said = answer.problem(400);
+        assert!(said.contains(name), "{query}: {said}");
+        assert_eq!(answer.json()["errors"][0]["parameter"], name, "{query}");
+    }
+    for query in ["limit=2", "sort=path&host=a.example", "min_risk=0", "q="] {
+        let answer = get(&views, &format!("/api/v1/endpoints?{query}"), &[]).await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn every_list_refuses_what_it_does_not_know() {
+    let views = views(1);
+    for route in table::routes() {
+        if route.takes.query.is_some() && !route.path.contains('{') {
+            let answer = get(&views, &format!("{}?colour=red", route.path), &[]).await;
+            assert!(answer.problem(400).contains("colour"), "{}", route.path);
+        }
+    }
+}
+
+#[tokio::test]
+async fn wrong_bodies_say_where() {
+    let path = "/api/v1/alerts/x/status";
+    let json = "application/json";
+    assert!(post(path, json, "{").await.problem(400).contains("EOF"));
+    let answer = post(path, json, r#"{"status":"gone"}"#).await;
+    assert!(answer.problem(400).contains("\"acknowledged\""));
+    assert_eq!(answer.json()["errors"][0]["pointer"], "/status");
+    let answer = post(path, json, r#"{"status":"open","colour":1}"#).await;
+    assert!(answer.problem(400).contains("colour"));
+    let long = json!({ "status": "open", "note": "x".repeat(super::MAX_NOTE + 1) });
+    let answer = post(path, json, long.to_string()).await;
+    assert!(answer.problem(400).chars().count() < 400);
+    post(path, json, r#"{"status":"open"}"#).await.problem(404);
+    post(path, "text/plain", "{}").await.problem(415);
+    post(path, json, vec![b' '; super::MAX_BODY + 1])
+        .await
+        .problem(413);
+}
+
+#[tokio::test]
+async fn what_is_not_there_and_what_is_not_taken() {
+    let views = views(1);
+    let html = [("accept", "text/html,*/*;q=0.8")];
+    get(&views, "/api/v1/nothing", &html).await.problem(404);
+    get(&views, "/api/v1/endpoints/nothing", &[])
+        .await
+        .problem(404);
+    post("/api/v1/decisions/x/undo", "application/json", "{}")
+        .await
+        .problem(404);
+    let xml = [("accept", "application/xml")];
+    get(&views, "/api/v1/hosts", &xml).await.problem(406);
+    let answer = ask(&views, Method::DELETE, "/api/v1/silences", &[], "").await;
+    answer.problem(405);
+    assert_eq!(answer.header("allow"), "GET,HEAD,POST");
+    let answer = ask(&views, Method::OPTIONS, "/api/v1/silences", &[], "").await;
+    assert_eq!(
+        (answer.status, answer.header("allow")),
+        (StatusCode::NO_CONTENT, "GET,HEAD,POST")
+    );
+    // People get pages.
+    let page = get(&views, "/incidents?limit=x", &html).await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    assert!(page.kind().starts_with("text/html"), "{}", page.kind());
+}
+
+#[tokio::test]
+async fn an_unchanged_answer_is_not_sent_twice() {
+    let (few, more) = (views(2), views(3));
+    for path in ["/api/v1/endpoints", "/api/v1/hosts", "/api/v1/openapi.json"] {
+        let first = get(&few, path, &[]).await;
+        let tag = first.header("etag");
+        assert!(tag.starts_with("W/\""), "{path}");
+        assert_eq!(first.header("cache-control"), "private, no-cache");
+        for known in [tag.to_owned(), format!("\"x\", {tag}"), "*".to_owned()] {
+            let again = get(&few, path, &[("if-none-match", &known)]).await;
+            assert_eq!(
+                (again.status, again.body.len()),
+                (StatusCode::NOT_MODIFIED, 0)
+            );
+            assert_eq!(again.header("etag"), tag);
+        }
+        let other = get(&few, path, &[("if-none-match", "W/\"x\"")]).await;
+        assert_eq!(other.status, StatusCode::OK);
+        let head = ask(&few, Method::HEAD, path, &[], "").await;
+        assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
+        assert_eq!(head.header("etag"), tag);
+        assert_eq!(head.header("content-length"), first.body.len().to_string());
+    }
+    let tag = get(&few, "/api/v1/endpoints", &[]).await;
+    let known = [("if-none-match", tag.header("etag"))];
+    let changed = get(&more, "/api/v1/endpoints", &known).await;
+    assert_eq!(changed.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn long_answers_are_compressed_and_pages_are_not() {
+    let views = views(40);
+    let gzip = [("accept-encoding", "gzip"), ("accept", "text/html, */*")];
+    let plain = get(&views, "/api/v1/endpoints", &[]).await;
+    let short = get(&views, "/api/v1/endpoints", &gzip).await;
+    assert_eq!(short.header("content-encoding"), "gzip");
+    assert!(short.body.len() * 4 < plain.body.len());
+    assert_eq!(short.header("etag"), plain.header("etag"));
+    for path in ["/api/v1/endpoints.csv", "/assets/app.css"] {
+        let (plain, short) = (get(&views, path, &[]).await, get(&views, path, &gzip).await);
+        let mut text = Vec::new();
+        GzDecoder::new(&short.body[..])
+            .read_to_end(&mut text)
+            .unwrap();
+        assert_eq!(text, plain.body, "{path}");
+    }
+    for path in ["/endpoints", "/api", "/api/v1/specs"] {
+        let answer = get(&views, path, &gzip).await;
+        assert_eq!(
+            (answer.status, answer.header("content-encoding")),
+            (StatusCode::OK, ""),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn pages_of_a_list_add_up_and_a_lost_cursor_is_said() {
+    let views = views(25);
+    let (mut seen, mut path) = (HashMap::new(), "/api/v1/endpoints?limit=10".to_owned());
+    loop {
+        let page = get(&views, &path, &[]).await.json();
+        assert_eq!(page["total"], 25);
+        for item in page["items"].as_array().unwrap() {
+            *seen.entry(item["key"].to_string()).or_insert(0) += 1;
+        }
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
+        path = format!("/api/v1/endpoints?limit=10&cursor={next}");
+    }
+    assert!(
+        seen.len() == 25 && seen.values().all(|n| *n == 1),
+        "{seen:?}"
+    );
+    let lost = get(&views, "/api/v1/endpoints?cursor=gone", &[]).await;
+    lost.problem(400);
+    assert_eq!(lost.json()["errors"][0]["parameter"], "cursor");
+}
+
+#[path = "../../../tests/support/routes.rs"]
+mod routes;
+
+/// Forms whose twin has another path; and those of a browser's session, which programs have none of.
+const OTHERWISE: &[(&str, Option<&str>)] = &[
+    (
+        "/deliveries",
+        Some("/api/v1/deliveries/{sink}/{message}/send"),
+    ),
+    ("/settings/sinks", Some("/api/v1/sinks/{name}/test")),
+    ("/endpoints/views", Some("/api/v1/views")),
+    (
+        "/endpoints/views/{id}/remove",
+        Some("/api/v1/views/{id}/remove"),
+    ),
+    ("/specs/check", Some("/api/v1/specs")),
+    ("/account/password", Some("/api/v1/me/password")),
+    ("/account/sessions/end", Some("/api/v1/me/sessions/end")),
+    (
+        "/account/sessions/{id}/end",
+        Some("/api/v1/me/sessions/{id}/end"),
+    ),
+    ("/login", None),
+    ("/logout", None),
+];
+
+#[test]
+fn whatever_a_form_does_the_api_does() {
+    let known: Vec<_> = table::routes().iter().map(|r| (r.method, r.path)).collect();
+    let mut forms = 0;
+    for (method, path) in routes::routes() {
+        if method == Method::GET || path.starts_with("/api/") {
+            continue;
+        }
+        let same = format!("/api/v1{path}");
+        let otherwise = OTHERWISE.iter().find(|(form, _)| *form == path);
+        let twin = match otherwise {
+            Some((_, None)) => continue,
+            Some((_, Some(twin))) => *twin,
+            None => same.as_str(),
+        };
+        assert!(known.contains(&("post", twin)), "{path} has no twin {twin}");
+        forms += 1;
+    }
+    assert!(forms >= 12, "{forms}");
+}
