@@ -15,11 +15,11 @@ test("searching and narrowing down", { timeout: 120_000 }, async () => {
   await page.keyboard.type("method:get -path:*login* risk:>=1");
   await page.keyboard.press("Enter");
   await page.waitForURL(/q=method%3Aget/);
-  assert.equal(await page.inputValue("input[name=q]"), "method:get -path:*login* risk:>=1");
+  assert.equal(await page.inputValue("input[type=search]"), "method:get -path:*login* risk:>=1");
   const methods = await page.locator("[data-rows] tbody .method").allTextContents();
   assert.ok(methods.length > 0 && methods.length < all && methods.every((m) => m === "GET"), methods.join());
 
-  await page.fill("input[name=q]", "orders colour:red");
+  await page.fill("input[type=search]", "orders colour:red");
   await page.click("form.query button:has-text('Show')");
   assert.match(await page.locator("#wrong").innerText(), /character 8: there is no field `colour`/);
   assert.equal(await page.locator("#wrong mark").innerText(), "colour:red");
@@ -37,7 +37,7 @@ test("searching and narrowing down", { timeout: 120_000 }, async () => {
   await page.goto(`${base}/endpoints?q=status:shadow+nothing-like-it`);
   assert.match(await page.locator(".empty-state").innerText(), /Without status:shadow/);
   await page.click(".empty-state >> text=Without nothing-like-it");
-  assert.equal(await page.inputValue("input[name=q]"), "status:shadow");
+  assert.equal(await page.inputValue("input[type=search]"), "status:shadow");
   assert.deepEqual(errors, []);
   await close();
 });
@@ -81,7 +81,7 @@ test("a saved view, and a tag for many", { timeout: 120_000 }, async () => {
   assert.equal(await tab.getAttribute("aria-current"), "page");
   await page.goto(`${base}/endpoints`);
   await tab.click();
-  assert.equal(await page.inputValue("input[name=q]"), "method:get");
+  assert.equal(await page.inputValue("input[type=search]"), "method:get");
 
   await page.keyboard.press("j");
   await page.keyboard.press("j");
