@@ -16,6 +16,7 @@ use crate::{access, alert, analysis, capture, catalog, decode, detect, flow, htt
 
 mod effective;
 mod evidence;
+mod oidc;
 mod places;
 mod silences;
 mod sinks;
@@ -26,6 +27,7 @@ mod tests;
 
 pub use effective::{Document, Override};
 pub use evidence::Evidence;
+use oidc::Oidc;
 pub use places::{Deprecated, HostGroup};
 pub use silences::SilenceRule;
 pub use sinks::{Egress, Route, Sink, Webhook};
@@ -208,6 +210,7 @@ pub struct Web {
     /// A session is over after so long without use, and after so long whatever happens.
     pub session_idle: Span,
     pub session_life: Span,
+    pub oidc: Option<Oidc>,
 }
 
 /// Whether the web UI and the API ask who somebody is.
@@ -376,6 +379,7 @@ impl Default for Web {
             open_metrics: room.open_metrics,
             session_idle: Span(room.sessions.idle),
             session_life: Span(room.sessions.life),
+            oidc: None,
             certificate: PathBuf::new(),
             key: PathBuf::new(),
         }
@@ -492,6 +496,7 @@ impl Config {
             let why = "a certificate and its key are named together: set the other, too";
             return Err(("certificate", why.into()));
         }
+        self.web.oidc.as_ref().map_or(Ok(()), Oidc::check)?;
         self.check_silences()?;
         self.check_sinks()
     }
@@ -595,6 +600,12 @@ impl Config {
         Arc::new(custom::Rules::compile(&self.catalog.sensitive).unwrap_or_default())
     }
 
+    /// The identity provider, where one is set: reads its secret. The error says what and where.
+    pub fn oidc(&self) -> Result<Option<Arc<web::Provider>>, String> {
+        let ready = self.web.oidc.as_ref().map(Oidc::ready).transpose()?;
+        Ok(ready.map(Arc::new))
+    }
+
     /// What may be held at most.
     pub fn limits(&self) -> web::Limits {
         web::Limits {
@@ -619,6 +630,7 @@ impl Config {
                 life: self.web.session_life.0,
             },
             tls: self.web.pem(),
+            oidc: None,
         }
     }
 }

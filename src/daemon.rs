@@ -272,7 +272,8 @@ impl Daemon {
             let _ = recorded.send(Arc::new(pending));
         });
         let (store, mut recovered) = Store::open(&config.store.path, router, tell)?;
-        let web = config.web();
+        let mut web = config.web();
+        web.oidc = config.oidc().map_err(anyhow::Error::msg)?;
         if let Some(pem) = &web.tls {
             pem.load().map_err(anyhow::Error::msg)?;
         }

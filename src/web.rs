@@ -46,6 +46,7 @@ mod listing;
 mod live;
 mod login;
 mod named_views;
+mod oidc;
 mod openapi;
 mod overview;
 mod owasp;
@@ -75,6 +76,7 @@ mod spec_form;
 mod spec_text;
 mod spec_upload;
 mod specs;
+mod sso;
 mod starting;
 mod summary;
 mod today;
@@ -87,6 +89,7 @@ mod worklist;
 
 pub use automation::Known;
 pub use budgets::{Limits, Queue, Upkeep, budgets};
+pub use oidc::{Provider, Settings as Oidc};
 pub use reply::{Audit, Reply};
 pub use routes::{audited, router};
 pub use server::{Pem, serve};
@@ -571,6 +574,8 @@ pub struct Settings {
     pub sessions: Times,
     /// The certificate and its key; none: HTTP in clear.
     pub tls: Option<Pem>,
+    /// The identity provider, beside passwords.
+    pub oidc: Option<Arc<Provider>>,
 }
 
 impl Default for Settings {
@@ -583,6 +588,7 @@ impl Default for Settings {
             open_metrics: false,
             sessions: Times::default(),
             tls: None,
+            oidc: None,
         }
     }
 }

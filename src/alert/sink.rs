@@ -40,6 +40,7 @@ pub use slack::Slack;
 pub use splunk::Splunk;
 pub use syslog::{Carrier, Layout, Syslog};
 pub use teams::Teams;
+pub use tls::client as tls_client;
 pub use webhook::{SigningKey, Webhook};
 
 /// From beginning to end of one attempt. Standard Webhooks recommends 15 to 30 s.

@@ -118,6 +118,10 @@ impl Report {
                 .map(|_| format!("{at} is free"))
                 .map_err(|e| busy(at, &e)),
         );
+        if let Some(provider) = config.oidc().transpose() {
+            let known = provider.map(|_| "its settings and secret read".to_owned());
+            self.line("sign-in", known);
+        }
         if let Some(pem) = config.web().tls {
             let served = format!("{} goes with its key", pem.certificate.display());
             self.line("certificate", pem.load().map(|_| served));

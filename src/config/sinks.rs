@@ -416,7 +416,7 @@ fn one(what: &str, file: &Option<PathBuf>, env: &Option<String>) -> Result<(), S
     Ok(())
 }
 
-fn read(
+pub(super) fn read(
     file: &Option<PathBuf>,
     env: &Option<String>,
 ) -> Result<zeroize::Zeroizing<String>, String> {

@@ -143,17 +143,17 @@ fn tell_use(app: &App, id: &Arc<str>, known: Option<Timestamp>, now: Timestamp) 
 }
 
 /// `__Host-`: by TLS alone, of this host alone, for all its paths.
-fn cookie_name(app: &App) -> &'static str {
-    if app.settings.is_tls() {
-        "__Host-apitap"
-    } else {
-        "apitap"
-    }
+fn cookie_name(app: &App, of: &str) -> String {
+    let prefix = if app.settings.is_tls() { "__Host-" } else { "" };
+    format!("{prefix}{of}")
 }
 
+/// The session's cookie.
+pub(super) const SESSION: &str = "apitap";
+
 /// The header that gives a browser its session, or takes it away.
-pub(super) fn cookie(app: &App, secret: Option<&Secret>) -> String {
-    let name = cookie_name(app);
+pub(super) fn cookie(app: &App, of: &str, secret: Option<&Secret>) -> String {
+    let name = cookie_name(app, of);
     let secure = if app.settings.is_tls() {
         "; Secure"
     } else {
@@ -166,8 +166,8 @@ pub(super) fn cookie(app: &App, secret: Option<&Secret>) -> String {
     format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{end}")
 }
 
-fn sent_cookie<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
-    let name = cookie_name(app);
+pub(super) fn sent_cookie<'a>(app: &App, of: &str, headers: &'a HeaderMap) -> Option<&'a str> {
+    let name = cookie_name(app, of);
     let all = headers.get_all(header::COOKIE).into_iter();
     let mut pairs = all
         .filter_map(|v| v.to_str().ok())
@@ -177,7 +177,7 @@ fn sent_cookie<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
 }
 
 fn by_cookie(app: &App, headers: &HeaderMap) -> Option<Who> {
-    let cookie = sent_cookie(app, headers)?;
+    let cookie = sent_cookie(app, SESSION, headers)?;
     let mode = headers.get("sec-fetch-mode").map(HeaderValue::as_bytes);
     // A page that refreshes itself keeps nobody signed in; clients that do not say are people's.
     let used = mode.is_none_or(|mode| mode == b"navigate");
@@ -236,16 +236,16 @@ pub(super) async fn sign_in(app: &App, attempt: Attempt) -> Result<Secret, Refus
     let found = app.views.accounts.load().enabled(&name).cloned();
     let hash = found.as_ref().map(|user| user.hash.clone());
     let right = is_right(app, attempt.password, hash).await?;
-    let by = |name: &str, role| By {
-        name: name.into(),
-        role,
+    let nobody = || By {
+        name: "nobody".into(),
+        role: None,
         from: address.to_string(),
     };
     let Some(user) = found.filter(|_| right) else {
         // What is typed in the wrong place may be a password: only names that exist are recorded.
         let known = app.views.accounts.load().users.contains_key(&name);
         let object = if known { name } else { String::new() };
-        note(app, by("nobody", None), "sign-in.failed", object);
+        note(app, nobody(), "sign-in.failed", object);
         return Err(Refused::Wrong);
     };
     hold(&app.gate.limits).succeeded(address, &name);
@@ -258,14 +258,20 @@ pub(super) async fn sign_in(app: &App, attempt: Attempt) -> Result<Secret, Refus
         agent: attempt.agent,
         at: wall(),
     };
+    open(app, opening)
+}
+
+/// Whoever was found to be somebody, by whatever way: the secret of the new session.
+pub(super) fn open(app: &App, opening: Opening) -> Result<Secret, Refused> {
+    let by = By {
+        name: opening.name.clone(),
+        role: Some(opening.role),
+        from: opening.from.clone(),
+    };
+    let name = opening.name.to_string();
     let opened = app.gate.sessions().open(app.gate.now(), opening);
     let secret = opened.map_err(|_| Refused::Busy)?;
-    note(
-        app,
-        by(&name, Some(user.role)),
-        "sign-in.done",
-        name.clone(),
-    );
+    note(app, by, "sign-in.done", name);
     Ok(secret)
 }
 

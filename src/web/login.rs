@@ -29,12 +29,14 @@ struct Login {
     is_new: bool,
     /// What is typed here crosses the network in the clear.
     is_clear: bool,
+    /// The identity provider's button.
+    provider: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Asked {
-    next: String,
+    pub(super) next: String,
 }
 
 /// `GET /login`.
@@ -56,6 +58,7 @@ fn form(app: &App, name: String, problem: String, next: String) -> Login {
         problem,
         next,
         is_new: app.views.accounts.load().users.is_empty(),
+        provider: app.settings.oidc.as_ref().map(|p| p.label().to_owned()),
         is_clear: !app.settings.is_tls() && !app.settings.listen.ip().is_loopback(),
     }
 }
@@ -91,15 +94,18 @@ pub(super) async fn sign_in(
         from: info.map(|axum::Extension(ConnectInfo(at))| at.ip().to_canonical()),
         agent: agent.unwrap_or_default().to_owned(),
     };
-    let refused = match gate::sign_in(&app, attempt).await {
+    let wrong = match gate::sign_in(&app, attempt).await {
         Ok(secret) => {
             let mut answer = Redirect::to(own_path(&next)).into_response();
-            set_cookie(&mut answer, &gate::cookie(&app, Some(&secret)));
+            set_cookie(
+                &mut answer,
+                &gate::cookie(&app, gate::SESSION, Some(&secret)),
+            );
             return answer;
         }
-        Err(refused) => refused,
+        Err(wrong) => wrong,
     };
-    let (code, problem, wait) = said(&refused);
+    let (code, problem, wait) = said(&wrong);
     let mut answer = (code, show(&form(&app, name, problem, next))).into_response();
     if let Some(wait) = wait {
         answer
@@ -107,6 +113,15 @@ pub(super) async fn sign_in(
             .insert(header::RETRY_AFTER, wait.as_secs().into());
     }
     answer
+}
+
+/// The page again, with what was wrong.
+pub(super) fn refused(app: &App, code: StatusCode, problem: String) -> Response {
+    (
+        code,
+        show(&form(app, String::new(), problem, String::new())),
+    )
+        .into_response()
 }
 
 /// The status, the words, and how long to wait.
@@ -138,7 +153,7 @@ pub(super) async fn sign_out(State(app): Shared, who: Who) -> Response {
         gate::note(&app, asker(), "sign-in.ended", who.name.to_string());
     }
     let mut answer = Redirect::to("/login").into_response();
-    set_cookie(&mut answer, &gate::cookie(&app, None));
+    set_cookie(&mut answer, &gate::cookie(&app, gate::SESSION, None));
     answer
 }
 
@@ -151,7 +166,7 @@ pub(super) fn set_cookie(answer: &mut Response, cookie: &str) {
 
 /// Where to go on: one of our own paths. `//host` and `/\host` are another's to a browser, and so may
 /// be what hides them behind a control character.
-fn own_path(next: &str) -> &str {
+pub(super) fn own_path(next: &str) -> &str {
     let mut letters = next.chars();
     let rooted = letters.next() == Some('/') && !matches!(letters.next(), Some('/' | '\\'));
     let plain = next.chars().all(|c| c.is_ascii_graphic() && c != '\\');

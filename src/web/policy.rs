@@ -23,6 +23,8 @@ const OPEN: &[&str] = &[
     "/assets/icon.svg",
     "/healthz",
     "/login",
+    "/login/oidc",
+    "/login/oidc/back",
     "/readyz",
 ];
 

@@ -21,7 +21,8 @@ use super::{
     Audit, Command, Settings, Views, account, acts, alerts, api, assets, audit, automation, bulk,
     compress, coverage, decisions, deliveries, endpoint, endpoints, findings, frame, guard,
     incidents, live, login, named_views, overview, owasp, principal, principals, reference,
-    retention, sensor, settings, silences, spec_diff, spec_form, spec_upload, specs, tokens, users,
+    retention, sensor, settings, silences, spec_diff, spec_form, spec_upload, specs, sso, tokens,
+    users,
 };
 use crate::alert::AlertsView;
 use crate::catalog::CatalogView;
@@ -127,6 +128,8 @@ pub fn audited(
         .route("/specs/{id}/remove", post(spec_form::remove))
         .route("/sensor", get(sensor::page))
         .route("/login", get(login::page).post(login::sign_in))
+        .route("/login/oidc", get(sso::begin))
+        .route("/login/oidc/back", get(sso::back))
         .route("/logout", post(login::sign_out))
         .route("/account", get(account::page))
         .route("/account/password", post(account::password))

@@ -1,4 +1,4 @@
-//! TLS towards sinks: rustls with ring, TLS 1.2 and 1.3, certificates always checked.
+//! TLS towards sinks and the identity provider: rustls with ring, TLS 1.2 and 1.3, certificates always checked.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
 
 /// Checked against the authorities in the file alone, or the system's.
-pub(super) fn client(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
+pub fn client(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
     let provider = Arc::new(default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
