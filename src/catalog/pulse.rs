@@ -43,7 +43,7 @@ impl Pulse {
         {
             first.remove();
         }
-        let beat = self.0.entry(at).or_insert(Beat {
+        let beat = self.0.entry(at).or_insert_with(|| Beat {
             at,
             ..Beat::default()
         });

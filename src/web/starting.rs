@@ -38,8 +38,8 @@ fn port(s: &SensorView) -> &str {
         let fits = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
         !name.is_empty() && !name.starts_with('-') && name.chars().all(fits)
     };
-    let live = s.sources.iter().filter(|x| x.live).map(|x| x.name.as_str());
-    live.filter(plain).next().unwrap_or("eth1")
+    let mut live = s.sources.iter().filter(|x| x.live).map(|x| x.name.as_str());
+    live.find(plain).unwrap_or("eth1")
 }
 
 /// `None` once an endpoint is confirmed.

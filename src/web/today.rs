@@ -37,7 +37,7 @@ impl Today {
         let beats: HashMap<i64, Beat> = catalog.pulse.iter().map(|b| (b.at, *b)).collect();
         let last = Beat::of(catalog.at);
         let at = |at: i64| {
-            beats.get(&at).copied().unwrap_or(Beat {
+            beats.get(&at).copied().unwrap_or_else(|| Beat {
                 at,
                 ..Beat::default()
             })
