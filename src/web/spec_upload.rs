@@ -12,7 +12,6 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use super::Role;
 use super::api::extract::Document;
 use super::api::problem::Problem;
 use super::api::{Json, Path, Query, ask, json, problem, remark};
@@ -297,7 +296,7 @@ async fn send(
     (replaces, options): (String, Options),
     text: Arc<str>,
 ) -> Response {
-    if who.role < Role::Admin {
+    if !who.is_admin() {
         return problem(StatusCode::FORBIDDEN, NOT_ADMIN);
     }
     let said = Said {
@@ -376,7 +375,7 @@ pub(super) async fn remove(
     Path(id): Path<String>,
     Json(why): Json<Why>,
 ) -> Response {
-    if who.role < Role::Admin {
+    if !who.is_admin() {
         return problem(StatusCode::FORBIDDEN, NOT_ADMIN);
     }
     if super::specs::upload(&app.views.specs.load(), &id).is_none() {
