@@ -47,11 +47,6 @@ pub(super) struct Who {
     pub(super) way: Way,
 }
 
-impl Who {
-    pub(super) fn is_admin(&self) -> bool {
-        self.role == Role::Admin
-    }
-}
 
 impl Who {
     /// The id of their session, where they have one.
