@@ -13,14 +13,16 @@ test("a key is found by what it is for, and tells its origin", async () => {
   await page.locator("input[name=q]").focus();
   await page.keyboard.type("dormant");
   await page.keyboard.press("Enter");
-  const row = page.locator(".keys tbody tr");
+  await page.waitForURL(/q=dormant/);
+  const row = page.locator(".setting-keys tbody tr");
   assert.equal(await row.count(), 1);
   assert.match(await row.innerText(), /dormant_after[\s\S]*without traffic[\s\S]*"30d"[\s\S]*default/);
   await page.click(".switch >> text=Set");
   assert.match(await page.locator("main").innerText(), /No key matches/);
   await page.click("text=Show all keys");
   await page.click(".switch >> text=Set");
-  const set = await page.locator(".keys tbody tr").allInnerTexts();
+  await page.waitForURL(/settings\?show=set/);
+  const set = await page.locator(".setting-keys tbody tr").allInnerTexts();
   assert.ok(set.some((t) => /listen[\s\S]*command line: --listen/.test(t)), set.join());
   assert.ok(set.every((t) => !/From: default/.test(t)));
   assert.match(page.url(), /show=set/);
@@ -46,7 +48,7 @@ test("tabs lead to sinks and retention, and each bound to its key", async () => 
   const alerts = page.locator("tr", { has: page.locator("th >> text=alert.max_alerts") });
   assert.match(await alerts.innerText(), /Alerts[\s\S]*10,000/);
   await alerts.locator("a >> text=alert.max_alerts").click();
-  assert.match(await page.locator(".keys tbody").innerText(), /max_alerts[\s\S]*10000/);
+  assert.match(await page.locator(".setting-keys tbody").innerText(), /max_alerts[\s\S]*10000/);
   assert.equal(await page.locator("input[name=q]").inputValue(), "alert.max_alerts");
   assert.deepEqual(errors, []);
   await close();
@@ -57,6 +59,6 @@ test("the old address of the deliveries still works, and all of it without scrip
   await page.goto(`${base}/deliveries`);
   assert.match(await page.locator(".empty-state").innerText(), /No sink is configured/);
   await page.goto(`${base}/settings?q=max_alerts`);
-  assert.match(await page.locator(".keys tbody").innerText(), /max_alerts/);
+  assert.match(await page.locator(".setting-keys tbody").innerText(), /max_alerts/);
   await close();
 });
