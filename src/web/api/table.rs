@@ -68,7 +68,7 @@ pub(in crate::web) fn routes() -> Vec<Route> {
         access(),
         sensor(),
     ];
-    let named = TOPICS.into_iter().zip(topics);
+    let named = TOPICS.iter().zip(topics);
     named
         .flat_map(|((topic, _), routes)| routes.into_iter().map(move |r| Route { topic, ..r }))
         .collect()
@@ -89,21 +89,21 @@ fn inventory() -> Vec<Route> {
             "All endpoints that a filter shows, as CSV",
             export::endpoints,
         )
-        .as_file(Form::Csv),
+        .exported(Form::Csv),
         get(
             "/api/v1/endpoints.jsonl",
             "exportEndpointsLines",
             "All endpoints that a filter shows, as JSON Lines",
             export::endpoints,
         )
-        .as_file(Form::Lines),
+        .exported(Form::Lines),
         get(
             "/api/v1/endpoints.json",
             "exportEndpointsJson",
             "All endpoints that a filter shows, as one array",
             export::endpoints,
         )
-        .as_file(Form::Json),
+        .exported(Form::Json),
         get(
             "/api/v1/endpoints.openapi.json",
             "exportEndpointsOpenapi",
@@ -266,14 +266,14 @@ fn security() -> Vec<Route> {
             "All findings that a filter shows, as CSV",
             findings::all,
         )
-        .as_file(Form::Csv),
+        .exported(Form::Csv),
         get(
             "/api/v1/findings.jsonl",
             "exportFindingsLines",
             "All findings that a filter shows, as JSON Lines",
             findings::all,
         )
-        .as_file(Form::Lines),
+        .exported(Form::Lines),
         get(
             "/api/v1/owasp",
             "listOwasp",
@@ -309,14 +309,14 @@ fn security() -> Vec<Route> {
             "All principals that a filter shows, as CSV",
             principals::all,
         )
-        .as_file(Form::Csv),
+        .exported(Form::Csv),
         get(
             "/api/v1/principals.jsonl",
             "exportPrincipalsLines",
             "All principals that a filter shows, as JSON Lines",
             principals::all,
         )
-        .as_file(Form::Lines),
+        .exported(Form::Lines),
         get(
             "/api/v1/principals/{id}",
             "getPrincipal",
@@ -366,14 +366,14 @@ fn alerts() -> Vec<Route> {
             "All alerts that a filter shows, as CSV",
             export::alerts,
         )
-        .as_file(Form::Csv),
+        .exported(Form::Csv),
         get(
             "/api/v1/alerts.jsonl",
             "exportAlertsLines",
             "All alerts that a filter shows, as JSON Lines",
             export::alerts,
         )
-        .as_file(Form::Lines),
+        .exported(Form::Lines),
         get("/api/v1/alerts/{id}", "getAlert", "One alert", super::alert).gives::<Alert>(),
         post(
             "/api/v1/alerts/{id}/status",
@@ -493,14 +493,14 @@ fn access() -> Vec<Route> {
             "All of the audit that a filter shows, as CSV",
             audit::all,
         )
-        .as_file(Form::Csv),
+        .exported(Form::Csv),
         get(
             "/api/v1/audit.jsonl",
             "exportAuditLines",
             "All of the audit that a filter shows, as JSON Lines",
             audit::all,
         )
-        .as_file(Form::Lines),
+        .exported(Form::Lines),
     ];
     let own = [
         get(
