@@ -182,6 +182,9 @@ fn inventory() -> Vec<Route> {
     ]
 }
 
+/// A time to come, in examples of bodies.
+pub(in crate::web) const LATER: &str = "1893456000";
+
 /// A small one.
 const DOCUMENT: &str = r#"{"openapi": "3.1.0", "info": {"title": "Shop", "version": "1"}, "servers": [{"url": "https://api.shop.example"}], "paths": {"/v1/orders": {"get": {"operationId": "listOrders"}}}}"#;
 
