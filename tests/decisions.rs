@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apitap::alert::route::Router;
-use apitap::catalog::{Action, Catalog, CatalogView, Decision, Place, Settings};
+use apitap::catalog::{Action, Catalog, CatalogView, Decision, NamedView, Place, Settings};
 use apitap::exchange::Exchange;
 use apitap::store::{Recovered, Store};
 use apitap::time::Timestamp;
@@ -155,6 +155,36 @@ fn the_journal_keeps_what_holds_and_does_not_grow_without_end() {
         .map(|e| e.accepted.is_some())
         .collect();
     assert_eq!(accepted, [true, false]);
+}
+
+/// And the journal, which is written anew at each start, goes on from there.
+#[test]
+fn saved_views_outlive_a_restart_and_removed_ones_do_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let view = |id, query: &str, gone| NamedView {
+        id,
+        name: format!("view {id}"),
+        query: query.to_owned(),
+        by: "ann".into(),
+        at: Timestamp::from_secs(1_770_000_000),
+        gone,
+    };
+    let (store, _) = open(dir.path());
+    for saved in [
+        view(1, "q=x", false),
+        view(2, "q=x", false),
+        view(1, "q=y", false),
+        view(2, "q=x", true),
+    ] {
+        store.named_view(saved);
+    }
+    store.close();
+    drop(store);
+    for _ in 0..2 {
+        let (store, recovered) = open(dir.path());
+        store.close();
+        assert_eq!(recovered.views, [view(1, "q=y", false)]);
+    }
 }
 
 /// The router over a small inventory, with a writer that says what it was asked.

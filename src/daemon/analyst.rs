@@ -38,6 +38,8 @@ const PUBLISH: Duration = Duration::from_secs(1);
 const LIST: Duration = Duration::from_secs(10);
 /// How long workers may take to finish once told.
 const DRAIN: Duration = Duration::from_secs(2);
+/// How long the end waits for another answer.
+const ANSWERS: Duration = Duration::from_millis(100);
 
 type Answer = Box<dyn FnOnce() + Send>;
 
@@ -256,6 +258,10 @@ impl Analyst {
                 Ok(pending) => self.recorded(pending),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
             }
+        }
+        // Changes that are on disk by now: each answer puts its line into the audit.
+        while let Ok(answer) = self.answers.1.recv_timeout(ANSWERS) {
+            answer();
         }
         self.checkpoint();
         self.publish();

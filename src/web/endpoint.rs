@@ -53,7 +53,8 @@ struct Figure {
 struct PathPart<'a> {
     text: &'a str,
     parameter: Option<&'a PathParameter>,
-    /// What its values are made of, in words.
+    /// Why it is one, and what its values are made of, in words.
+    why: String,
     made_of: String,
 }
 
@@ -280,10 +281,18 @@ fn path_parts(e: &EndpointView) -> Vec<PathPart<'_>> {
         PathPart {
             text,
             parameter,
+            why: parameter.map(why).unwrap_or_default(),
             made_of: parameter.map(made_of).unwrap_or_default(),
         }
     };
     parts.enumerate().map(part).collect()
+}
+
+fn why(p: &PathParameter) -> String {
+    match p.why.is_empty() {
+        true => "Each of its values is one by its form alone".into(),
+        false => timeline::capital(&p.why),
+    }
 }
 
 /// `digits, 4 to 7 characters`: what the values are, without any of them.

@@ -19,7 +19,7 @@ use super::routes::Shared;
 use super::search::{self, About, FIELDS, Fault, Field, Takes, Test, Value, names};
 use super::tree::{Tree, tree};
 use super::who::Who;
-use super::{Role, bulk, decisions, filters};
+use super::{bulk, decisions, filters};
 use crate::catalog::{Action, EndpointView};
 
 #[cfg(test)]
@@ -100,7 +100,6 @@ struct Endpoints {
     values: Vec<String>,
     /// What saving this view keeps.
     saved: String,
-    may_change: bool,
 }
 
 impl Endpoints {
@@ -192,7 +191,6 @@ pub(super) async fn page(
         actions: bulk::ACTIONS,
         values: values(&index),
         saved: named_views::kept(&place),
-        may_change: who.role >= Role::Analyst,
         page: Frame::new(&app, &who, "endpoints"),
         place,
     };

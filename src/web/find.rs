@@ -33,9 +33,8 @@ impl Glob {
 
     /// Each piece as early as it comes, but for the last, which ends the text.
     fn matches(&self, text: &str) -> bool {
-        let (first, rest) = match self.pieces.split_first() {
-            Some((first, rest)) => (first, rest),
-            None => return text.is_empty(),
+        let Some((first, rest)) = self.pieces.split_first() else {
+            return text.is_empty();
         };
         let Some((last, middle)) = rest.split_last() else {
             return text == first;

@@ -177,7 +177,7 @@ fn origin(app: &App, request: &Request, who: &Who) -> Result<(), &'static str> {
 }
 
 /// Looks for the CSRF token: a form has it in itself, a script with a session sends it as a header.
-/// Only a multipart form is left to its handler, which reads it piece by piece.
+/// An upload is left to its handler, which reads it piece by piece.
 async fn own_form(app: &App, request: Request, who: &Who) -> Result<Request, Response> {
     let kind = request.headers().get(header::CONTENT_TYPE);
     let kind = kind.and_then(|v| v.to_str().ok()).unwrap_or_default();
@@ -191,7 +191,10 @@ async fn own_form(app: &App, request: Request, who: &Who) -> Result<Request, Res
         }
         return Ok(Request::from_parts(parts, Body::from(body)));
     }
-    if who.session().is_some() && !kind.eq_ignore_ascii_case("multipart/form-data") {
+    let pattern = request.extensions().get::<MatchedPath>();
+    let is_upload = pattern.is_some_and(|p| policy::UPLOADS.contains(&p.as_str()))
+        && kind.eq_ignore_ascii_case("multipart/form-data");
+    if who.session().is_some() && !is_upload {
         let sent = request.headers().get(CSRF).and_then(|v| v.to_str().ok());
         if !same_token(who, sent.unwrap_or_default()) {
             let why = "send the page's CSRF token as X-CSRF-Token, or use an API token";

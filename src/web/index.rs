@@ -137,7 +137,7 @@ impl Index {
                 at += 1;
             }
             let same = old.get(at).filter(|o| Arc::ptr_eq(o, e));
-            match same.and(old_rows.get(at)) {
+            match same.and_then(|_| old_rows.get(at)) {
                 Some(row) => rows.push(row.clone()),
                 None => rows.push(known.row(e)),
             }

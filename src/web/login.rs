@@ -139,9 +139,6 @@ pub(super) async fn sign_out(State(app): Shared, who: Who) -> Response {
     }
     let mut answer = Redirect::to("/login").into_response();
     set_cookie(&mut answer, &gate::cookie(&app, None));
-    // What the browser kept of our pages goes, too.
-    let cache = HeaderValue::from_static("\"cache\"");
-    answer.headers_mut().insert("clear-site-data", cache);
     answer
 }
 

@@ -188,7 +188,7 @@ fn tiles(
             if grave > 0 { "bad" } else { "" },
         ),
         tile(
-            "/endpoints?min_risk=7",
+            "/endpoints?q=risk%3A%3E%3D7",
             "Risk 7 or more",
             many(sum.risky),
             format!("of {}", doctor::count(sum.confirmed as u64, "endpoint")),
@@ -206,14 +206,14 @@ fn tiles(
             "",
         ),
         tile(
-            "/endpoints?documentation=shadow",
+            "/endpoints?q=status%3Ashadow",
             "Shadow",
             many(sum.shadow),
             "in no spec".into(),
             warn(sum.shadow),
         ),
         tile(
-            "/endpoints?flag=deprecated",
+            "/endpoints?q=is%3Adeprecated%2Czombie",
             "Deprecated",
             many(sum.old),
             "or zombie".into(),

@@ -19,6 +19,8 @@ use crate::time::Timestamp;
 /// Overlay networks that the page lists, and hosts that keep the most in the dark.
 const NETWORKS: usize = 50;
 const DARK: usize = 5;
+/// Seconds, and minutes, of which the charts are.
+const BEATS: (usize, usize) = (120, 60);
 
 /// A number with the name of its column.
 type Cell = (&'static str, String);
@@ -195,8 +197,11 @@ fn loss(minutes: &[Beat]) -> Option<(Timestamp, String)> {
     Some((first.at, words.join(", ")))
 }
 
-fn beats(all: &[Beat], unit: &str) -> String {
-    let bars: Vec<(u64, u64)> = all.iter().map(|b| (b.frames, b.dropped + b.shed)).collect();
+/// In as many places as are remembered, so that a bar keeps its width from the start on.
+fn beats(all: &[Beat], unit: &str, places: usize) -> String {
+    let before = std::iter::repeat_n((0, 0), places.saturating_sub(all.len()));
+    let met = all.iter().map(|b| (b.frames, b.dropped + b.shed));
+    let bars: Vec<(u64, u64)> = before.chain(met).collect();
     let frames: u64 = bars.iter().map(|b| b.0).sum();
     let lost: u64 = bars.iter().map(|b| b.1).sum();
     let most = bars.iter().map(|b| b.0).max().unwrap_or(0);
@@ -209,7 +214,7 @@ fn beats(all: &[Beat], unit: &str) -> String {
         doctor::count(frames, "frame"),
         grouped(most)
     );
-    let ago = format!("{} {unit}s ago", all.len());
+    let ago = format!("{} {unit}s ago", bars.len());
     chart::rates(&bars, &ago, &words)
 }
 
@@ -314,8 +319,8 @@ pub(super) async fn page(State(app): Shared, who: Who) -> Response {
             .collect(),
         meters: s.budgets.iter().map(meter).collect(),
         workers: s.load.clone(),
-        seconds: beats(&s.seconds, "second"),
-        minutes: beats(&s.minutes, "minute"),
+        seconds: beats(&s.seconds, "second", BEATS.0),
+        minutes: beats(&s.minutes, "minute", BEATS.1),
         recent: s.minutes.iter().rev().copied().collect(),
         lost: loss(&s.minutes),
         remarks: met.map(|(what, n)| (what.replace('_', " "), *n)).collect(),

@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::Role;
 use super::filters;
 use super::frame::{Frame, failed, missing, show};
 use super::life::stale;
@@ -78,7 +79,7 @@ fn not_admin(app: &App, who: &Who) -> Option<Response> {
             NOT_ADMIN,
         )
     };
-    (!who.is_admin()).then(refuse)
+    (who.role < Role::Admin).then(refuse)
 }
 
 /// What an upload is called by its owner.

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+use super::Role;
 use super::api::extract::Document;
 use super::api::problem::Problem;
 use super::api::{Json, Path, Query, ask, json, problem, remark};
@@ -37,14 +38,14 @@ const MAX_HOST: usize = 253;
 pub(super) struct Desk {
     drafts: Mutex<VecDeque<Arc<Draft>>>,
     /// One document is read at a time: a hostile one costs much memory before it is refused.
-    reading: Semaphore,
+    reading: Arc<Semaphore>,
 }
 
 impl Default for Desk {
     fn default() -> Self {
         Self {
             drafts: Mutex::default(),
-            reading: Semaphore::new(1),
+            reading: Arc::new(Semaphore::new(1)),
         }
     }
 }
@@ -191,9 +192,12 @@ pub(super) async fn check(
             "another document is being read: try again".into(),
         )
     };
-    let permit = app.desk.reading.try_acquire().map_err(busy)?;
+    let permit = app.desk.reading.clone().try_acquire_owned();
+    let permit = permit.map_err(busy)?;
     let catalog = app.views.catalog.load_full();
     let work = tokio::task::spawn_blocking(move || {
+        // Held until it is read, whether or not anybody still waits.
+        let _permit = permit;
         let mut spec = spec::parse(&new.name, &new.text)?;
         spec.bind(&new.hosts);
         let id = new.replaces.clone().unwrap_or_else(|| "new".into());
@@ -216,7 +220,6 @@ pub(super) async fn check(
         Ok::<_, SpecError>((new, about))
     });
     let done = work.await;
-    drop(permit);
     let failed = |_| {
         No::Else(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -294,7 +297,7 @@ async fn send(
     (replaces, options): (String, Options),
     text: Arc<str>,
 ) -> Response {
-    if !who.is_admin() {
+    if who.role < Role::Admin {
         return problem(StatusCode::FORBIDDEN, NOT_ADMIN);
     }
     let said = Said {
@@ -341,11 +344,20 @@ pub(super) async fn replace(
     State(app): Shared,
     who: Who,
     Path(id): Path<String>,
-    Query(options): Query<Options>,
+    Query(mut options): Query<Options>,
     Document(text): Document,
 ) -> Response {
-    if super::specs::upload(&app.views.specs.load(), &id).is_none() {
+    let specs = app.views.specs.load_full();
+    let current = super::specs::upload(&specs, &id).and_then(|u| u.current());
+    let Some((_, version)) = current else {
         return no_upload(&app, &id);
+    };
+    // What is not said stays.
+    if options.name.is_empty() {
+        options.name.clone_from(&version.name);
+    }
+    if options.hosts.is_empty() {
+        options.hosts = version.hosts.join(",");
     }
     send(&app, &who, (id, options), text).await
 }
@@ -364,7 +376,7 @@ pub(super) async fn remove(
     Path(id): Path<String>,
     Json(why): Json<Why>,
 ) -> Response {
-    if !who.is_admin() {
+    if who.role < Role::Admin {
         return problem(StatusCode::FORBIDDEN, NOT_ADMIN);
     }
     if super::specs::upload(&app.views.specs.load(), &id).is_none() {

@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use super::Role;
 use super::frame::{Frame, missing, query_link, show};
 use super::query::{limit, position};
 use super::routes::{App, Shared};
@@ -166,7 +167,7 @@ struct Specs {
 pub(super) async fn page(State(app): Shared, who: Who, Query(at): Query<Turn>) -> Response {
     let (rows, next, _, total) = listed(&app, &at);
     show(&Specs {
-        is_admin: who.is_admin(),
+        is_admin: who.role == Role::Admin,
         total,
         notes: rows.iter().map(|r| r.spec.notes.len()).sum(),
         next: next.map(|c| query_link("/specs", &[("cursor", &c)])),
@@ -373,7 +374,7 @@ pub(super) async fn one_page(
     };
     let open_owned = open.to_owned();
     show(&One {
-        is_admin: who.is_admin(),
+        is_admin: who.role == Role::Admin,
         bar: chart::shares(&[
             ("seen", view.seen as u64),
             ("dark", item.unseen as u64),

@@ -224,7 +224,7 @@ impl Summary {
         sum.news = vec![
             new.news(
                 ("New endpoints", "answered for the first time"),
-                "/endpoints?sort=last&life=new",
+                "/endpoints?q=first%3A%3C1d+is%3Aconfirmed&sort=first",
                 watched,
             ),
             News {
@@ -234,7 +234,7 @@ impl Summary {
                         "New shadow endpoints",
                         "in no spec although one owns the place",
                     ),
-                    "/endpoints?documentation=shadow",
+                    "/endpoints?q=status%3Ashadow&sort=first",
                     watched,
                 )
             },
@@ -244,7 +244,7 @@ impl Summary {
                 before: None,
                 ..old.news(
                     ("Deprecated, still used", "deprecated or zombie, and called"),
-                    "/endpoints?flag=deprecated",
+                    "/endpoints?q=is%3Adeprecated%2Czombie+seen%3A%3C1d",
                     watched,
                 )
             },
@@ -252,11 +252,15 @@ impl Summary {
                 warn: true,
                 ..drift.news(
                     ("New drift", "does what its spec does not say"),
-                    "/endpoints?flag=drift",
+                    "/endpoints?q=flag%3Adrift",
                     watched,
                 )
             },
-            strangers.news(("New hosts", "never seen before"), "/endpoints", watched),
+            strangers.news(
+                ("New hosts", "never seen before"),
+                "/endpoints?q=first%3A%3C1d&view=tree",
+                watched,
+            ),
             callers.news(
                 (
                     "New kinds of caller",

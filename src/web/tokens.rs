@@ -140,9 +140,12 @@ async fn make(
 }
 
 async fn revoke_one(app: &App, id: String) -> Result<(), Refused> {
-    if !app.views.accounts.load().tokens.contains_key(&id) {
+    let accounts = app.views.accounts.load();
+    let Some(token) = accounts.tokens.get(&id) else {
         return Err((StatusCode::NOT_FOUND, "there is no such token".into()));
-    }
+    };
+    // By its name, which the audit is to have.
+    let id = token.name.clone();
     let change = Change::RevokeToken { id };
     let command = |reply| Command::Account { change, reply };
     ask(app, StatusCode::CONFLICT, command).await

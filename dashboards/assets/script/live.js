@@ -31,6 +31,8 @@ async function refresh() {
   if (busy() || document.hidden || main.querySelector("[data-still]")) { stale = true; return; }
   stale = false;
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+  // The session is over: the whole page asks to sign in.
+  if (answer.redirected) return location.reload();
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const open = new Map([...main.querySelectorAll("details")].map((d) => [d.id, d.open]));

@@ -69,10 +69,25 @@ fn yaml(file: &str, text: &str) -> Result<Value, SpecError> {
             ..SpecError::at(
                 file,
                 place.map(|l| l.line() as usize),
-                reason.lines().next().unwrap_or_default(),
+                bare(reason.lines().next().unwrap_or_default()),
             )
         }
     })
+}
+
+/// `error: line 4 column 9: unclosed bracket` without the place, which is told beside it.
+fn bare(reason: &str) -> &str {
+    let reason = reason.strip_prefix("error: ").unwrap_or(reason);
+    let behind = reason
+        .strip_prefix("line ")
+        .and_then(|r| r.split_once(": "));
+    let place = |text: &str| {
+        text.chars()
+            .all(|c| c.is_ascii_digit() || " column".contains(c))
+    };
+    behind
+        .filter(|(before, _)| place(before))
+        .map_or(reason, |(_, reason)| reason)
 }
 
 /// As deep as the readers let a text be.
@@ -113,6 +128,19 @@ mod tests {
             kept,
             r#"{"properties":{"description":{"type":"string"},"example":{"type":"integer"}}}"#
         );
+    }
+
+    #[test]
+    fn an_error_of_yaml_has_its_place_beside_it() {
+        let e = read("a.yaml", "openapi: 3.1.0\npaths:\n  /x:\n   get: [\n").unwrap_err();
+        assert_eq!((e.line, e.column), (Some(4), Some(9)));
+        assert!(
+            !e.reason.contains("line") && e.mend == MEND_YAML,
+            "{}",
+            e.reason
+        );
+        let e = read("a.json", "{\"a\": 1,\n }").unwrap_err();
+        assert_eq!((e.line, e.mend), (Some(2), MEND_JSON));
     }
 
     #[test]

@@ -205,7 +205,7 @@ fn documents() -> Vec<Route> {
             .gives::<spec_upload::Put>(),
         get("/api/v1/specs/{id}", "getSpec", "One spec", specs::one).gives::<specs::Item>(),
         post("/api/v1/specs/{id}", "replaceSpec", "Put a new version of an upload to use", spec_upload::replace)
-            .detail("What the config names is read-only here.")
+            .detail("What the config names is read-only here. A name and hosts that are not said stay as they are.")
             .role(Role::Admin)
             .up_to(spec_upload::MAX_UPLOAD)
             .or(415, text)

@@ -115,7 +115,7 @@ fn learned(e: &EndpointView) -> Vec<Entry> {
     out
 }
 
-fn capital(word: &str) -> String {
+pub(super) fn capital(word: &str) -> String {
     let mut letters = word.chars();
     let first = letters.next().map(|c| c.to_ascii_uppercase());
     first.into_iter().chain(letters).collect()
@@ -137,11 +137,14 @@ fn event(event: &Event) -> Entry {
 }
 
 fn drifted(d: &DriftView) -> String {
-    let status = d.status.map(|s| format!(" {s}")).unwrap_or_default();
+    // Where the difference is the status, it is its name.
+    let status = d.status.map(|s| s.to_string()).unwrap_or_default();
+    let status = if status == d.name { "" } else { &status };
+    let place = format!("{} {status}", d.direction);
     format!(
-        "Drift began: {}, {}{status} {}",
+        "Drift began: {}, {} {}",
         d.kind.name(),
-        d.direction,
+        place.trim_end(),
         d.name
     )
 }

@@ -228,18 +228,17 @@ fn bound(text: &str, read: impl Fn(&str) -> Option<u64>) -> Option<Bound> {
         let (from, to) = (read(from)?, read(to)?);
         return (from <= to).then_some(Bound::Between(from, to));
     }
-    let kinds: [(&str, fn(u64) -> Bound); 6] = [
-        (">=", Bound::AtLeast),
-        ("<=", Bound::AtMost),
-        (">", Bound::More),
-        ("<", Bound::Less),
-        ("=", Bound::Is),
-        ("", Bound::Is),
-    ];
-    let (rest, kind) = kinds
+    let signs = [">=", "<=", ">", "<", "=", ""];
+    let (sign, rest) = signs
         .iter()
-        .find_map(|(sign, kind)| Some((text.strip_prefix(sign)?, kind)))?;
-    read(rest).map(kind)
+        .find_map(|sign| Some((*sign, text.strip_prefix(sign)?)))?;
+    read(rest).map(match sign {
+        ">=" => Bound::AtLeast,
+        "<=" => Bound::AtMost,
+        ">" => Bound::More,
+        "<" => Bound::Less,
+        _ => Bound::Is,
+    })
 }
 
 /// Digits, with `k` or `m` behind them.
