@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+mod act;
 pub mod delivery;
 mod egress;
 mod evidence;
@@ -23,6 +24,7 @@ pub mod route;
 mod silence;
 pub mod sink;
 
+pub use act::{Act, Acted, Deed, Note, On, Refused};
 pub use egress::Egress;
 pub use evidence::{Evidence, MARGIN};
 pub use incident::{Event, Incident};

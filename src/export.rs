@@ -5,7 +5,9 @@
 //! gets an apostrophe in front. Control characters and those that turn the direction of text are
 //! escaped as `\u{..}`, so that a record is one line.
 
-use crate::alert::Alert;
+use std::collections::BTreeSet;
+
+use crate::alert::{Alert, Incident};
 use crate::catalog::{EndpointView, Exposure, Quantiles};
 use crate::time::Timestamp;
 
@@ -266,6 +268,59 @@ impl Row for Alert {
             word(self.status),
             self.occurrences.to_string(),
             self.last_seen.to_string(),
+            optional(&self.changed_by),
+            optional(&self.note),
+        ]
+    }
+}
+
+impl Row for Incident {
+    const COLUMNS: &'static [&'static str] = &[
+        "id",
+        "title",
+        "severity",
+        "status",
+        "kinds",
+        "callers",
+        "clients",
+        "endpoints",
+        "hosts",
+        "first_seen",
+        "last_seen",
+        "alerts",
+        "occurrences",
+        "peak",
+        "owasp",
+        "changed_by",
+        "note",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let optional = |text: &Option<String>| text.clone().unwrap_or_default();
+        // Names beyond those that an incident holds are counted.
+        let list = |names: &BTreeSet<String>, more: u64| {
+            let mut names: Vec<String> = names.iter().cloned().collect();
+            if more > 0 {
+                names.push(format!("and {more} more"));
+            }
+            names.join("; ")
+        };
+        vec![
+            self.id.clone(),
+            self.title.clone(),
+            word(self.severity),
+            word(self.status),
+            self.kinds.join("; "),
+            list(&self.callers, self.more_callers),
+            list(&self.clients, 0),
+            list(&self.endpoints, self.more_endpoints),
+            list(&self.hosts, 0),
+            self.first_seen.to_string(),
+            self.last_seen.to_string(),
+            self.count.to_string(),
+            self.occurrences.to_string(),
+            self.peak.to_string(),
+            self.owasp.clone(),
             optional(&self.changed_by),
             optional(&self.note),
         ]

@@ -26,13 +26,14 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::access::{Accounts, AuditView, Change, Record};
-use crate::alert::delivery::DeadLetter;
+use crate::alert::delivery::{DeadLetter, Sent};
 use crate::alert::route::Router;
 use crate::alert::{Alert, Incident, Notice, Silence};
 use crate::catalog::{Decision, NamedView, SpecChange};
 
 mod accounts;
 mod checkpoint;
+mod deliveries;
 mod journal;
 mod specs;
 mod thread;
@@ -113,6 +114,7 @@ pub struct Store {
     ops: Sender<Op>,
     trouble: Arc<Mutex<Option<String>>>,
     dead: Arc<ArcSwap<Vec<DeadLetter>>>,
+    sent: Arc<ArcSwap<Sent>>,
     accounts: Arc<ArcSwap<Accounts>>,
     audit: Arc<ArcSwap<AuditView>>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
@@ -133,7 +135,7 @@ impl Store {
             .create(dir)
             .map_err(io_error(dir))?;
         let lock = lock(&dir.join("lock"))?;
-        let (journal, mut notices) = Journal::open(dir, router)?;
+        let (mut journal, mut notices) = Journal::open(dir, router)?;
         let (checkpoints, found) = checkpoint::Checkpoints::open(dir, &mut notices)?;
         checkpoints
             .rebuild(journal.alerts())
@@ -156,6 +158,7 @@ impl Store {
         };
         let dead: Arc<ArcSwap<Vec<DeadLetter>>> =
             Arc::new(ArcSwap::from_pointee(journal.dead().cloned().collect()));
+        let sent: Arc<ArcSwap<Sent>> = Arc::new(ArcSwap::new(journal.sent().unwrap_or_default()));
         let file = AccountsFile::in_dir(dir);
         let accounts = Arc::new(ArcSwap::from_pointee(file.read()?));
         let audit = Arc::new(ArcSwap::from_pointee(journal.audit_view()));
@@ -168,6 +171,7 @@ impl Store {
             recorded,
             trouble: trouble.clone(),
             dead: dead.clone(),
+            sent: sent.clone(),
             audit: audit.clone(),
             accounts: Followed::new(file, accounts.clone()),
             _lock: lock,
@@ -179,6 +183,7 @@ impl Store {
                 ops,
                 trouble,
                 dead,
+                sent,
                 accounts,
                 audit,
                 thread: Arc::new(Mutex::new(Some(handle))),
@@ -262,6 +267,11 @@ impl Store {
     /// What was given up, oldest first.
     pub fn dead_letters(&self) -> Arc<Vec<DeadLetter>> {
         self.dead.load_full()
+    }
+
+    /// What was sent to whom.
+    pub fn sent(&self) -> Arc<Sent> {
+        self.sent.load_full()
     }
 
     /// Puts a decision on disk; `decided` is called on the store's thread once it is there.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 mod account;
+mod acts;
 mod alerts;
 mod api;
 mod assets;
@@ -14,6 +15,7 @@ mod automation;
 mod beside;
 mod budgets;
 mod bulk;
+mod bundle;
 mod chart;
 mod columns;
 mod compress;
@@ -21,6 +23,7 @@ mod coverage;
 mod decide;
 mod decisions;
 mod deliveries;
+mod dossier;
 mod edges;
 mod endpoint;
 mod endpoints;
@@ -39,6 +42,7 @@ mod index;
 mod involved;
 mod ledger;
 mod life;
+mod listing;
 mod live;
 mod login;
 mod named_views;
@@ -47,6 +51,7 @@ mod overview;
 mod owasp;
 mod own_sessions;
 mod place;
+mod places;
 mod plot;
 mod policy;
 mod principal;
@@ -58,6 +63,7 @@ mod retention;
 mod rhythm;
 mod routes;
 mod schema;
+mod score;
 mod search;
 mod security;
 mod sensor;
@@ -74,8 +80,10 @@ mod summary;
 mod today;
 mod tokens;
 mod tree;
+mod triage;
 mod users;
 mod who;
+mod worklist;
 
 pub use automation::Known;
 pub use budgets::{Limits, Queue, Upkeep, budgets};
@@ -90,7 +98,7 @@ use tokio::sync::broadcast;
 pub use crate::access::Role;
 use crate::access::{Accounts, AuditView, Change, Times};
 use crate::alert::delivery::DeliveriesView;
-use crate::alert::{Alert, AlertsView, Incident, Silence, Wanted};
+use crate::alert::{Act, Acted, Alert, AlertsView, Incident, Silence, Wanted};
 use crate::catalog::{Action, CatalogView, Decision, Foresight, NamedView, SpecChange, Uploaded};
 use crate::detect::{Bands, PrincipalView, PrincipalsView};
 use crate::sensor::doctor::Symptom;
@@ -282,6 +290,8 @@ pub enum Command {
         wanted: Wanted,
         reply: Reply<Incident>,
     },
+    /// Acts on several alerts or incidents, or leaves a note on them.
+    Act { act: Box<Act>, reply: Reply<Acted> },
     /// A rule for silence.
     Silence {
         wanted: Box<Silence>,
@@ -354,6 +364,7 @@ impl Command {
     /// Answers without doing anything.
     pub fn refuse(self, why: &str) {
         match self {
+            Self::Act { reply, .. } => reply.send(Err(why.to_owned())),
             Self::SetAlertStatus { reply, .. } => reply.send(Err(why.to_owned())),
             Self::SetIncidentStatus { reply, .. } => reply.send(Err(why.to_owned())),
             Self::Silence { reply, .. } | Self::EndSilence { reply, .. } => {
@@ -390,6 +401,7 @@ impl Command {
                 let action = format!("incident.{}", wanted.status.name());
                 (action, id.clone(), wanted.note.clone().unwrap_or_default())
             }
+            Self::Act { act, .. } => act.about(),
             Self::Silence { wanted, .. } => {
                 let parts = wanted.scope.parts().into_iter();
                 let parts: Vec<String> =

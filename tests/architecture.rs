@@ -74,7 +74,10 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
                 "telemetry",
             ],
         ),
-        ("telemetry", vec!["alert", "catalog", "sensor", "web"]),
+        (
+            "telemetry",
+            vec!["time", "alert", "catalog", "sensor", "web"],
+        ),
         (
             "config",
             all.into_iter()

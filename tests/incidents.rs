@@ -274,16 +274,19 @@ fn site() -> (axum::Router, Arc<Views>, Arc<std::sync::Mutex<Manager>>) {
             let mut m = writer.lock().unwrap();
             match command {
                 Command::SetAlertStatus { id, wanted, reply } => {
-                    let _ = reply.send(m.set_status(&id, &wanted));
+                    reply.send(m.set_status(&id, &wanted));
                 }
                 Command::SetIncidentStatus { id, wanted, reply } => {
-                    let _ = reply.send(m.set_incident(&id, &wanted, &mut Vec::new()));
+                    reply.send(m.set_incident(&id, &wanted, &mut Vec::new()));
+                }
+                Command::Act { act, reply } => {
+                    reply.send(Ok(m.act(&act, &mut Vec::new())));
                 }
                 Command::Silence { wanted, reply } => {
-                    let _ = reply.send(m.silence(*wanted));
+                    reply.send(m.silence(*wanted));
                 }
                 Command::EndSilence { id, by, reply } => {
-                    let _ = reply.send(m.end_silence(&id, &by, Timestamp::from_secs(1)));
+                    reply.send(m.end_silence(&id, &by, Timestamp::from_secs(1)));
                 }
                 other => other.refuse("not here"),
             }
@@ -410,6 +413,233 @@ async fn the_api_shows_acts_and_refuses() {
     );
 }
 
+#[tokio::test]
+async fn several_are_acted_on_at_once_and_confirmed_once() {
+    let (app, views, _) = site();
+    let ids: Vec<String> = (views.alerts.load().incidents.iter())
+        .map(|i| i.id.clone())
+        .collect();
+    assert_eq!(ids.len(), 2);
+    let both = json!({ "ids": [ids[0], ids[1], "none"], "note": "seen" }).to_string();
+    let act = "/api/v1/incidents/act";
+    let (status, text) = send(&app, "POST", act, &[JSON], &both).await;
+    assert_eq!(status, 200, "{text}");
+    let acted: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(acted["changed"], json!(ids));
+    assert_eq!(acted["refused"][0]["id"], "none");
+    for (body, status) in [
+        (r#"{"ids":[]}"#.to_owned(), 400),
+        (json!({ "ids": ids }).to_string(), 400),
+        (json!({ "ids": ids, "status": "closed" }).to_string(), 400),
+        (
+            json!({ "ids": vec!["x"; 1_001], "note": "y" }).to_string(),
+            400,
+        ),
+    ] {
+        let (got, text) = send(&app, "POST", act, &[JSON], &body).await;
+        assert_eq!(got, status, "{text}");
+    }
+    // The form: asked once, then done, then back where it was.
+    let (_, page) = send(&app, "GET", "/incidents?kind=shadow", &[], "").await;
+    assert!(
+        page.contains("Needs a person <span class=\"n\">2</span>"),
+        "{page}"
+    );
+    let (_, after) = page.split_once("name=\"csrf\" value=\"").unwrap();
+    let token = after.split('"').next().unwrap();
+    let back = "%2Fincidents%3Fkind%3Dshadow";
+    let form = format!(
+        "csrf={token}&status=resolved&id={}&id={}&back={back}",
+        ids[0], ids[1]
+    );
+    let (status, asked) = send(&app, "POST", "/incidents/act", &[FORM], &form).await;
+    assert_eq!(status, 200);
+    assert!(
+        asked.contains("Resolve 2 incidents") && asked.contains("host1.example"),
+        "{asked}"
+    );
+    let confirmed = format!("{form}&confirmed=yes");
+    let (status, _) = send(&app, "POST", "/incidents/act", &[FORM], &confirmed).await;
+    assert_eq!(status, 303);
+    let (_, page) = send(&app, "GET", "/incidents", &[], "").await;
+    assert!(page.contains("Nothing needs you"), "{page}");
+    let (_, page) = send(&app, "GET", "/incidents?view=all", &[], "").await;
+    assert!(page.contains("badge resolved"), "{page}");
+    // One row of the list needs no confirmation; a script gets JSON.
+    let form = format!("csrf={token}&id={}&one=open:{}", ids[1], ids[0]);
+    let script = [FORM, ("accept", "application/json")];
+    let (status, text) = send(&app, "POST", "/incidents/act", &script, &form).await;
+    assert_eq!(status, 200, "{text}");
+    let acted: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(acted["changed"], json!([ids[0]]));
+    let (status, _) = send(
+        &app,
+        "POST",
+        "/incidents/act",
+        &[FORM],
+        "csrf=x&status=open",
+    )
+    .await;
+    assert_eq!(status, 403);
+}
+
+/// The names in a zip with their contents.
+async fn unzip(app: &axum::Router, path: &str) -> BTreeMap<String, Vec<u8>> {
+    let request = Request::builder()
+        .uri(path)
+        .header("host", "127.0.0.1:8650");
+    let response = app
+        .clone()
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 200, "{path}");
+    assert_eq!(response.headers()["content-type"], "application/zip");
+    let body = axum::body::to_bytes(response.into_body(), 1 << 24)
+        .await
+        .unwrap();
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(body)).unwrap();
+    let mut out = BTreeMap::new();
+    for n in 0..zip.len() {
+        let mut file = zip.by_index(n).unwrap();
+        let mut content = Vec::new();
+        std::io::Read::read_to_end(&mut file, &mut content).unwrap();
+        out.insert(file.name().unwrap().into_owned(), content);
+    }
+    out
+}
+
+#[tokio::test]
+async fn the_evidence_is_one_download() {
+    let (app, views, manager) = site();
+    let view = views.alerts.load_full();
+    let (incident, alert) = (
+        view.incidents[0].id.clone(),
+        view.incidents[0].alerts[0].clone(),
+    );
+    let note = format!(r#"{{"ids":["{incident}"],"note":"=1+1"}}"#);
+    send(&app, "POST", "/api/v1/incidents/act", &[JSON], &note).await;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join(format!("{alert}.pcapng")),
+        b"packets and more",
+    )
+    .unwrap();
+    views.saved.store(Arc::new(web::SavedView {
+        dir: dir.path().to_owned(),
+        files: [(alert.clone(), 7)].into(),
+        ..web::SavedView::default()
+    }));
+    let path = format!("/api/v1/incidents/{incident}/bundle");
+    let files = unzip(&app, &path).await;
+    let folder = format!("incident-{incident}");
+    let names: Vec<&str> = (files.keys())
+        .map(|name| name.strip_prefix(&format!("{folder}/")).unwrap())
+        .collect();
+    let packets = format!("packets/{alert}.pcapng");
+    assert_eq!(
+        names,
+        [
+            "README.txt",
+            "alerts.jsonl",
+            "endpoints.jsonl",
+            "filters.txt",
+            "incident.json",
+            &packets,
+            "timeline.csv"
+        ]
+    );
+    // As far as it is written whole.
+    assert_eq!(files[&format!("{folder}/{packets}")], b"packets");
+    let text = |name: &str| String::from_utf8(files[&format!("{folder}/{name}")].clone()).unwrap();
+    let one: Value = serde_json::from_str(&text("incident.json")).unwrap();
+    assert_eq!(
+        (&one["id"], &one["note"]),
+        (&json!(incident), &json!("=1+1"))
+    );
+    let lines = text("alerts.jsonl");
+    assert_eq!(
+        lines.lines().count(),
+        manager.lock().unwrap().view().incidents[0].count as usize
+    );
+    let csv = text("timeline.csv");
+    assert!(
+        csv.starts_with(
+            "at,kind,severity,by,text,alert
+"
+        ),
+        "{csv}"
+    );
+    assert!(csv.contains("status") && !csv.contains(",=1+1"), "{csv}");
+    assert!(text("README.txt").contains("AS THEY WERE SENT"));
+    let masked = unzip(&app, &format!("{path}?packets=no")).await;
+    assert!(!masked.keys().any(|name| name.contains("packets/")));
+    let single = unzip(&app, &format!("/api/v1/alerts/{alert}/bundle")).await;
+    assert!(
+        single.contains_key(&format!("incident-{incident}/alerts.jsonl")),
+        "{:?}",
+        single.keys()
+    );
+    for path in [
+        "/api/v1/incidents/none/bundle",
+        "/api/v1/alerts/..%2Fx/bundle",
+    ] {
+        let (status, _) = send(&app, "GET", path, &[], "").await;
+        assert_eq!(status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_rule_is_looked_at_before_it_holds() {
+    let (app, _, manager) = site();
+    let (_, page) = send(&app, "GET", "/silences?kind=shadow", &[], "").await;
+    assert!(page.contains("silent 2 of the 2 alerts"), "{page}");
+    let (_, after) = page.split_once("name=\"csrf\" value=\"").unwrap();
+    let token = after.split('"').next().unwrap();
+    let form = format!(
+        "csrf={token}&host=host2.*&days=mon&days=sun&hours=22:00-06:00&timezone=Europe/Berlin&span=24&reason=x"
+    );
+    let (status, page) = send(
+        &app,
+        "POST",
+        "/silences",
+        &[FORM],
+        &format!("{form}&preview=yes"),
+    )
+    .await;
+    assert_eq!(status, 200);
+    assert!(
+        page.contains("value=\"mon\" checked") && page.contains("Europe/Berlin"),
+        "{page}"
+    );
+    assert!(manager.lock().unwrap().view().silences.is_empty());
+    let (status, _) = send(&app, "POST", "/silences", &[FORM], &form).await;
+    assert_eq!(status, 303);
+    let made = manager.lock().unwrap().view().silences[0].scope.clone();
+    assert_eq!(
+        (made.days, made.timezone.as_deref()),
+        (vec!["mon".into(), "sun".into()], Some("Europe/Berlin"))
+    );
+    let preview = "/api/v1/silences/preview";
+    let (_, text) = send(&app, "POST", preview, &[JSON], r#"{"host":"host1.*"}"#).await;
+    let kept: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(kept["total"], 1, "{text}");
+    let (status, _) = send(&app, "POST", preview, &[JSON], "{}").await;
+    assert_eq!(status, 400);
+}
+
+#[tokio::test]
+async fn incidents_go_out_as_files_too() {
+    let (app, _, _) = site();
+    let (_, csv) = send(&app, "GET", "/api/v1/incidents.csv?q=host1", &[], "").await;
+    assert!(csv.starts_with("id,title,severity,"), "{csv}");
+    assert_eq!(csv.lines().count(), 2);
+    let (_, lines) = send(&app, "GET", "/api/v1/incidents.jsonl", &[], "").await;
+    assert_eq!(lines.lines().count(), 2);
+    let (status, _) = send(&app, "GET", "/api/v1/incidents?since=whenever", &[], "").await;
+    assert_eq!(status, 400);
+}
+
 fn apitap_now() -> f64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.unwrap().as_secs_f64()
@@ -426,7 +656,7 @@ async fn the_pages_show_and_act_with_their_token() {
     assert!(empty.contains("No incident matches"), "{empty}");
     let one = format!("/incidents/{id}");
     let (_, page) = send(&app, "GET", &one, &[], "").await;
-    assert!(page.contains("Time line") && page.contains(&format!("/alerts/{alert}")));
+    assert!(page.contains("Time line") && page.contains("Raised"));
     let (_, after) = page.split_once("name=\"csrf\" value=\"").unwrap();
     let token = after.split('"').next().unwrap().to_owned();
     let act = format!("{one}/status");
@@ -436,7 +666,7 @@ async fn the_pages_show_and_act_with_their_token() {
     let (status, _) = send(&app, "POST", &act, &[FORM], &form).await;
     assert_eq!(status, 303);
     let (_, page) = send(&app, "GET", &format!("/alerts/{alert}"), &[], "").await;
-    assert!(page.contains("muted") && page.contains("later") && page.contains("History"));
+    assert!(page.contains("muted") && page.contains("later") && page.contains("open → muted"));
     let (_, page) = send(&app, "GET", "/silences", &[], "").await;
     assert!(page.contains("No rule holds"), "{page}");
     let form = format!("csrf={token}&kind=shadow&host=&span=24&reason=known+%3Cb%3E");

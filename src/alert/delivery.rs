@@ -6,7 +6,7 @@
 //! What it refuses [`REFUSALS`] times, or does not take within [`MAX_AGE`], is a dead letter: kept,
 //! shown, and sent again when a person says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -120,10 +120,30 @@ pub struct DeadLetter {
     pub at: Timestamp,
 }
 
+/// A message to one sink, and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Delivery {
+    pub sink: String,
+    /// Of the alert or incident.
+    pub revision: u64,
+    /// When it was put on disk to be sent, wall time.
+    pub queued: Timestamp,
+    /// When the sink took it, or it was given up; none while it waits.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub settled: Option<Timestamp>,
+    /// Why it was given up.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub given_up: Option<String>,
+}
+
+/// What was sent, oldest first, by the id of the alert or incident.
+pub type Sent = BTreeMap<Arc<str>, Arc<Vec<Delivery>>>;
+
 /// All of it at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveriesView {
     pub sinks: Vec<SinkView>,
+    pub sent: Arc<Sent>,
     /// Oldest first.
     pub dead: Arc<Vec<DeadLetter>>,
 }

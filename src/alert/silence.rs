@@ -121,6 +121,12 @@ impl Silence {
         }
         Ok(())
     }
+
+    /// Of these, what it would have kept silent: the same question as is asked when one rings.
+    pub fn would_keep<'a>(&self, alerts: &'a [Arc<Alert>]) -> Result<Vec<&'a Arc<Alert>>, String> {
+        let rule = self.scope.ready()?;
+        Ok(alerts.iter().filter(|a| rule.holds(a, a.ts)).collect())
+    }
 }
 
 /// A rule that is ready to be asked.

@@ -346,6 +346,11 @@ impl Analyst {
                 self.analysis.judged();
                 self.answer(raised, move || reply.send(changed));
             }
+            Message::Command(Command::Act { act, reply }) => {
+                let acted = self.analysis.alerts.act(&act, raised);
+                self.analysis.judged();
+                self.answer(raised, move || reply.send(Ok(acted)));
+            }
             Message::Command(Command::Silence { wanted, reply }) => {
                 let made = self.analysis.alerts.silence(*wanted);
                 self.keep_silence(&made, raised, reply);
@@ -695,6 +700,7 @@ impl Analyst {
                 .iter()
                 .map(|sink| sink.view().as_ref().clone())
                 .collect(),
+            sent: self.store.sent(),
             dead: self.store.dead_letters(),
         }
     }

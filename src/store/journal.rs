@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::deliveries::Deliveries;
 use super::{StoreError, io_error};
 use crate::access::{AuditView, Record, Trail};
-use crate::alert::delivery::{DeadLetter, MAX_AGE};
+use crate::alert::delivery::{DeadLetter, Delivery, MAX_AGE, Sent};
 use crate::alert::route::{About, Router};
 use crate::alert::{Alert, Audience, Incident, Notice, Silence, wall};
 use crate::catalog::{Decision, Later, NamedView, SpecChange, remains, uploads};
@@ -126,6 +127,11 @@ enum Line {
     Decision(Decision),
     /// A rule for silence, as it was then.
     Silence(Box<Silence>),
+    /// What was sent of an alert or incident, when the journal was written anew.
+    Deliveries {
+        id: String,
+        all: Vec<Delivery>,
+    },
     /// A view that was saved, or removed.
     View(NamedView),
     /// A document was uploaded, replaced or taken away; its text lies in a file.
@@ -157,6 +163,7 @@ pub struct Journal {
     /// By id, which counts up.
     decisions: BTreeMap<u64, Decision>,
     silences: BTreeMap<String, Silence>,
+    deliveries: Deliveries,
     /// By id, which counts up; those that are not gone.
     views: BTreeMap<u64, NamedView>,
     /// By id, which counts up.
@@ -188,6 +195,7 @@ impl Journal {
             dead: VecDeque::new(),
             decisions: BTreeMap::new(),
             silences: BTreeMap::new(),
+            deliveries: Deliveries::default(),
             views: BTreeMap::new(),
             specs: BTreeMap::new(),
             trail: Trail::default(),
@@ -221,6 +229,11 @@ impl Journal {
 
     pub fn dead(&self) -> impl Iterator<Item = &DeadLetter> {
         self.dead.iter()
+    }
+
+    /// What was sent to whom, where that has changed since the last call.
+    pub fn sent(&mut self) -> Option<std::sync::Arc<Sent>> {
+        self.deliveries.news()
     }
 
     pub fn silences(&self) -> impl Iterator<Item = &Silence> {
@@ -458,6 +471,7 @@ impl Journal {
                     since: at,
                 };
                 let key = (pending.alert.id.clone(), pending.alert.revision);
+                (self.deliveries).queued(&key.0, key.1, &pending.sinks, pending.since);
                 self.outbox.insert(key, pending);
             }
             Line::Kept { alert, told } => self.keep(*alert, &told),
@@ -469,8 +483,10 @@ impl Journal {
                 at,
             } => {
                 let settled = self.strike(&sink, &message);
-                if let Some(alert) = settled.filter(|_| dead) {
-                    self.bury(sink, alert, why, at);
+                match settled {
+                    Some(alert) if dead => self.bury(sink, alert, why, at),
+                    Some(a) => (self.deliveries).settled(&a.id, a.revision, &sink, at, None),
+                    None => {}
                 }
             }
             Line::Decision(decision) => {
@@ -479,6 +495,7 @@ impl Journal {
             Line::Silence(silence) => {
                 self.silences.insert(silence.id.clone(), *silence);
             }
+            Line::Deliveries { id, all } => self.deliveries.restore(&id, all),
             Line::View(view) if view.gone => drop(self.views.remove(&view.id)),
             Line::View(view) => drop(self.views.insert(view.id, view)),
             Line::Spec(change) => {
@@ -495,6 +512,8 @@ impl Journal {
                 };
                 if let Some(DeadLetter { alert, .. }) = self.dead.remove(i) {
                     let key = (alert.id.clone(), alert.revision);
+                    let again = BTreeSet::from([sink.clone()]);
+                    self.deliveries.queued(&key.0, key.1, &again, at);
                     let sinks = BTreeSet::new();
                     let pending = self.outbox.entry(key).or_insert(Pending {
                         alert,
@@ -525,6 +544,8 @@ impl Journal {
     fn queue(&mut self, pending: Pending) {
         let alert = &pending.alert;
         if !pending.sinks.is_empty() {
+            let (id, sinks) = (&alert.id, &pending.sinks);
+            (self.deliveries).queued(id, alert.revision, sinks, pending.since);
             self.outbox
                 .insert((alert.id.clone(), alert.revision), pending);
         }
@@ -560,6 +581,7 @@ impl Journal {
     }
 
     fn bury(&mut self, sink: String, alert: Alert, why: String, at: Timestamp) {
+        (self.deliveries).settled(&alert.id, alert.revision, &sink, at, Some(&why));
         self.dead.push_back(DeadLetter {
             sink,
             message: alert.message_id(),
@@ -666,10 +688,11 @@ impl Journal {
         let in_use = uploads(self.specs.values());
         let in_use = in_use.iter().flat_map(|u| &u.versions);
         let in_use: BTreeSet<u64> = in_use.map(|change| change.id).collect();
-        let oldest: Vec<u64> = self.specs.keys().take(surplus).copied().collect();
-        for id in oldest.into_iter().filter(|id| !in_use.contains(id)) {
-            self.specs.remove(&id);
-        }
+        let Some(last) = self.specs.keys().nth(surplus).copied() else {
+            return;
+        };
+        self.specs
+            .retain(|id, _| *id >= last || in_use.contains(id));
     }
 
     /// Writes what is worth keeping to a new file, and puts it in the old one's place.
@@ -702,6 +725,12 @@ impl Journal {
         for Kept { what, told } in self.incidents.values() {
             let (incident, told) = (Box::new(what.clone()), told.clone());
             write_line(&mut text, &Line::Incident { incident, told });
+        }
+        let (alerts, incidents) = (&self.alerts, &self.incidents);
+        let is_kept = |id: &str| alerts.contains_key(id) || incidents.contains_key(id);
+        for (id, all) in self.deliveries.kept(is_kept) {
+            let (id, all) = (id.to_owned(), all.to_vec());
+            write_line(&mut text, &Line::Deliveries { id, all });
         }
         for letter in &self.dead {
             write_line(&mut text, &Line::Dead(Box::new(letter.clone())));

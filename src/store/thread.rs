@@ -13,7 +13,7 @@ use super::journal::{Entry, Journal, Pending};
 use super::specs::Files;
 use crate::access::{Accounts, AuditView, Change, Record};
 use crate::alert::Silence;
-use crate::alert::delivery::DeadLetter;
+use crate::alert::delivery::{DeadLetter, Sent};
 use crate::alert::wall;
 use crate::catalog::{Decision, NamedView, SpecChange, uploads};
 
@@ -76,6 +76,7 @@ pub(super) struct Thread {
     pub(super) recorded: Box<dyn Fn(Pending) + Send>,
     pub(super) trouble: Arc<Mutex<Option<String>>>,
     pub(super) dead: Arc<ArcSwap<Vec<DeadLetter>>>,
+    pub(super) sent: Arc<ArcSwap<Sent>>,
     pub(super) audit: Arc<ArcSwap<AuditView>>,
     pub(super) accounts: Followed,
     /// Held as long as the thread runs.
@@ -177,6 +178,9 @@ impl Thread {
                 }
             }
             self.record(&mut entries);
+            if let Some(sent) = self.journal.sent() {
+                self.sent.store(sent);
+            }
             if let Some(done) = closing {
                 self.checkpoints.flush();
                 drop(self);

@@ -6,10 +6,12 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::query::{AlertFilter, EndpointFilter, Page};
+use super::query::{EndpointFilter, Page};
 use super::reply::{self, Reply};
 use super::routes::{App, Shared};
 use super::search::Fault;
+use super::triage::Filter;
+use super::worklist::{self, lists};
 use super::{Command, export, schema, who};
 
 pub(super) mod extract;
@@ -103,17 +105,22 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
 pub(super) async fn alerts(
     State(app): Shared,
     headers: HeaderMap,
-    Query(filter): Query<AlertFilter>,
+    Query(filter): Query<Filter>,
 ) -> Response {
-    let alerts = app.views.alerts.load();
+    let asked = match worklist::ask(&app, filter) {
+        Ok(asked) => asked,
+        Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
+    };
+    let lists = lists(&app);
+    let found = lists.alerts().find(&asked);
     match export::wanted(&headers) {
-        Some(form) => export::send(form, "alerts", export::owned(filter.found(&alerts.alerts))),
-        None => list(&filter.page(&alerts.alerts)),
+        Some(form) => export::send(form, "alerts", found.all()),
+        None => list(&found.page(&asked.filter)),
     }
 }
 
 pub(super) async fn alert(State(app): Shared, Path(id): Path<String>) -> Response {
-    match app.views.alerts.load().alerts.iter().find(|a| a.id == id) {
+    match lists(&app).alerts().get(&id) {
         Some(a) => json(a.as_ref()),
         None => problem(StatusCode::NOT_FOUND, "there is no such alert"),
     }

@@ -1,5 +1,4 @@
-//! What an alert's page shows beside its words: the parts of its score, and the filters that find
-//! its packets; and those packets themselves, where they are saved.
+//! The filters that find an alert's packets, and those packets themselves, where they are saved.
 
 use std::fs::File;
 use std::io::Read;
@@ -15,14 +14,6 @@ use super::SavedView;
 use super::api::{Path, problem};
 use super::routes::Shared;
 use crate::alert::Alert;
-
-/// The numbers of a score, named in words.
-pub(super) fn parts(a: &Alert) -> Vec<(String, String)> {
-    let parts = a.parts.iter();
-    parts
-        .map(|p| (p.name.replace('_', " "), format!("{:.2}", p.value)))
-        .collect()
-}
 
 /// How many bytes of packets are saved of an alert, in words.
 pub(super) fn saved(view: &SavedView, a: &Alert) -> Option<String> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,9 +19,11 @@ use super::columns::{self, Column};
 use super::frame::{Link, query_link};
 use super::index::Index;
 use super::place::Place;
-use super::query::{AlertFilter, EndpointFilter};
+use super::query::EndpointFilter;
 use super::routes::Shared;
 use super::search::Fault;
+use super::triage::Filter;
+use super::worklist::{ask, lists};
 use crate::catalog::{self, EndpointView};
 use crate::export::{self, Row};
 
@@ -179,10 +181,12 @@ pub(super) async fn endpoints(
 pub(super) async fn alerts(
     State(app): Shared,
     Extension(form): Extension<Form>,
-    Query(filter): Query<AlertFilter>,
+    Query(filter): Query<Filter>,
 ) -> Response {
-    let alerts = app.views.alerts.load();
-    send(form, "alerts", owned(filter.found(&alerts.alerts)))
+    match ask(&app, filter) {
+        Ok(asked) => send(form, "alerts", lists(&app).alerts().find(&asked).all()),
+        Err(why) => api::problem(StatusCode::BAD_REQUEST, &why),
+    }
 }
 
 /// OpenAPI 3.1.

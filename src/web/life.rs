@@ -1,12 +1,9 @@
-//! The life cycle of alerts and incidents over API and forms: asked of the single writer, answered
-//! once it is on disk.
+//! The life cycle of one alert or incident over the API: asked of the single writer, answered once it
+//! is on disk.
 
-use std::time::Duration;
-
-use axum::Form;
-use axum::extract::{self, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -46,7 +43,12 @@ impl Change {
     }
 }
 
-fn wanted(status: Status, until: Option<Timestamp>, note: Option<String>, by: &str) -> Wanted {
+pub(super) fn wanted(
+    status: Status,
+    until: Option<Timestamp>,
+    note: Option<String>,
+    by: &str,
+) -> Wanted {
     Wanted {
         status,
         until,
@@ -99,32 +101,6 @@ pub(super) async fn incident(
     }
 }
 
-#[derive(Deserialize)]
-pub(super) struct StatusForm {
-    csrf: String,
-    status: String,
-    #[serde(default)]
-    note: String,
-    /// Of muted: for so many hours.
-    #[serde(default)]
-    hours: String,
-}
-
-impl StatusForm {
-    fn wanted(self, by: &str) -> Result<Wanted, Refused> {
-        let hours = SPANS.iter().find(|(hours, _)| *hours == self.hours);
-        let hours = hours.and_then(|(hours, _)| hours.parse::<u64>().ok());
-        let hours = hours.filter(|_| self.status == Status::Muted.name());
-        let until = hours.map(|h| wall() + Duration::from_secs(h * 3_600));
-        let found = Status::ALL.into_iter().find(|s| s.name() == self.status);
-        let status = found.ok_or_else(|| {
-            let names = Status::ALL.map(Status::name).join(", ");
-            (StatusCode::BAD_REQUEST, format!("status is one of {names}"))
-        })?;
-        Ok(wanted(status, until, Some(self.note), by))
-    }
-}
-
 /// The answer to a form that our own page did not send.
 pub(super) fn stale(app: &App, who: &Who, sent: &str) -> Option<Response> {
     let refuse = || {
@@ -137,46 +113,4 @@ pub(super) fn stale(app: &App, who: &Who, sent: &str) -> Option<Response> {
         )
     };
     (!guard::same_token(who, sent)).then(refuse)
-}
-
-pub(super) async fn alert_form(
-    State(app): Shared,
-    who: Who,
-    extract::Path(id): extract::Path<String>,
-    Form(form): Form<StatusForm>,
-) -> Response {
-    if let Some(stale) = stale(&app, &who, &form.csrf) {
-        return stale;
-    }
-    let done = match form.wanted(&who.name) {
-        Ok(wanted) => change_alert(&app, id.clone(), wanted).await.map(drop),
-        Err(refused) => Err(refused),
-    };
-    back(&app, &who, "/alerts", &id, done)
-}
-
-pub(super) async fn incident_form(
-    State(app): Shared,
-    who: Who,
-    extract::Path(id): extract::Path<String>,
-    Form(form): Form<StatusForm>,
-) -> Response {
-    if let Some(stale) = stale(&app, &who, &form.csrf) {
-        return stale;
-    }
-    let done = match form.wanted(&who.name) {
-        Ok(wanted) => change_incident(&app, id.clone(), wanted).await.map(drop),
-        Err(refused) => Err(refused),
-    };
-    back(&app, &who, "/incidents", &id, done)
-}
-
-fn back(app: &App, who: &Who, list: &str, id: &str, done: Result<(), Refused>) -> Response {
-    match done {
-        Ok(()) => {
-            let id = percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC);
-            Redirect::to(&format!("{list}/{id}")).into_response()
-        }
-        Err((code, why)) => failed(app, who, code, "Nothing was changed", &why),
-    }
 }

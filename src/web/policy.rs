@@ -74,6 +74,7 @@ const ANALYSTS_READ: &[&str] = &["/endpoints/accept", "/endpoints/mark"];
 
 /// The daily work.
 const ANALYSTS_CHANGE: &[&str] = &[
+    "/alerts/act",
     "/alerts/{id}/status",
     "/decisions/{id}/undo",
     "/endpoints/accept",
@@ -81,6 +82,7 @@ const ANALYSTS_CHANGE: &[&str] = &[
     "/endpoints/views",
     "/endpoints/views/{id}/remove",
     "/endpoints/{key}/{action}",
+    "/incidents/act",
     "/incidents/{id}/status",
     "/silences",
     "/silences/{id}/end",

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::find::{Order, Search};
 use super::index::Index;
 use super::search::{self, Fault, Field, Query, Term, Value};
-use crate::alert::{Alert, Status};
-use crate::catalog::{AuthVerdict, Documentation, EndpointView, Life, Severity, Zone, owasp};
+use crate::alert::Alert;
+use crate::catalog::{AuthVerdict, Documentation, EndpointView, Life, Zone};
 
 pub(super) const PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
@@ -49,27 +49,6 @@ pub(super) struct EndpointFilter {
     pub(super) dir: String,
     /// Of exports: the columns of the page that they have, apart by commas; all by default.
     pub(super) cols: String,
-    /// `next` of the page before.
-    pub(super) cursor: String,
-    #[schemars(schema_with = "limits")]
-    pub(super) limit: Option<usize>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-pub(super) struct AlertFilter {
-    /// Where it is in its life cycle.
-    #[schemars(with = "Option<Status>")]
-    pub(super) status: String,
-    /// What it is of.
-    #[schemars(extend("enum" = super::alerts::KINDS))]
-    pub(super) kind: String,
-    /// How grave it is.
-    #[schemars(with = "Option<Severity>")]
-    pub(super) severity: String,
-    /// Its category: `API1:2023` or `API1`.
-    #[schemars(extend("pattern" = owasp::PATTERN))]
-    pub(super) owasp: String,
     /// `next` of the page before.
     pub(super) cursor: String,
     #[schemars(schema_with = "limits")]
@@ -172,31 +151,6 @@ impl EndpointFilter {
             .into_iter()
             .map(|n| index.endpoint(n).clone())
             .collect())
-    }
-}
-
-impl AlertFilter {
-    pub(super) fn is_set(&self) -> bool {
-        [&self.status, &self.kind, &self.severity, &self.owasp]
-            .iter()
-            .any(|f| !f.is_empty())
-    }
-
-    pub(super) fn page(&self, all: &[Arc<Alert>]) -> Page<Alert> {
-        cut(&self.found(all), &self.cursor, self.limit, |a| &a.id)
-    }
-
-    /// All that match.
-    pub(super) fn found<'a>(&self, all: &'a [Arc<Alert>]) -> Vec<&'a Arc<Alert>> {
-        let is =
-            |filter: &str, value: &str| filter.is_empty() || filter.eq_ignore_ascii_case(value);
-        let wanted = |a: &&Arc<Alert>| {
-            is(&self.status, a.status.name())
-                && is(&self.kind, &a.kind)
-                && is(&self.severity, &severity(a))
-                && owasp::matches(&self.owasp, &a.owasp)
-        };
-        all.iter().filter(wanted).collect()
     }
 }
 

@@ -15,11 +15,12 @@ use super::beside::Beside;
 use super::gate::Gate;
 use super::index::{Index, Indexes};
 use super::involved::Involved;
+use super::listing::Lists;
 use super::summary::Summary;
 use super::{
-    Audit, Command, Settings, Views, account, alerts, api, assets, audit, automation, bulk,
+    Audit, Command, Settings, Views, account, acts, alerts, api, assets, audit, automation, bulk,
     compress, coverage, decisions, deliveries, endpoint, endpoints, findings, frame, guard,
-    incidents, life, live, login, named_views, overview, owasp, principal, principals, reference,
+    incidents, live, login, named_views, overview, owasp, principal, principals, reference,
     retention, sensor, settings, silences, spec_diff, spec_form, spec_upload, specs, tokens, users,
 };
 use crate::alert::AlertsView;
@@ -35,6 +36,7 @@ pub(super) struct App {
     pub(super) clients: AtomicUsize,
     /// Made once a view, for all that ask.
     pub(super) involved: Beside<AlertsView, Involved>,
+    pub(super) lists: Beside<AlertsView, Lists>,
     pub(super) summary: Beside<CatalogView, Summary>,
     pub(super) desk: spec_upload::Desk,
     pub(super) indexes: Indexes,
@@ -75,6 +77,7 @@ pub fn audited(
         settings,
         clients: AtomicUsize::new(0),
         involved: Beside::default(),
+        lists: Beside::default(),
         summary: Beside::default(),
         desk: spec_upload::Desk::default(),
         indexes: Indexes::default(),
@@ -95,10 +98,12 @@ pub fn audited(
         .route("/decisions/{id}/undo", post(decisions::undo))
         .route("/alerts", get(alerts::page))
         .route("/alerts/{id}", get(alerts::one_page))
-        .route("/alerts/{id}/status", post(life::alert_form))
+        .route("/alerts/{id}/status", post(acts::alert))
+        .route("/alerts/act", post(acts::alerts))
         .route("/incidents", get(incidents::page))
         .route("/incidents/{id}", get(incidents::one_page))
-        .route("/incidents/{id}/status", post(life::incident_form))
+        .route("/incidents/{id}/status", post(acts::incident))
+        .route("/incidents/act", post(acts::incidents))
         .route("/automation", get(automation::page))
         .route("/principals", get(principals::page))
         .route("/principals/{id}", get(principal::page))

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::Form;
-use axum::extract::{self, State};
+use axum::body::Bytes;
+use axum::extract::{self, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::Role;
+use super::alerts::KINDS;
 use super::api::{Json, List, Nothing, Path, ask, json, problem};
 use super::decide::Refused;
 use super::frame::{Frame, failed, show};
@@ -18,7 +21,7 @@ use super::life::stale;
 use super::routes::{App, Shared};
 use super::who::Who;
 use super::{Command, filters};
-use crate::alert::{Scope, Silence, wall};
+use crate::alert::{Alert, Scope, Silence, wall};
 use crate::time::Timestamp;
 
 /// For how long a rule of the page holds, in hours.
@@ -29,6 +32,9 @@ const SPANS: [(&str, &str); 5] = [
     ("720", "30 days"),
     ("2160", "90 days"),
 ];
+
+/// Alerts that a preview lists.
+const PREVIEWED: usize = 20;
 
 /// `/api/v1/silences`: those that hold, then the last that ended. Their number is bounded.
 pub(super) async fn list(State(app): Shared) -> Response {
@@ -171,86 +177,223 @@ impl Row {
     }
 }
 
-/// What the form begins with, from an alert's page.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Draft {
-    principal: String,
-    endpoint: String,
-    kind: String,
-    detector: String,
-    host: String,
-}
+/// Days of the week, as rules have them.
+const DAYS: [(&str, &str); 7] = [
+    ("mon", "Monday"),
+    ("tue", "Tuesday"),
+    ("wed", "Wednesday"),
+    ("thu", "Thursday"),
+    ("fri", "Friday"),
+    ("sat", "Saturday"),
+    ("sun", "Sunday"),
+];
 
-#[derive(Template)]
-#[template(path = "silences.html")]
-struct Silences {
-    page: Frame,
-    holding: Vec<Row>,
-    ended: Vec<Row>,
-    draft: Draft,
-    spans: &'static [(&'static str, &'static str)],
-}
-
-/// `/silences`.
-pub(super) async fn page(
-    State(app): Shared,
-    who: Who,
-    extract::Query(draft): extract::Query<Draft>,
-) -> Response {
-    let view = app.views.alerts.load();
-    let rows = |ended: bool| {
-        let all = view.silences.iter().filter(|s| s.ended.is_some() == ended);
-        all.map(|s: &Arc<Silence>| Row::of(s)).collect()
-    };
-    show(&Silences {
-        holding: rows(false),
-        ended: rows(true),
-        draft,
-        spans: &SPANS,
-        page: Frame::new(&app, &who, "silences"),
-    })
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct NewForm {
+/// What the form holds: of a new rule, of one to be looked at first, or what an alert's page says.
+#[derive(Clone, Debug, Default)]
+struct Draft {
     csrf: String,
     principal: String,
     endpoint: String,
     kind: String,
     detector: String,
     host: String,
+    days: Vec<String>,
     hours: String,
+    timezone: String,
     /// For so many hours.
     span: String,
     reason: String,
+    /// The alert that it was begun from.
+    alert: String,
+    /// Only shows what it would keep silent.
+    preview: bool,
 }
 
-impl NewForm {
-    fn wanted(&self, by: &str) -> Silence {
+impl Draft {
+    fn read(text: &[u8]) -> Self {
+        let mut draft = Self::default();
+        for (name, value) in url::form_urlencoded::parse(text) {
+            let value = value.into_owned();
+            match name.as_ref() {
+                "csrf" => draft.csrf = value,
+                "principal" => draft.principal = value,
+                "endpoint" => draft.endpoint = value,
+                "kind" => draft.kind = value,
+                "detector" => draft.detector = value,
+                "host" => draft.host = value,
+                "days" if draft.days.len() < DAYS.len() => draft.days.push(value),
+                "hours" => draft.hours = value,
+                "timezone" => draft.timezone = value,
+                "span" => draft.span = value,
+                "reason" => draft.reason = value,
+                "alert" => draft.alert = value,
+                "preview" => draft.preview = value == "yes",
+                _ => {}
+            }
+        }
+        draft
+    }
+
+    fn has(&self, day: &str) -> bool {
+        self.days.iter().any(|d| d == day)
+    }
+
+    fn scope(&self) -> Scope {
         let part = |text: &String| Some(text.trim().to_owned()).filter(|t| !t.is_empty());
-        let span = SPANS.iter().find(|(hours, _)| *hours == self.span);
-        let hours: Option<u64> = span.and_then(|(hours, _)| hours.parse().ok());
-        let scope = Scope {
+        let timed = !self.days.is_empty() || !self.hours.trim().is_empty();
+        Scope {
             principal: part(&self.principal),
             endpoint: part(&self.endpoint),
             kind: part(&self.kind),
             detector: part(&self.detector),
             host: part(&self.host),
+            days: self.days.clone(),
             hours: part(&self.hours),
-            ..Scope::default()
-        };
+            // A zone without times says nothing.
+            timezone: part(&self.timezone).filter(|_| timed),
+        }
+    }
+
+    fn wanted(&self, by: &str) -> Silence {
+        let span = SPANS.iter().find(|(hours, _)| *hours == self.span);
+        let hours: Option<u64> = span.and_then(|(hours, _)| hours.parse().ok());
         let until = wall() + Duration::from_secs(hours.unwrap_or(0) * 3_600);
-        wanted(scope, until, &self.reason, by)
+        wanted(self.scope(), until, &self.reason, by)
     }
 }
 
-pub(super) async fn add_form(State(app): Shared, who: Who, Form(form): Form<NewForm>) -> Response {
-    if let Some(stale) = stale(&app, &who, &form.csrf) {
+/// What a rule would have kept silent of the alerts that are kept.
+struct Preview {
+    /// Why it is no rule yet.
+    wrong: Option<String>,
+    total: usize,
+    of: usize,
+    rows: Vec<super::worklist::Row>,
+}
+
+impl Preview {
+    fn of(rule: &Silence, alerts: &[Arc<Alert>]) -> Self {
+        let (wrong, kept) = match rule.would_keep(alerts) {
+            Ok(kept) => (None, kept),
+            Err(why) => (Some(why), Vec::new()),
+        };
+        let rows = kept.iter().take(PREVIEWED);
+        Self {
+            wrong,
+            total: kept.len(),
+            of: alerts.len(),
+            rows: rows.map(|a| a.as_ref().into()).collect(),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "silences.html")]
+struct Silences {
+    page: Frame,
+    may_act: bool,
+    holding: Vec<Row>,
+    ended: Vec<Row>,
+    draft: Draft,
+    /// The alert that the rule is begun from.
+    from: Option<(String, String)>,
+    preview: Option<Preview>,
+    spans: &'static [(&'static str, &'static str)],
+    days: [(&'static str, &'static str); 7],
+    kinds: &'static [&'static str],
+}
+
+/// `/silences`.
+pub(super) async fn page(State(app): Shared, who: Who, RawQuery(query): RawQuery) -> Response {
+    let draft = Draft::read(query.unwrap_or_default().as_bytes());
+    let preview = !draft.scope().parts().is_empty();
+    shown(&app, &who, draft, preview)
+}
+
+/// The rules, and the form with what it holds.
+fn shown(app: &App, who: &Who, draft: Draft, preview: bool) -> Response {
+    let view = app.views.alerts.load();
+    let rows = |ended: bool| {
+        let all = view.silences.iter().filter(|s| s.ended.is_some() == ended);
+        all.map(|s: &Arc<Silence>| Row::of(s)).collect()
+    };
+    let rule = draft.wanted(&who.name);
+    let mut alerts = view.alerts.iter();
+    let from = alerts.find(|a| a.id == draft.alert);
+    show(&Silences {
+        may_act: who.role >= Role::Analyst,
+        holding: rows(false),
+        ended: rows(true),
+        from: from.map(|a| (a.id.clone(), a.summary.clone())),
+        preview: preview.then(|| Preview::of(&rule, &view.alerts)),
+        draft,
+        spans: &SPANS,
+        days: DAYS,
+        kinds: &KINDS,
+        page: Frame::new(app, who, "silences"),
+    })
+}
+
+pub(super) async fn add_form(State(app): Shared, who: Who, body: Bytes) -> Response {
+    let draft = Draft::read(&body);
+    if let Some(stale) = stale(&app, &who, &draft.csrf) {
         return stale;
     }
-    back(&app, &who, make(&app, form.wanted(&who.name)).await)
+    if draft.preview {
+        return shown(&app, &who, draft, true);
+    }
+    back(&app, &who, make(&app, draft.wanted(&who.name)).await)
+}
+
+/// What a rule would be about: at least one of who, where and what.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    /// An identity, an address, or a prefix (`10.0.0.0/8`).
+    principal: Option<String>,
+    /// As alerts name it; `*` stands for any text, here and in the parts below.
+    endpoint: Option<String>,
+    kind: Option<String>,
+    detector: Option<String>,
+    host: Option<String>,
+    /// `mon` to `sun`.
+    #[serde(default)]
+    days: Vec<String>,
+    /// `22:00-06:00`.
+    hours: Option<String>,
+    /// Of the days and hours; the machine's where none is named.
+    timezone: Option<String>,
+}
+
+/// Of the alerts that are kept, those that a rule would have kept silent.
+#[derive(serde::Serialize, JsonSchema)]
+pub(super) struct Kept<'a> {
+    /// The newest of them.
+    items: Vec<&'a Alert>,
+    total: usize,
+}
+
+/// `POST /api/v1/silences/preview`.
+pub(super) async fn preview(State(app): Shared, who: Who, Json(asked): Json<Asked>) -> Response {
+    let scope = Scope {
+        principal: asked.principal,
+        endpoint: asked.endpoint,
+        kind: asked.kind,
+        detector: asked.detector,
+        host: asked.host,
+        days: asked.days,
+        hours: asked.hours,
+        timezone: asked.timezone,
+    };
+    let view = app.views.alerts.load();
+    let rule = wanted(scope, wall(), "", &who.name);
+    match rule.would_keep(&view.alerts) {
+        Ok(kept) => json(&Kept {
+            total: kept.len(),
+            items: kept.iter().take(PREVIEWED).map(|a| a.as_ref()).collect(),
+        }),
+        Err(why) => problem(StatusCode::BAD_REQUEST, &why),
+    }
 }
 
 #[derive(Deserialize)]

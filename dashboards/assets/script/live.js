@@ -1,6 +1,11 @@
 // First-party and optional: without it every page still reads. Keeps pages fresh by the live
-// stream, and shows times in the reader's zone with the exact one at hand.
+// stream, says when they are not, and shows times in the reader's zone with the exact one at hand.
+// A refresh changes what has changed and nothing else: focus, selection, scroll, what is typed,
+// ticked or opened stay. Rows of a list that is being worked on never move by themselves.
 "use strict";
+{
+const main = document.getElementById("main");
+const state = document.querySelector("[data-live-state]");
 
 function localTimes(root) {
   for (const t of root.querySelectorAll("time[datetime]")) {
@@ -13,42 +18,192 @@ function localTimes(root) {
   }
 }
 
-const main = document.getElementById("main");
-const state = document.querySelector("[data-live-state]");
-let waiting = null;
-let stale = false;
-
-// Pages with a form that is being filled in are left alone, so are open menus and ticked rows, and those
-// that say so.
-function busy() {
-  const at = document.activeElement;
-  if (at && at.matches("input, select, textarea")) return true;
-  return main.querySelector("details.menu[open], td input:checked") !== null;
+function clock(at) {
+  return new Intl.DateTimeFormat(undefined, { timeStyle: "medium" }).format(at);
 }
 
-async function refresh() {
-  waiting = null;
-  if (busy() || document.hidden || main.querySelector("[data-still]")) { stale = true; return; }
-  stale = false;
+function box(name) {
+  const made = document.createElement("div");
+  made.className = name;
+  made.setAttribute("role", "status");
+  made.hidden = true;
+  document.body.append(made);
+  return made;
+}
+
+// === One page made like another ===
+
+const key = (node) => node.nodeType === Node.ELEMENT_NODE && node.id;
+// What the reader or a script sets, and the server knows nothing of.
+function isOwn(node, name) {
+  return node.matches("details, dialog") ? name === "open" : name === "tabindex" && node.matches(".scroll");
+}
+
+function attributes(from, to) {
+  for (const { name } of [...from.attributes]) if (!to.hasAttribute(name) && !isOwn(from, name)) from.removeAttribute(name);
+  for (const { name, value } of to.attributes) if (from.getAttribute(name) !== value && !isOwn(from, name)) from.setAttribute(name, value);
+}
+
+function patch(from, to) {
+  if (from.nodeType !== Node.ELEMENT_NODE) {
+    if (from.nodeValue !== to.nodeValue) from.nodeValue = to.nodeValue;
+  } else if (!from.isEqualNode(to)) {
+    attributes(from, to);
+    children(from, to);
+  }
+}
+
+function children(from, to) {
+  const keyed = new Map();
+  for (const child of from.children) if (key(child)) keyed.set(key(child), child);
+  let at = from.firstChild;
+  for (const next of [...to.childNodes]) {
+    const alike = at && !key(at) && !key(next) && at.nodeType === next.nodeType && at.nodeName === next.nodeName;
+    const found = key(next) ? keyed.get(key(next)) : alike ? at : null;
+    if (found) {
+      if (found === at) at = at.nextSibling;
+      else from.insertBefore(found, at);
+      patch(found, next);
+    } else {
+      from.insertBefore(document.importNode(next, true), at);
+    }
+  }
+  while (at) {
+    const gone = at;
+    at = at.nextSibling;
+    gone.remove();
+  }
+}
+
+// Rows stay where they are: new ones are offered, those that have left are dimmed.
+function holdRows(to) {
+  const rows = (root) => [...root.querySelectorAll("table[data-worklist] > tbody > tr")];
+  const [here, there] = [rows(main), new Map(rows(to).map((r) => [r.id, r]))];
+  if (!here.length) return;
+  const body = to.querySelector("table[data-worklist] > tbody");
+  const known = new Set(here.map((r) => r.id));
+  const fresh = [...there.keys()].filter((id) => !known.has(id)).length;
+  if (!body) return;
+  const held = here.map((row) => {
+    if (there.has(row.id)) return there.get(row.id);
+    const gone = row.cloneNode(true);
+    gone.classList.add("gone");
+    return gone;
+  });
+  const left = held.filter((r) => r.classList.contains("gone")).length;
+  body.replaceChildren(...held);
+  const offer = to.querySelector("[data-new]");
+  if (!offer || !(fresh || left)) return;
+  offer.hidden = false;
+  const words = [fresh && `${fresh} new`, left && `${left} no longer in this list`].filter(Boolean).join(", ");
+  const show = document.createElement("button");
+  Object.assign(show, { type: "button", className: "small", textContent: "Show" });
+  show.dataset.show = "";
+  offer.replaceChildren(`${words} `, show);
+}
+
+const after = [];
+let updated = new Date();
+
+// All that has changed, whatever moves; `gently`: what is worked on stays in its place.
+async function refresh(gently = false) {
+  if (main.querySelector("[data-still]")) return;
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-  // The session is over: the whole page asks to sign in.
-  if (answer.redirected) return location.reload();
-  if (!answer.ok) return;
+  if (answer.redirected) location.reload();
+  if (!answer.ok) throw new Error(`answered ${answer.status}`);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const open = new Map([...main.querySelectorAll("details")].map((d) => [d.id, d.open]));
-  main.replaceChildren(...page.getElementById("main").childNodes);
-  for (const d of main.querySelectorAll("details")) d.open = open.get(d.id) ?? d.open;
-  document.querySelector("nav").replaceChildren(...page.querySelector("nav").childNodes);
-  state.textContent = page.querySelector("[data-live-state]").textContent;
-  localTimes(main);
+  const to = page.getElementById("main");
+  localTimes(to);
+  if (gently) holdRows(to);
+  const focused = document.activeElement;
+  patch(main, to);
+  for (const part of [".side nav", ".side .nav > summary", ".side .health"]) {
+    const [from, next] = [document.querySelector(part), page.querySelector(part)];
+    if (from && next) patch(from, next);
+  }
+  for (const done of after) done();
+  // A row that moved has lost it.
+  if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
+  updated = new Date();
 }
 
-function soon() {
-  if (waiting === null) waiting = setTimeout(() => refresh().catch(() => {}), 3000);
+// === When ===
+
+// Milliseconds after an event until the page asks again; what a page does not name it does not hear.
+const delays = { alert: 1_000, inventory: 10_000, sensor: 5_000 };
+const hears = {
+  incidents: ["alert"], alerts: ["alert"], silences: ["alert"], deliveries: ["alert", "sensor"],
+  sensor: ["sensor"], overview: ["alert", "inventory"], coverage: ["inventory"],
+};
+const heard = hears[main.dataset.live] ?? ["alert", "inventory"];
+const waits = new Map();
+let missed = false;
+
+async function ask() {
+  if (document.hidden) { missed = true; return; }
+  missed = false;
+  try {
+    await refresh(true);
+    fresh();
+  } catch {
+    lost();
+  }
 }
 
-// A filter goes to the clipboard; where the browser gives none (plain HTTP by name), it is selected.
+function soon(kind) {
+  if (!heard.includes(kind) || waits.has(kind)) return;
+  waits.set(kind, setTimeout(() => { waits.delete(kind); ask(); }, delays[kind]));
+}
+
+// === Stale, and fresh again ===
+
+// The server says something at least every 15 seconds.
+const SILENCE = 40_000;
+const banner = box("stale");
+let last = Date.now();
+let isLost = false;
+
+function lost() {
+  if (!isLost) banner.textContent = `Connection lost. Last updated ${clock(updated)}; trying again.`;
+  isLost = true;
+  banner.hidden = false;
+}
+
+function fresh() {
+  if (isLost) banner.textContent = `Connected again. Updated ${clock(updated)}.`;
+  if (isLost) setTimeout(() => { banner.hidden = !isLost; }, 5_000);
+  isLost = false;
+}
+
+const source = new EventSource("/live");
+for (const kind of ["inventory", "sensor", "alert", "beat", "resync"]) {
+  source.addEventListener(kind, () => {
+    last = Date.now();
+    if (isLost) ask();
+    soon(kind);
+  });
+}
+source.addEventListener("resync", async () => {
+  await ask();
+  if (isLost) return;
+  banner.textContent = `Fell behind the live stream: loaded anew at ${clock(updated)}.`;
+  banner.hidden = false;
+  setTimeout(() => { banner.hidden = !isLost; }, 10_000);
+});
+source.addEventListener("open", () => { last = Date.now(); if (isLost) ask(); });
+source.addEventListener("error", lost);
+setInterval(() => { if (Date.now() - last > SILENCE) lost(); }, 5_000);
+document.addEventListener("visibilitychange", () => { if (!document.hidden && missed) ask(); });
+
+// === Small things ===
+
 document.addEventListener("click", async (event) => {
+  if (event.target.closest("[data-show]")) {
+    const at = main.querySelector("table[data-worklist] > tbody > tr");
+    await refresh().catch(lost);
+    (at?.isConnected ? at : main).querySelector("[data-title]")?.focus();
+  }
+  // Text goes to the clipboard; where the browser gives none (plain HTTP by name), it is selected.
   const button = event.target.closest("[data-copy]");
   if (!button) return;
   const text = document.getElementById(button.dataset.copy);
@@ -68,9 +223,16 @@ function openMenu() { menu.open = wide.matches && !CSS.supports("selector(::deta
 wide.addEventListener("change", openMenu);
 openMenu();
 
+const toast = box("toast");
+// Says what was done, seen and heard.
+function say(text) {
+  toast.textContent = text;
+  toast.hidden = false;
+  clearTimeout(toast.timer);
+  toast.timer = setTimeout(() => { toast.hidden = true; }, 12_000);
+}
+
 localTimes(document);
-const source = new EventSource("/live");
-for (const kind of ["inventory", "sensor", "alert", "resync"]) source.addEventListener(kind, soon);
-source.addEventListener("error", () => { state.textContent = "Connection lost; trying again"; });
-document.addEventListener("visibilitychange", () => { if (!document.hidden && stale) soon(); });
-document.addEventListener("focusout", () => { if (stale) soon(); });
+// What other scripts of ours use; `after` is called after each refresh, and once now.
+globalThis.apitap = { refresh, say, lost, localTimes, after(done) { after.push(done); done(); } };
+}

@@ -9,14 +9,14 @@
 
 use super::super::export::Form;
 use super::super::{
-    Known, account, audit, automation, coverage, decide, deliveries, edges, endpoint, evidence,
-    export, findings, history, incidents, life, named_views, openapi, owasp, own_sessions,
-    principal, principals, schema, sensor, settings, silences, spec_diff, spec_text, spec_upload,
-    specs, summary, tokens, users,
+    Known, account, acts, audit, automation, bundle, coverage, decide, deliveries, edges, endpoint,
+    evidence, export, findings, history, incidents, life, named_views, openapi, owasp,
+    own_sessions, principal, principals, schema, sensor, settings, silences, spec_diff, spec_text,
+    spec_upload, specs, summary, tokens, users,
 };
 use super::route::{Route, get, post};
 use crate::access::{Record, Role};
-use crate::alert::{Alert, Incident, Silence};
+use crate::alert::{Acted, Alert, Incident, Silence};
 use crate::catalog::owasp::OwaspView;
 use crate::catalog::{EndpointView, Exposure, Foresight, HostView, NamedView, SpecChange};
 use crate::detect::PrincipalView;
@@ -339,7 +339,44 @@ fn alerts() -> Vec<Route> {
             "Incidents, the one that rang last first",
             incidents::list,
         )
-        .lists::<Incident>(),
+        .in_forms::<Incident>()
+        .or(400, "a time cannot be read"),
+        get(
+            "/api/v1/incidents.csv",
+            "exportIncidentsCsv",
+            "All incidents that a filter shows, as CSV",
+            incidents::all,
+        )
+        .as_file(Form::Csv)
+        .or(400, "a time cannot be read"),
+        get(
+            "/api/v1/incidents.jsonl",
+            "exportIncidentsLines",
+            "All incidents that a filter shows, as JSON Lines",
+            incidents::all,
+        )
+        .as_file(Form::Lines)
+        .or(400, "a time cannot be read"),
+        post(
+            "/api/v1/incidents/act",
+            "actOnIncidents",
+            "Change the status of several incidents, or leave a note on them",
+            acts::api_incidents,
+        )
+        .detail("Acts on the alerts in them, too, but for a note alone. Each says how it went.")
+        .like(r#"{"ids": ["7fe2658de18efcbaedb9"], "status": "acknowledged", "note": "on it"}"#)
+        .gives::<Acted>(),
+        get(
+            "/api/v1/incidents/{id}/bundle",
+            "getIncidentBundle",
+            "The evidence of an incident as one download",
+            bundle::incident,
+        )
+        .role(Role::Analyst)
+        .file(
+            "application/zip",
+            "a zip: incident, alerts, endpoints, time line, filters, saved packets",
+        ),
         get(
             "/api/v1/incidents/{id}",
             "getIncident",
@@ -362,7 +399,28 @@ fn alerts() -> Vec<Route> {
             "Alerts, newest first",
             super::alerts,
         )
-        .in_forms::<Alert>(),
+        .in_forms::<Alert>()
+        .or(400, "a time cannot be read"),
+        post(
+            "/api/v1/alerts/act",
+            "actOnAlerts",
+            "Change the status of several alerts, or leave a note on them",
+            acts::api_alerts,
+        )
+        .detail("Each says how it went.")
+        .like(r#"{"ids": ["7fe2658de18efcbaedb9"], "status": "acknowledged", "note": "on it"}"#)
+        .gives::<Acted>(),
+        get(
+            "/api/v1/alerts/{id}/bundle",
+            "getAlertBundle",
+            "The evidence of an alert as one download",
+            bundle::alert,
+        )
+        .role(Role::Analyst)
+        .file(
+            "application/zip",
+            "a zip: the alert, its endpoint, time line, filters, saved packets",
+        ),
         get(
             "/api/v1/alerts.csv",
             "exportAlertsCsv",
@@ -416,6 +474,14 @@ fn alerts() -> Vec<Route> {
         )
         .like(r#"{"principal": "10.0.0.0/8", "kind": "scan", "until": 1893456000, "reason": "our own scanner"}"#)
             .gives::<Silence>(),
+        post(
+            "/api/v1/silences/preview",
+            "previewSilence",
+            "Of the alerts that are kept, those that a rule would have kept silent",
+            silences::preview,
+        )
+        .like(r#"{"principal": "10.0.0.0/8", "kind": "scan"}"#)
+        .gives::<silences::Kept<'static>>(),
         post(
             "/api/v1/silences/{id}/end",
             "endSilence",
