@@ -228,6 +228,7 @@ impl<T: Listed> Found<'_, T> {
         Page {
             next: last.map(|i| i.id().to_owned()),
             total: self.order.len(),
+            lost: at.is_none() && !filter.cursor.is_empty(),
             items,
         }
     }

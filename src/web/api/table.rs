@@ -347,7 +347,7 @@ fn alerts() -> Vec<Route> {
             "All incidents that a filter shows, as CSV",
             incidents::all,
         )
-        .as_file(Form::Csv)
+        .exported(Form::Csv)
         .or(400, "a time cannot be read"),
         get(
             "/api/v1/incidents.jsonl",
@@ -355,7 +355,7 @@ fn alerts() -> Vec<Route> {
             "All incidents that a filter shows, as JSON Lines",
             incidents::all,
         )
-        .as_file(Form::Lines)
+        .exported(Form::Lines)
         .or(400, "a time cannot be read"),
         post(
             "/api/v1/incidents/act",
