@@ -2,6 +2,7 @@
 //! a search, and what can be done about each row and about several.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use axum::http::StatusCode;
@@ -33,7 +34,7 @@ const SPANS: [(&str, &str); 6] = [
 /// The lists of what is shown now.
 pub(super) fn lists(app: &App) -> Arc<Lists> {
     let view = app.views.alerts.load_full();
-    app.lists.get(&view, |_, _| false, Lists::new)
+    app.lists.get(&view, Duration::ZERO, Lists::new)
 }
 
 /// A filter read against the clock of the inventory.
