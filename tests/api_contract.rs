@@ -160,6 +160,7 @@ fn schemathesis(demo: &Demo) {
     let done = Command::new(program)
         .arg("--config-file")
         .arg(root.join("tests/api/schemathesis.toml"))
+        .env("SCHEMATHESIS_HOOKS", root.join("tests/api/hooks.py"))
         .args(["run", &format!("{}/api/v1/openapi.json", demo.base)])
         .current_dir(dir.path())
         .output()

@@ -130,7 +130,7 @@ pub(in crate::web) fn ranges(asked: &HeaderMap) -> impl Iterator<Item = (&str, f
 /// With a tag; or, where the caller has it already, 304.
 async fn tagged(asked: &HeaderMap, response: Response) -> Response {
     let size = response.body().size_hint().exact();
-    if !size.is_some_and(|size| size <= TAGGED) {
+    if size.is_none_or(|size| size > TAGGED) {
         return response;
     }
     let (mut parts, body) = response.into_parts();

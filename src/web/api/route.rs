@@ -160,7 +160,7 @@ impl Route {
     }
 
     /// A list as a file; the handler is told the form.
-    pub(in crate::web) fn as_file(self, form: Form) -> Self {
+    pub(in crate::web) fn exported(self, form: Form) -> Self {
         let (media_type, what) = match form {
             Form::Csv => ("text/csv", "CSV (RFC 4180) with a header line"),
             Form::Lines => ("application/jsonl", "one item a line"),

@@ -14,6 +14,7 @@ pub(in crate::web) fn input(make: Maker) -> Value {
     settings.inline_subschemas = true;
     let mut schema = make(&mut settings.into_generator());
     RecursiveTransform(plain).transform(&mut schema);
+    RecursiveTransform(bounded).transform(&mut schema);
     schema.to_value()
 }
 
@@ -68,6 +69,19 @@ fn plain(schema: &mut Schema) {
     schema.insert("enum".into(), json!(values));
     if !about.is_empty() {
         schema.insert("description".into(), about.join("\n").into());
+    }
+}
+
+/// The greatest number of a type, where the schema does not say it; of the widest, the greatest that
+/// every reader of JSON has exactly (RFC 8259, 6).
+fn bounded(schema: &mut Schema) {
+    let most = match schema.get("format").and_then(Value::as_str) {
+        Some("uint32") => u64::from(u32::MAX),
+        Some("uint64" | "uint" | "int64" | "int") => (1 << 53) - 1,
+        _ => return,
+    };
+    if schema.get("maximum").is_none() {
+        schema.insert("maximum".into(), most.into());
     }
 }
 

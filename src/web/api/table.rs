@@ -68,7 +68,7 @@ pub(in crate::web) fn routes() -> Vec<Route> {
         access(),
         sensor(),
     ];
-    let named = TOPICS.into_iter().zip(topics);
+    let named = TOPICS.iter().zip(topics);
     named
         .flat_map(|((topic, _), routes)| routes.into_iter().map(move |r| Route { topic, ..r }))
         .collect()
@@ -89,21 +89,21 @@ fn inventory() -> Vec<Route> {
             "All endpoints that a filter shows, as CSV",
             export::endpoints,
         )
-        .as_file(Form::Csv),
+        .exported(Form::Csv),
         get(
             "/api/v1/endpoints.jsonl",
             "exportEndpointsLines",
             "All endpoints that a filter shows, as JSON Lines",
             export::endpoints,
         )
-        .as_file(Form::Lines),
+        .exported(Form::Lines),
         get(
             "/api/v1/endpoints.json",
             "exportEndpointsJson",
             "All endpoints that a filter shows, as one array",
             export::endpoints,
         )
-        .as_file(Form::Json),
+        .exported(Form::Json),
         get(
             "/api/v1/endpoints.openapi.json",
             "exportEndpointsOpenapi",
@@ -181,6 +181,9 @@ fn inventory() -> Vec<Route> {
         .lists::<HostView>(),
     ]
 }
+
+/// A time to come, in examples of bodies.
+pub(in crate::web) const LATER: &str = "1893456000";
 
 /// A small one.
 const DOCUMENT: &str = r#"{"openapi": "3.1.0", "info": {"title": "Shop", "version": "1"}, "servers": [{"url": "https://api.shop.example"}], "paths": {"/v1/orders": {"get": {"operationId": "listOrders"}}}}"#;
@@ -266,14 +269,14 @@ fn security() -> Vec<Route> {
             "All findings that a filter shows, as CSV",
             findings::all,
         )
-        .as_file(Form::Csv),
+        .exported(Form::Csv),
         get(
             "/api/v1/findings.jsonl",
             "exportFindingsLines",
             "All findings that a filter shows, as JSON Lines",
             findings::all,
         )
-        .as_file(Form::Lines),
+        .exported(Form::Lines),
         get(
             "/api/v1/owasp",
             "listOwasp",
@@ -309,14 +312,14 @@ fn security() -> Vec<Route> {
             "All principals that a filter shows, as CSV",
             principals::all,
         )
-        .as_file(Form::Csv),
+        .exported(Form::Csv),
         get(
             "/api/v1/principals.jsonl",
             "exportPrincipalsLines",
             "All principals that a filter shows, as JSON Lines",
             principals::all,
         )
-        .as_file(Form::Lines),
+        .exported(Form::Lines),
         get(
             "/api/v1/principals/{id}",
             "getPrincipal",
@@ -344,7 +347,7 @@ fn alerts() -> Vec<Route> {
             "All incidents that a filter shows, as CSV",
             incidents::all,
         )
-        .as_file(Form::Csv)
+        .exported(Form::Csv)
         .or(400, "a time cannot be read"),
         get(
             "/api/v1/incidents.jsonl",
@@ -352,7 +355,7 @@ fn alerts() -> Vec<Route> {
             "All incidents that a filter shows, as JSON Lines",
             incidents::all,
         )
-        .as_file(Form::Lines)
+        .exported(Form::Lines)
         .or(400, "a time cannot be read"),
         post(
             "/api/v1/incidents/act",
@@ -424,14 +427,14 @@ fn alerts() -> Vec<Route> {
             "All alerts that a filter shows, as CSV",
             export::alerts,
         )
-        .as_file(Form::Csv),
+        .exported(Form::Csv),
         get(
             "/api/v1/alerts.jsonl",
             "exportAlertsLines",
             "All alerts that a filter shows, as JSON Lines",
             export::alerts,
         )
-        .as_file(Form::Lines),
+        .exported(Form::Lines),
         get("/api/v1/alerts/{id}", "getAlert", "One alert", super::alert).gives::<Alert>(),
         post(
             "/api/v1/alerts/{id}/status",
@@ -559,14 +562,14 @@ fn access() -> Vec<Route> {
             "All of the audit that a filter shows, as CSV",
             audit::all,
         )
-        .as_file(Form::Csv),
+        .exported(Form::Csv),
         get(
             "/api/v1/audit.jsonl",
             "exportAuditLines",
             "All of the audit that a filter shows, as JSON Lines",
             audit::all,
         )
-        .as_file(Form::Lines),
+        .exported(Form::Lines),
     ];
     let own = [
         get(

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::super::api::table::LATER;
 use super::text;
 
 /// Nested objects of an input are shown so deep.
@@ -263,7 +264,7 @@ fn parameter(of: &Value) -> Field {
     }
 }
 
-/// For a POSIX shell: what is to be put in stands in capitals.
+/// For a POSIX shell: what is to be put in stands in capitals, and a time to come is worked out.
 fn command(method: &str, path: &str, example: &Value) -> (&'static str, String, String) {
     let segments = path.split('/').map(|s| match s.strip_prefix('{') {
         Some(name) => name.trim_end_matches('}').to_uppercase(),
@@ -275,6 +276,7 @@ fn command(method: &str, path: &str, example: &Value) -> (&'static str, String, 
         "delete" => ("curl -s -X DELETE", path, String::new()),
         _ => {
             let body = example.to_string().replace('\'', "'\\''");
+            let body = body.replace(LATER, "'$(($(date +%s) + 28800))'");
             let behind = format!(" \\\n  -H 'content-type: application/json' -d '{body}'");
             ("curl -s", path, behind)
         }
