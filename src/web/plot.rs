@@ -267,7 +267,7 @@ mod tests {
     fn scales_end_where_people_count() {
         for (most, end) in [
             (0.0, 1.0),
-            (0.3, 0.5),
+            (0.3, 0.3),
             (1.0, 1.0),
             (3.0, 5.0),
             (1_001.0, 1_500.0),
