@@ -4,7 +4,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { base, open, shot, until } from "./demo.js";
 
-const [shop] = await until("operations that were seen", "/api/v1/specs", (s) => s.length > 0 && s[0].seen > 2);
+const [shop] = await until("operations that were seen, and an endpoint that is undocumented", "/api/v1/specs", (s) => s.length > 0 && s[0].seen > 2 && s[0].undocumented > 0);
 
 test("the list says what each owns and how much of it is called", { timeout: 120_000 }, async () => {
   const { page, errors, close } = await open(1280);
