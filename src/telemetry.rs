@@ -161,13 +161,11 @@ impl Scrape {
                 }
             }
         }
-        drop(ended);
         let help = "What was received and is in no counter of the ledger yet";
         let mut pending = family(encoder, "ledger_pending", help, MetricType::Gauge)?;
         for (stage, s) in &ledger.stages {
             pending.one(&[("stage", *stage)], s.pending as i64)?;
         }
-        drop(pending);
         counter(
             encoder,
             "dropped_kernel_packets",

@@ -87,6 +87,10 @@ mod users;
 mod who;
 mod worklist;
 
+#[cfg(test)]
+#[path = "../tests/support/routes.rs"]
+mod every_route;
+
 pub use automation::Known;
 pub use budgets::{Limits, Queue, Upkeep, budgets};
 pub use oidc::{Provider, Settings as Oidc};

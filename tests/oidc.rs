@@ -22,6 +22,8 @@ use ring::signature::RSA_PKCS1_SHA256;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+type Change = fn(&mut Value);
+
 /// What the provider does with the next code.
 struct Idp {
     issuer: String,
@@ -30,7 +32,7 @@ struct Idp {
     /// Challenge and nonce of the sign-in under way.
     asked: Mutex<(String, String)>,
     /// Changes the claims before they are signed.
-    change: Mutex<fn(&mut Value)>,
+    change: Mutex<Change>,
     with_other_key: Mutex<bool>,
 }
 
@@ -303,7 +305,7 @@ async fn who_has_no_role_or_another_browser_does_not() {
 async fn what_proves_nothing_lets_nobody_in() {
     let idp = provider().await;
     let site = site(&idp.issuer);
-    let changes: [(&str, fn(&mut Value)); 6] = [
+    let changes: [(&str, Change); 6] = [
         ("nonce", |c| c["nonce"] = json!("another")),
         ("audience", |c| c["aud"] = json!("another")),
         ("issuer", |c| c["iss"] = json!("http://evil.example")),

@@ -1,6 +1,8 @@
 //! The web server behind TLS, with an openssl client as the peer: what it agrees on, a renewed
 //! certificate without a restart, and files that do not read.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;

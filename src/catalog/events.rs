@@ -28,15 +28,18 @@ pub enum Happened {
     Renamed(String),
 }
 
+/// Behind a pointer: most endpoints have none.
+type Past = std::collections::VecDeque<Event>;
+
 /// Oldest first; empty costs a pointer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Events(Option<Box<Vec<Event>>>);
+pub(super) struct Events(Option<Box<Past>>);
 
 impl Events {
     /// What happens at one moment is one event.
     pub(super) fn add(&mut self, at: Timestamp, what: Happened) {
         let events = self.0.get_or_insert_default();
-        match (events.last_mut(), &what) {
+        match (events.back_mut(), &what) {
             (Some(last), Happened::Joined(more)) if last.at == at => {
                 if let Happened::Joined(n) = &mut last.what {
                     *n = n.saturating_add(*more);
@@ -52,9 +55,9 @@ impl Events {
             _ => {}
         }
         if events.len() >= MAX_EVENTS {
-            events.remove(0);
+            events.pop_front();
         }
-        events.push(Event { at, what });
+        events.push_back(Event { at, what });
     }
 
     pub(super) fn clear(&mut self) {
@@ -62,7 +65,10 @@ impl Events {
     }
 
     pub(super) fn view(&self) -> Vec<Event> {
-        self.0.as_deref().cloned().unwrap_or_default()
+        self.0
+            .iter()
+            .flat_map(|past| past.iter().cloned())
+            .collect()
     }
 }
 

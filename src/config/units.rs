@@ -128,7 +128,7 @@ impl<'de> Deserialize<'de> for ByteSize {
 impl Serialize for ByteSize {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-        match units.iter().find(|(unit, _)| self.0 % unit == 0) {
+        match units.iter().find(|(unit, _)| self.0.is_multiple_of(*unit)) {
             Some((unit, name)) if self.0 > 0 => {
                 s.collect_str(&format_args!("{}{name}", self.0 / unit))
             }

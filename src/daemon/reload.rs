@@ -21,6 +21,9 @@ const HAND_OVER: Duration = Duration::from_secs(30);
 /// Keys that a line names; there may be more.
 const NAMED: usize = 5;
 
+/// What was read again, and what was wrong, as people are told.
+type Lines = Vec<Result<String, String>>;
+
 /// Files that the daemon was started with.
 #[derive(Default)]
 pub(super) struct Files {
@@ -65,7 +68,7 @@ impl Files {
         self,
         cause: &'static str,
         messages: &Sender<Message>,
-        read: fn(&mut Self, &Sender<Message>) -> Vec<Result<String, String>>,
+        read: fn(&mut Self, &Sender<Message>) -> Lines,
     ) -> Self {
         let (mut files, messages) = (self, messages.clone());
         let reading = tokio::task::spawn_blocking(move || {
@@ -76,7 +79,7 @@ impl Files {
         reading.await.unwrap_or_default()
     }
 
-    fn say(&self, cause: &'static str, lines: Vec<Result<String, String>>) {
+    fn say(&self, cause: &'static str, lines: Lines) {
         for line in &lines {
             match line {
                 Ok(text) => tracing::info!("{cause}: {text}"),

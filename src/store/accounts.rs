@@ -59,7 +59,7 @@ impl AccountsFile {
         &self,
         change: impl FnOnce(&mut Accounts) -> Result<(), String>,
     ) -> Result<Result<Accounts, String>, StoreError> {
-        let dir = self.path.parent().unwrap_or(Path::new("."));
+        let dir = self.path.parent().unwrap_or_else(|| Path::new("."));
         let lock = self.path.with_extension("lock");
         let held = self.create(&lock)?;
         flock(&held, FlockOperation::LockExclusive).map_err(|e| io_error(&lock)(e.into()))?;
@@ -96,7 +96,7 @@ impl AccountsFile {
             .mode(0o600)
             .open(path)
             .map_err(io_error(path))?;
-        let dir = path.parent().unwrap_or(Path::new("."));
+        let dir = path.parent().unwrap_or_else(|| Path::new("."));
         let owner = fs::metadata(dir).map_err(io_error(dir))?;
         let own = file.metadata().map_err(io_error(path))?;
         if own.uid() != owner.uid() {

@@ -24,7 +24,6 @@ impl Scrape {
                 family.count(&labels, n)?;
             }
         }
-        drop(family);
         let help = "Messages that wait for a sink";
         self.of_sinks(encoder, "deliveries_waiting", help, |s| s.pending as i64)?;
         let help = "1 while a sink has failed so often that it is only probed";

@@ -33,7 +33,6 @@ impl Scrape {
         for (class, n) in CLASSES.iter().zip(self.sensor.answers) {
             family.count(&[("status", *class)], n)?;
         }
-        drop(family);
         self.endpoints(encoder)?;
         self.hosts(encoder)
     }
@@ -59,7 +58,6 @@ impl Scrape {
                 family.one(&labels, n.copied().unwrap_or(0))?;
             }
         }
-        drop(family);
         let help = "Endpoints that are documented or were called, and are not confirmed";
         gauge(encoder, "endpoint_candidates", help, candidates)?;
         let help = "Deprecated endpoints still called";

@@ -23,7 +23,6 @@ impl Scrape {
                 used.one(&[("budget", label(budget.name))], share)?;
             }
         }
-        drop(used);
         let help = "What had to go for something newer, by budget";
         let mut evictions = family(encoder, "evictions", help, MetricType::Counter)?;
         for budget in &self.budgets {
@@ -31,7 +30,6 @@ impl Scrape {
                 evictions.count(&[("budget", label(budget.name))], evicted)?;
             }
         }
-        drop(evictions);
         self.queues(encoder)?;
         let help = "Bugs that workers met; each was restarted, and its flows are counted as shed";
         counter(encoder, "worker_panics", help, s.upkeep.panics)?;
@@ -63,7 +61,6 @@ impl Scrape {
         for queue in &queues {
             waiting.one(&[("queue", queue.name)], queue.waiting as i64)?;
         }
-        drop(waiting);
         let help = "What may wait between two threads";
         let mut room = family(encoder, "queue_room", help, MetricType::Gauge)?;
         for queue in &queues {

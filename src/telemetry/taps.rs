@@ -58,7 +58,6 @@ impl Scrape {
                 family.count(&labels, bytes)?;
             }
         }
-        drop(family);
         self.remarks(encoder)?;
         self.symptoms(encoder)
     }

@@ -115,7 +115,7 @@ impl Form {
 }
 
 fn said(note: Option<String>, by: &str) -> Result<Note, Refused> {
-    let text = note.ok_or((StatusCode::BAD_REQUEST, "write a note".to_owned()))?;
+    let text = note.ok_or_else(|| (StatusCode::BAD_REQUEST, "write a note".to_owned()))?;
     Ok(Note {
         text,
         by: by.to_owned(),

@@ -171,7 +171,10 @@ pub(super) struct About<'a> {
 impl<'a> About<'a> {
     pub(super) fn incident(i: &'a Incident, view: &'a AlertsView) -> Self {
         let members = members(view, &i.id);
-        let lead = members.iter().find(|a| a.id == i.lead).or(members.first());
+        let lead = members
+            .iter()
+            .find(|a| a.id == i.lead)
+            .or_else(|| members.first());
         let lead: Option<&'a Arc<Alert>> = lead.copied();
         Self {
             incident: Some(i),

@@ -4,7 +4,7 @@
 //! by whomever, holds from the next request on.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,9 @@ const TURN: Duration = Duration::from_secs(5);
 
 /// When a token was used is written this often at most.
 const USE: Duration = Duration::from_secs(60);
+
+/// Where somebody is whose address is not known.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Characters of a name that are looked at.
 const NAME: usize = 64;
@@ -230,7 +233,7 @@ pub(super) struct Attempt {
 pub(super) async fn sign_in(app: &App, attempt: Attempt) -> Result<Secret, Refused> {
     let typed = attempt.name.trim().to_lowercase();
     let name: String = typed.chars().take(NAME).collect();
-    let address = attempt.from.unwrap_or(IpAddr::from([0; 4]));
+    let address = attempt.from.unwrap_or(NOWHERE);
     let limited = hold(&app.gate.limits).attempt(app.gate.now(), address, &name);
     limited.map_err(Refused::Wait)?;
     let found = app.views.accounts.load().enabled(&name).cloned();
@@ -279,7 +282,7 @@ pub(super) fn open(app: &App, opening: Opening) -> Result<Secret, Refused> {
 /// like a sign-in.
 pub(super) async fn prove(app: &App, who: &Who, password: Password) -> Result<(), Refused> {
     let by = asker();
-    let from = by.from.parse().unwrap_or(IpAddr::from([0; 4]));
+    let from = by.from.parse().unwrap_or(NOWHERE);
     let limited = hold(&app.gate.limits).attempt(app.gate.now(), from, &who.name);
     limited.map_err(Refused::Wait)?;
     let user = app.views.accounts.load().enabled(&who.name).cloned();

@@ -78,7 +78,7 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Result<Response,
         Need::Role(_) if app.settings.open_metrics && pattern == Some("/metrics") => Need::Nothing,
         need => need,
     };
-    let who = known(app, &request, need)?;
+    let who = known(app, &request, need).map_err(|no| *no)?;
     if changes {
         origin(app, &request, &who).map_err(forbidden)?;
         // Who is nobody signs in: there is no token yet, and the Origin was looked at.
@@ -98,18 +98,18 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Result<Response,
 }
 
 /// Who it is, where they may.
-fn known(app: &App, request: &Request, need: Need) -> Result<Who, Response> {
+fn known(app: &App, request: &Request, need: Need) -> Result<Who, Box<Response>> {
     let who = gate::somebody(app, request.headers(), request.uri().path());
     let Need::Role(role) = need else {
         return Ok(who.unwrap_or_default());
     };
-    let who = who.map_err(unknown)?;
+    let who = who.map_err(|why| Box::new(unknown(why)))?;
     if who.way == Way::Nobody {
-        return Err(sign_in_first(request));
+        return Err(Box::new(sign_in_first(request)));
     }
     if who.role < role {
         let why = format!("this asks for the role of {role}; yours is {}", who.role);
-        return Err(if wants_html(request.headers()) {
+        let no = if wants_html(request.headers()) {
             failed(
                 app,
                 &who,
@@ -119,7 +119,8 @@ fn known(app: &App, request: &Request, need: Need) -> Result<Who, Response> {
             )
         } else {
             problem(StatusCode::FORBIDDEN, &why)
-        });
+        };
+        return Err(Box::new(no));
     }
     Ok(who)
 }

@@ -483,10 +483,8 @@ fn volume(bars: &[Bar], from: &str) -> String {
         let value = |b: &Bar| (b.total.slot.requests > 0).then(|| of(b) as f64);
         Shape::Line(bars.iter().map(value).collect())
     };
-    let (sent, got): (fn(&Bar) -> u64, fn(&Bar) -> u64) = (
-        |b| b.total.slot.request_bytes,
-        |b| b.total.slot.response_bytes,
-    );
+    let sent = |b: &Bar| b.total.slot.request_bytes;
+    let got = |b: &Bar| b.total.slot.response_bytes;
     let said = |sent, got| format!("{} in requests, {} in answers", scaled(sent), scaled(got));
     let hint = |bar: &Bar| bar.hint(|| said(sent(bar), got(bar)));
     let layer = |class, name, shape| Layer { class, name, shape };

@@ -160,7 +160,8 @@ impl Scale {
             None => value / self.top,
         };
         // What is no number is nothing.
-        HEIGHT - part.max(0.0).min(1.0) * HEIGHT
+        let part = if part.is_nan() { 0.0 } else { part };
+        HEIGHT - part.clamp(0.0, 1.0) * HEIGHT
     }
 
     fn middle(&self) -> f64 {

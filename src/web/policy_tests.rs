@@ -6,12 +6,9 @@ use axum::http::Method;
 
 use super::*;
 
-#[path = "../../tests/support/routes.rs"]
-mod routes;
-
 #[test]
 fn each_route_has_its_role_and_no_other_is_listed() {
-    let routes = routes::routes().into_iter();
+    let routes = super::super::every_route::routes().into_iter();
     let routes: BTreeSet<(bool, String)> = routes
         .map(|(method, path)| (method != Method::GET, path))
         .collect();
@@ -22,7 +19,7 @@ fn each_route_has_its_role_and_no_other_is_listed() {
         without.is_empty(),
         "routes without a role (see policy.rs): {without:?}"
     );
-    for (changes, rules) in [(false, &READS[..]), (true, &CHANGES[..])] {
+    for (changes, rules) in [(false, READS), (true, CHANGES)] {
         let all = rules.iter().flat_map(|(paths, _)| paths.iter().copied());
         let all: Vec<&str> = all.collect();
         let once: BTreeSet<&str> = all.iter().copied().collect();

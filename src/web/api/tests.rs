@@ -271,9 +271,6 @@ async fn pages_of_a_list_add_up_and_a_lost_cursor_is_said() {
     assert_eq!(lost.json()["errors"][0]["parameter"], "cursor");
 }
 
-#[path = "../../../tests/support/routes.rs"]
-mod routes;
-
 /// Forms whose twin has another path; and those of a browser's session, which programs have none of.
 const OTHERWISE: &[(&str, Option<&str>)] = &[
     (
@@ -301,7 +298,7 @@ const OTHERWISE: &[(&str, Option<&str>)] = &[
 fn whatever_a_form_does_the_api_does() {
     let known: Vec<_> = table::routes().iter().map(|r| (r.method, r.path)).collect();
     let mut forms = 0;
-    for (method, path) in routes::routes() {
+    for (method, path) in super::super::every_route::routes() {
         if method == Method::GET || path.starts_with("/api/") {
             continue;
         }
