@@ -1,5 +1,6 @@
 //! The Grafana dashboard and the Prometheus rules against what the program really says: every metric
 //! that they name is there, its name keeps Prometheus' rules, and Debian's own Prometheus takes all of it.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
 //! The page of settings of a running daemon: where each value came from, how a reload went, and that no
 //! secret is on any page, whatever the config names. Needs root for a capture on lo.
+#![allow(clippy::unwrap_used)]
 
 use std::fs::{self, File};
 use std::path::Path;

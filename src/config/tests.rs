@@ -25,9 +25,9 @@ fn the_sample_shows_every_key_at_its_default() {
         .filter(|l| l.contains(" = ") && !l.starts_with('#'))
         .count();
     let fields = format!("{:?}", Config::default()).matches(": ").count();
-    // Beside the keys, Debug shows the names of eleven sections, of three within one, and of the lists
-    // of routes and sinks.
-    assert_eq!(keys, fields - 16, "a key is missing in the sample");
+    // Beside the keys, Debug shows the names of eleven sections, of three within one, of the lists of
+    // routes and sinks, and of the identity provider.
+    assert_eq!(keys, fields - 17, "a key is missing in the sample");
 }
 
 #[test]

@@ -204,7 +204,7 @@ document.addEventListener("click", async (event) => {
     (at?.isConnected ? at : main).querySelector("[data-title]")?.focus();
   }
   // Text goes to the clipboard; where the browser gives none (plain HTTP by name), it is selected.
-  const button = event.target.closest("[data-copy]");
+  const button = event.target.closest("button[data-copy]");
   if (!button) return;
   const text = document.getElementById(button.dataset.copy);
   try {

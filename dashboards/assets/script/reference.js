@@ -1,6 +1,6 @@
 // The reference of the API: a button that copies a command, and a link to a type opens it.
 {
-  for (const command of document.querySelectorAll("[data-copy]")) {
+  for (const command of document.querySelectorAll("pre[data-copy]")) {
     if (!navigator.clipboard) break;
     const around = document.createElement("div");
     around.className = "copied";
