@@ -137,7 +137,7 @@ fn what_cannot_be_read_is_said() {
     write("open.toml", b"[web]\nlisten = \"0.0.0.0:8650\"\n");
     let (code, out, _) = run(&["check", "--config", &at("open.toml")]);
     assert_eq!(code, 1);
-    assert!(out.contains("no sign-in yet"), "{out}");
+    assert!(out.contains("apitap user add NAME"), "{out}");
 }
 
 #[test]

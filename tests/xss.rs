@@ -216,9 +216,14 @@ fn serve(dir: &Path, payloads: &[String]) -> Served {
         .stderr(std::fs::File::create(&log).unwrap())
         .spawn()
         .unwrap();
+    let served = Served {
+        child,
+        port,
+        log: log.clone(),
+    };
     for _ in 0..1_200 {
         if get(port, "/readyz").is_some_and(|(status, ..)| status == 200) {
-            return Served { child, port, log };
+            return served;
         }
         std::thread::sleep(Duration::from_millis(100));
     }

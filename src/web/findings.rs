@@ -15,10 +15,27 @@ use super::api::Query;
 use super::export::{self, Form};
 use super::frame::{Frame, Link, Select, link, show};
 use super::query::{Page, cut};
-use super::routes::Shared;
+use super::routes::{App, Shared};
+use super::summary::behind;
 use super::who::Who;
 use super::{api, filters};
 use crate::catalog::{CLEAR_ADVICE, CatalogView, Exposure, ExposureKind, Severity, owasp};
+
+/// All of a view, by subject; the id last, so that pages do not overlap.
+pub(super) struct Sorted(Vec<Arc<Exposure>>);
+
+impl Sorted {
+    fn of(catalog: &CatalogView) -> Self {
+        let mut all: Vec<Arc<Exposure>> = catalog.exposures().cloned().map(Arc::new).collect();
+        all.sort_by(|a, b| (&a.subject, &a.what, &a.id).cmp(&(&b.subject, &b.what, &b.id)));
+        Self(all)
+    }
+}
+
+fn sorted(app: &App) -> Arc<Sorted> {
+    let catalog = app.views.catalog.load_full();
+    app.findings.get(&catalog, behind(&catalog), Sorted::of)
+}
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -50,27 +67,24 @@ impl Filter {
             .any(|f| !f.is_empty())
     }
 
-    fn page(&self, catalog: &CatalogView) -> Page<Exposure> {
-        let found = self.found(catalog);
+    fn page(&self, all: &Sorted) -> Page<Exposure> {
+        let found = self.found(all);
         let found: Vec<&Arc<Exposure>> = found.iter().collect();
         cut(&found, &self.cursor, self.limit, |e| &e.id)
     }
 
     /// All that match, in the order that was asked for.
-    pub(super) fn found(&self, catalog: &CatalogView) -> Vec<Arc<Exposure>> {
+    fn found(&self, all: &Sorted) -> Vec<Arc<Exposure>> {
         let needle = self.q.trim().to_lowercase();
         let is = |filter: &str, value: &str| filter.is_empty() || filter == value;
-        let wanted = |e: &&Exposure| {
-            let text = [&e.subject, &e.what];
+        let wanted = |e: &&Arc<Exposure>| {
+            let mut text = [&e.subject, &e.what].into_iter();
             is(&self.kind, e.kind.name())
                 && is(&self.severity, e.severity.name())
                 && owasp::matches(&self.owasp, &e.owasp)
-                && text.iter().any(|t| t.to_lowercase().contains(&needle))
+                && (needle.is_empty() || text.any(|t| t.to_lowercase().contains(&needle)))
         };
-        let found = catalog.exposures().filter(wanted);
-        let mut found: Vec<Arc<Exposure>> = found.map(|e| Arc::new(e.clone())).collect();
-        // The id last, so that pages do not overlap.
-        found.sort_by(|a, b| (&a.subject, &a.what, &a.id).cmp(&(&b.subject, &b.what, &b.id)));
+        let mut found: Vec<Arc<Exposure>> = all.0.iter().filter(wanted).cloned().collect();
         match self.sort.as_str() {
             "subject" => {}
             "count" => found.sort_by_key(|e| Reverse(e.count)),
@@ -87,10 +101,9 @@ pub(super) async fn list(
     headers: HeaderMap,
     Query(filter): Query<Filter>,
 ) -> Response {
-    let catalog = app.views.catalog.load();
     match export::wanted(&headers) {
-        Some(form) => export::send(form, "findings", filter.found(&catalog)),
-        None => api::list(&filter.page(&catalog)),
+        Some(form) => export::send(form, "findings", filter.found(&sorted(&app))),
+        None => api::list(&filter.page(&sorted(&app))),
     }
 }
 
@@ -100,7 +113,7 @@ pub(super) async fn all(
     Extension(form): Extension<Form>,
     Query(filter): Query<Filter>,
 ) -> Response {
-    export::send(form, "findings", filter.found(&app.views.catalog.load()))
+    export::send(form, "findings", filter.found(&sorted(&app)))
 }
 
 #[derive(Template)]
@@ -124,7 +137,7 @@ pub(super) async fn page(
     who: Who,
     extract::Query(f): extract::Query<Filter>,
 ) -> Response {
-    let found = f.page(&app.views.catalog.load());
+    let found = f.page(&sorted(&app));
     let clear = |e: &Arc<Exposure>| e.kind == ExposureKind::CredentialsInClear;
     let kinds = ExposureKind::ALL.map(ExposureKind::name);
     let selects = vec![

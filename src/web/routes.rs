@@ -12,6 +12,7 @@ use axum::routing::{MethodRouter, get, post};
 use tokio::sync::mpsc;
 
 use super::beside::Beside;
+use super::findings::Sorted;
 use super::gate::Gate;
 use super::index::{Index, Indexes};
 use super::involved::Involved;
@@ -39,6 +40,7 @@ pub(super) struct App {
     pub(super) involved: Beside<AlertsView, Involved>,
     pub(super) lists: Beside<AlertsView, Lists>,
     pub(super) summary: Beside<CatalogView, Summary>,
+    pub(super) findings: Beside<CatalogView, Sorted>,
     pub(super) desk: spec_upload::Desk,
     pub(super) indexes: Indexes,
 }
@@ -80,6 +82,7 @@ pub fn audited(
         involved: Beside::default(),
         lists: Beside::default(),
         summary: Beside::default(),
+        findings: Beside::default(),
         desk: spec_upload::Desk::default(),
         indexes: Indexes::default(),
     });

@@ -26,7 +26,7 @@ const NAMED: usize = 3;
 const RISKIEST: usize = 8;
 /// From this risk on an endpoint is one of the risky.
 pub(super) const RISKY: u8 = 7;
-/// The summary may be as old: the view is new each second, and the pass takes a while with a
+/// What takes a pass may be as old: the view is new each second, and the pass takes a while with a
 /// hundred thousand endpoints.
 const BEHIND: Duration = Duration::from_secs(5);
 /// So many are gone through each time.
@@ -88,12 +88,16 @@ pub(super) async fn data(State(app): Shared) -> Response {
 /// What is there by now, or may be a little behind it.
 pub(super) fn summary(app: &App) -> Arc<Summary> {
     let catalog = app.views.catalog.load_full();
-    let good_for = match catalog.endpoints.len() {
+    app.summary.get(&catalog, behind(&catalog), Summary::of)
+}
+
+/// How old what was made of the inventory may be.
+pub(super) fn behind(catalog: &CatalogView) -> Duration {
+    match catalog.endpoints.len() {
         // An inventory that begins is shown as it is.
         0..FEW => Duration::ZERO,
         _ => BEHIND,
-    };
-    app.summary.get(&catalog, good_for, Summary::of)
+    }
 }
 
 /// Collects what is new of one kind.
