@@ -176,9 +176,10 @@ fn what_messages_are_made_of_is_learned() {
         "nullable required"
     );
     assert_eq!(patch["schema"]["responses"]["2xx"]["fields"], body);
+    let parameter = &patch["path_parameters"][0];
     assert_eq!(
-        patch["path_parameters"][0],
-        json!({ "name": "order_id", "types": ["integer"] })
+        (&parameter["name"], &parameter["types"]),
+        (&json!("order_id"), &json!(["integer"]))
     );
 
     let openapi: Value =

@@ -234,7 +234,7 @@ fn serve(dir: &Path, payloads: &[String]) -> Served {
 fn get(port: u16, path: &str) -> Option<(u16, String, Vec<u8>)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     let ask = format!(
-        "GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nAccept: text/html, */*;q=0.8\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(ask.as_bytes()).ok()?;
     let mut all = Vec::new();
@@ -393,7 +393,7 @@ fn crawl(port: u16) -> (BTreeMap<String, usize>, String) {
 }
 
 fn exports(port: u16) {
-    for list in ["endpoints", "alerts", "findings"] {
+    for list in ["endpoints", "alerts", "findings", "incidents", "principals"] {
         let (status, _, body) = get(port, &format!("/api/v1/{list}.csv")).unwrap();
         assert_eq!(status, 200, "{list}");
         let mut reader = csv::Reader::from_reader(&body[..]);
