@@ -425,7 +425,7 @@ fn plain(what: &str, bytes: &[u8]) {
 }
 
 fn terminal(dir: &Path) {
-    for format in ["summary", "alerts"] {
+    for format in ["summary"] {
         let out = Command::new(env!("CARGO_BIN_EXE_apitap"))
             .arg("read")
             .arg(dir.join("xss.pcap"))

@@ -33,7 +33,8 @@ function box(name) {
 
 // === One page made like another ===
 
-const key = (node) => node.nodeType === Node.ELEMENT_NODE && node.id;
+// Not `node.id`: of a form that is its field of that name.
+const key = (node) => node.nodeType === Node.ELEMENT_NODE && node.getAttribute("id");
 // What the reader or a script sets, and the server knows nothing of.
 function isOwn(node, name) {
   return node.matches("details, dialog") ? name === "open" : name === "tabindex" && node.matches(".scroll");
