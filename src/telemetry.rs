@@ -2,7 +2,7 @@
 //!
 //! Names follow Prometheus' rules: base units (seconds, bytes) as suffix, `_total` on counters,
 //! `_ratio` for shares of one. A label's values are ours and few; the captured names of hosts are the
-//! one exception, bounded to [`HOSTS`] of the busiest.
+//! one exception, bounded to `HOSTS` of the busiest.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
