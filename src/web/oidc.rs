@@ -171,8 +171,7 @@ impl Provider {
     /// What the provider says of itself, and its keys: not older than `age`.
     async fn client(&self, age: Duration) -> Result<Arc<Client>, Failed> {
         let mut held = self.client.lock().await;
-        if let Some((at, client)) = held.as_ref().filter(|(at, _)| at.elapsed() < age) {
-            let _ = at;
+        if let Some((_, client)) = held.as_ref().filter(|(at, _)| at.elapsed() < age) {
             return Ok(client.clone());
         }
         let wrong = |e: &dyn std::error::Error| Failed(UNREACHABLE, text(e));
