@@ -4,7 +4,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO ?= cargo
 SHARED ?= ../shared
 
-.PHONY: demo test explore check-demo deps deps-test peers-deps prometheus-deps api-deps api-test fuzz fuzz-all fuzz-seeds bench bench-floods bench-catalog bench-hour bench-templating bench-detection bench-captures bench-web browser lint deny install clean
+.PHONY: demo test explore check-demo deps deps-test peers-deps prometheus-deps api-deps api-test fuzz fuzz-all fuzz-seeds bench bench-floods bench-catalog bench-hour bench-templating bench-detection bench-captures bench-web bench-browse browser lint deny install clean
 
 demo: deps                ## three days of composed traffic, then live attacks; UI on 127.0.0.1:8650
 	$(CARGO) run --release --locked -- demo
@@ -27,7 +27,7 @@ browser: deps-test        ## the demo in real Chromium
 deps:
 	@dpkg -s libpcap-dev gcc >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq libpcap-dev gcc; }
 
-TEST_PACKAGES := libpcap-dev gcc nginx-light curl iproute2 openssl nghttp2-client python3-venv chromium rsyslog rsyslog-openssl tcpdump tshark
+TEST_PACKAGES := libpcap-dev gcc nginx-light curl iproute2 openssl nghttp2-client python3-venv chromium rsyslog rsyslog-openssl tcpdump tshark wrk
 deps-test:
 	@dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $(TEST_PACKAGES); }
 	@command -v npm >/dev/null || $(SUDO) apt-get install -y -qq nodejs npm
@@ -107,6 +107,9 @@ bench-hour:               ## an hour through catalogue and detection: 10,000 end
 
 bench-web:                ## every page with 100,000 endpoints and 10,000 alerts: time and weight
 	$(CARGO) bench --locked --profile quick --bench web
+
+bench-browse: deps-test   ## fifty who browse 100,000 endpoints while a mirror port is watched: packets lost, answer times
+	BROWSE_ENDPOINTS=100000 BROWSE_SECONDS=20 $(CARGO) test --locked --profile quick --test browse -- --nocapture
 
 bench-captures:           ## recall and precision against the Wireshark oracles
 	$(CARGO) build --release --locked

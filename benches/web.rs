@@ -48,12 +48,20 @@ const URLS: &[&str] = &[
     "/incidents/{incident}",
     "/findings",
     "/owasp",
+    "/principals",
+    "/principals?q=orders&sort=requests",
+    "/principals?incidents=open&cursor={principal}",
     "/coverage",
     "/silences",
     "/automation",
     "/deliveries",
     "/decisions",
     "/sensor",
+    "/settings",
+    "/api/v1/endpoints?limit=200",
+    "/api/v1/alerts?limit=200",
+    "/api/v1/incidents?limit=200",
+    "/api/v1/edges?sort=first",
 ];
 
 struct Figures {

@@ -59,6 +59,8 @@ const MESSAGES: usize = 1_024;
 
 /// What the web UI wants of the analysis thread, waiting.
 const COMMANDS: usize = 64;
+/// How nice the threads that answer are: those that capture and analyse are not.
+const BEHIND_CAPTURE: i32 = 10;
 
 /// `apitap run`.
 pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result<ExitCode> {
@@ -504,10 +506,15 @@ fn bind(web: &config::Web) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
+/// For those who ask: its threads come after those that capture where processors are few.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
+        .on_thread_start(|| {
+            // Linux takes it for the thread alone. What is refused costs no more than that.
+            let _ = rustix::process::setpriority_process(None, BEHIND_CAPTURE);
+        })
         .build()?)
 }
 

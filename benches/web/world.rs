@@ -9,6 +9,7 @@ use apitap::catalog::{
     Auth, AuthVerdict, CatalogView, Documentation, EndpointView, Exposure, ExposureKind, HostView,
     Kind, Life, Quantiles, RiskReason, SensitiveView, Severity, Zone,
 };
+use apitap::detect::{PrincipalKind, PrincipalRow, PrincipalsView};
 use apitap::time::Timestamp;
 use apitap::web::Views;
 use serde_json::json;
@@ -201,6 +202,26 @@ fn incident(n: usize, alerts: &[Alert]) -> Incident {
     .unwrap()
 }
 
+fn principal(n: usize) -> PrincipalRow {
+    let m = mix(n + 5_000_000);
+    PrincipalRow {
+        // Those that alerts name, and as many others.
+        id: match n % 2 {
+            0 => format!("bearer:{:08x}", mix(n) as u32),
+            _ => format!("203.0.{}.{}", n >> 8 & 255, n & 255),
+        },
+        kind: [PrincipalKind::Identity, PrincipalKind::Address][n % 2],
+        first_seen: Timestamp::from_secs(NOW - (m & 0xf_ffff) as i64),
+        last_seen: Timestamp::from_secs(NOW - n as i64),
+        requests: m >> 20 & 0xf_ffff,
+        errors: m >> 40 & 0xfff,
+        endpoints: m >> 52 & 0xff,
+        program: ["orders", "okhttp", "curl", ""][(m >> 8) as usize % 4].into(),
+        country: Some(["DE", "FR", "US", "JP"][(m >> 12) as usize % 4].into()),
+        automation: m & 31 == 0,
+    }
+}
+
 /// What the pages read; and by name what their URLs may speak of.
 pub(crate) fn views(endpoints: usize, alerts: usize) -> (Arc<Views>, Vec<(&'static str, String)>) {
     let views = Views::default();
@@ -213,7 +234,14 @@ pub(crate) fn views(endpoints: usize, alerts: usize) -> (Arc<Views>, Vec<(&'stat
         ("{host}", middle.host.clone()),
         ("{alert}", all[alerts / 2].id.clone()),
         ("{incident}", incident_id(alerts / 10)),
+        ("{principal}", principal(alerts / 2).id),
     ];
+    views.principals.store(Arc::new(PrincipalsView {
+        items: (0..alerts).map(|n| Arc::new(principal(n))).collect(),
+        total: 10 * alerts,
+        at: Timestamp::from_secs(NOW),
+        ..PrincipalsView::default()
+    }));
     views.alerts.store(Arc::new(AlertsView {
         incidents: incidents.map(Arc::new).collect(),
         alerts: all.into_iter().map(Arc::new).collect(),
