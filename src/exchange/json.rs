@@ -277,8 +277,13 @@ fn are_plain(word: u64) -> bool {
 }
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::exchange::{Classes, Jwt, JwtFlags, Presented};
+    use crate::exchange::{
+        Anomalies, Classes, Jwt, JwtFlags, Leaks, OperationKind, Part, Presented, Shape,
+    };
+    use crate::time::Timestamp;
 
     #[test]
     fn plain_is_told_of_every_byte_at_every_place() {

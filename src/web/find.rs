@@ -6,7 +6,7 @@
 
 use memchr::memmem::Finder;
 
-use super::index::{Index, NONE, Names, Row};
+use super::index::{Index, NONE, Names, Row, Span};
 use super::search::{Bound, Field, Query, Term, Test, Value, bit};
 use crate::time::Timestamp;
 
@@ -63,8 +63,8 @@ enum Check {
     /// Which of the names, by number.
     Name(fn(&Row) -> u32, Vec<bool>),
     NoName(fn(&Row) -> u32),
-    Set(fn(&Row) -> &[u32], Vec<bool>),
-    Empty(fn(&Row) -> &[u32]),
+    Set(fn(&Row) -> Span, Vec<bool>),
+    Empty(fn(&Row) -> Span),
     Number(fn(&Row) -> f64, Bound),
     /// Seconds before the view's time.
     Age(fn(&Row) -> Option<Timestamp>, Bound),
@@ -109,8 +109,8 @@ impl<'a> Search<'a> {
     }
 
     fn holds(&self, condition: &Condition, row: &Row) -> bool {
-        let at = self.index.view.at;
-        condition.any.iter().any(|check| check.holds(row, at)) != condition.not
+        let mut any = condition.any.iter();
+        any.any(|check| check.holds(self.index, row)) != condition.not
     }
 
     /// The rows that it finds, by number.
@@ -127,9 +127,9 @@ impl<'a> Search<'a> {
             match self.missed(row) {
                 Missed::Nothing => {
                     found.push(n as u32);
-                    counts.add(row);
+                    counts.add(self.index, row);
                 }
-                Missed::Field(field) => counts.add_to(field, row),
+                Missed::Field(field) => counts.add_to(field, self.index, row),
                 Missed::More => {}
             }
         }
@@ -188,18 +188,19 @@ pub(super) struct Blame {
 }
 
 impl Check {
-    fn holds(&self, row: &Row, at: Timestamp) -> bool {
+    fn holds(&self, index: &Index, row: &Row) -> bool {
+        let at = index.view.at;
         let listed = |names: &[bool], n: u32| names.get(n as usize).is_some_and(|named| *named);
         match self {
-            Self::Text(finder) => finder.find(row.text().as_bytes()).is_some(),
-            Self::Path(finder) => finder.find(row.path().as_bytes()).is_some(),
-            Self::PathLike(glob) => glob.matches(row.path()),
-            Self::Operation(glob) => glob.matches(row.operation()),
-            Self::AnyOperation => !row.operation().is_empty(),
+            Self::Text(finder) => finder.find(index.text(row).as_bytes()).is_some(),
+            Self::Path(finder) => finder.find(index.path(row).as_bytes()).is_some(),
+            Self::PathLike(glob) => glob.matches(index.path(row)),
+            Self::Operation(glob) => glob.matches(index.operation(row)),
+            Self::AnyOperation => !index.operation(row).is_empty(),
             Self::Facts(mask) => row.facts & mask != 0,
             Self::Name(of, names) => listed(names, of(row)),
             Self::NoName(of) => of(row) == NONE,
-            Self::Set(of, names) => of(row).iter().any(|n| listed(names, *n)),
+            Self::Set(of, names) => index.set(of(row)).iter().any(|n| listed(names, *n)),
             Self::Empty(of) => of(row).is_empty(),
             Self::Number(of, bound) => bound.holds(of(row)),
             Self::Age(of, bound) => of(row).is_some_and(|t| bound.holds(at.since(t).as_secs_f64())),
@@ -238,14 +239,14 @@ fn checks(index: &Index, test: &Test) -> Vec<Check> {
             w => Check::Name(|r| r.owner, whole(&known.owners, w)),
         },
         (Field::Tag, Value::Word(w)) => match w.to_lowercase().as_str() {
-            "none" => Check::Empty(|r| &r.tags),
-            "any" => Check::Set(|r| &r.tags, vec![true; known.tags.len()]),
-            w => Check::Set(|r| &r.tags, whole(&known.tags, w)),
+            "none" => Check::Empty(|r| r.tags),
+            "any" => Check::Set(|r| r.tags, vec![true; known.tags.len()]),
+            w => Check::Set(|r| r.tags, whole(&known.tags, w)),
         },
-        (Field::Scheme, Value::Word(w)) => Check::Set(|r| &r.schemes, whole(&known.schemes, w)),
+        (Field::Scheme, Value::Word(w)) => Check::Set(|r| r.schemes, whole(&known.schemes, w)),
         (Field::Data, Value::Word(w)) => match w.to_lowercase().as_str() {
-            "none" => Check::Empty(|r| &r.data),
-            w => Check::Set(|r| &r.data, classes(&known.data, w)),
+            "none" => Check::Empty(|r| r.data),
+            w => Check::Set(|r| r.data, classes(&known.data, w)),
         },
         (Field::Seen, Value::Word(_)) => Check::Never(|r| r.seen),
         (Field::First, Value::Word(_)) => Check::Never(|r| r.first),

@@ -2,10 +2,12 @@
 //! can be asked for in a few machine words and its text in lower case.
 //!
 //! Made once for a view, when somebody first asks for it, and off the async threads; rows of endpoints that
-//! have not changed since the view before (they share their `Arc`) are taken over. Rows stand as the view's
-//! endpoints do: sorted by host, template, method, operation.
+//! have not changed since the view before (they share their `Arc`) are taken over, which looks at no endpoint:
+//! rows and what they point to lie one behind the other and are copied so. Rows stand as the view's endpoints
+//! do: sorted by host, template, method, operation.
 
 use std::hash::{BuildHasher, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -28,13 +30,38 @@ const GAP: char = '\n';
 
 const HASH: FixedState = FixedState::with_seed(0x69_6e_64_65);
 
+/// A row's part of what an index keeps for all.
+#[derive(Clone, Copy)]
+pub(super) struct Span {
+    from: u32,
+    len: u32,
+}
+
+impl Span {
+    /// What was put behind the first `from` of them. The budgets of the catalogue keep all far below 2^32.
+    fn since(from: usize, to: usize) -> Self {
+        let (from, len) = (from as u32, (to - from) as u32);
+        Self { from, len }
+    }
+
+    fn range(self) -> Range<usize> {
+        self.from as usize..(self.from + self.len) as usize
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.len == 0
+    }
+}
+
 /// An endpoint, as far as it is asked for.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(super) struct Row {
     /// Hash of the endpoint's key.
     key: u64,
+    /// Hashes of those that it had before.
+    aliases: Span,
     /// Path, operation, host, in lower case.
-    text: Arc<str>,
+    text: Span,
     path: u32,
     operation: u32,
     /// Names by their number in [`Known`].
@@ -42,9 +69,10 @@ pub(super) struct Row {
     pub(super) method: u32,
     pub(super) spec: u32,
     pub(super) owner: u32,
-    pub(super) tags: Arc<[u32]>,
-    pub(super) schemes: Arc<[u32]>,
-    pub(super) data: Arc<[u32]>,
+    /// Of sets of such numbers.
+    pub(super) tags: Span,
+    pub(super) schemes: Span,
+    pub(super) data: Span,
     /// Bits in the order of [`super::search::FACTS`].
     pub(super) facts: u32,
     pub(super) risk: u8,
@@ -74,8 +102,9 @@ pub(super) struct Index {
     pub(super) view: Arc<CatalogView>,
     pub(super) rows: Vec<Row>,
     pub(super) known: Known,
-    /// Hashes of the keys that endpoints had before, with their rows.
-    aliases: Vec<(u64, u32)>,
+    text: String,
+    sets: Vec<u32>,
+    aliases: Vec<u64>,
 }
 
 /// The index of the view that is published now.
@@ -123,12 +152,17 @@ impl Index {
     /// `last`: the index of an earlier view.
     pub(super) fn new(view: Arc<CatalogView>, last: Option<&Self>) -> Self {
         let last = last.filter(|l| l.known.len() <= view.endpoints.len() + SPARE);
-        let mut known = last.map_or_else(Known::default, |l| l.known.clone());
-        let (old, old_rows) = last.map_or((&[][..], &[][..]), |l| (&l.view.endpoints, &l.rows));
-        let mut rows = Vec::with_capacity(view.endpoints.len());
-        let mut aliases = Vec::new();
+        let mut index = Self {
+            view: view.clone(),
+            rows: Vec::with_capacity(view.endpoints.len()),
+            known: last.map_or_else(Known::default, |l| l.known.clone()),
+            text: String::with_capacity(last.map_or(0, |l| l.text.len())),
+            sets: Vec::with_capacity(last.map_or(0, |l| l.sets.len())),
+            aliases: Vec::with_capacity(last.map_or(0, |l| l.aliases.len())),
+        };
+        let old = last.map_or(&[][..], |l| &l.view.endpoints);
         let mut at = 0;
-        for (n, e) in view.endpoints.iter().enumerate() {
+        for e in &view.endpoints {
             // Both are in the same order: those that are gone are passed over.
             while old
                 .get(at)
@@ -136,35 +170,111 @@ impl Index {
             {
                 at += 1;
             }
-            let same = old.get(at).filter(|o| Arc::ptr_eq(o, e));
-            match same.and_then(|_| old_rows.get(at)) {
-                Some(row) => rows.push(row.clone()),
-                None => rows.push(known.row(e)),
+            let same = old.get(at).is_some_and(|o| Arc::ptr_eq(o, e));
+            match last.filter(|_| same) {
+                Some(last) => index.take_over(last, &last.rows[at]),
+                None => index.add(e),
             }
-            at += usize::from(same.is_some());
-            aliases.extend(e.aliases.iter().map(|a| (hash(a), n as u32)));
+            at += usize::from(same);
         }
-        Self {
-            view,
-            rows,
-            known,
-            aliases,
-        }
+        index
+    }
+
+    fn take_over(&mut self, last: &Self, row: &Row) {
+        let text = self.put_text(&last.text[row.text.range()]);
+        let mut set = |span: Span| {
+            let from = self.sets.len();
+            self.sets.extend_from_slice(&last.sets[span.range()]);
+            Span::since(from, self.sets.len())
+        };
+        let (tags, schemes, data) = (set(row.tags), set(row.schemes), set(row.data));
+        let aliases = last.aliases[row.aliases.range()].iter().copied();
+        self.rows.push(Row {
+            aliases: put(&mut self.aliases, aliases),
+            text,
+            tags,
+            schemes,
+            data,
+            ..*row
+        });
+    }
+
+    fn add(&mut self, e: &EndpointView) {
+        let (path, host) = (e.template.to_lowercase(), e.host.to_lowercase());
+        let operation = e.operation.as_deref().unwrap_or_default().to_lowercase();
+        let text = self.put_text(&format!("{path}{GAP}{operation}{GAP}{host}"));
+        let sets = &mut self.sets;
+        let mut set = |names: &mut Names, all: &mut dyn Iterator<Item = &str>| {
+            let mut numbers: Vec<u32> = all.map(|name| names.number(name)).collect();
+            numbers.sort_unstable();
+            numbers.dedup();
+            put(sets, numbers.into_iter())
+        };
+        let known = &mut self.known;
+        self.rows.push(Row {
+            key: hash(&e.key),
+            aliases: put(&mut self.aliases, e.aliases.iter().map(|a| hash(a))),
+            path: path.len() as u32,
+            operation: operation.len() as u32,
+            text,
+            host: known.hosts.number(&e.host),
+            method: known.methods.number(&e.method),
+            spec: (e.spec.as_deref()).map_or(NONE, |s| known.specs.number(s)),
+            owner: (e.owner.as_deref()).map_or(NONE, |o| known.owners.number(o)),
+            tags: set(&mut known.tags, &mut e.tags.iter().map(String::as_str)),
+            schemes: set(
+                &mut known.schemes,
+                &mut e.auth.iter().map(|a| a.scheme.as_str()),
+            ),
+            data: set(
+                &mut known.data,
+                &mut e.sensitive.iter().map(|s| s.class.as_str()),
+            ),
+            facts: facts(e),
+            risk: e.risk,
+            requests: e.requests,
+            errors: e.by_class[4] + e.by_class[5],
+            callers: e.callers,
+            p90: e.latency.map_or(f64::NAN, |q| q.p90),
+            first: e.first_seen,
+            seen: e.last_seen,
+        });
+    }
+
+    fn put_text(&mut self, text: &str) -> Span {
+        let from = self.text.len();
+        self.text.push_str(text);
+        Span::since(from, self.text.len())
     }
 
     /// The row of an endpoint by its key, or by one that it had before. Looks at a word of each row.
     pub(super) fn find(&self, key: &str) -> Option<usize> {
         let hash = hash(key);
-        let endpoints = &self.view.endpoints;
-        let mut rows = self.rows.iter().enumerate();
-        let now = rows.find(|(n, row)| row.key == hash && endpoints[*n].key == key);
-        let before = || {
-            let mut aliases = self.aliases.iter();
-            let is_it = |at: u32| endpoints[at as usize].aliases.iter().any(|a| a == key);
-            let found = aliases.find(|(h, at)| *h == hash && is_it(*at));
-            found.map(|(_, at)| *at as usize)
-        };
-        now.map(|(n, _)| n).or_else(before)
+        let endpoints = self.view.endpoints.iter();
+        let mut both = self.rows.iter().zip(endpoints.clone());
+        let now = both.position(|(row, e)| row.key == hash && e.key == key);
+        let had = |row: &Row| self.aliases[row.aliases.range()].contains(&hash);
+        let mut both = self.rows.iter().zip(endpoints);
+        now.or_else(|| both.position(|(row, e)| had(row) && e.aliases.iter().any(|a| a == key)))
+    }
+
+    /// What of a row is looked through for a word: path, operation, host.
+    pub(super) fn text(&self, row: &Row) -> &str {
+        &self.text[row.text.range()]
+    }
+
+    pub(super) fn path(&self, row: &Row) -> &str {
+        &self.text(row)[..row.path as usize]
+    }
+
+    pub(super) fn operation(&self, row: &Row) -> &str {
+        let start = row.path as usize + GAP.len_utf8();
+        &self.text(row)[start..start + row.operation as usize]
+    }
+
+    /// Numbers of names: of a row's tags, for one.
+    pub(super) fn set(&self, of: Span) -> &[u32] {
+        &self.sets[of.range()]
     }
 
     pub(super) fn endpoint(&self, row: usize) -> &Arc<EndpointView> {
@@ -189,57 +299,10 @@ impl Known {
         ];
         all.into_iter().map(Names::len).sum()
     }
-
-    fn row(&mut self, e: &EndpointView) -> Row {
-        let (path, host) = (e.template.to_lowercase(), e.host.to_lowercase());
-        let operation = e.operation.as_deref().unwrap_or_default().to_lowercase();
-        let set = |names: &mut Names, all: &mut dyn Iterator<Item = &str>| {
-            let mut numbers: Vec<u32> = all.map(|name| names.number(name)).collect();
-            numbers.sort_unstable();
-            numbers.dedup();
-            numbers.into()
-        };
-        Row {
-            key: hash(&e.key),
-            path: path.len() as u32,
-            operation: operation.len() as u32,
-            text: format!("{path}{GAP}{operation}{GAP}{host}").into(),
-            host: self.hosts.number(&e.host),
-            method: self.methods.number(&e.method),
-            spec: e.spec.as_deref().map_or(NONE, |s| self.specs.number(s)),
-            owner: (e.owner.as_deref()).map_or(NONE, |o| self.owners.number(o)),
-            tags: set(&mut self.tags, &mut e.tags.iter().map(String::as_str)),
-            schemes: set(
-                &mut self.schemes,
-                &mut e.auth.iter().map(|a| a.scheme.as_str()),
-            ),
-            data: set(
-                &mut self.data,
-                &mut e.sensitive.iter().map(|s| s.class.as_str()),
-            ),
-            facts: facts(e),
-            risk: e.risk,
-            requests: e.requests,
-            errors: e.by_class[4] + e.by_class[5],
-            callers: e.callers,
-            p90: e.latency.map_or(f64::NAN, |q| q.p90),
-            first: e.first_seen,
-            seen: e.last_seen,
-        }
-    }
 }
 
-impl Row {
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
-    pub(super) fn path(&self) -> &str {
-        &self.text[..self.path as usize]
-    }
-
-    pub(super) fn operation(&self) -> &str {
-        let start = self.path as usize + GAP.len_utf8();
-        &self.text[start..start + self.operation as usize]
-    }
+fn put<T>(all: &mut Vec<T>, more: impl Iterator<Item = T>) -> Span {
+    let from = all.len();
+    all.extend(more);
+    Span::since(from, all.len())
 }

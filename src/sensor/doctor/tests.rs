@@ -1,8 +1,12 @@
 use super::*;
 use crate::capture::{Frame, LinkType};
 use crate::decode::{Answer, Decoded};
+use crate::decode::{Ignored, Malformed};
 use crate::sensor::Checksums;
+use crate::sensor::checks::Mode;
+use crate::sensor::readings::TapReading;
 use crate::sensor::tap::SourceTaps;
+use crate::sensor::tap::{Flows, Segments};
 use crate::time::Timestamp;
 
 /// A live tap with a day's honest work behind it.

@@ -1,6 +1,6 @@
 //! How many endpoints there are of each kind, for the facets beside the list.
 
-use crate::web::index::{Known, NONE, Names, Row};
+use crate::web::index::{Index, Known, NONE, Names, Row};
 use crate::web::search::{Bound, FACTS, Field, Value};
 
 /// Risks that are counted together.
@@ -68,15 +68,15 @@ impl Counts {
     }
 
     /// Counts for every field.
-    pub(super) fn add(&mut self, row: &Row) {
+    pub(super) fn add(&mut self, index: &Index, row: &Row) {
         self.add_facts(row.facts & COUNTED);
         for field in NAMED {
-            self.add_to(field, row);
+            self.add_to(field, index, row);
         }
     }
 
     /// Counts for one field alone.
-    pub(super) fn add_to(&mut self, field: Field, row: &Row) {
+    pub(super) fn add_to(&mut self, field: Field, index: &Index, row: &Row) {
         match field {
             Field::Risk => {
                 let band =
@@ -87,8 +87,14 @@ impl Counts {
             }
             Field::Host => self.hosts[row.host as usize] += 1,
             Field::Method => self.methods[row.method as usize] += 1,
-            Field::Data => row.data.iter().for_each(|n| self.data[*n as usize] += 1),
-            Field::Tag => row.tags.iter().for_each(|n| self.tags[*n as usize] += 1),
+            Field::Data => index
+                .set(row.data)
+                .iter()
+                .for_each(|n| self.data[*n as usize] += 1),
+            Field::Tag => index
+                .set(row.tags)
+                .iter()
+                .for_each(|n| self.tags[*n as usize] += 1),
             Field::Owner if row.owner != NONE => self.owners[row.owner as usize] += 1,
             field => self.add_facts(row.facts & mask(field)),
         }
