@@ -64,6 +64,8 @@ const BEHIND_CAPTURE: i32 = 10;
 
 /// `apitap run`.
 pub(crate) fn run(named: Option<&Path>, interfaces: &[String]) -> anyhow::Result<ExitCode> {
+    // What is written here is for nobody else, whatever the shell's mask is.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let document = Document::find(named)?;
     let read = document.config()?;
     let mut config = read.clone();

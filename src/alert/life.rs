@@ -42,9 +42,12 @@ impl Wanted {
     /// Checked, with the expiry that its status has.
     fn settled(&self, dismissal: Duration) -> Result<Self, String> {
         let until = match (self.status, self.until) {
-            (Status::Muted, Some(until)) if until > self.at => {
-                Some(until.min(self.at + LONGEST_MUTE))
+            (Status::Muted, Some(until)) if until.since(self.at) > LONGEST_MUTE => {
+                return Err(
+                    "it can be muted for 90 days at most; a silence lasts up to a year".into(),
+                );
             }
+            (Status::Muted, Some(until)) if until > self.at => Some(until),
             (Status::Muted, _) => return Err("say until when, a time that is to come".into()),
             (_, Some(_)) => return Err("only what is muted has a time".into()),
             (Status::FalseAlarm, None) => Some(self.at + dismissal),

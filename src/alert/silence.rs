@@ -70,19 +70,34 @@ impl Scope {
     }
 
     fn ready(&self) -> Result<Rule, String> {
-        if self.parts().is_empty() {
+        let is_stars = |p: &str| !p.is_empty() && p.bytes().all(|b| b == b'*');
+        // A window for maintenance may be for all; a rule without one may not.
+        let always = self.days.is_empty() && self.hours.is_none();
+        let parts = self.parts();
+        if parts.is_empty() || always && parts.iter().all(|(_, part)| is_stars(part)) {
             return Err("say who, where or what: a rule for everything is none".into());
         }
         let mut parts = self.parts().into_iter();
         if let Some((name, _)) = parts.find(|(_, p)| p.is_empty() || p.chars().count() > CHARS) {
             return Err(format!("{name} is to have 1 to {CHARS} characters"));
         }
-        let principal = self.principal.as_deref();
         Ok(Rule {
             scope: self.clone(),
-            net: principal.and_then(|p| p.parse().ok()),
+            net: self.principal.as_deref().map(net).transpose()?.flatten(),
             window: Window::parse(&self.days, self.hours.as_deref(), self.timezone.as_deref())?,
         })
+    }
+}
+
+/// The prefix that a principal's part is; none where it is an identity, an address or a pattern.
+fn net(principal: &str) -> Result<Option<IpNet>, String> {
+    let is_address = |(address, _): (&str, &str)| address.parse::<IpAddr>().is_ok();
+    match principal.parse() {
+        Ok(net) => Ok(Some(net)),
+        Err(_) if principal.split_once('/').is_some_and(is_address) => Err(format!(
+            "principal: `{principal}` is no prefix: an IPv4 address takes /0 to /32, an IPv6 address /0 to /128"
+        )),
+        Err(_) => Ok(None),
     }
 }
 

@@ -250,6 +250,8 @@ fn checks(index: &Index, test: &Test) -> Vec<Check> {
         },
         (Field::Seen, Value::Word(_)) => Check::Never(|r| r.seen),
         (Field::First, Value::Word(_)) => Check::Never(|r| r.first),
+        (Field::Shadow, Value::Word(_)) => Check::Never(|r| r.shadow),
+        (Field::Drift, Value::Word(_)) => Check::Never(|r| r.drift),
         (_, Value::Word(w)) => Check::Facts(bit(field, w)),
     };
     values.iter().map(check).collect()
@@ -259,6 +261,8 @@ fn number(field: Field, bound: Bound) -> Check {
     match field {
         Field::Seen => Check::Age(|r| r.seen, bound),
         Field::First => Check::Age(|r| r.first, bound),
+        Field::Shadow => Check::Age(|r| r.shadow, bound),
+        Field::Drift => Check::Age(|r| r.drift, bound),
         Field::Requests => Check::Number(|r| r.requests as f64, bound),
         Field::Errors => Check::Number(|r| r.errors as f64, bound),
         Field::Callers => Check::Number(|r| r.callers as f64, bound),

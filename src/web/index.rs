@@ -14,7 +14,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use foldhash::fast::FixedState;
 
 use super::search::facts;
-use crate::catalog::{CatalogView, EndpointView};
+use crate::catalog::{CatalogView, Documentation, EndpointView};
 use crate::time::Timestamp;
 
 mod names;
@@ -83,6 +83,10 @@ pub(super) struct Row {
     pub(super) p90: f64,
     pub(super) first: Option<Timestamp>,
     pub(super) seen: Option<Timestamp>,
+    /// When it became one.
+    pub(super) shadow: Option<Timestamp>,
+    /// When the latest of it began.
+    pub(super) drift: Option<Timestamp>,
 }
 
 /// Names that rows refer to. They only grow, so that rows can be taken over.
@@ -238,6 +242,8 @@ impl Index {
             p90: e.latency.map_or(f64::NAN, |q| q.p90),
             first: e.first_seen,
             seen: e.last_seen,
+            shadow: shadow_since(e),
+            drift: e.drift.iter().map(|d| d.first_seen).max(),
         });
     }
 
@@ -280,6 +286,14 @@ impl Index {
     pub(super) fn endpoint(&self, row: usize) -> &Arc<EndpointView> {
         &self.view.endpoints[row]
     }
+}
+
+/// When it became a shadow endpoint, where it is one.
+pub(super) fn shadow_since(e: &EndpointView) -> Option<Timestamp> {
+    let is_shadow = e.documentation == Documentation::Shadow;
+    let reason = e.reasons.iter().find(|r| r.status == "shadow");
+    let since = reason.and_then(|r| r.since).or(e.first_seen);
+    since.filter(|_| is_shadow)
 }
 
 fn place(e: &EndpointView) -> (&str, &str, &str, Option<&str>) {

@@ -120,7 +120,7 @@ fn with_principals(app: &App, sum: &Summary) -> Vec<News> {
     news.push(News {
         what: "New principals",
         why: "identities and addresses that never called before",
-        href: "/principals?seen=new&sort=first",
+        href: "/principals?seen=new&sort=first".into(),
         now: principals.new[0],
         before: whole.then_some(principals.new[1]),
         first: latest
@@ -181,21 +181,21 @@ fn tiles(
         tile("/coverage", "Readable", share, rest, ""),
         lost(sensor),
         tile(
-            "/incidents?status=open",
+            "/incidents?view=waiting",
             "Open incidents",
             many(open.count()),
             format!("{} high or critical", many(grave)),
             if grave > 0 { "bad" } else { "" },
         ),
         tile(
-            "/endpoints?q=risk%3A%3E%3D7",
+            "/endpoints?q=risk%3A%3E%3D7+is%3Aconfirmed",
             "Risk 7 or more",
             many(sum.risky),
             format!("of {}", doctor::count(sum.confirmed as u64, "endpoint")),
             warn(sum.risky),
         ),
         tile(
-            "/endpoints",
+            "/endpoints?q=is%3Aconfirmed",
             "Endpoints",
             many(sum.confirmed),
             format!(
@@ -206,14 +206,14 @@ fn tiles(
             "",
         ),
         tile(
-            "/endpoints?q=status%3Ashadow",
+            "/endpoints?q=status%3Ashadow+is%3Aconfirmed",
             "Shadow",
             many(sum.shadow),
             "in no spec".into(),
             warn(sum.shadow),
         ),
         tile(
-            "/endpoints?q=is%3Adeprecated%2Czombie",
+            "/endpoints?q=is%3Adeprecated%2Czombie+is%3Aconfirmed",
             "Deprecated",
             many(sum.old),
             "or zombie".into(),

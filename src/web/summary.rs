@@ -13,8 +13,9 @@ use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::api;
+use super::index::shadow_since;
 use super::routes::{App, Shared};
+use super::{api, search};
 use crate::catalog::{
     CatalogView, Documentation, EndpointView, Exposure, ExposureKind, Kind, Life,
 };
@@ -48,7 +49,7 @@ pub(super) struct News {
     /// Why it matters.
     pub(super) why: &'static str,
     /// The list behind it.
-    pub(super) href: &'static str,
+    pub(super) href: String,
     /// Within a day.
     pub(super) now: usize,
     /// In the day before; null where that is not known.
@@ -142,7 +143,7 @@ impl Tally {
         News {
             what,
             why,
-            href,
+            href: href.to_owned(),
             now: self.counts[0],
             before: whole.then_some(self.counts[1]),
             first: self.latest.into_iter().map(|(_, name)| name).collect(),
@@ -166,10 +167,18 @@ fn host(name: &str) -> Named {
     }
 }
 
-/// When an endpoint became what `status` says.
-fn since(e: &EndpointView, status: &str) -> Option<Timestamp> {
-    let reason = e.reasons.iter().find(|r| r.status == status)?;
-    reason.since.or(e.first_seen)
+/// The endpoints of these hosts, as far as a query may say them; else what was first called within a day.
+fn hosts(new: &[&str]) -> String {
+    let names: Vec<String> = new.iter().map(|host| format!("\"{host}\"")).collect();
+    let query = format!("host:{}", names.join(","));
+    let is_sayable = query.len() <= search::MAX_TEXT && search::parse(&query).is_ok();
+    let query = if is_sayable {
+        query
+    } else {
+        "first:<1d".to_owned()
+    };
+    let parts = [("q", &query), ("view", &"tree".to_owned())];
+    super::frame::query_link("/endpoints", &parts)
 }
 
 impl Summary {
@@ -181,7 +190,7 @@ impl Summary {
         let tally = || Tally::new(catalog.at);
         let (mut new, mut shadow, mut drift) = (tally(), tally(), tally());
         let mut old = tally();
-        let mut hosts: BTreeMap<&str, Timestamp> = BTreeMap::new();
+        let mut known: BTreeMap<&str, Timestamp> = BTreeMap::new();
         let mut riskiest: Vec<&Arc<EndpointView>> = Vec::new();
         // The lists that it leads to show no static files.
         for e in catalog.endpoints.iter().filter(|e| e.kind != Kind::Static) {
@@ -191,18 +200,18 @@ impl Summary {
                 continue;
             }
             sum.confirmed += 1;
-            let known = hosts.entry(e.host.as_str()).or_insert(first);
-            *known = first.min(*known);
+            let since = known.entry(e.host.as_str()).or_insert(first);
+            *since = first.min(*since);
             new.add(first, || endpoint(e));
             if e.documentation == Documentation::Shadow {
                 sum.shadow += 1;
-                shadow.add(since(e, "shadow").unwrap_or(first), || endpoint(e));
+                shadow.add(shadow_since(e).unwrap_or(first), || endpoint(e));
             }
             if e.deprecated || e.zombie {
                 sum.old += 1;
                 old.add(e.last_seen.unwrap_or(Timestamp::MIN), || endpoint(e));
             }
-            for d in &e.drift {
+            if let Some(d) = e.drift.iter().max_by_key(|d| d.first_seen) {
                 drift.add(d.first_seen, || Named {
                     name: format!("{} {}: {}", e.method, e.template, d.name),
                     href: format!("/endpoints/{}", e.key),
@@ -211,9 +220,12 @@ impl Summary {
             sum.risky += usize::from(e.risk >= RISKY);
             rank(&mut riskiest, e);
         }
-        let mut strangers = tally();
-        for (name, first) in hosts {
+        let (mut strangers, mut strange) = (tally(), Vec::new());
+        for (name, first) in known {
             strangers.add(first, || host(name));
+            if first > strangers.since[0] {
+                strange.push(name);
+            }
         }
         let mut callers = tally();
         for exposure in catalog.exposures() {
@@ -238,7 +250,7 @@ impl Summary {
                         "New shadow endpoints",
                         "in no spec although one owns the place",
                     ),
-                    "/endpoints?q=status%3Ashadow&sort=first",
+                    "/endpoints?q=shadow%3A%3C1d+is%3Aconfirmed&sort=first",
                     watched,
                 )
             },
@@ -248,23 +260,25 @@ impl Summary {
                 before: None,
                 ..old.news(
                     ("Deprecated, still used", "deprecated or zombie, and called"),
-                    "/endpoints?q=is%3Adeprecated%2Czombie+seen%3A%3C1d",
+                    "/endpoints?q=is%3Adeprecated%2Czombie+seen%3A%3C1d+is%3Aconfirmed",
                     watched,
                 )
             },
             News {
                 warn: true,
                 ..drift.news(
-                    ("New drift", "does what its spec does not say"),
-                    "/endpoints?q=flag%3Adrift",
+                    (
+                        "New drift",
+                        "endpoints that do what their spec does not say",
+                    ),
+                    "/endpoints?q=drift%3A%3C1d+is%3Aconfirmed",
                     watched,
                 )
             },
-            strangers.news(
-                ("New hosts", "never seen before"),
-                "/endpoints?q=first%3A%3C1d&view=tree",
-                watched,
-            ),
+            News {
+                href: hosts(&strange),
+                ..strangers.news(("New hosts", "never seen before"), "", watched)
+            },
             callers.news(
                 (
                     "New kinds of caller",
@@ -305,6 +319,9 @@ fn rank<'a>(riskiest: &mut Vec<&'a Arc<EndpointView>>, e: &'a Arc<EndpointView>)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::{DriftKind, DriftView};
+    use crate::web::find::Search;
+    use crate::web::index::Index;
 
     /// Ten days, then a day with a new endpoint on a new host; the day before had one, too.
     fn catalog() -> CatalogView {
@@ -355,11 +372,62 @@ mod tests {
         assert_eq!((endpoints.now, endpoints.before), (2, Some(1)));
         let latest: Vec<&str> = endpoints.first.iter().map(|n| n.name.as_str()).collect();
         assert_eq!(latest, ["GET old /d", "GET new /c"]);
-        assert_eq!(news("New hosts").first[0].href, "/endpoints?host=new");
+        let hosts = news("New hosts");
+        assert_eq!(hosts.first[0].href, "/endpoints?host=new");
+        assert_eq!(hosts.href, "/endpoints?q=host%3A%22new%22&view=tree");
         let used = news("Deprecated, still used");
         assert_eq!((used.now, used.before, sum.old), (1, None, 2));
         let risks: Vec<u8> = sum.riskiest.iter().map(|e| e.risk).collect();
         assert_eq!((risks, sum.risky), (vec![9, 7, 3, 3, 2], 2));
+    }
+
+    /// Whoever follows a number finds as many.
+    #[test]
+    fn each_number_is_that_of_its_list() {
+        let mut catalog = catalog();
+        let at = catalog.at;
+        let ago = |hours: i64| Timestamp(at.nanos() - hours * 3_600_000_000_000);
+        for (n, e) in catalog.endpoints.iter_mut().enumerate() {
+            let mut changed = e.as_ref().clone();
+            if n % 2 == 0 {
+                changed.documentation = Documentation::Shadow;
+            }
+            let drift = |hours| DriftView {
+                kind: DriftKind::UndocumentedField,
+                direction: "response".into(),
+                status: Some(200),
+                name: "/x".into(),
+                detail: String::new(),
+                owasp: String::new(),
+                count: 1,
+                first_seen: ago(hours),
+                last_seen: at,
+            };
+            changed.drift =
+                [vec![], vec![drift(90)], vec![drift(90), drift(3), drift(2)]][n % 3].clone();
+            *e = Arc::new(changed);
+        }
+        let sum = Summary::of(&catalog);
+        let index = Index::new(Arc::new(catalog), None);
+        let mut followed = 0;
+        for news in &sum.news {
+            let Some(query) = news.href.strip_prefix("/endpoints?q=") else {
+                continue;
+            };
+            let query = query.split('&').next().unwrap().replace('+', " ");
+            let query = percent_encoding::percent_decode_str(&query);
+            let query = search::parse(&query.decode_utf8().unwrap()).unwrap();
+            let found = Search::new(&index, &query).rows().count();
+            // Of hosts the list has the endpoints.
+            let wanted = if news.what == "New hosts" {
+                1
+            } else {
+                news.now
+            };
+            assert_eq!(found, wanted, "{}", news.what);
+            followed += news.now;
+        }
+        assert!(followed >= 6, "{followed}");
     }
 
     #[test]

@@ -46,6 +46,7 @@ test("by keys: move, open, come back, acknowledge, select, note", { timeout: 120
   await shot(page, "triage-keys");
   await help.locator("input[type=checkbox]").uncheck();
   await help.locator("button").click();
+  assert.equal(await page.locator("dialog:visible").count(), 0, "a closed dialog is seen");
   await page.keyboard.press("j");
   assert.equal(await focused(page), null, "keys that are off act");
   await page.click("[data-keys-help]");

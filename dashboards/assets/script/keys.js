@@ -37,7 +37,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 const dialog = document.createElement("dialog");
-dialog.className = "keys";
+dialog.className = "shortcuts";
 dialog.setAttribute("aria-labelledby", "keys-title");
 document.body.append(dialog);
 

@@ -168,6 +168,9 @@ function lost() {
   if (!isLost) banner.textContent = `Connection lost. Last updated ${clock(updated)}; trying again.`;
   isLost = true;
   banner.hidden = false;
+  // What the side bar says is as old; the next refresh puts it right.
+  state.textContent = "Connection lost";
+  state.closest(".health").className = "health bad";
 }
 
 function fresh() {

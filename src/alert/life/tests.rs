@@ -190,9 +190,13 @@ fn what_cannot_be_is_refused() {
     let mut open = wanted(Status::Acknowledged, 300);
     open.until = Some(Timestamp::from_secs(400));
     assert!(m.set_status(&first.id, &open).is_err());
-    muted.until = Some(Timestamp::MAX);
-    let muted = m.set_status(&first.id, &muted).unwrap();
     let longest = Timestamp::from_secs(300) + LONGEST_MUTE;
+    for late in [Timestamp::MAX, longest + Duration::from_nanos(1)] {
+        muted.until = Some(late);
+        assert!(m.set_status(&first.id, &muted).is_err());
+    }
+    muted.until = Some(longest);
+    let muted = m.set_status(&first.id, &muted).unwrap();
     assert_eq!(muted.status_until, Some(longest));
 }
 

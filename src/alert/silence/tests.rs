@@ -83,6 +83,16 @@ fn what_is_no_rule_is_refused() {
     assert!(refused(&mut m, |s| s.scope.hours = text("8-9")));
     assert!(refused(&mut m, |s| s.scope.days = vec!["someday".into()]));
     assert!(refused(&mut m, |s| s.scope.host = Some("x".repeat(501))));
+    assert!(refused(&mut m, |s| s.scope.kind = text("**")));
+    assert!(refused(&mut m, |s| {
+        s.scope = scope(|s| (s.host, s.principal) = (text("*"), text("*")));
+    }));
+    for prefix in ["10.0.0.0/99", "10.0.0.0/", "2001:db8::/129", "10.0.0.0/a"] {
+        let mut silence = wanted(kind());
+        silence.scope.principal = text(prefix);
+        let why = m.silence(silence).unwrap_err();
+        assert!(why.contains(prefix), "{why}");
+    }
     for _ in 0..RULES {
         m.silence(wanted(kind())).unwrap();
     }

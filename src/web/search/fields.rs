@@ -26,6 +26,8 @@ pub(in crate::web) enum Field {
     Latency,
     Seen,
     First,
+    Shadow,
+    Drift,
     Spec,
     Tag,
     Owner,
@@ -72,7 +74,7 @@ const fn about(
 
 /// In the order of [`Field`], which is that of the help.
 #[rustfmt::skip]
-pub(in crate::web) const FIELDS: [About; 23] = {
+pub(in crate::web) const FIELDS: [About; 25] = {
     use Takes::{Age, Names, Number, Words};
     [
         about(Field::Host, "host", &[], Words, "host:api.example.com host:*.internal", "the whole name, or with a star"),
@@ -95,6 +97,8 @@ pub(in crate::web) const FIELDS: [About; 23] = {
         about(Field::Latency, "p90", &["latency"], Number, "p90:>500", "latency in milliseconds"),
         about(Field::Seen, "seen", &["last"], Age, "seen:<1d seen:never", "how long ago the last call was: s, m, h, d, w"),
         about(Field::First, "first", &[], Age, "first:<7d", "how long ago the first call was"),
+        about(Field::Shadow, "shadow", &[], Age, "shadow:<1d", "how long ago it became a shadow endpoint"),
+        about(Field::Drift, "drift", &[], Age, "drift:<1d", "how long ago its latest drift from its spec began"),
         about(Field::Spec, "spec", &[], Words, "spec:none", "a part of the title of the spec that owns the place, none, any"),
         about(Field::Tag, "tag", &["tags"], Words, "tag:payments tag:none", "the whole tag, or with a star; none, any"),
         about(Field::Owner, "owner", &[], Words, "owner:\"Team A\" owner:none", "the whole name, or with a star; none, any"),
