@@ -141,7 +141,9 @@ impl Indexes {
             Err(_) => Index::new(view, None),
         };
         let index = Arc::new(index);
-        self.last.store(Some(index.clone()));
+        let old = self.last.swap(Some(index.clone()));
+        // With it goes what only the view of before has: beside whoever asks.
+        drop(tokio::task::spawn_blocking(move || drop(old)));
         index
     }
 }
