@@ -166,7 +166,7 @@ impl Catalog {
             last_seen: Some(e.last),
             requests: e.by_class.iter().sum(),
             by_class: e.by_class,
-            statuses: e.statuses.clone(),
+            statuses: e.statuses.iter().map(|(s, n)| (*s, *n)).collect(),
             latency,
             request_size,
             response_size,
@@ -220,6 +220,11 @@ impl Catalog {
             schema,
         };
         (view.risk, view.risk_reasons) = self.risk(e, &view);
+        // Each has one or two, and there are many views.
+        view.findings.shrink_to_fit();
+        view.reasons.shrink_to_fit();
+        view.risk_reasons.shrink_to_fit();
+        view.path_parameters.shrink_to_fit();
         Some(view)
     }
 
