@@ -321,6 +321,7 @@ impl Counter {
         }
         if unusual {
             self.samples.truncate(SAMPLES - 1);
+            self.samples.reserve_exact(1);
             self.samples.insert(0, sample());
         }
         if rang {
