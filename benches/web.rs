@@ -6,6 +6,8 @@
 //! `REQUESTS=1000` so often for each.
 #![allow(clippy::unwrap_used)]
 
+#[path = "web/specs.rs"]
+mod specs;
 #[path = "web/world.rs"]
 mod world;
 
@@ -62,6 +64,19 @@ const URLS: &[&str] = &[
     "/api/v1/alerts?limit=200",
     "/api/v1/incidents?limit=200",
     "/api/v1/edges?sort=first",
+    "/specs",
+    "/specs/largest",
+    "/specs/largest?show=unseen",
+    "/specs/largest?show=seen&cursor={operation}",
+    "/specs/largest?show=undocumented",
+    "/specs/largest?show=drift",
+    "/specs/largest/diff",
+    "/specs/largest/diff?from=25000",
+    "/specs/largest/diff?show=all&from=40000",
+    "/specs/largest/diff?against=newer",
+    "/specs/usual",
+    "/specs/usual/diff",
+    "/specs/usual/diff?against=largest",
 ];
 
 struct Figures {
@@ -74,7 +89,7 @@ struct Figures {
 async fn ask(router: &Router, url: &str) -> (StatusCode, usize) {
     let request = Request::get(url)
         .header(header::HOST, "127.0.0.1:8650")
-        .header(header::ACCEPT, "text/html")
+        .header(header::ACCEPT, "*/*")
         .body(Body::empty())
         .unwrap();
     let response = router.clone().oneshot(request).await.unwrap();
@@ -138,10 +153,11 @@ fn main() -> ExitCode {
         );
     }
     // As where packets come in: a view is asked for once, and one endpoint in a hundred is another.
-    if "/endpoints".starts_with(&only) {
+    let anew = ["/endpoints", "/specs/largest", "/specs/largest/diff"];
+    for url in anew.iter().filter(|url| url.starts_with(&only)) {
         let publish = |n: usize| world::publish(&views, n);
-        let f = runtime.block_on(measure(&router, "/endpoints", requests, publish));
-        show(f, "/endpoints, of a new view each time");
+        let f = runtime.block_on(measure(&router, url, requests, publish));
+        show(f, &format!("{url}, of a new view each time"));
     }
     ExitCode::from(u8::from(!sound))
 }

@@ -323,7 +323,7 @@ struct State {
 /// Some 146 years from the epoch, in nanoseconds.
 const FAR: i64 = i64::MAX / 2;
 /// First byte of the saved form; another one is refused.
-const SAVED: u8 = 3;
+const SAVED: u8 = 4;
 
 impl Clock {
     fn of_day(&self) -> usize {

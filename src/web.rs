@@ -73,6 +73,7 @@ mod settings;
 mod silences;
 mod spec_diff;
 mod spec_form;
+mod spec_places;
 mod spec_text;
 mod spec_upload;
 mod specs;

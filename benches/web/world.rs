@@ -14,6 +14,8 @@ use apitap::time::Timestamp;
 use apitap::web::Views;
 use serde_json::json;
 
+use super::specs;
+
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const NOUNS: [&str; 20] = [
     "users", "orders", "invoices", "payments", "carts", "items", "sessions", "devices", "reports",
@@ -82,7 +84,7 @@ fn endpoint(n: usize) -> EndpointView {
         pointer: "/contact".into(),
         count: 9,
     };
-    EndpointView {
+    let mut view = EndpointView {
         key,
         method: method.into(),
         host: host(n),
@@ -123,7 +125,9 @@ fn endpoint(n: usize) -> EndpointView {
         exposure: Some(Zone::ALL[(m >> 54) as usize % 3]),
         sensitive: (m & 3 == 0).then_some(sensitive).into_iter().collect(),
         ..EndpointView::default()
-    }
+    };
+    specs::place(n, &mut view);
+    view
 }
 
 fn catalog(endpoints: usize) -> CatalogView {
@@ -225,11 +229,11 @@ fn principal(n: usize) -> PrincipalRow {
 /// What the pages read; and by name what their URLs may speak of.
 pub(crate) fn views(endpoints: usize, alerts: usize) -> (Arc<Views>, Vec<(&'static str, String)>) {
     let views = Views::default();
-    let catalog = catalog(endpoints);
+    let mut catalog = catalog(endpoints);
     let all: Vec<Alert> = (0..alerts).map(|n| alert(n, endpoints)).collect();
     let incidents = (0..alerts / 5).map(|n| incident(n, &all));
     let middle = &catalog.endpoints[endpoints / 2];
-    let names = vec![
+    let mut names = vec![
         ("{endpoint}", middle.key.clone()),
         ("{host}", middle.host.clone()),
         ("{alert}", all[alerts / 2].id.clone()),
@@ -242,6 +246,7 @@ pub(crate) fn views(endpoints: usize, alerts: usize) -> (Arc<Views>, Vec<(&'stat
         at: Timestamp::from_secs(NOW),
         ..PrincipalsView::default()
     }));
+    names.extend(specs::add(&mut catalog));
     views.alerts.store(Arc::new(AlertsView {
         incidents: incidents.map(Arc::new).collect(),
         alerts: all.into_iter().map(Arc::new).collect(),

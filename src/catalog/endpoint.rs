@@ -1,6 +1,5 @@
 //! What is kept of one endpoint: counts and sketches of fixed size.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cardinality_estimator::CardinalityEstimator;
@@ -27,7 +26,7 @@ use super::{Admission, NodeId};
 use crate::exchange::{Exchange, OperationKind};
 use crate::time::Timestamp;
 
-/// Statuses of one endpoint that are told apart.
+/// Statuses of one endpoint that are told apart: the lowest, so that it does not matter which came first.
 const MAX_STATUSES: usize = 32;
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -63,10 +62,11 @@ pub(super) struct Endpoint {
     pub(super) auth: Small<String, u64>,
     /// Media types of answers: what kind of thing this is.
     pub(super) html: u64,
-    pub(super) statuses: BTreeMap<u16, u64>,
+    pub(super) statuses: Small<u16, u64>,
     pub(super) deprecation: Option<Timestamp>,
     pub(super) sunset: Option<Timestamp>,
-    pub(super) history: History,
+    /// Shared with the view that was published last, until the next exchange.
+    pub(super) history: Arc<History>,
     /// Findings already told, by bit of their kind.
     pub(super) told: u16,
     pub(super) deprecated_since: Option<Timestamp>,
@@ -140,10 +140,10 @@ impl Endpoint {
             callers: CardinalityEstimator::new(),
             auth: Small::default(),
             html: 0,
-            statuses: BTreeMap::new(),
+            statuses: Small::default(),
             deprecation: None,
             sunset: None,
-            history: History::default(),
+            history: Arc::default(),
             told: 0,
             deprecated_since: None,
             zombie_since: None,
@@ -178,8 +178,8 @@ impl Endpoint {
         self.unpaired += u64::from(x.partial.unpaired);
         self.assets += u64::from(asset);
         if let Some(status) = x.status {
-            *self.statuses.entry(status).or_default() += 1;
-            self.bound_statuses();
+            *self.statuses.or_default(status) += 1;
+            self.statuses.truncate(MAX_STATUSES);
         }
         if let Some(ms) = x.latency_ms {
             self.latency.add(ms);
@@ -219,17 +219,10 @@ impl Endpoint {
             }
             self.html += u64::from(x.content_type.as_deref() == Some("text/html"));
         }
-        self.history.take(x);
+        Arc::make_mut(&mut self.history).take(x);
         self.days.add(x.ts);
         if self.is_deprecated() || self.zombie_since.is_some() {
             self.lately.get_or_insert_default().add(principal, x.ts);
-        }
-    }
-
-    /// The lowest stay, so that it does not matter which came first.
-    fn bound_statuses(&mut self) {
-        while self.statuses.len() > MAX_STATUSES {
-            self.statuses.pop_last();
         }
     }
 
@@ -272,17 +265,17 @@ impl Endpoint {
             *self.auth.or_default(scheme.clone()) += n;
         }
         self.html += other.html;
-        for (status, n) in &other.statuses {
-            *self.statuses.entry(*status).or_default() += n;
+        for (status, n) in other.statuses.iter() {
+            *self.statuses.or_default(*status) += n;
         }
-        self.bound_statuses();
+        self.statuses.truncate(MAX_STATUSES);
         self.operation_kind = self.operation_kind.or(other.operation_kind);
         self.depth = self.depth.max(other.depth);
         self.aliases = self.aliases.max(other.aliases);
         self.introspection = self.introspection.max(other.introspection);
         self.deprecation = self.deprecation.max(other.deprecation);
         self.sunset = self.sunset.max(other.sunset);
-        self.history.merge(&other.history);
+        Arc::make_mut(&mut self.history).merge(&other.history);
         self.days.merge(&other.days);
         match (&mut self.lately, &other.lately) {
             (Some(mine), Some(theirs)) => mine.merge(theirs),

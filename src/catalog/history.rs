@@ -2,10 +2,10 @@
 //! hour for 60 days, in fixed space.
 //!
 //! A series keeps only slots that had traffic. The newest stand open, as [`Slot`]s of 48 bytes and
-//! 12 for each bucket of latencies, so that an exchange costs a look at a few of them; when sixteen
-//! stand open the older half is packed into bytes, some fourteen for a slot of one request. Packed
-//! bytes are shared with the views. All sums are of integers, so that neither the order of exchanges
-//! nor merges change them. Time is packet time.
+//! 12 for each bucket of latencies, so that an exchange costs a look at a few of them; when eight
+//! stand open the older half is packed into bytes, some fourteen for a slot of one request. All sums
+//! are of integers, so that neither the order of exchanges nor merges change them. Time is packet
+//! time.
 //!
 //! Bounds: an endpoint called once costs 120 bytes beside the struct; one called all the time at
 //! most [`SLOTS`] packed slots a series, each of as many buckets as its latencies are spread over
@@ -31,7 +31,7 @@ pub use spread::Total;
 /// Slots a series reaches back: a day of minutes, 60 days of hours.
 pub const SLOTS: i64 = 1_440;
 /// Slots that stand open at most; records this many busy slots late are as cheap as any.
-const OPEN: usize = 16;
+const OPEN: usize = 8;
 
 /// What a series is counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -55,7 +55,7 @@ use versions::Versions;
 pub use foresee::{Foresight, Move};
 
 /// Of the saved form.
-const VERSION: u8 = 7;
+const VERSION: u8 = 8;
 
 /// Object ids must hash alike in every process that reads the same packets.
 const HASH: FixedState = FixedState::with_seed(0x61_70_69_74_61_70);

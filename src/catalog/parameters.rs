@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::oddity::{Oddities, Oddity, OddityKind, Whence};
 use super::schema::MadeOf;
+use super::small::one_more;
 use crate::exchange::{Exchange, Field, Groups, MAX_POINTER, Shape, Texture, Types};
 use crate::time::Timestamp;
 
@@ -260,6 +261,7 @@ impl Parameters {
             let at = self.known.partition_point(|p| p.key < sent.key);
             let mut new = Parameter::new(sent, visit.at, !odd);
             new.learn(sent, visit);
+            one_more(&mut self.known);
             self.known.insert(at, new);
         }
         if odd {
@@ -321,6 +323,7 @@ impl Parameters {
             match self.known.binary_search_by_key(&theirs.key, |p| p.key) {
                 Ok(at) => self.known[at].merge(theirs),
                 Err(at) if self.known.len() < MAX_PARAMETERS => {
+                    one_more(&mut self.known);
                     self.known.insert(at, theirs.clone());
                 }
                 Err(_) => {}
@@ -622,7 +625,10 @@ impl Words {
         let room = self.known.len() < MAX_WORDS;
         match self.known.iter_mut().find(|(hash, _)| *hash == sent.hash) {
             Some((_, n)) => *n = n.saturating_add(1),
-            None if sent.word && room => self.known.push((sent.hash, 1)),
+            None if sent.word && room => {
+                one_more(&mut self.known);
+                self.known.push((sent.hash, 1));
+            }
             None => self.close(),
         }
     }

@@ -16,7 +16,7 @@ use compact_str::CompactString;
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
-use super::small::Small;
+use super::small::{Small, one_more};
 use crate::exchange::{Classes, Exchange, Field, Format, MAX_CUSTOM, MAX_WORDS, Shape, Types};
 
 mod sensitive;
@@ -79,11 +79,18 @@ struct Stats {
     types: [u32; Types::ALL.len()],
     /// Sorted.
     formats: Vec<(Format, u32)>,
+    /// Boxed: most fields hold nothing sensitive.
+    marks: Option<Box<Marks>>,
+    words: Option<Box<Words>>,
+}
+
+/// Classes of sensitive data.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Marks {
     /// Sorted, of one class each.
     classes: Vec<(Classes, u32)>,
-    /// Classes that a person has added, by name.
+    /// Those that a person has added, by name.
     custom: Small<CompactString, u32>,
-    words: Option<Box<Words>>,
 }
 
 /// The members of what may be an enumeration.
@@ -283,12 +290,11 @@ impl Stats {
             one(n, field.types.has(kind));
         }
         for class in field.class.each() {
-            count(&mut self.classes, class, 1);
+            count(&mut self.marks.get_or_insert_default().classes, class, 1);
         }
         for class in &field.custom {
-            one(self.custom.or_default(class.clone()), true);
+            self.marks.get_or_insert_default().add_custom(class, 1);
         }
-        self.bound();
         if field.format != Format::Unseen {
             count(&mut self.formats, field.format, 1);
             self.words.get_or_insert_default().take(field, caller);
@@ -311,14 +317,15 @@ impl Stats {
         for (format, n) in &other.formats {
             count(&mut self.formats, *format, *n);
         }
-        for (class, n) in &other.classes {
-            count(&mut self.classes, *class, *n);
+        if let Some(theirs) = &other.marks {
+            let mine = self.marks.get_or_insert_default();
+            for (class, n) in &theirs.classes {
+                count(&mut mine.classes, *class, *n);
+            }
+            for (class, n) in theirs.custom.iter() {
+                mine.add_custom(class, *n);
+            }
         }
-        for (class, n) in other.custom.iter() {
-            let mine = self.custom.or_default(class.clone());
-            *mine = mine.saturating_add(*n);
-        }
-        self.bound();
         if let Some(theirs) = &other.words {
             self.words.get_or_insert_default().merge(theirs);
         }
@@ -326,23 +333,33 @@ impl Stats {
 }
 
 impl Stats {
-    fn bound(&mut self) {
-        self.custom.truncate(MAX_CUSTOM);
-    }
-
     /// Classes of sensitive data, and in how many messages.
     fn sensitive(&self) -> impl Iterator<Item = (CompactString, u32)> {
-        let known = self.classes.iter();
-        let known = known.flat_map(|(class, n)| class.names().map(|name| (name.into(), *n)));
-        let custom = self.custom.iter();
-        known.chain(custom.map(|(name, n)| (format!("custom:{name}").into(), *n)))
+        let marks = self.marks.iter();
+        marks.flat_map(|marks| {
+            let known = marks.classes.iter();
+            let known = known.flat_map(|(class, n)| class.names().map(|name| (name.into(), *n)));
+            let custom = marks.custom.iter();
+            known.chain(custom.map(|(name, n)| (format!("custom:{name}").into(), *n)))
+        })
+    }
+}
+
+impl Marks {
+    fn add_custom(&mut self, class: &CompactString, n: u32) {
+        let mine = self.custom.or_default(class.clone());
+        *mine = mine.saturating_add(n);
+        self.custom.truncate(MAX_CUSTOM);
     }
 }
 
 fn count<T: Ord + Copy>(counts: &mut Vec<(T, u32)>, of: T, n: u32) {
     match counts.binary_search_by_key(&of, |(known, _)| *known) {
         Ok(at) => counts[at].1 = counts[at].1.saturating_add(n),
-        Err(at) => counts.insert(at, (of, n)),
+        Err(at) => {
+            one_more(counts);
+            counts.insert(at, (of, n));
+        }
     }
 }
 

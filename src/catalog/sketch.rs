@@ -1,10 +1,11 @@
 //! Quantiles of latencies and sizes, within 2 % of the value. Most endpoints of a large inventory are
-//! called seldom: the first values are kept as they came, and only after them a sketch of more than a
-//! kibibyte (DDSketch). The quantiles are the sketch's from the first value on.
+//! called seldom: the first values are kept as they came, to seven digits, and only after them a
+//! sketch of more than a kibibyte (DDSketch). The quantiles are the sketch's from the first value on.
 
 use serde::{Deserialize, Serialize};
 use sketches_ddsketch::{Config, DDSketch};
 
+use super::small::one_more;
 use super::view::Quantiles;
 
 /// Values that are kept by themselves.
@@ -12,7 +13,7 @@ const FEW: usize = 16;
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) enum Sketch {
-    Few(Vec<f64>),
+    Few(Vec<f32>),
     Many(Box<DDSketch>),
 }
 
@@ -25,7 +26,10 @@ impl Default for Sketch {
 impl Sketch {
     pub(super) fn add(&mut self, value: f64) {
         match self {
-            Self::Few(values) if values.len() < FEW => values.push(value),
+            Self::Few(values) if values.len() < FEW => {
+                one_more(values);
+                values.push(value as f32);
+            }
             Self::Few(_) => {
                 let mut sketch = self.whole();
                 sketch.add(value);
@@ -37,7 +41,7 @@ impl Sketch {
 
     pub(super) fn merge(&mut self, other: &Self) {
         match (&mut *self, other) {
-            (_, Self::Few(values)) => values.iter().for_each(|value| self.add(*value)),
+            (_, Self::Few(values)) => values.iter().for_each(|value| self.add(f64::from(*value))),
             (Self::Few(_), Self::Many(theirs)) => {
                 let mut sketch = self.whole();
                 // Fails only between different configurations, and there is one.
@@ -55,7 +59,9 @@ impl Sketch {
             Self::Few(values) => {
                 // 2 % relative error, at most 512 bins.
                 let mut sketch = DDSketch::new(Config::new(0.02, 512, 1e-3));
-                values.iter().for_each(|value| sketch.add(*value));
+                values
+                    .iter()
+                    .for_each(|value| sketch.add(f64::from(*value)));
                 Box::new(sketch)
             }
             Self::Many(sketch) => sketch.clone(),

@@ -16,6 +16,13 @@ impl<K, V> Default for Small<K, V> {
     }
 }
 
+/// Room for one more, and for little besides: a list that doubles is half empty.
+pub(super) fn one_more<T>(all: &mut Vec<T>) {
+    if all.len() == all.capacity() {
+        all.reserve_exact(1 + all.len() / 2);
+    }
+}
+
 impl<K: Ord, V> Small<K, V> {
     fn find<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
     where
@@ -44,9 +51,7 @@ impl<K: Ord, V> Small<K, V> {
         let at = match self.find(&key) {
             Ok(at) => at,
             Err(at) => {
-                if self.0.len() == self.0.capacity() {
-                    self.0.reserve_exact(1 + self.0.len() / 2);
-                }
+                one_more(&mut self.0);
                 self.0.insert(at, (key, make()));
                 at
             }

@@ -17,6 +17,7 @@ use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
 use super::segment::{classify, fold, version};
+use super::small::one_more;
 use crate::exchange::Exchange;
 use crate::time::Timestamp;
 
@@ -334,6 +335,7 @@ impl Answers {
         if self.is_varied() {
             return self.various(one.guarded).add(one.span);
         }
+        one_more(&mut self.alike);
         self.alike.push(one);
         if self.alike.len() > MAX_ALIKE {
             for one in std::mem::take(&mut self.alike) {

@@ -34,8 +34,16 @@ pub(in crate::catalog) use tree::Part;
 use server::Scope;
 use tree::Tree;
 
-const METHODS: [&str; 8] = [
-    "get", "put", "post", "delete", "options", "head", "patch", "trace",
+/// As documents spell them, and as requests do.
+const METHODS: [(&str, &str); 8] = [
+    ("get", "GET"),
+    ("put", "PUT"),
+    ("post", "POST"),
+    ("delete", "DELETE"),
+    ("options", "OPTIONS"),
+    ("head", "HEAD"),
+    ("patch", "PATCH"),
+    ("trace", "TRACE"),
 ];
 /// Operations of one document; the largest public ones have some thousands.
 const MAX_OPERATIONS: usize = 50_000;
@@ -60,6 +68,7 @@ pub struct Spec {
     /// The first is the document's own; operations and path items may have servers of their own.
     groups: Vec<Group>,
     all: Vec<Operation>,
+    listing: Arc<[Listed]>,
     pub(super) document: Arc<Document>,
     /// Of its texts and of the hosts that it is bound to.
     pub(super) digest: u64,
@@ -81,7 +90,7 @@ pub(super) struct OperationId {
 
 #[derive(Clone, Debug)]
 pub(super) struct Operation {
-    pub(super) id: String,
+    pub(super) id: Arc<str>,
     pub(super) deprecated: bool,
     /// In lower case, and the key under `paths`: where it stands in the document.
     pub(super) method: &'static str,
@@ -92,15 +101,15 @@ pub(super) struct Operation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// In capitals.
-    pub method: String,
+    pub method: &'static str,
     /// `*` where the document names none.
-    pub host: String,
+    pub host: Arc<str>,
     /// With the base path.
-    pub template: String,
-    pub id: String,
+    pub template: Box<str>,
+    pub id: Arc<str>,
     pub deprecated: bool,
     /// Its number in the document.
-    pub(super) at: u32,
+    pub at: u32,
 }
 
 /// A static segment, decoded, and as it is compared; or a pattern as the document has it.
@@ -252,10 +261,12 @@ pub fn load(file: &str, text: &str, read: Read<'_>) -> Result<Spec, SpecError> {
             tree: Tree::default(),
         }],
         all: Vec::new(),
+        listing: Arc::default(),
         document: Arc::new(document),
         digest,
     };
     spec.add_paths(&fail)?;
+    spec.list();
     Ok(spec)
 }
 
@@ -280,7 +291,7 @@ impl Spec {
                 let reason = format!("the `$ref` of `{path}` points nowhere");
                 return Err(fail(path, reason).mend(MEND_REFERENCE));
             };
-            for method in METHODS {
+            for (method, upper) in METHODS {
                 let Some(operation) = item.child(method).filter(|o| o.value.is_object()) else {
                     continue;
                 };
@@ -290,12 +301,11 @@ impl Spec {
                 }
                 let servers = operation.child("servers").or_else(|| item.child("servers"));
                 let group = self.group(servers);
-                let upper = method.to_uppercase();
                 let at = self.all.len() as u32;
-                self.groups[group].tree.add(path, &upper, at);
-                let id = operation.str("operationId").map(str::to_owned);
+                self.groups[group].tree.add(path, upper, at);
+                let id = operation.str("operationId").map(Arc::from);
                 self.all.push(Operation {
-                    id: id.unwrap_or_else(|| format!("{upper} {path}")),
+                    id: id.unwrap_or_else(|| format!("{upper} {path}").into()),
                     deprecated: operation.is("deprecated"),
                     method,
                     path: path.to_owned(),
@@ -348,6 +358,7 @@ impl Spec {
             }
             group.scopes = bound;
         }
+        self.list();
     }
 
     /// Where an operation stands in the document: its path item, and itself.
@@ -362,29 +373,36 @@ impl Spec {
         HASH.hash_one((self.digest, &operation.path, operation.method))
     }
 
-    /// Every operation, by group of servers and template.
-    pub fn listing(&self) -> Vec<Listed> {
+    /// Every operation, by template and method.
+    pub fn listing(&self) -> &[Listed] {
+        &self.listing
+    }
+
+    /// Made when the document is read: pages ask for it again and again.
+    fn list(&mut self) {
         let mut out = Vec::with_capacity(self.all.len());
         for group in &self.groups {
             let scope = group.scopes.first();
-            let host = scope.and_then(|s| s.host.as_deref()).unwrap_or("*");
-            let base = scope.map_or(String::new(), |s| spelt(&s.base));
-            for (template, at) in group.tree.listing(&self.all) {
+            let host: Arc<str> = scope.and_then(|s| s.host.as_deref()).unwrap_or("*").into();
+            let base = scope.map_or_else(String::new, |s| spelt(&s.base));
+            for (template, method, at) in group.tree.listing() {
                 let operation = &self.all[at as usize];
                 let template = format!("{base}{template}");
                 out.push(Listed {
-                    method: operation.method.to_uppercase(),
-                    host: host.into(),
+                    method,
+                    host: host.clone(),
                     template: Some(template)
                         .filter(|t| !t.is_empty())
-                        .unwrap_or_else(|| "/".into()),
+                        .unwrap_or_else(|| "/".into())
+                        .into(),
                     id: operation.id.clone(),
                     deprecated: operation.deprecated,
                     at,
                 });
             }
         }
-        out
+        out.sort_by(|a, b| (&a.template, a.method, a.at).cmp(&(&b.template, b.method, b.at)));
+        self.listing = out.into();
     }
 
     /// The path of a listed operation as the document has it, without a base path.
@@ -398,7 +416,7 @@ impl Spec {
     pub fn entry(&self, listed: &Listed) -> Option<Entry> {
         let operation = self.all.get(listed.at as usize)?;
         let (item, here) = self.place(operation)?;
-        let at = (listed.host.as_str(), listed.template.as_str());
+        let at = (&*listed.host, &*listed.template);
         let root = self.document.root_of(here.file);
         Some(diff::entry(
             root,

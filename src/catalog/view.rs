@@ -230,7 +230,7 @@ pub struct EndpointView {
     pub hourly: Vec<u64>,
     /// By the minute for a day, by the hour for 60 days; by itself at `…/history`.
     #[serde(skip)]
-    pub history: History,
+    pub history: Arc<History>,
     /// Long-lived connections that its requests opened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<SessionsView>,

@@ -130,18 +130,19 @@ pub(super) struct Counter {
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Window {
-    /// As in [`Seen`]: a counter's windows are those of the principal that it has a part in.
-    index: i64,
+    /// As in [`Seen`]: a counter's windows are those of the principal that it has a part in. There
+    /// are many of them: numbers of windows and hours are of 32 bits, which are thousands of years.
+    index: i32,
     seen: Distinct,
     count: f64,
     place: u8,
-    /// Once rung, at most this much of the count is learnt.
-    cap: Option<f64>,
+    /// Once rung, at most this much of the count is learnt; before, 0.
+    cap: f64,
     /// The count when something of this principal was last over a bar.
     told: f64,
     /// The decayed maximum of the counts of windows before, and its hour.
     top: f32,
-    top_hour: i64,
+    top_hour: i32,
     /// The windows before.
     past: Past,
 }
@@ -284,7 +285,7 @@ impl Counter {
             }
             caps[i] = 2.0 * reference;
             let Some(step) = step else { continue };
-            if window.cap.is_none() {
+            if window.cap == 0.0 {
                 peers.learn(window.count, step);
             }
             if window.count <= reference {
@@ -304,10 +305,10 @@ impl Counter {
             if let Some(place) =
                 stranger.filter(|p| crowd.places.len() < MAX_PLACES || crowd.places.contains_key(p))
             {
-                let most = if at.ringing {
-                    window.cap.unwrap_or(caps[i])
-                } else {
-                    f64::MAX
+                let most = match (at.ringing, window.cap) {
+                    (false, _) => f64::MAX,
+                    (true, 0.0) => caps[i],
+                    (true, cap) => cap,
                 };
                 crowd.places.entry(place).or_default()[i].learn(window.count, most, at);
             }
@@ -320,14 +321,14 @@ impl Counter {
         }
         if unusual {
             self.samples.truncate(SAMPLES - 1);
+            self.samples.reserve_exact(1);
             self.samples.insert(0, sample());
         }
         if rang {
             self.over = at.nanos;
-            self.windows
-                .iter_mut()
-                .zip(caps)
-                .for_each(|(w, cap)| _ = w.cap.get_or_insert(cap));
+            let capless = self.windows.iter_mut().zip(caps);
+            let capless = capless.filter(|(w, _)| w.cap == 0.0);
+            capless.for_each(|(w, cap)| w.cap = cap);
         }
         worst.map(|hit| self.raise(hit, entry.endpoint, at))
     }
@@ -364,7 +365,7 @@ impl Counter {
     pub(super) fn counts(&self, presence: &Presence) -> [f64; 3] {
         std::array::from_fn(|i| {
             let window = &self.windows[i];
-            if window.index == presence.scales[i].index {
+            if i64::from(window.index) == presence.scales[i].index {
                 window.count
             } else {
                 0.0
@@ -382,29 +383,30 @@ impl Counter {
 
 impl Window {
     fn turn(&mut self, seen: &Seen, at: &Clock) {
-        if seen.index == self.index {
+        if seen.index == i64::from(self.index) {
             return;
         }
         if self.index != 0 {
             self.close(at.hour);
-            self.past.close(self.count, seen.index - self.index);
+            let steps = seen.index - i64::from(self.index);
+            self.past.close(self.count, steps);
         }
-        self.index = seen.index;
-        (self.seen, self.count, self.place, self.cap, self.told) =
-            (Distinct::default(), 0.0, 0, None, 0.0);
+        self.index = seen.index as i32;
+        (self.seen, self.count, self.place) = (Distinct::default(), 0.0, 0);
+        (self.cap, self.told) = (0.0, 0.0);
     }
 
     fn close(&mut self, hour: i64) {
-        let age = (hour - self.top_hour).max(0) as f32;
+        let age = (hour - i64::from(self.top_hour)).max(0) as f32;
         let faded = self.top * (-age / HALF_LIFE).exp2();
         let learnt = match self.cap {
-            Some(_) if age < 24.0 && self.top_hour != 0 => 0.0,
-            Some(cap) => self.count.min(cap) as f32,
-            None => self.count as f32,
+            0.0 => self.count as f32,
+            _ if age < 24.0 && self.top_hour != 0 => 0.0,
+            cap => self.count.min(cap) as f32,
         };
         if learnt > faded {
             self.top = learnt;
-            self.top_hour = hour;
+            self.top_hour = hour as i32;
         }
     }
 
@@ -454,7 +456,7 @@ impl Window {
         self.place = match rung {
             Some(_) if fresh => self.place,
             Some(_) => cell.withdraw(self.place),
-            None if self.cap.is_none() => cell.climb(self.place, score),
+            None if self.cap == 0.0 => cell.climb(self.place, score),
             None => self.place,
         };
         rung
@@ -474,7 +476,7 @@ impl Window {
             samples: Vec::new(),
             series: self
                 .past
-                .series(span, self.index, self.count.round(), expected),
+                .series(span, self.index.into(), self.count.round(), expected),
         }
     }
 }

@@ -247,6 +247,7 @@ impl Walks {
     ) -> Option<Found> {
         let Some(i) = self.rows.iter().position(|(n, ..)| *n == node) else {
             self.rows.truncate(PLACES - 1);
+            self.rows.reserve_exact(1);
             self.rows.insert(0, (node, number, Row::default()));
             return None;
         };

@@ -31,7 +31,7 @@ const HABIT: u8 = 3;
 /// Fewer steps than this are nothing to call a person for, however rare.
 const LEAST_HITS: u32 = 5;
 /// Steps for it after which a row that was told still goes on.
-const GOING_ON: u32 = 8;
+const GOING_ON: u8 = 8;
 /// A sum that a row which rang may at least teach, in nats.
 const NOTABLE: f64 = 5.0;
 
@@ -45,17 +45,19 @@ pub(super) struct Row {
     pub since: i64,
     last: i64,
     top: f64,
-    top_hour: i64,
+    top_hour: i32,
     peak: f64,
     /// One test a day: the day, and the place in the cell.
-    day: i64,
+    day: i32,
     place: u8,
     tested: bool,
-    rung: Option<(i64, u32)>,
+    /// When it was told last, 0 where it was not, and its length then.
+    rung: i64,
+    told: u32,
     /// Days that ended with a row told, of late.
     days: u8,
     /// Steps for it since, less two for each against it.
-    neighbours: u32,
+    neighbours: u8,
 }
 
 /// How often steps speak for it, over all callers.
@@ -148,34 +150,35 @@ impl Row {
             None
         };
         let Some(rung) = rung else {
-            if self.rung.is_none() {
+            if self.rung().is_none() {
                 self.place = cell.climb(self.place, score);
             }
             return None;
         };
-        if self.rung.is_some() {
+        if self.rung().is_some() {
             self.place = cell.withdraw(self.place);
         }
         self.neighbours = (self.neighbours + 1).min(GOING_ON);
-        let again = self.rung.is_none_or(|(when, len)| {
+        let again = self.rung().is_none_or(|(when, len)| {
             self.neighbours >= GOING_ON
                 && (at.nanos - when >= HOUR || self.len >= len.saturating_mul(2))
         });
         if again {
-            (self.rung, self.neighbours) = (Some((at.nanos, self.len)), 0);
+            (self.rung, self.told, self.neighbours) = (at.nanos, self.len, 0);
         }
         again.then_some(rung)
     }
 
     /// A new day: the most of the last one is learnt; of one that rang, little.
     fn turn(&mut self, at: &Clock, cell: &mut Cell) {
-        let day = at.secs.div_euclid(86_400) + 1;
+        let day = (at.secs.div_euclid(86_400) + 1) as i32;
         if day == self.day {
             return;
         }
-        let faded = self.top * (-((at.hour - self.top_hour).max(0) as f64) / HALF_LIFE).exp2();
+        let faded =
+            self.top * (-((at.hour - i64::from(self.top_hour)).max(0) as f64) / HALF_LIFE).exp2();
         if self
-            .rung
+            .rung()
             .is_some_and(|(when, _)| at.nanos - when <= 2 * DAY)
         {
             self.days = self.days.saturating_add(1);
@@ -183,25 +186,29 @@ impl Row {
             self.days = 0;
         }
         // What was told on three days is a habit.
-        let learnt = if self.rung.is_some() && self.days < HABIT {
+        let learnt = if self.rung().is_some() && self.days < HABIT {
             self.peak.min((2.0 * self.top).max(NOTABLE))
         } else {
             self.peak
         };
         if learnt > faded {
-            (self.top, self.top_hour) = (learnt, at.hour);
+            (self.top, self.top_hour) = (learnt, at.hour as i32);
         }
         (self.day, self.place, self.tested, self.peak) = (day, 0, at.scoring, self.sum);
-        if self.rung.is_some_and(|(when, _)| at.nanos - when > DAY) {
-            self.rung = None;
+        if self.rung().is_some_and(|(when, _)| at.nanos - when > DAY) {
+            self.rung = 0;
         }
         if at.scoring {
             cell.open(at.hour);
         }
     }
 
+    fn rung(&self) -> Option<(i64, u32)> {
+        (self.rung != 0).then_some((self.rung, self.told))
+    }
+
     /// Whether what is going on is an anomaly, which teaches nothing.
     pub(super) fn open(&self, at: &Clock) -> bool {
-        at.ringing && self.rung.is_some() && self.sum > 0.0
+        at.ringing && self.rung().is_some() && self.sum > 0.0
     }
 }

@@ -363,19 +363,22 @@ mod tests {
         );
     }
 
-    /// What is kept for evidence alone is little beside the rest: the last windows of each counter,
-    /// and with whom a principal spoke (most with one server).
+    /// One that does four kinds of things, with a full profile, holds the budget; what is kept for
+    /// evidence alone is little of it: the last windows of each counter, and with whom it spoke
+    /// (most with one server).
     #[test]
-    fn evidence_takes_little_of_what_a_principal_takes() {
-        use crate::detect::past::Past;
+    fn a_busy_principal_takes_four_kibibytes_and_evidence_little_of_it() {
+        use crate::detect::{past::Past, profile};
         let counters = 4;
         let places = crate::detect::WATCHES.len() * size_of::<Option<Box<Counter>>>();
         let entry = size_of::<(Key, u32)>() + size_of::<Pair>();
-        let whole = size_of::<Slot>() + places + entry + counters * size_of::<Counter>();
+        let counted = counters * size_of::<Counter>();
+        let whole = size_of::<Slot>() + places + entry + counted + profile::MOST;
         let past = counters * 3 * size_of::<Past>();
         println!(
             "a principal with {counters} counters: {whole} bytes, {past} of them past windows"
         );
+        assert!(whole <= 4 << 10, "{whole}");
         assert!(past * 10 <= whole, "{past} of {whole}");
     }
 

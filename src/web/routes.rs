@@ -17,6 +17,7 @@ use super::gate::Gate;
 use super::index::{Index, Indexes};
 use super::involved::Involved;
 use super::listing::Lists;
+use super::spec_places::AllPlaces;
 use super::summary::Summary;
 use super::{
     Audit, Command, Settings, Views, account, acts, alerts, api, assets, audit, automation, bulk,
@@ -41,6 +42,7 @@ pub(super) struct App {
     pub(super) lists: Beside<AlertsView, Lists>,
     pub(super) summary: Beside<CatalogView, Summary>,
     pub(super) findings: Beside<CatalogView, Sorted>,
+    pub(super) places: Beside<CatalogView, AllPlaces>,
     pub(super) desk: spec_upload::Desk,
     pub(super) indexes: Indexes,
 }
@@ -83,6 +85,7 @@ pub fn audited(
         lists: Beside::default(),
         summary: Beside::default(),
         findings: Beside::default(),
+        places: Beside::default(),
         desk: spec_upload::Desk::default(),
         indexes: Indexes::default(),
     });

@@ -2,7 +2,7 @@
 //! another document, or against an earlier version of itself. Operations are matched first, which is
 //! cheap; what they are made of is compared for the page that is shown.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use askama::Template;
@@ -12,21 +12,23 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::{Frame, failed, missing, query_link, show};
 use super::routes::{App, Shared};
+use super::spec_places::Places;
 use super::spec_text;
-use super::specs::{Places, nothing, upload};
+use super::specs::{nothing, upload};
 use super::who::Who;
 use super::{api, filters};
+use crate::catalog::EndpointView;
 use crate::catalog::diff::{self, Change, Entry};
 use crate::catalog::spec::{self, Listed, Spec};
-use crate::catalog::{CatalogView, EndpointView};
 
 /// Operations that one page shows, and that it looks at to find them.
 const SHOWN: usize = 40;
 const LOOKED_AT: usize = 200;
 /// Endpoints of one operation that are looked at: it may be served on a thousand hosts.
 const ENDPOINTS: usize = 20;
-/// Changes shown of one operation.
+/// Changes shown of one operation; past so many of a page it ends.
 const CHANGES: usize = 60;
+const LINES: usize = 240;
 
 #[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
@@ -105,20 +107,20 @@ impl Line {
 
 /// An operation of one side or both.
 enum Pair<'a> {
-    Left(Listed),
-    Right(Listed),
-    Both(Listed, Listed),
-    Seen(Listed, Vec<&'a Arc<EndpointView>>),
+    Left(&'a Listed),
+    Right(&'a Listed),
+    Both(&'a Listed, &'a Listed),
+    Seen(&'a Listed, &'a [Arc<EndpointView>]),
     Undocumented(&'a Arc<EndpointView>),
 }
 
 impl Pair<'_> {
-    fn name(&self) -> (String, String) {
+    fn name(&self) -> (&str, &str) {
         match self {
             Self::Left(o) | Self::Right(o) | Self::Both(_, o) | Self::Seen(o, _) => {
-                (o.template.clone(), o.method.clone())
+                (&o.template, o.method)
             }
-            Self::Undocumented(e) => (e.template.clone(), e.method.clone()),
+            Self::Undocumented(e) => (&e.template, &e.method),
         }
     }
 
@@ -137,14 +139,14 @@ struct Sides<'a> {
     right: Option<&'a Spec>,
 }
 
-impl Sides<'_> {
-    /// All operations of both sides, in order.
-    fn pairs<'c>(&self, catalog: &'c CatalogView) -> Vec<Pair<'c>> {
+impl<'a> Sides<'a> {
+    /// All operations of both sides, in order: of each side they are already.
+    fn pairs(&self, places: &'a Places) -> Vec<Pair<'a>> {
         let mut out = match self.right {
             Some(right) => versions(self.left, right),
-            None => against_seen(self.left, catalog),
+            None => against_seen(self.left, places),
         };
-        out.sort_by_cached_key(Pair::name);
+        out.sort_by(|a, b| a.name().cmp(&b.name()));
         out
     }
 
@@ -171,15 +173,15 @@ impl Sides<'_> {
         let changes = changes.into_iter().take(CHANGES).map(Line::of).collect();
         Row {
             kind,
-            method,
-            path,
+            method: method.to_owned(),
+            path: path.to_owned(),
             changes,
             more,
             endpoint,
         }
     }
 
-    fn seen(&self, operation: &Listed, endpoints: &[&Arc<EndpointView>]) -> Vec<Change> {
+    fn seen(&self, operation: &Listed, endpoints: &[Arc<EndpointView>]) -> Vec<Change> {
         let Some(documented) = self.left.entry(operation) else {
             return Vec::new();
         };
@@ -213,37 +215,33 @@ fn both(old: Option<Entry>, new: Option<Entry>) -> Vec<Change> {
 }
 
 /// By method and path without the base, so that another server or base path changes nothing else.
-fn versions<'c>(left: &Spec, right: &Spec) -> Vec<Pair<'c>> {
-    let place = |spec: &Spec, o: &Listed| (diff::shape(spec.path_of(o)), o.method.clone());
-    let mut old: BTreeMap<_, Listed> = BTreeMap::new();
-    old.extend(left.listing().into_iter().map(|o| (place(left, &o), o)));
-    let mut out = Vec::new();
-    for new in right.listing() {
-        out.push(match old.remove(&place(right, &new)) {
-            Some(old) => Pair::Both(old, new),
+fn versions<'a>(left: &'a Spec, right: &'a Spec) -> Vec<Pair<'a>> {
+    let place = |spec: &Spec, o: &Listed| (diff::shape(spec.path_of(o)), o.method);
+    let old = left.listing().iter().map(|o| (place(left, o), o));
+    let mut old: HashMap<_, &Listed> = old.collect();
+    let mut known = HashSet::new();
+    let new = right.listing().iter();
+    let mut out: Vec<Pair<'a>> = new
+        .map(|new| match old.remove(&place(right, new)) {
+            Some(old) => {
+                known.insert(old.at);
+                Pair::Both(old, new)
+            }
             None => Pair::Right(new),
-        });
-    }
-    out.extend(old.into_values().map(Pair::Left));
+        })
+        .collect();
+    let gone = left.listing().iter().filter(|o| !known.contains(&o.at));
+    out.extend(gone.map(Pair::Left));
     out
 }
 
-fn against_seen<'c>(left: &Spec, catalog: &'c CatalogView) -> Vec<Pair<'c>> {
-    let Places {
-        operations,
-        undocumented,
-    } = Places::of(catalog, &left.id);
-    let mut seen: HashMap<&str, _> = operations;
-    let mut out: Vec<Pair<'c>> = left
-        .listing()
-        .into_iter()
-        .map(|o| match seen.remove(o.id.as_str()) {
-            Some(endpoints) => Pair::Seen(o, endpoints),
-            None => Pair::Left(o),
-        })
-        .collect();
-    out.extend(undocumented.into_iter().map(Pair::Undocumented));
-    out
+fn against_seen<'a>(left: &'a Spec, places: &'a Places) -> Vec<Pair<'a>> {
+    let documented = left.listing().iter().map(|o| match places.of(o) {
+        [] => Pair::Left(o),
+        endpoints => Pair::Seen(o, endpoints),
+    });
+    let undocumented = places.undocumented.iter().map(Pair::Undocumented);
+    documented.chain(undocumented).collect()
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
@@ -265,20 +263,17 @@ fn named(spec: &Spec) -> String {
     format!("{} {}", spec.title, spec.version)
 }
 
-fn compare(
-    left: &Spec,
-    right: Option<&Spec>,
-    catalog: &CatalogView,
-    wanted: &Wanted,
-) -> Difference {
+fn compare(left: &Spec, right: Option<&Spec>, places: &Places, wanted: &Wanted) -> Difference {
     let sides = Sides { left, right };
-    let pairs = sides.pairs(catalog);
+    let pairs = sides.pairs(places);
     let count = |kind: Kind| pairs.iter().filter(|p| p.kind() == kind).count();
     let (mut items, mut at) = (Vec::new(), wanted.from.min(pairs.len()));
+    let mut lines = 0;
     let all = wanted.show == "all";
     let end = (at + LOOKED_AT).min(pairs.len());
-    while at < end && items.len() < SHOWN {
+    while at < end && items.len() < SHOWN && lines < LINES {
         let row = sides.row(&pairs[at]);
+        lines += row.changes.len();
         if all || row.kind != Kind::Same {
             items.push(row);
         }
@@ -323,18 +318,19 @@ async fn difference(app: &Arc<App>, id: &str, wanted: &Wanted) -> Result<Differe
             "there is no such spec to compare with".into(),
         ));
     }
-    let (id, wanted) = (id.to_owned(), wanted.clone());
+    let (app, id, wanted) = (app.clone(), id.to_owned(), wanted.clone());
     let done = tokio::task::spawn_blocking(move || {
+        let places = Places::new(&app, &catalog, &id);
         let left = catalog.documents.by_id(&id).ok_or(Refused::Unknown)?;
         match &old {
             // The earlier version stands on the left, as the older one.
             Some((name, text)) => {
                 let old = spec::parse(name, text).map_err(|e| Refused::Right(e.to_string()))?;
-                Ok(compare(&old, Some(left), &catalog, &wanted))
+                Ok(compare(&old, Some(left), &places, &wanted))
             }
             None => {
                 let right = catalog.documents.by_id(&wanted.against);
-                Ok(compare(left, right, &catalog, &wanted))
+                Ok(compare(left, right, &places, &wanted))
             }
         }
     });

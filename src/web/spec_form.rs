@@ -14,7 +14,7 @@ use super::filters;
 use super::frame::{Frame, failed, missing, show};
 use super::life::stale;
 use super::routes::{App, Shared};
-use super::spec_upload::{self, Draft, MAX_UPLOAD, NOT_ADMIN, No, Said, Wrong};
+use super::spec_upload::{self, Draft, MAX_UPLOAD, No, Said, Wrong};
 use super::specs::upload;
 use super::who::Who;
 use crate::catalog::Several;
@@ -68,19 +68,6 @@ impl Checked {
     }
 }
 
-fn not_admin(app: &App, who: &Who) -> Option<Response> {
-    let refuse = || {
-        failed(
-            app,
-            who,
-            StatusCode::FORBIDDEN,
-            "Nothing was changed",
-            NOT_ADMIN,
-        )
-    };
-    (!who.is_admin()).then(refuse)
-}
-
 /// What an upload is called by its owner.
 fn name_of(app: &App, id: &str) -> Option<String> {
     let specs = app.views.specs.load();
@@ -96,9 +83,6 @@ pub(super) struct At {
 
 /// `/specs/new`.
 pub(super) async fn new(State(app): Shared, who: Who, Query(at): Query<At>) -> Response {
-    if let Some(refused) = not_admin(&app, &who) {
-        return refused;
-    }
     let mut said = Said::default();
     if !at.replaces.is_empty() {
         let specs = app.views.specs.load();
@@ -214,7 +198,7 @@ pub(super) async fn check(State(app): Shared, who: Who, parts: Multipart) -> Res
             );
         }
     };
-    if let Some(refused) = stale(&app, &who, &sent.csrf).or_else(|| not_admin(&app, &who)) {
+    if let Some(refused) = stale(&app, &who, &sent.csrf) {
         return refused;
     }
     let text = match sent.file.is_empty() {
@@ -247,7 +231,7 @@ pub(super) struct Use {
 
 /// `POST /specs`: puts to use what was checked.
 pub(super) async fn put(State(app): Shared, who: Who, Form(form): Form<Use>) -> Response {
-    if let Some(refused) = stale(&app, &who, &form.csrf).or_else(|| not_admin(&app, &who)) {
+    if let Some(refused) = stale(&app, &who, &form.csrf) {
         return refused;
     }
     let Some(draft) = app.desk.take(&form.token, &who.name) else {
@@ -274,7 +258,7 @@ pub(super) async fn remove(
     Path(id): Path<String>,
     Form(form): Form<Remove>,
 ) -> Response {
-    if let Some(refused) = stale(&app, &who, &form.csrf).or_else(|| not_admin(&app, &who)) {
+    if let Some(refused) = stale(&app, &who, &form.csrf) {
         return refused;
     }
     match spec_upload::take_away(&app, &who, id, Some(form.note)).await {

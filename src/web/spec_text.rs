@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::header;
@@ -11,10 +12,11 @@ use serde::Deserialize;
 
 use super::export::Documents;
 use super::routes::Shared;
-use super::specs::{Places, nothing, upload};
+use super::spec_places::Places;
+use super::specs::{nothing, upload};
 use super::{SpecsView, api};
+use crate::catalog::EndpointView;
 use crate::catalog::openapi;
-use crate::catalog::{CatalogView, EndpointView};
 
 /// Bytes of one file that are sent; no larger one is read as a document.
 const MAX_TEXT: u64 = 64 << 20;
@@ -72,21 +74,16 @@ pub(super) async fn original(
     (headers, text).into_response()
 }
 
-/// What was seen in the places that a document owns, as OpenAPI; of several hosts a list.
-pub(super) fn observed_of(catalog: &CatalogView, id: &str) -> Vec<serde_json::Value> {
-    let places = Places::of(catalog, id);
-    let mut found: Vec<&EndpointView> = places.undocumented.iter().map(|e| e.as_ref()).collect();
-    found.extend(places.operations.values().flatten().map(|e| e.as_ref()));
-    openapi::documents(&found)
-}
-
-/// `/api/v1/specs/{id}/observed.openapi.json`.
+/// `/api/v1/specs/{id}/observed.openapi.json`: what was seen in the places that the document owns; of
+/// several hosts a list.
 pub(super) async fn observed(State(app): Shared, api::Path(id): api::Path<String>) -> Response {
-    let catalog = app.views.catalog.load();
+    let catalog = app.views.catalog.load_full();
     if catalog.documents.by_id(&id).is_none() {
         return nothing();
     }
-    let mut documents = observed_of(&catalog, &id);
+    let places = Places::new(&app, &catalog, &id);
+    let found: Vec<&EndpointView> = places.all().map(Arc::as_ref).collect();
+    let mut documents = openapi::documents(&found);
     let mut response = api::json(&match documents.len() {
         0 => Documents::One(openapi::empty_document()),
         1 => Documents::One(documents.remove(0)),

@@ -1,7 +1,6 @@
 //! Specs: the documents in use, what each owns, how much of it is called, and where the traffic
 //! differs from it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -13,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::frame::{Frame, missing, query_link, show};
 use super::query::{limit, position};
 use super::routes::{App, Shared};
+use super::spec_places::Places;
 use super::who::Who;
 use super::{SpecsView, api, chart, filters};
 use crate::catalog::spec::{Listed, Spec};
@@ -154,7 +154,6 @@ pub(super) async fn list(State(app): Shared, api::Query(at): api::Query<Turn>) -
 #[template(path = "specs.html")]
 struct Specs {
     page: Frame,
-    is_admin: bool,
     total: usize,
     rows: Vec<Item>,
     refused: Vec<String>,
@@ -166,7 +165,6 @@ struct Specs {
 pub(super) async fn page(State(app): Shared, who: Who, Query(at): Query<Turn>) -> Response {
     let (rows, next, _, total) = listed(&app, &at);
     show(&Specs {
-        is_admin: who.is_admin(),
         total,
         notes: rows.iter().map(|r| r.spec.notes.len()).sum(),
         next: next.map(|c| query_link("/specs", &[("cursor", &c)])),
@@ -176,37 +174,14 @@ pub(super) async fn page(State(app): Shared, who: Who, Query(at): Query<Turn>) -
     })
 }
 
-/// What the endpoints of a document's places come to.
-#[derive(Default)]
-pub(super) struct Places<'a> {
-    /// By operation, the endpoints that are it on one host or another.
-    pub(super) operations: HashMap<&'a str, Vec<&'a Arc<EndpointView>>>,
-    /// In its places, and none of its operations.
-    pub(super) undocumented: Vec<&'a Arc<EndpointView>>,
-}
-
-impl<'a> Places<'a> {
-    pub(super) fn of(catalog: &'a CatalogView, spec: &str) -> Self {
-        let mut out = Self::default();
-        let own = |e: &&Arc<EndpointView>| e.confirmed && e.spec_id.as_deref() == Some(spec);
-        for e in catalog.endpoints.iter().filter(own) {
-            match e.operation_id.as_deref() {
-                Some(id) => out.operations.entry(id).or_default().push(e),
-                None => out.undocumented.push(e),
-            }
-        }
-        out
-    }
-}
-
 /// An operation, and what was seen of it.
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "SpecOperation")]
 pub(super) struct Operation {
-    method: String,
+    method: &'static str,
     path: String,
     /// The operation's id in the document.
-    id: String,
+    id: Arc<str>,
     deprecated: bool,
     requests: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -219,9 +194,8 @@ pub(super) struct Operation {
 }
 
 impl Operation {
-    fn of(listed: Listed, places: &Places<'_>) -> Self {
-        let seen = places.operations.get(listed.id.as_str());
-        let seen = seen.map_or(&[][..], Vec::as_slice);
+    fn of(listed: &Listed, places: &Places) -> Self {
+        let seen = places.of(listed);
         Self {
             requests: seen.iter().map(|e| e.requests).sum(),
             first_seen: seen.iter().filter_map(|e| e.first_seen).min(),
@@ -229,21 +203,22 @@ impl Operation {
             endpoints: seen.iter().map(|e| e.key.clone()).collect(),
             drift: seen.iter().map(|e| e.drift.len()).sum(),
             method: listed.method,
-            path: listed.template,
-            id: listed.id,
+            path: (*listed.template).into(),
+            id: listed.id.clone(),
             deprecated: listed.deprecated,
         }
     }
 }
 
 /// Those that were called, or those that were not.
-fn operations(spec: &Spec, places: &Places<'_>, seen: Option<bool>, at: &Turn) -> Found<Operation> {
-    let mut all = spec.listing();
-    if let Some(seen) = seen {
-        all.retain(|o| places.operations.contains_key(o.id.as_str()) == seen);
-    }
+fn operations(spec: &Spec, places: &Places, seen: Option<bool>, at: &Turn) -> Found<Operation> {
+    let listing = spec.listing().iter();
+    let all = listing.filter(|o| seen.is_none_or(|seen| places.of(o).is_empty() != seen));
+    let all: Vec<&Listed> = all.collect();
     let total = all.len();
-    let (items, next, lost) = page_of(all, at, |o| format!("{} {}", o.method, o.template));
+    // Its number in the document is cheap to look for; with its name no other version's is meant.
+    let name = |o: &&Listed| format!("{} {} {}", o.at, o.method, o.template);
+    let (items, next, lost) = page_of(all, at, name);
     let items = items.into_iter().map(|o| Operation::of(o, places));
     (items.collect(), next, lost, total)
 }
@@ -254,7 +229,7 @@ pub(super) async fn operations_list(
     api::Path(id): api::Path<String>,
     api::Query(at): api::Query<At>,
 ) -> Response {
-    let catalog = app.views.catalog.load();
+    let catalog = app.views.catalog.load_full();
     let Some(spec) = catalog.documents.by_id(&id) else {
         return nothing();
     };
@@ -263,7 +238,7 @@ pub(super) async fn operations_list(
         "unseen" => Some(false),
         _ => None,
     };
-    let places = Places::of(&catalog, &id);
+    let places = Places::new(&app, &catalog, &id);
     let (items, next, lost, total) = operations(spec, &places, seen, &at.turn());
     if lost {
         return api::lost().into_response();
@@ -287,24 +262,21 @@ pub(super) async fn one(State(app): Shared, api::Path(id): api::Path<String>) ->
     }
 }
 
-/// An endpoint with its deviations.
-struct Drifting {
-    endpoint: Arc<EndpointView>,
-    drift: Vec<DriftView>,
-}
+/// Endpoints that one page shows with their deviations, and of how many of these each.
+const DRIFTING: usize = 25;
+const DEVIATIONS: usize = 8;
 
 /// The tab that is open.
 enum Tab {
     Operations(Vec<Operation>),
     Endpoints(Vec<Arc<EndpointView>>),
-    Drift(Vec<Drifting>),
+    Drift(Vec<Arc<EndpointView>>),
 }
 
 #[derive(Template)]
 #[template(path = "spec.html")]
 struct One {
     page: Frame,
-    is_admin: bool,
     item: Item,
     bar: String,
     /// Of the tabs: name in the URL, words, count.
@@ -323,6 +295,11 @@ impl One {
         self.open == tab
     }
 
+    fn shown<'a>(&self, e: &'a EndpointView) -> (&'a [DriftView], usize) {
+        let shown = e.drift.len().min(DEVIATIONS);
+        (&e.drift[..shown], e.drift.len() - shown)
+    }
+
     fn url(&self) -> String {
         format!("/specs/{}", self.item.spec.id)
     }
@@ -335,16 +312,12 @@ pub(super) async fn one_page(
     Path(id): Path<String>,
     Query(at): Query<At>,
 ) -> Response {
-    let (catalog, specs) = (app.views.catalog.load(), app.views.specs.load());
+    let (catalog, specs) = (app.views.catalog.load_full(), app.views.specs.load());
     let (Some(view), Some(spec)) = (view(&catalog, &id), catalog.documents.by_id(&id)) else {
         return missing(&app, &who, "There is no such spec");
     };
-    let places = Places::of(&catalog, &id);
+    let places = Places::new(&app, &catalog, &id);
     let item = item(view, &specs);
-    let mut drifting: Vec<&Arc<EndpointView>> =
-        places.operations.values().flatten().copied().collect();
-    drifting.retain(|e| !e.drift.is_empty());
-    drifting.sort_by_key(|e| (&e.template, &e.method, &e.host));
     let tabs = [
         ("seen", "Seen", view.seen),
         ("unseen", "Not seen", item.unseen),
@@ -355,16 +328,17 @@ pub(super) async fn one_page(
     let key = |e: &&Arc<EndpointView>| e.key.clone();
     let (tab, next) = match open {
         "undocumented" => {
-            let (items, next, _) = page_of(places.undocumented, &at.turn(), key);
+            let all: Vec<_> = places.undocumented.iter().collect();
+            let (items, next, _) = page_of(all, &at.turn(), key);
             (Tab::Endpoints(items.into_iter().cloned().collect()), next)
         }
         "drift" => {
-            let (items, next, _) = page_of(drifting, &at.turn(), key);
-            let one = |e: &Arc<EndpointView>| Drifting {
-                drift: e.drift.clone(),
-                endpoint: Arc::clone(e),
+            let turn = Turn {
+                limit: Some(at.limit.unwrap_or(DRIFTING).min(DRIFTING)),
+                ..at.turn()
             };
-            (Tab::Drift(items.into_iter().map(one).collect()), next)
+            let (items, next, _) = page_of(places.drifting.iter().collect(), &turn, key);
+            (Tab::Drift(items.into_iter().cloned().collect()), next)
         }
         open => {
             let (items, next, _, _) = operations(spec, &places, Some(open == "seen"), &at.turn());
@@ -373,7 +347,6 @@ pub(super) async fn one_page(
     };
     let open_owned = open.to_owned();
     show(&One {
-        is_admin: who.is_admin(),
         bar: chart::shares(&[
             ("seen", view.seen as u64),
             ("dark", item.unseen as u64),

@@ -48,10 +48,6 @@ pub(super) struct Who {
 }
 
 impl Who {
-    pub(super) fn is_admin(&self) -> bool {
-        self.role == Role::Admin
-    }
-
     /// The id of their session, where they have one.
     pub(super) fn session(&self) -> Option<&str> {
         match &self.way {

@@ -106,15 +106,17 @@ impl Entry {
 
 /// `/users/{}` of `/users/{user_id}`.
 pub fn shape(template: &str) -> String {
-    let segment = |s: &str| {
-        if s.contains('{') {
-            "{}".to_owned()
-        } else {
-            s.to_lowercase()
+    let mut out = String::with_capacity(template.len());
+    for (n, segment) in template.split('/').enumerate() {
+        if n > 0 {
+            out.push('/');
         }
-    };
-    let all: Vec<String> = template.split('/').map(segment).collect();
-    all.join("/")
+        match segment.contains('{') {
+            true => out.push_str("{}"),
+            false => out.extend(segment.chars().flat_map(char::to_lowercase)),
+        }
+    }
+    out
 }
 
 /// The fields of a schema as inventory lines have it.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::spread::{Cell, Total, bucket};
 use super::{SLOTS, Slot};
+use crate::catalog::small::one_more;
 
 /// Slots in order, each once, with the cells of each in order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -27,9 +28,7 @@ impl Run {
         match self.slots[..index].last_mut() {
             Some(known) if known.at == counts.at => known.add(counts),
             _ => {
-                if self.slots.is_empty() {
-                    self.slots.reserve_exact(1);
-                }
+                one_more(&mut self.slots);
                 self.slots.insert(index, *counts);
             }
         }
@@ -40,9 +39,7 @@ impl Run {
         match self.cells.binary_search_by_key(&(counts.at, bucket), place) {
             Ok(index) => self.cells[index].count = self.cells[index].count.saturating_add(1),
             Err(index) => {
-                if self.cells.is_empty() {
-                    self.cells.reserve_exact(1);
-                }
+                one_more(&mut self.cells);
                 let (at, count) = (counts.at, 1);
                 self.cells.insert(index, Cell { at, bucket, count });
             }

@@ -189,7 +189,7 @@ fn call(catalog: &mut Catalog, host: &str, second: i64) {
 
 #[test]
 fn past_the_budget_the_minutes_of_the_least_used_go_first() {
-    let budget = 13 << 10;
+    let budget = 8 << 10;
     let settings = Settings {
         max_history: budget,
         ..Settings::default()

@@ -39,7 +39,7 @@ impl Catalog {
                 Some(SpecRef {
                     id: found.spec.id.clone(),
                     title: found.spec.title.clone(),
-                    operation: found.operation.map(|(_, o)| o.id.clone()),
+                    operation: found.operation.map(|(_, o)| (*o.id).to_owned()),
                     documented: found.operation.is_some(),
                     deprecated: found.operation.is_some_and(|(_, o)| o.deprecated),
                 })

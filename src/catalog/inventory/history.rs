@@ -1,5 +1,7 @@
 //! The budget of all histories together.
 
+use std::sync::Arc;
+
 use super::Catalog;
 use crate::catalog::history::Step;
 
@@ -32,7 +34,8 @@ impl Catalog {
                 }
                 if let Some(n) = endpoints.get_mut(&id) {
                     let before = n.e.history.bytes();
-                    self.state.histories_cut += u64::from(n.e.history.clear(step));
+                    self.state.histories_cut +=
+                        u64::from(Arc::make_mut(&mut n.e.history).clear(step));
                     used -= before - n.e.history.bytes();
                     self.dirty.insert(id);
                 }

@@ -166,7 +166,7 @@ impl Catalog {
             last_seen: Some(e.last),
             requests: e.by_class.iter().sum(),
             by_class: e.by_class,
-            statuses: e.statuses.clone(),
+            statuses: e.statuses.iter().map(|(s, n)| (*s, *n)).collect(),
             latency,
             request_size,
             response_size,
@@ -220,6 +220,11 @@ impl Catalog {
             schema,
         };
         (view.risk, view.risk_reasons) = self.risk(e, &view);
+        // Each has one or two, and there are many views.
+        view.findings.shrink_to_fit();
+        view.reasons.shrink_to_fit();
+        view.risk_reasons.shrink_to_fit();
+        view.path_parameters.shrink_to_fit();
         Some(view)
     }
 
@@ -283,7 +288,7 @@ impl Catalog {
             let own = hosts.iter().filter(|h| spec.is_about(h));
             let any_lossy = own.copied().find_map(|h| self.completeness.lossy(h, now));
             for operation in spec.listing() {
-                if !seen.contains(&(&*spec.id, operation.id.as_str())) {
+                if !seen.contains(&(&*spec.id, &*operation.id)) {
                     // Of many hosts, a call may have been missed at one.
                     let any = || any_lossy.clone().filter(|_| operation.host.contains('*'));
                     let lossy = self.completeness.lossy(&operation.host, now).or_else(any);
@@ -355,7 +360,7 @@ fn held_back(why: &str) -> String {
 }
 
 /// A documented operation that nobody calls.
-fn dormant(spec: &spec::Spec, operation: spec::Listed) -> EndpointView {
+fn dormant(spec: &spec::Spec, operation: &spec::Listed) -> EndpointView {
     let spec::Listed {
         method,
         host,
@@ -367,10 +372,10 @@ fn dormant(spec: &spec::Spec, operation: spec::Listed) -> EndpointView {
     let (risk, risk_reasons) = risk::none("it was never called");
     EndpointView {
         id: EndpointId(u32::MAX),
-        key: key(&method, &host, &template),
-        method,
-        host,
-        template,
+        key: key(method, host, template),
+        method: (*method).into(),
+        host: (**host).into(),
+        template: (**template).into(),
         documentation: Documentation::Documented,
         life: Life::Dormant,
         reasons: vec![Reason {
@@ -380,7 +385,7 @@ fn dormant(spec: &spec::Spec, operation: spec::Listed) -> EndpointView {
         }],
         spec_id: Some(spec.id.clone()),
         spec: Some(title.clone()),
-        operation_id: Some(id),
+        operation_id: Some((**id).into()),
         risk,
         risk_reasons,
         ..EndpointView::default()

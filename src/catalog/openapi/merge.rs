@@ -82,12 +82,12 @@ fn response(endpoints: &[&EndpointView], class: usize, n: u64, body: bool) -> Va
     let name = format!("{class}xx");
     let learned = || endpoints.iter().filter_map(|e| e.schema.as_deref());
     let parts = learned().filter_map(|s| s.responses.get(&name));
-    let contents: Vec<Value> = parts.map(schema::content).collect();
+    let contents: Vec<Value> = parts.map(|part| schema::content(part)).collect();
     if body && !contents.is_empty() {
         out["content"] = contents_of(contents);
     }
     let headers = learned().filter_map(|s| s.response_headers.get(&name));
-    let headers: Map<String, Value> = headers.flat_map(schema::headers).collect();
+    let headers: Map<String, Value> = headers.flat_map(|part| schema::headers(part)).collect();
     if !headers.is_empty() {
         out["headers"] = headers.into();
     }

@@ -32,10 +32,13 @@ pub struct SchemaView {
     pub request: Option<PartView>,
     /// By status class: `2xx`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub response_headers: BTreeMap<String, PartView>,
+    pub response_headers: ByClass,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub responses: BTreeMap<String, PartView>,
+    pub responses: ByClass,
 }
+
+/// Boxed: most have one, and a tree's node has room for eleven.
+type ByClass = BTreeMap<String, Box<PartView>>;
 
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct PartView {
@@ -123,10 +126,10 @@ impl Schemas {
             request_headers: part(&self.request_headers),
             request: body(&self.request),
             response_headers: (self.response_headers.iter())
-                .filter_map(|(c, p)| Some((class(c), part(p)?)))
+                .filter_map(|(c, p)| Some((class(c), part(p)?.into())))
                 .collect(),
             responses: (self.responses.iter())
-                .filter_map(|(c, p)| Some((class(c), body(p)?)))
+                .filter_map(|(c, p)| Some((class(c), body(p)?.into())))
                 .collect(),
         };
         (view != SchemaView::default()).then(|| Arc::new(view))
@@ -178,6 +181,8 @@ impl Stats {
             // Whole numbers among them are numbers, too.
             types.retain(|name| *name != "integer");
         }
+        // There are many fields, and most have one.
+        types.shrink_to_fit();
         FieldView {
             pointer: pointer.to_owned(),
             types,
@@ -293,7 +298,7 @@ impl<'a> Compact<'a> {
             stable: p.stable,
             fields: Fields(&p.fields),
         };
-        let by_class = |parts: &'a BTreeMap<String, PartView>| {
+        let by_class = |parts: &'a ByClass| {
             let parts = parts.iter();
             parts.map(|(class, p)| (class.as_str(), part(p))).collect()
         };

@@ -25,7 +25,7 @@ fn look(set: &SpecSet, host: &str, method: &str, path: &str) -> String {
         None => String::new(),
         Some(Err(owner)) => owner.title.clone(),
         Some(Ok(found)) => {
-            let id = found.operation.map_or("-", |(_, o)| o.id.as_str());
+            let id = found.operation.map_or("-", |(_, o)| &*o.id);
             let parts = found.template().map(|part| match part {
                 Part::Word(word) => format!("/{}", word.spelt),
                 Part::Param(name) => format!("/{{{name}}}"),
@@ -138,8 +138,8 @@ fn path_items_and_operations_may_have_servers_of_their_own() {
     assert_eq!(look(&set, "b.example", "GET", "/b"), "S b /b");
     let listed = set.specs()[0].listing();
     assert_eq!(listed.len(), 3);
-    let up = listed.iter().find(|l| l.id == "up").unwrap();
-    let place = [&up.method, &up.host, &up.template].map(String::as_str);
+    let up = listed.iter().find(|l| &*l.id == "up").unwrap();
+    let place = [up.method, &*up.host, &*up.template];
     assert_eq!(place, ["PUT", "upload.example", "/a"]);
 }
 

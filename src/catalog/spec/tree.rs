@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 use percent_encoding::percent_decode_str;
 
-use super::{Operation, Word};
+use super::Word;
 use crate::catalog::segment::{MAX_DEPTH, fold};
 
 pub(super) const ROOT: u32 = 0;
@@ -24,7 +24,7 @@ struct Node {
     patterns: Vec<(Pattern, u32)>,
     param: Option<u32>,
     /// Methods in capitals, with the operation's place in its spec.
-    operations: Vec<(Box<str>, u32)>,
+    operations: Vec<(&'static str, u32)>,
 }
 
 #[derive(Clone, Debug)]
@@ -124,7 +124,7 @@ impl Tree {
     }
 
     /// Adds an operation at a template. The first name of a parameter stays.
-    pub(super) fn add(&mut self, path: &str, method: &str, operation: u32) {
+    pub(super) fn add(&mut self, path: &str, method: &'static str, operation: u32) {
         if self.nodes.is_empty() {
             self.new_node(Own::Word(Word::new("")));
         }
@@ -135,8 +135,8 @@ impl Tree {
             at = self.step(at, segment);
         }
         let own = &mut self.nodes[at as usize].operations;
-        if !own.iter().any(|(m, _)| **m == *method) {
-            own.push((method.into(), operation));
+        if !own.iter().any(|(m, _)| *m == method) {
+            own.push((method, operation));
         }
     }
 
@@ -211,7 +211,7 @@ impl Tree {
 
     pub(super) fn operation(&self, node: u32, method: &str) -> Option<u32> {
         let own = &self.nodes[node as usize].operations;
-        own.iter().find(|(m, _)| **m == *method).map(|(_, o)| *o)
+        own.iter().find(|(m, _)| *m == method).map(|(_, o)| *o)
     }
 
     pub(super) fn parts<'a, 's>(
@@ -225,13 +225,13 @@ impl Tree {
         })
     }
 
-    /// The number of each operation with its template.
-    pub(super) fn listing(&self, all: &[Operation]) -> Vec<(String, u32)> {
+    /// The template, method and number of each operation, in no order.
+    pub(super) fn listing(&self) -> Vec<(String, &'static str, u32)> {
         let (mut out, mut open) = (Vec::new(), vec![(String::new(), ROOT)]);
         while let Some((path, at)) = open.pop().filter(|_| !self.nodes.is_empty()) {
             let node = &self.nodes[at as usize];
             let here = node.operations.iter();
-            out.extend(here.map(|(_, o)| (path.clone(), *o)));
+            out.extend(here.map(|(method, o)| (path.clone(), *method, *o)));
             let patterns = node.patterns.iter().map(|(_, n)| *n);
             for next in node
                 .words
@@ -247,8 +247,6 @@ impl Tree {
                 open.push((below, next));
             }
         }
-        let method = |at: u32| all[at as usize].method;
-        out.sort_by(|a, b| (&a.0, method(a.1)).cmp(&(&b.0, method(b.1))));
         out
     }
 }

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::NodeId;
 use crate::catalog::segment::{self, Type, classify};
+use crate::catalog::small::one_more;
 
 /// Words of one place that are told apart.
 pub(super) const MAX_WORDS: usize = 1_024;
@@ -401,11 +402,14 @@ impl Raw {
     pub(in crate::catalog) fn count(&mut self, slot: &str, endpoint: u32, calls: &Calls) {
         match self.ends.iter_mut().find(|end| end.slot == slot) {
             Some(end) => end.calls.add(calls),
-            None => self.ends.push(End {
-                slot: slot.into(),
-                endpoint,
-                calls: *calls,
-            }),
+            None => {
+                one_more(&mut self.ends);
+                self.ends.push(End {
+                    slot: slot.into(),
+                    endpoint,
+                    calls: *calls,
+                });
+            }
         }
     }
 
