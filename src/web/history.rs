@@ -190,22 +190,6 @@ mod tests {
     }
 
     #[test]
-    fn bars_hold_all_that_the_slots_do() {
-        let (e, now) = endpoint();
-        for range in &charts::RANGES {
-            let bars = bars(&e, range.step, range.seconds, range.count, now);
-            assert_eq!(bars.len() as i64, range.count);
-            let all = bars.iter().map(Bar::outcomes);
-            let all = all.fold([0.0; 3], |a, b| [a[0] + b[0], a[1] + b[1], a[2] + b[2]]);
-            assert_eq!(all, [90.0, 0.0, 30.0], "{}", range.name);
-            let last = bars.last().unwrap();
-            let since = now.since(last.from).as_secs();
-            assert!(since < range.seconds as u64, "{} ends with now", range.name);
-            assert_eq!(sum(&bars, |b| b.total.slot.response_bytes), 120 * 2048);
-        }
-    }
-
-    #[test]
     fn a_step_as_data() {
         let (e, now) = endpoint();
         let minutes = bars(&e, Step::Minute, 60, HISTORY_SLOTS, now);

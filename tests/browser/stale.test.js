@@ -107,7 +107,7 @@ test("an analysis that stands still is told apart from a server that is there", 
 async function sensor(dir) {
   const service = createServer((_, answer) => answer.end("{}"));
   const [web, http, flood] = [await freePort(), await listening(service), await freePort()];
-  writeFileSync(`${dir}/apitap.toml`, `[web]\nlisten = "${host}:${web}"\n[store]\ndir = "${dir}/state"\n
+  writeFileSync(`${dir}/apitap.toml`, `[web]\nlisten = "${host}:${web}"\n[store]\npath = "${dir}/state"\n
 [capture]\ninterfaces = ["lo"]\nfilter = "tcp port ${http} or udp port ${flood}"\nbuffer = "1MiB"\nchecksums = "off"\n`);
   const said = [];
   const there = `http://${host}:${web}`;

@@ -10,18 +10,18 @@ use crate::time::Timestamp;
 use crate::web::plot::{Layer, Plot, Shape};
 
 /// How far back the page looks.
-pub(super) struct Range {
-    pub(super) name: &'static str,
+struct Range {
+    name: &'static str,
     title: &'static str,
     ago: &'static str,
-    pub(super) step: Step,
-    pub(super) seconds: i64,
-    pub(super) count: i64,
+    step: Step,
+    seconds: i64,
+    count: i64,
     /// What a bar stands for.
     each: &'static str,
 }
 
-pub(super) const RANGES: [Range; 4] = [
+const RANGES: [Range; 4] = [
     Range {
         name: "hour",
         title: "Hour",
@@ -350,6 +350,22 @@ fn volume(bars: &[Bar], from: &str) -> String {
 mod tests {
     use super::super::tests::endpoint;
     use super::*;
+
+    #[test]
+    fn bars_hold_all_that_the_slots_do() {
+        let (e, now) = endpoint();
+        for range in &RANGES {
+            let bars = bars(&e, range.step, range.seconds, range.count, now);
+            assert_eq!(bars.len() as i64, range.count);
+            let all = bars.iter().map(Bar::outcomes);
+            let all = all.fold([0.0; 3], |a, b| [a[0] + b[0], a[1] + b[1], a[2] + b[2]]);
+            assert_eq!(all, [90.0, 0.0, 30.0], "{}", range.name);
+            let last = bars.last().unwrap();
+            let since = now.since(last.from).as_secs();
+            assert!(since < range.seconds as u64, "{} ends with now", range.name);
+            assert_eq!(sum(&bars, |b| b.total.slot.response_bytes), 120 * 2048);
+        }
+    }
 
     #[test]
     fn charts_say_in_words_what_they_draw() {
