@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 mod account;
+mod act_form;
 mod acts;
 mod alerts;
 mod api;

@@ -483,6 +483,179 @@ async fn several_are_acted_on_at_once_and_confirmed_once() {
     assert_eq!(status, 403);
 }
 
+/// The value of a field of a form.
+fn field(page: &str, name: &str) -> String {
+    let (_, after) = page
+        .split_once(&format!("name=\"{name}\" value=\""))
+        .unwrap();
+    let value = after.split('"').next().unwrap();
+    value.replace("&#38;", "&").replace("&amp;", "&")
+}
+
+fn form(parts: &[(&str, &str)]) -> String {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(parts).finish()
+}
+
+#[tokio::test]
+async fn all_that_match_are_told_before_they_are_acted_on() {
+    let (app, views, manager) = site();
+    let raise = |n: i64| {
+        let mut m = manager.lock().unwrap();
+        m.raise_finding(&finding(n));
+        views.alerts.store(m.view());
+    };
+    raise(3);
+    let act = "/incidents/act";
+    let (_, page) = send(&app, "GET", "/incidents?kind=shadow&limit=2", &[], "").await;
+    assert!(page.contains("All 3 that match"), "{page}");
+    let (token, back, all) = (
+        field(&page, "csrf"),
+        field(&page, "back"),
+        field(&page, "all"),
+    );
+    let whole = [
+        ("csrf", &*token),
+        ("back", &*back),
+        ("all", &*all),
+        ("status", "resolved"),
+    ];
+    // Nothing is done unasked, whatever the form says.
+    let sure = [whole.as_slice(), &[("confirmed", "yes")]].concat();
+    let (status, asked) = send(&app, "POST", act, &[FORM], &form(&sure)).await;
+    assert_eq!(status, 200);
+    assert!(
+        asked.contains("Resolve 3 incidents") && !asked.contains("By now"),
+        "{asked}"
+    );
+    // One more comes: the page that asks says so, and is about all it names.
+    raise(4);
+    let (_, asked) = send(&app, "POST", act, &[FORM], &form(&whole)).await;
+    assert!(
+        asked.contains("The list had 3 when it was shown. By now it has 4"),
+        "{asked}"
+    );
+    assert!(asked.contains("host4.example"));
+    // Yet another comes after it has asked: it is not among those that are resolved.
+    raise(5);
+    let ids: Vec<&str> = asked.split("name=\"id\" value=\"").skip(1).collect();
+    let ids = ids
+        .iter()
+        .map(|after| ("id", after.split('"').next().unwrap()));
+    let ids: Vec<(&str, &str)> = ids.collect();
+    assert_eq!(ids.len(), 4);
+    let rest = [("csrf", &*token), ("back", &*back), ("status", "resolved")];
+    let yes = [&rest[..], &[("confirmed", "yes")], &ids].concat();
+    let (status, _) = send(&app, "POST", act, &[FORM], &form(&yes)).await;
+    assert_eq!(status, 303);
+    let open = |views: &Views| {
+        let alerts = views.alerts.load();
+        let open = alerts.incidents.iter().filter(|i| i.status == Status::Open);
+        open.map(|i| i.title.clone()).collect::<Vec<String>>()
+    };
+    let left = open(&views);
+    assert!(
+        left.len() == 1 && left[0].contains("host5.example"),
+        "{left:?}"
+    );
+    // What is so already says so, and does not keep the others from it.
+    let some = views
+        .alerts
+        .load()
+        .incidents
+        .iter()
+        .find(|i| i.status == Status::Open)
+        .unwrap()
+        .id
+        .clone();
+    let both = [&rest[..], &[("confirmed", "yes"), ("id", &some)], &ids].concat();
+    let (status, told) = send(&app, "POST", act, &[FORM], &form(&both)).await;
+    assert_eq!(status, 200);
+    assert!(
+        told.contains("1 changed, 4 not") && told.contains("resolved already"),
+        "{told}"
+    );
+    // A list that is not ours, one in which nothing is any more, and one that is too long.
+    let of = |back: &str| {
+        form(&[
+            ("csrf", &token),
+            ("back", back),
+            ("all", "3-x"),
+            ("status", "open"),
+        ])
+    };
+    for (back, status, why) in [
+        ("//evil.example/incidents", 400, "of which list?"),
+        ("/incidents?kind=scan", 409, "nothing matches any more"),
+    ] {
+        let (got, page) = send(&app, "POST", act, &[FORM], &of(back)).await;
+        assert_eq!(got, status, "{page}");
+        assert!(page.contains(why), "{page}");
+    }
+    (6..1_010).for_each(raise);
+    let (got, page) = send(&app, "POST", act, &[FORM], &of("/incidents?view=all")).await;
+    assert_eq!(got, 409);
+    assert!(
+        page.contains("1,009 match, and at most 1,000 are acted on at once"),
+        "{page}"
+    );
+    let (_, page) = send(&app, "GET", "/incidents?view=all", &[], "").await;
+    assert!(page.contains("narrow them down to 1,000") && !page.contains("name=\"all\""));
+}
+
+#[tokio::test]
+async fn the_api_acts_on_all_that_a_filter_matches_if_they_are_as_many_as_were_told() {
+    let (app, views, _) = site();
+    let act = "/api/v1/alerts/act";
+    let wish = |filter: Value, total: usize| {
+        json!({ "filter": filter, "total": total, "status": "resolved" }).to_string()
+    };
+    let shadow = json!({ "kind": "shadow", "view": "waiting" });
+    for (body, status, why) in [
+        (wish(shadow.clone(), 3), 409, "2 match by now, not 3"),
+        (wish(json!({ "kind": "scan" }), 1), 409, "nothing matches"),
+        // What is not known, or is no choice, must never mean all.
+        (wish(json!({ "colour": "red" }), 2), 400, "colour"),
+        (wish(json!({}), 2), 400, ""),
+        (wish(json!({ "since": "soon" }), 2), 400, "since"),
+        (wish(shadow.clone(), 1_001), 400, "1000"),
+        (
+            json!({ "filter": shadow, "status": "resolved" }).to_string(),
+            400,
+            "",
+        ),
+        (
+            json!({ "ids": ["x"], "total": 1, "status": "resolved" }).to_string(),
+            400,
+            "",
+        ),
+    ] {
+        let (got, text) = send(&app, "POST", act, &[JSON], &body).await;
+        assert_eq!(got, status, "{body} {text}");
+        assert!(text.contains(why), "{body} {text}");
+    }
+    assert!(
+        views
+            .alerts
+            .load()
+            .alerts
+            .iter()
+            .all(|a| a.status == Status::Open)
+    );
+    let (status, text) = send(&app, "POST", act, &[JSON], &wish(shadow, 2)).await;
+    assert_eq!(status, 200, "{text}");
+    let acted: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(acted["changed"].as_array().unwrap().len(), 2);
+    assert!(
+        views
+            .alerts
+            .load()
+            .alerts
+            .iter()
+            .all(|a| a.status == Status::Resolved)
+    );
+}
+
 /// The names in a zip with their contents.
 async fn unzip(app: &axum::Router, path: &str) -> BTreeMap<String, Vec<u8>> {
     let request = Request::builder()

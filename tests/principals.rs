@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use apitap::analysis::{Analysis, Settings};
 use apitap::catalog;
-use apitap::detect::{self, PrincipalKind, PrincipalView};
+use apitap::detect::{
+    self, Place, Principal, PrincipalKind, PrincipalView, Severity, Verdict, VerdictKind,
+};
 use apitap::exchange::parse_line;
 use apitap::time::Timestamp;
 use apitap::web::{self, Command, Views};
@@ -331,6 +333,58 @@ async fn pages_show_who_that_is_and_say_so_where_nobody_is() {
     assert!(problem.contains("no such principal"));
     let (status, _) = web.get("/principals/2001%3Adb8%3A%3A%2F64").await;
     assert_eq!(status, 404);
+}
+
+/// The page of an alert asks for who acts, and not for whom endpoints know best.
+#[tokio::test]
+async fn an_alert_shows_what_its_caller_calls_however_many_others_do() {
+    let mut t = traffic();
+    let catalog = t.analysis.view();
+    let mut endpoints = catalog.endpoints.iter();
+    let items = endpoints.find(|e| e.template == "/items").unwrap();
+    let best = |who: &String| items.top_callers.iter().any(|c| c.name == *who);
+    let mut all = (0..COLLEAGUES).map(|n| format!("jwt:colleague{n}"));
+    let who = all.find(|who| !best(who)).unwrap();
+    let verdict = Verdict {
+        at: Timestamp::from_secs(START + 10 * DAY),
+        kind: VerdictKind::Source,
+        severity: Severity::Medium,
+        score: 50.0,
+        detector: "source-country".into(),
+        principal: Some(Principal {
+            identity: Some(who.clone()),
+            client: None,
+        }),
+        endpoint: None,
+        host: Some("api.example".into()),
+        since: Timestamp::from_secs(START + 9 * DAY),
+        until: Timestamp::from_secs(START + 10 * DAY),
+        expected: 0.0,
+        observed: 1.0,
+        log10_p: -9.0,
+        summary: "from a new country".into(),
+        why: Vec::new(),
+        samples: Vec::new(),
+        series: Vec::new(),
+        owasp: String::new(),
+        parts: Vec::new(),
+        place: Place::default(),
+    };
+    let alert = t.analysis.alerts.raise(&verdict, None).unwrap();
+    let link = format!(
+        r#"href="/endpoints/{}">GET api.example /items</a> <span class="sub">10 requests"#,
+        items.key
+    );
+    let incident = alert.incident.clone().unwrap();
+    let web = Web::of(t);
+    for path in [
+        format!("/alerts/{}", alert.id),
+        format!("/incidents/{incident}"),
+    ] {
+        let (status, page) = web.get(&path).await;
+        assert_eq!(status, 200);
+        assert!(page.contains(&link), "{link} is not in {page}");
+    }
 }
 
 /// What a flood of callers costs the one that writes.

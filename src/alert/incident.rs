@@ -25,7 +25,8 @@ use crate::time::Timestamp;
 
 /// How long callers that do the same are taken for a crowd.
 const CROWD: Duration = Duration::from_secs(600);
-/// Callers, addresses and endpoints that an incident names, of each; past it, it counts them.
+/// Callers, addresses, endpoints, hosts and detectors that an incident names, of each; past it, it
+/// counts callers and endpoints.
 const NAMED: usize = 256;
 /// Alerts that an incident names; past it, it counts them.
 const MEMBERS: usize = 100;
@@ -83,6 +84,9 @@ pub struct Incident {
     pub status_until: Option<Timestamp>,
     /// In the order in which they came.
     pub kinds: Vec<String>,
+    /// What raised its alerts.
+    #[serde(default)]
+    pub detectors: BTreeSet<String>,
     /// Identities, and addresses where there is none.
     pub callers: BTreeSet<String>,
     /// Callers beyond those named.
@@ -139,6 +143,7 @@ impl Incident {
             status: Status::Open,
             status_until: None,
             kinds: Vec::new(),
+            detectors: BTreeSet::new(),
             callers: BTreeSet::new(),
             more_callers: 0,
             clients: BTreeSet::new(),
@@ -214,6 +219,7 @@ impl Incident {
         if !self.kinds.contains(&a.kind) {
             self.kinds.push(a.kind.clone());
         }
+        name(&mut self.detectors, &a.detector);
         if let Some(who) = a.who() {
             self.more_callers += name(&mut self.callers, who);
         }
@@ -253,8 +259,10 @@ impl Incident {
         self.alerts.contains(&a.id) || (self.alerts.len() >= MEMBERS && a.ts <= self.last_seen)
     }
 
-    /// What is not kept on disk, of an alert that was counted.
+    /// What is not kept on disk, of an alert that was counted; its detector, in what was kept before
+    /// incidents had any.
     pub(super) fn recall(&mut self, a: &Alert) {
+        name(&mut self.detectors, &a.detector);
         self.last_seen = self.last_seen.max(a.last_seen);
         self.note_recent(a);
     }
@@ -262,6 +270,9 @@ impl Incident {
     /// An alert of it rang again.
     pub(super) fn again(&mut self, a: &Alert, counted: bool) {
         self.occurrences += u64::from(counted);
+        if let Some(endpoint) = a.endpoint.as_ref().filter(|_| self.endpoints.len() < NAMED) {
+            name(&mut self.endpoints, endpoint);
+        }
         self.weigh(a);
     }
 

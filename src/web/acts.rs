@@ -1,8 +1,7 @@
-//! What people do to alerts and incidents over forms, one or several at once: asked of the single
-//! writer, answered once it is on disk. Several are confirmed once; a form leads back to where it
-//! was sent from. A script that sends the same form gets JSON.
-
-use std::time::Duration;
+//! What people do to alerts and incidents, one or several at once: asked of the single writer, answered
+//! once it is on disk. By forms several are confirmed once, and a form leads back to where it was
+//! sent from; a script that sends the same form gets JSON. All that a list has are named one by one
+//! before anything is done to them, so that nothing which came since is among them.
 
 use askama::Template;
 use axum::body::Bytes;
@@ -12,128 +11,23 @@ use axum::response::{IntoResponse, Redirect, Response};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::act_form::{Form, said};
 use super::api::{self, Json, ask, json, problem, remark};
 use super::decide::Refused;
 use super::frame::{Frame, failed, show};
-use super::life::{SPANS, stale, wanted};
+use super::life::{stale, wanted};
+use super::listing::{Found, Listed};
 use super::routes::{App, Shared};
+use super::triage::{self, Filter};
 use super::who::Who;
-use super::worklist::{Row, lists};
+use super::worklist::{self, Row, lists};
 use super::{Command, filters};
-use crate::alert::{Act, Acted, Deed, Note, On, Status, wall};
+use crate::alert::{Act, Acted, Deed, On, Status};
+use crate::sensor::doctor::grouped;
 use crate::time::Timestamp;
 
 /// Rows that a confirmation lists.
 const SHOWN: usize = 50;
-
-/// The fields of all forms that act.
-#[derive(Clone, Default)]
-struct Form {
-    csrf: String,
-    ids: Vec<String>,
-    /// A status, or `note`.
-    status: String,
-    note: String,
-    /// Of muted: for so many hours, or until a time of a clock in a zone.
-    hours: String,
-    until: String,
-    zone: String,
-    /// The list that it was sent from.
-    back: String,
-    confirmed: bool,
-}
-
-impl Form {
-    fn read(body: &[u8]) -> Self {
-        let mut form = Self::default();
-        let mut one = None;
-        for (name, value) in url::form_urlencoded::parse(body) {
-            let value = value.into_owned();
-            match name.as_ref() {
-                "csrf" => form.csrf = value,
-                "id" => form.ids.push(value),
-                "status" => form.status = value,
-                "note" => form.note = value,
-                "hours" => form.hours = value,
-                "until" => form.until = value,
-                "zone" => form.zone = value,
-                "back" => form.back = value,
-                "confirmed" => form.confirmed = value == "yes",
-                // A button of one row, whatever else is ticked.
-                "one" => {
-                    one = value
-                        .split_once(':')
-                        .map(|(s, id)| (s.to_owned(), id.to_owned()))
-                }
-                _ => {}
-            }
-        }
-        if let Some((status, id)) = one {
-            (form.status, form.ids, form.note) = (status, vec![id], String::new());
-        }
-        form.ids.truncate(Act::MOST);
-        form
-    }
-
-    fn deed(&self, by: &str) -> Result<Deed, Refused> {
-        let note = remark(Some(self.note.clone()));
-        if self.status == "note" {
-            return Ok(Deed::Note(said(note, by)?));
-        }
-        let muted = self.status == Status::Muted.name();
-        let until = if muted { Some(self.end()?) } else { None };
-        let found = Status::ALL.into_iter().find(|s| s.name() == self.status);
-        let status = found.ok_or_else(|| {
-            let names = Status::ALL.map(Status::name).join(", ");
-            (StatusCode::BAD_REQUEST, format!("status is one of {names}"))
-        })?;
-        Ok(Deed::Status(wanted(status, until, note, by)))
-    }
-
-    /// Until when it is muted.
-    fn end(&self) -> Result<Timestamp, Refused> {
-        let wrong = |why: String| (StatusCode::BAD_REQUEST, why);
-        if !self.until.is_empty() {
-            return clock(&self.until, &self.zone).map_err(wrong);
-        }
-        let span = SPANS.iter().find(|(hours, _)| *hours == self.hours);
-        let hours = span.and_then(|(hours, _)| hours.parse::<u64>().ok());
-        let hours = hours.ok_or_else(|| wrong("say for how long, or until when".into()))?;
-        Ok(wall() + Duration::from_secs(hours * 3_600))
-    }
-
-    /// Where the form was sent from: one of our own lists, or the list that it acts on.
-    fn back(&self, on: On) -> String {
-        let list = format!("/{}", on.name());
-        let rest = self.back.strip_prefix(&list);
-        match rest {
-            Some("") => list,
-            Some(rest) if rest.starts_with('?') => self.back.clone(),
-            _ => list,
-        }
-    }
-}
-
-fn said(note: Option<String>, by: &str) -> Result<Note, Refused> {
-    let text = note.ok_or_else(|| (StatusCode::BAD_REQUEST, "write a note".to_owned()))?;
-    Ok(Note {
-        text,
-        by: by.to_owned(),
-        at: wall(),
-    })
-}
-
-/// `2026-11-27T09:00` of a clock in a zone; UTC where none is named.
-fn clock(text: &str, zone: &str) -> Result<Timestamp, String> {
-    let zone = match zone.trim() {
-        "" | "UTC" => jiff::tz::TimeZone::UTC,
-        name => jiff::tz::TimeZone::get(name).map_err(|e| e.to_string())?,
-    };
-    let time: jiff::civil::DateTime = (text.trim().parse())
-        .map_err(|_| format!("`{text}` is no time: write it like 2026-11-27T09:00"))?;
-    let at = time.to_zoned_datetime(zone).map_err(|e| e.to_string())?;
-    Ok(Timestamp::from_secs(at.timestamp().as_second()))
-}
 
 /// Asks the single writer.
 async fn act(app: &App, on: On, ids: Vec<String>, deed: Deed) -> Result<Acted, Refused> {
@@ -145,9 +39,83 @@ async fn act(app: &App, on: On, ids: Vec<String>, deed: Deed) -> Result<Acted, R
     .await
 }
 
+/// All that match a filter by now.
+struct Matching {
+    ids: Vec<String>,
+    stamp: String,
+}
+
+impl Matching {
+    fn of<T: Listed>(found: &Found<'_, T>) -> Result<Self, Refused> {
+        match found.total() {
+            0 => Err((StatusCode::CONFLICT, "nothing matches any more".into())),
+            n if n > Act::MOST => {
+                let (n, most) = (grouped(n as u64), grouped(Act::MOST as u64));
+                let why = format!(
+                    "{n} match, and at most {most} are acted on at once: narrow the filter down"
+                );
+                Err((StatusCode::CONFLICT, why))
+            }
+            _ => Ok(Self {
+                ids: found.all().iter().map(|i| i.id().to_owned()).collect(),
+                stamp: found.stamp(),
+            }),
+        }
+    }
+
+    fn now(app: &App, on: On, filter: Filter) -> Result<Self, Refused> {
+        let asked = worklist::ask(app, filter).map_err(|why| (StatusCode::BAD_REQUEST, why))?;
+        let lists = lists(app);
+        match on {
+            On::Alerts => Self::of(&lists.alerts().find(&asked)),
+            On::Incidents => Self::of(&lists.incidents().find(&asked)),
+        }
+    }
+
+    /// What is different since a list with this stamp was shown; none: nothing.
+    fn differs(&self, shown: &str) -> Option<String> {
+        let now = self.ids.len() as u64;
+        let then = shown.split_once('-').and_then(|(n, _)| n.parse().ok());
+        match then {
+            _ if self.stamp == shown => None,
+            Some(then) if then != now => Some(format!(
+                "The list had {} when it was shown. By now it has {}, and it is these that are meant.",
+                grouped(then),
+                grouped(now)
+            )),
+            _ => Some("Some of them came to the list after it was shown, as many left it.".into()),
+        }
+    }
+}
+
+/// What a confirmation says of a list that is meant as a whole.
+#[derive(Default)]
+struct Whole {
+    /// The parts of its filter.
+    of: Vec<(&'static str, String)>,
+    /// What is different since it was shown.
+    news: Option<String>,
+}
+
+impl Whole {
+    /// Names in the form all that its list has by now; `shown` is the stamp that it had then.
+    fn name(app: &App, on: On, form: &mut Form, shown: &str) -> Result<Self, Refused> {
+        let filter = form.filter(on);
+        let filter = filter.ok_or((StatusCode::BAD_REQUEST, "of which list?".to_owned()))?;
+        let filter = filter.of_page(1);
+        let parts = filter.parts().into_iter();
+        let chosen = parts.filter(|(name, value)| *name != "sort" && !value.is_empty());
+        let of = chosen.map(|(name, value)| (name, value.clone())).collect();
+        let matching = Matching::now(app, on, filter)?;
+        let news = matching.differs(shown);
+        form.ids = matching.ids;
+        Ok(Self { of, news })
+    }
+}
+
 /// `POST /alerts/act`, `POST /incidents/act`: from a list.
 async fn several(app: &App, who: &Who, on: On, headers: &HeaderMap, body: &Bytes) -> Response {
-    let form = Form::read(body);
+    let mut form = Form::read(body);
     if let Some(stale) = stale(app, who, &form.csrf) {
         return stale;
     }
@@ -156,15 +124,23 @@ async fn several(app: &App, who: &Who, on: On, headers: &HeaderMap, body: &Bytes
         true => problem(code, &why),
         false => failed(app, who, code, "Nothing was changed", &why),
     };
-    if form.ids.is_empty() {
-        return refuse((StatusCode::BAD_REQUEST, "tick at least one row".into()));
+    let all = form.all.take();
+    let whole = all.map(|shown| Whole::name(app, on, &mut form, &shown));
+    let whole = match whole.transpose() {
+        Ok(whole) => whole,
+        Err(refused) => return refuse(refused),
+    };
+    if form.ids.is_empty() || form.ids.len() > Act::MOST {
+        let why = format!("tick 1 to {} rows", grouped(Act::MOST as u64));
+        return refuse((StatusCode::BAD_REQUEST, why));
     }
     let deed = match form.deed(&who.name) {
         Ok(deed) => deed,
         Err(refused) => return refuse(refused),
     };
-    if form.ids.len() > 1 && !form.confirmed && !as_json {
-        return confirm(app, who, on, form, &deed);
+    // What nobody has named yet is asked about, whatever the form says.
+    if whole.is_some() || (form.ids.len() > 1 && !form.confirmed && !as_json) {
+        return confirm(app, who, on, form, &deed, whole.unwrap_or_default());
     }
     match act(app, on, form.ids.clone(), deed).await {
         Ok(acted) if as_json => json(&acted),
@@ -172,9 +148,24 @@ async fn several(app: &App, who: &Who, on: On, headers: &HeaderMap, body: &Bytes
             let why = acted.refused.into_iter().next().map(|r| r.why);
             refuse((StatusCode::CONFLICT, why.unwrap_or_default()))
         }
-        Ok(_) => Redirect::to(&form.back(on)).into_response(),
+        Ok(acted) if acted.refused.is_empty() => Redirect::to(&form.back(on)).into_response(),
+        Ok(acted) => partly(app, who, &acted),
         Err(refused) => refuse(refused),
     }
+}
+
+/// Some took it, and some did not.
+fn partly(app: &App, who: &Who, acted: &Acted) -> Response {
+    let [changed, not] = [acted.changed.len(), acted.refused.len()].map(|n| grouped(n as u64));
+    let why = acted.refused.first().map_or("", |r| r.why.as_str());
+    let title = format!("{changed} changed, {not} not");
+    failed(
+        app,
+        who,
+        StatusCode::OK,
+        &title,
+        &format!("One of those that were not: {why}."),
+    )
 }
 
 fn is_script(headers: &HeaderMap) -> bool {
@@ -209,13 +200,14 @@ struct Confirm {
     verb: &'static str,
     until: Option<Timestamp>,
     form: Form,
+    whole: Whole,
     rows: Vec<Row>,
     more: usize,
     back: String,
 }
 
 /// What is about to be done to several, before it is.
-fn confirm(app: &App, who: &Who, on: On, form: Form, deed: &Deed) -> Response {
+fn confirm(app: &App, who: &Who, on: On, form: Form, deed: &Deed, whole: Whole) -> Response {
     let lists = lists(app);
     let row = |id: &String| match on {
         On::Alerts => lists.alerts().get(id).map(|a| Row::from(a.as_ref())),
@@ -235,6 +227,7 @@ fn confirm(app: &App, who: &Who, on: On, form: Form, deed: &Deed) -> Response {
         what: on.name(),
         verb,
         until,
+        whole,
         rows: form.ids.iter().take(SHOWN).filter_map(row).collect(),
         more: form.ids.len().saturating_sub(SHOWN),
         back: form.back(on),
@@ -306,13 +299,26 @@ pub(super) async fn incident(
     one(&app, &who, On::Incidents, id, &headers, &body).await
 }
 
-/// What the API is told: a status for each, or a note alone.
+/// What the API is told: to which, and a status for each or a note alone.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "Act")]
+#[schemars(
+    rename = "Act",
+    extend("oneOf" = [{ "required": ["ids"] }, { "required": ["filter", "total"] }]),
+    extend("dependentRequired" = { "filter": ["total"], "total": ["filter"] })
+)]
 pub(super) struct Wish {
+    #[serde(default)]
     #[schemars(length(min = 1, max = Act::MOST))]
     ids: Vec<String>,
+    /// In place of ids: all that match these parts of the list's filter.
+    #[serde(default)]
+    #[schemars(schema_with = "triage::choosing")]
+    filter: Filter,
+    /// How many the list said that the filter matches. Where it is another number by now, something
+    /// came or went, and nothing is done.
+    #[schemars(range(min = 1, max = Act::MOST))]
+    total: Option<usize>,
     /// What each is to be; none: the note alone.
     status: Option<Status>,
     #[schemars(length(max = api::MAX_NOTE))]
@@ -322,23 +328,30 @@ pub(super) struct Wish {
 }
 
 impl Wish {
-    fn deed(self, by: &str) -> Result<(Vec<String>, Deed), Refused> {
-        if self.ids.is_empty() || self.ids.len() > Act::MOST {
-            let why = format!("name 1 to {} ids", Act::MOST);
-            return Err((StatusCode::BAD_REQUEST, why));
-        }
+    fn read(self, app: &App, on: On, by: &str) -> Result<(Vec<String>, Deed), Refused> {
         let note = remark(self.note);
         let until = self.until.map(Timestamp::from_secs_f64);
         let deed = match self.status {
             None => Deed::Note(said(note, by)?),
             Some(status) => Deed::Status(wanted(status, until, note, by)),
         };
-        Ok((self.ids, deed))
+        let Some(total) = self.total else {
+            return Ok((self.ids, deed));
+        };
+        let matching = Matching::now(app, on, self.filter)?;
+        if matching.ids.len() != total {
+            let why = format!(
+                "{} match by now, not {total}: look at the list again",
+                matching.ids.len()
+            );
+            return Err((StatusCode::CONFLICT, why));
+        }
+        Ok((matching.ids, deed))
     }
 }
 
 async fn by_api(app: &App, who: &Who, on: On, wish: Wish) -> Response {
-    let done = match wish.deed(&who.name) {
+    let done = match wish.read(app, on, &who.name) {
         Ok((ids, deed)) => act(app, on, ids, deed).await,
         Err(refused) => Err(refused),
     };
@@ -360,56 +373,4 @@ pub(super) async fn api_incidents(
     Json(wish): Json<Wish>,
 ) -> Response {
     by_api(&app, &who, On::Incidents, wish).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_of_its_own_is_meant_whatever_is_ticked() {
-        let form = Form::read(b"id=a&id=b&status=resolved&note=x&one=acknowledged:c");
-        assert_eq!(
-            (form.status.as_str(), form.note.as_str()),
-            ("acknowledged", "")
-        );
-        assert_eq!(form.ids, ["c"]);
-    }
-
-    #[test]
-    fn a_form_leads_back_to_our_own_lists_alone() {
-        for (back, to) in [
-            ("/alerts?kind=scan&view=all", "/alerts?kind=scan&view=all"),
-            ("/alerts", "/alerts"),
-            ("/alertsx", "/alerts"),
-            ("//evil.example/", "/alerts"),
-            ("https://evil.example/alerts", "/alerts"),
-            ("", "/alerts"),
-        ] {
-            let form = Form {
-                back: back.into(),
-                ..Form::default()
-            };
-            assert_eq!(form.back(On::Alerts), to);
-        }
-    }
-
-    #[test]
-    fn a_clock_is_read_in_its_zone() {
-        let utc = clock("2026-07-01T09:00", "UTC").unwrap();
-        let berlin = clock("2026-07-01T09:00", "Europe/Berlin").unwrap();
-        assert_eq!(utc.since(berlin), Duration::from_secs(2 * 3_600));
-        assert!(clock("tomorrow", "UTC").is_err());
-        assert!(clock("2026-07-01T09:00", "Mars/Olympus").is_err());
-    }
-
-    #[test]
-    fn muting_needs_an_end_and_a_note_needs_words() {
-        let form = |body: &[u8]| Form::read(body).deed("ann");
-        assert!(form(b"status=muted").is_err());
-        assert!(matches!(form(b"status=muted&hours=8"), Ok(Deed::Status(_))));
-        assert!(form(b"status=note&note=+").is_err());
-        assert!(matches!(form(b"status=note&note=x"), Ok(Deed::Note(_))));
-        assert!(form(b"status=closed").is_err());
-    }
 }

@@ -3,7 +3,7 @@
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 
-use super::dossier::{self, About};
+use super::dossier;
 use super::frame::missing;
 use super::query::severity;
 use super::routes::Shared;
@@ -78,10 +78,6 @@ pub(super) async fn page(State(app): Shared, who: Who, Query(filter): Query<Filt
 
 /// `/alerts/{id}`.
 pub(super) async fn one_page(State(app): Shared, who: Who, Path(id): Path<String>) -> Response {
-    let view = app.views.alerts.load();
-    let page = worklist::lists(&app)
-        .alerts()
-        .get(&id)
-        .and_then(|a| dossier::page(&app, &who, On::Alerts, &About::alert(a, &view)));
+    let page = dossier::page(&app, &who, On::Alerts, &id).await;
     page.unwrap_or_else(|| missing(&app, &who, "There is no such alert"))
 }

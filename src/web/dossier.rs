@@ -1,7 +1,6 @@
 //! The page of an incident and that of an alert: one layout, from what happened over how sure that
 //! is to what was done about it. An incident of one alert is told by that alert alone.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use askama::Template;
@@ -9,67 +8,21 @@ use axum::response::Response;
 
 use super::Role;
 use super::frame::{Frame, query_link, show};
-use super::places;
 use super::routes::App;
 use super::score::{Measure, Score};
 use super::who::Who;
-use super::worklist::{Row, principal_href};
+use super::worklist::{Row, lists};
 use super::{chart, evidence, filters, life};
 use crate::alert::delivery::Delivery;
-use crate::alert::{Alert, AlertsView, Incident, On, Status, Transition};
-use crate::catalog::{CatalogView, EndpointView};
+use crate::alert::{Alert, AlertsView, Incident, On, Status};
 use crate::time::Timestamp;
 
-/// Names of callers, addresses and endpoints that the page shows, of each.
-const SHOWN: usize = 10;
-/// Alerts that it lists, of an incident and of who acts.
+mod story;
+
+use story::{Line, Names, Reached};
+
+/// Alerts of an incident that the page lists.
 const MEMBERS: usize = 100;
-const OTHERS: usize = 12;
-
-/// A name, and where it leads.
-struct Name {
-    text: String,
-    href: Option<String>,
-}
-
-/// Names with their number beyond those shown.
-struct Names {
-    what: &'static str,
-    shown: Vec<Name>,
-    more: u64,
-}
-
-impl Names {
-    fn of<'a>(
-        what: &'static str,
-        all: impl ExactSizeIterator<Item = &'a String>,
-        more: u64,
-        href: impl Fn(&str) -> Option<String>,
-    ) -> Self {
-        let more = more + all.len().saturating_sub(SHOWN) as u64;
-        let shown = all.take(SHOWN).map(|name| Name {
-            text: name.clone(),
-            href: href(name),
-        });
-        Self {
-            what,
-            shown: shown.collect(),
-            more,
-        }
-    }
-}
-
-/// A line of the time line.
-struct Line {
-    at: Timestamp,
-    /// `rang`, `person`, or `incident` where it is about the whole.
-    kind: &'static str,
-    severity: Option<&'static str>,
-    text: String,
-    href: Option<String>,
-    note: Option<String>,
-    until: Option<Timestamp>,
-}
 
 /// A point of the chart, as its table has it.
 struct Cell {
@@ -103,13 +56,6 @@ impl From<&Delivery> for Told {
             why: d.given_up.clone(),
         }
     }
-}
-
-/// An endpoint that the principal reached, with its requests.
-struct Reached {
-    label: String,
-    key: String,
-    requests: u64,
 }
 
 /// A filter: what it is for, its place on the page, its text.
@@ -161,15 +107,15 @@ struct Page {
 }
 
 /// What the page is about.
-pub(super) struct About<'a> {
-    pub(super) incident: Option<&'a Incident>,
+struct About<'a> {
+    incident: Option<&'a Incident>,
     /// The alert itself; of an incident the gravest, where it is still there.
-    pub(super) lead: Option<&'a Alert>,
-    pub(super) members: Vec<&'a Arc<Alert>>,
+    lead: Option<&'a Alert>,
+    members: Vec<&'a Arc<Alert>>,
 }
 
 impl<'a> About<'a> {
-    pub(super) fn incident(i: &'a Incident, view: &'a AlertsView) -> Self {
+    fn incident(i: &'a Incident, view: &'a AlertsView) -> Self {
         let members = members(view, &i.id);
         let lead = members
             .iter()
@@ -184,7 +130,7 @@ impl<'a> About<'a> {
     }
 
     /// An alert, with its incident where it is one of several.
-    pub(super) fn alert(a: &'a Alert, view: &'a AlertsView) -> Self {
+    fn alert(a: &'a Alert, view: &'a AlertsView) -> Self {
         let incident = a.incident.as_ref();
         let mut all = view.incidents.iter();
         let incident = incident.and_then(|id| all.find(|i| i.id == *id));
@@ -220,189 +166,6 @@ fn silence_link(a: &Alert) -> String {
     format!("{}#new", query_link("/silences", &parts))
 }
 
-fn changes(history: &[Transition]) -> impl Iterator<Item = Line> {
-    history.iter().map(|t| Line {
-        at: t.at,
-        kind: "person",
-        severity: None,
-        text: match t.from == t.to && t.note.is_some() {
-            true => format!("{} left a note", t.by),
-            false => format!("{}: {} → {}", t.by, t.from.name(), t.to.name()),
-        },
-        href: None,
-        note: t.note.clone(),
-        until: t.until.filter(|_| t.from != t.to),
-    })
-}
-
-/// What rang and what people did, in the order of time.
-fn lines(about: &About<'_>, on: On) -> Vec<Line> {
-    let mut lines = match (on, about.incident, about.lead) {
-        (On::Incidents, Some(i), _) => rings(i, about),
-        (_, _, Some(a)) => alone(a),
-        _ => Vec::new(),
-    };
-    match (on, about.incident, about.lead) {
-        (On::Incidents, Some(i), _) => lines.extend(changes(&i.history)),
-        (_, _, Some(a)) => lines.extend(changes(&a.history)),
-        _ => {}
-    }
-    lines.sort_by_key(|l| l.at);
-    lines
-}
-
-/// The lines of an incident; they lead to their alerts where those are still there.
-fn rings(i: &Incident, about: &About<'_>) -> Vec<Line> {
-    let ids: BTreeSet<&str> = about.members.iter().map(|a| a.id.as_str()).collect();
-    let there = |id: &&str| i.count > 1 && ids.contains(id);
-    let line = |e: &crate::alert::Event| Line {
-        at: e.at,
-        kind: if e.alert.is_some() {
-            "rang"
-        } else {
-            "incident"
-        },
-        severity: Some(e.severity.name()),
-        text: e.text.clone(),
-        href: (e.alert.as_deref().filter(there)).map(|id| format!("/alerts/{id}")),
-        note: None,
-        until: None,
-    };
-    let mut lines: Vec<Line> = i.timeline.iter().map(line).collect();
-    // Of one alert alone the first line says what the page's heading does.
-    if let (1, Some(a)) = (i.count, about.lead) {
-        lines.retain(|l| l.kind != "rang");
-        lines.extend(alone(a));
-    }
-    lines
-}
-
-fn alone(a: &Alert) -> Vec<Line> {
-    let line = |at, text: String| Line {
-        at,
-        kind: "rang",
-        severity: None,
-        text,
-        href: None,
-        note: None,
-        until: None,
-    };
-    let mut lines = vec![line(a.ts, "Raised".into())];
-    if a.since < a.ts {
-        lines.insert(0, line(a.since, "It began".into()));
-    }
-    if a.occurrences > 1 {
-        let text = format!("Seen last, for the {} time", ordinal(a.occurrences));
-        lines.push(line(a.last_seen, text));
-    }
-    lines
-}
-
-fn ordinal(n: u64) -> String {
-    let end = match (n % 100, n % 10) {
-        (11..=13, _) => "th",
-        (_, 1) => "st",
-        (_, 2) => "nd",
-        (_, 3) => "rd",
-        _ => "th",
-    };
-    format!("{n}{end}")
-}
-
-/// Who and where, each said once.
-fn names(about: &About<'_>, on: On, catalog: &CatalogView) -> Vec<Names> {
-    let place = |label: &str| {
-        let found = places::endpoint(catalog, label)?;
-        Some(format!("/endpoints/{}", found.key))
-    };
-    let who = |who: &str| Some(principal_href(who));
-    let host = |host: &str| {
-        let host = host.to_owned();
-        Some(query_link("/endpoints", &[("host", &host)]))
-    };
-    let none = BTreeSet::new();
-    let mut out = match (on, about.incident, about.lead) {
-        (On::Incidents, Some(i), _) => {
-            let clients = if i.clients == i.callers {
-                &none
-            } else {
-                &i.clients
-            };
-            vec![
-                Names::of("Who", i.callers.iter(), i.more_callers, who),
-                Names::of("Seen from", clients.iter(), 0, who),
-                Names::of("Endpoints", i.endpoints.iter(), i.more_endpoints, place),
-                Names::of("Hosts", i.hosts.iter(), 0, host),
-            ]
-        }
-        (_, _, Some(a)) => {
-            let principal = a.principal.clone().unwrap_or_default();
-            let identity: Vec<String> = principal.identity.into_iter().collect();
-            let client: Vec<String> = principal.client.into_iter().collect();
-            let (first, from) = match identity.is_empty() {
-                true => (&client, Vec::new()),
-                false => (&identity, client.clone()),
-            };
-            let endpoint: Vec<String> = a.endpoint.iter().cloned().collect();
-            let hosts: Vec<String> = a.host.iter().cloned().collect();
-            vec![
-                Names::of("Who", first.iter(), 0, who),
-                Names::of("Seen from", from.iter(), 0, who),
-                Names::of("Endpoint", endpoint.iter(), 0, place),
-                Names::of("Host", hosts.iter(), 0, host),
-            ]
-        }
-        _ => Vec::new(),
-    };
-    out.retain(|n| !n.shown.is_empty());
-    out
-}
-
-/// Other alerts of who acts, or of the place where nobody is named.
-fn others(about: &About<'_>, view: &AlertsView) -> Vec<Row> {
-    let Some(lead) = about.lead else {
-        return Vec::new();
-    };
-    let here: BTreeSet<&str> = (about.members.iter().map(|a| a.id.as_str()))
-        .chain([lead.id.as_str()])
-        .collect();
-    let client = |a: &Alert| a.principal.as_ref().and_then(|p| p.client.clone());
-    let is_related = |o: &&Arc<Alert>| {
-        !here.contains(o.id.as_str())
-            && match lead.who() {
-                Some(who) => {
-                    o.who() == Some(who) || (client(lead).is_some() && client(o) == client(lead))
-                }
-                None => lead.endpoint.is_some() && o.endpoint == lead.endpoint,
-            }
-    };
-    let related = view.alerts.iter().filter(is_related).take(OTHERS);
-    related.map(|a| Row::from(a.as_ref())).collect()
-}
-
-/// Endpoints that know the principal as one of their most frequent callers.
-fn reached(who: Option<&str>, catalog: &CatalogView) -> Vec<Reached> {
-    let Some(who) = who else {
-        return Vec::new();
-    };
-    let calls = |e: &EndpointView| {
-        let top = e.top_callers.iter().find(|c| c.name == who)?;
-        Some(top.requests)
-    };
-    let all = catalog.endpoints.iter();
-    let mut all: Vec<(u64, &Arc<EndpointView>)> =
-        all.filter_map(|e| Some((calls(e)?, e))).collect();
-    all.sort_unstable_by(|a, b| (b.0, &a.1.key).cmp(&(a.0, &b.1.key)));
-    let first = all.into_iter().take(SHOWN);
-    first
-        .map(|(requests, e)| Reached {
-            label: e.label(),
-            key: e.key.clone(),
-            requests,
-        })
-        .collect()
-}
-
 /// Numbers with as many digits as tell something.
 pub(super) fn number(v: f64) -> String {
     match v {
@@ -413,9 +176,25 @@ pub(super) fn number(v: f64) -> String {
     }
 }
 
-/// The page; `on` says of which of the two.
-pub(super) fn page(app: &App, who: &Who, on: On, about: &About<'_>) -> Option<Response> {
-    let view = app.views.alerts.load();
+/// The page of one of them; none where it is not there.
+pub(super) async fn page(app: &App, who: &Who, on: On, id: &str) -> Option<Response> {
+    let (view, lists) = (app.views.alerts.load_full(), lists(app));
+    let about = match on {
+        On::Alerts => About::alert(lists.alerts().get(id)?, &view),
+        On::Incidents => About::incident(lists.incidents().get(id)?, &view),
+    };
+    let reached = story::reached(app, about.lead.and_then(Alert::who)).await;
+    tell(app, who, on, &about, &view, reached)
+}
+
+fn tell(
+    app: &App,
+    who: &Who,
+    on: On,
+    about: &About<'_>,
+    view: &AlertsView,
+    reached: Vec<Reached>,
+) -> Option<Response> {
     let catalog = app.views.catalog.load();
     let saved = app.views.saved.load();
     let deliveries = app.views.deliveries.load();
@@ -437,8 +216,13 @@ pub(super) fn page(app: &App, who: &Who, on: On, about: &About<'_>) -> Option<Re
     if let Some(i) = incident.filter(|i| i.count > 1) {
         facts.push(("Alerts", i.count.to_string()));
     }
-    if let (Some(a), false) = (lead, several && on == On::Incidents) {
-        facts.push(("Detector", a.detector.clone()));
+    match (incident, lead) {
+        (Some(i), _) if i.detectors.len() > 1 => {
+            let all: Vec<&str> = i.detectors.iter().map(String::as_str).collect();
+            facts.push(("Detectors", all.join(", ")));
+        }
+        (_, Some(a)) => facts.push(("Detector", a.detector.clone())),
+        _ => {}
     }
     let packets = lead.and_then(|a| evidence::saved(&saved, a));
     let members_saved = about
@@ -480,14 +264,14 @@ pub(super) fn page(app: &App, who: &Who, on: On, about: &About<'_>) -> Option<Re
             chart::band(&a.series, &words)
         }),
         cells: lead.map(cells).unwrap_or_default(),
-        names: names(about, on, &catalog),
+        names: story::names(about, on, &catalog),
         facts,
         owasp: match (incident, lead) {
             (Some(i), _) => Some(i.owasp.clone()),
             (None, a) => a.map(|a| a.owasp.clone()),
         }
         .filter(|o| !o.is_empty()),
-        lines: lines(about, on),
+        lines: story::lines(about, on),
         omitted: incident.map_or(0, |i| i.omitted),
         samples: lead.map(|a| a.samples.clone()).unwrap_or_default(),
         members: match several && on == On::Incidents {
@@ -497,8 +281,8 @@ pub(super) fn page(app: &App, who: &Who, on: On, about: &About<'_>) -> Option<Re
             }
             false => Vec::new(),
         },
-        others: others(about, &view),
-        reached: reached(lead.and_then(Alert::who), &catalog),
+        others: story::others(about, view),
+        reached,
         told: told.iter().rev().map(Told::from).collect(),
         filters: lead.map(evidence::filters).unwrap_or_default(),
         more_routes: lead

@@ -12,11 +12,14 @@ use super::routes::{App, Shared};
 use super::who::Who;
 use super::{Role, SensorView, SourceView, api, assets};
 use crate::alert::Status;
-use crate::sensor::doctor::Grade;
+use crate::sensor::doctor::{Grade, count};
 use crate::time::Timestamp;
 
-/// A live port without a frame for so long is stale.
+/// A live port without a frame for so many seconds is stale.
 pub(super) const STALE: u64 = 60;
+
+/// The analysis publishes each second; where it has not for so many, it does not go on.
+const STILL: u64 = 20;
 
 /// What the frame around every page needs.
 pub(super) struct Frame {
@@ -135,18 +138,20 @@ pub(super) fn show(template: &impl Template) -> Response {
 
 /// The sensor's state in words, with its tone.
 pub(super) fn health(s: &SensorView) -> (&'static str, String) {
+    state(s, Timestamp::from_secs(jiff::Timestamp::now().as_second()))
+}
+
+fn state(s: &SensorView, now: Timestamp) -> (&'static str, String) {
     let live: Vec<&SourceView> = s.sources.iter().filter(|x| x.live).collect();
-    let drops: u64 = s
-        .sources
-        .iter()
-        .map(|x| x.kernel_drops + x.interface_drops)
-        .sum();
-    let now = Timestamp::from_secs(jiff::Timestamp::now().as_second());
     if let Some(ended) = live.iter().find(|x| x.ended.is_some()) {
         return ("bad", format!("Capture on {} has ended", ended.name));
     }
     if s.sources.is_empty() && s.ledger.stages.is_empty() {
         return ("", "No source".into());
+    }
+    let published = s.seconds.last().filter(|_| !live.is_empty());
+    if let Some(last) = published.filter(|beat| now.since(beat.at).as_secs() > STILL) {
+        return ("bad", format!("Analysis stands still since {}", last.at));
     }
     if !live.is_empty()
         && s.last_frame_wall > Timestamp::MIN
@@ -157,8 +162,19 @@ pub(super) fn health(s: &SensorView) -> (&'static str, String) {
     if let Some(worst) = s.symptoms.first().filter(|x| x.severity == Grade::Severe) {
         return ("bad", format!("{}: see the tap doctor", worst.tap));
     }
+    // What was lost long ago is over; of a file it never is.
+    let (drops, when): (u64, _) = match live.is_empty() {
+        true => {
+            let all = s.sources.iter();
+            (all.map(|x| x.kernel_drops + x.interface_drops).sum(), "")
+        }
+        false => {
+            let hour = s.minutes.iter().map(|beat| beat.dropped).sum();
+            (hour, " in the last hour")
+        }
+    };
     if drops > 0 {
-        return ("warn", format!("{drops} packets dropped"));
+        return ("warn", format!("{} dropped{when}", count(drops, "packet")));
     }
     if !s.ledger.balanced() {
         return ("bad", "Ledger not balanced".into());
@@ -269,5 +285,57 @@ pub(super) async fn not_found(
         missing(&app, &who, "There is no such page")
     } else {
         api::problem(StatusCode::NOT_FOUND, "there is no such path")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::Beat;
+
+    const NOW: i64 = 1_760_000_000;
+
+    /// A port on which a frame came so many seconds ago, and an analysis that published then.
+    fn sensor(frame: i64, published: i64, dropped: u64) -> SensorView {
+        let beat = |at| Beat {
+            at: Timestamp::from_secs(at),
+            dropped,
+            ..Beat::default()
+        };
+        SensorView {
+            sources: vec![SourceView {
+                name: "eth1".into(),
+                live: true,
+                kernel_drops: 7,
+                ..SourceView::default()
+            }],
+            seconds: vec![beat(NOW - published)],
+            minutes: vec![beat(NOW - 3_000), beat(NOW - 60)],
+            last_frame_wall: Timestamp::from_secs(NOW - frame),
+            ..SensorView::default()
+        }
+    }
+
+    #[test]
+    fn what_is_stale_says_so_and_what_is_over_is_over() {
+        let state = |s: &SensorView| state(s, Timestamp::from_secs(NOW));
+        assert_eq!(state(&sensor(1, 1, 0)), ("good", "Live".into()));
+        let (tone, words) = state(&sensor(61, 1, 0));
+        assert!(
+            tone == "warn" && words.starts_with("Silent since"),
+            "{words}"
+        );
+        // Whose analysis does not go on cannot say that nothing comes.
+        let (tone, words) = state(&sensor(61, 61, 0));
+        assert!(
+            tone == "bad" && words.starts_with("Analysis stands still"),
+            "{words}"
+        );
+        let lossy = ("warn", "10 packets dropped in the last hour".into());
+        assert_eq!(state(&sensor(1, 1, 5)), lossy);
+        // A file was read to its end long ago, and is what it is.
+        let mut file = sensor(9_000, 9_000, 5);
+        file.sources[0].live = false;
+        assert_eq!(state(&file), ("warn", "7 packets dropped".into()));
     }
 }

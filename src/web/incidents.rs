@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::api::{self, Path, Query, json, problem};
-use super::dossier::{self, About};
+use super::dossier;
 use super::export::{self, Form};
 use super::frame::missing;
 use super::routes::Shared;
@@ -71,8 +71,6 @@ pub(super) async fn one_page(
     who: Who,
     extract::Path(id): extract::Path<String>,
 ) -> Response {
-    let view = app.views.alerts.load();
-    let page = (lists(&app).incidents().get(&id))
-        .and_then(|i| dossier::page(&app, &who, On::Incidents, &About::incident(i, &view)));
+    let page = dossier::page(&app, &who, On::Incidents, &id).await;
     page.unwrap_or_else(|| missing(&app, &who, "There is no such incident"))
 }

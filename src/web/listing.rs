@@ -3,6 +3,7 @@
 //! lower-cases the whole.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock};
 
 use super::query::{Page, limit};
@@ -213,6 +214,16 @@ impl<T: Listed> Found<'_, T> {
     pub(super) fn all(&self) -> Vec<Arc<T>> {
         let items = self.order.iter().map(|n| &self.index.items[*n as usize]);
         items.cloned().collect()
+    }
+
+    /// How many, and which: the same text for the same items, whatever their order.
+    pub(super) fn stamp(&self) -> String {
+        let hashes = self.order.iter().map(|n| {
+            let id = self.index.items[*n as usize].id();
+            foldhash::fast::FixedState::default().hash_one(id)
+        });
+        let which = hashes.fold(0, u64::wrapping_add);
+        format!("{}-{which:016x}", self.total())
     }
 
     /// The page behind the item that the cursor names; from the start where it is gone.

@@ -15,6 +15,7 @@ use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
 use super::api::problem;
+use super::frame::health;
 use super::routes::{App, Shared};
 use super::who::Who;
 use super::{Live, gate};
@@ -41,9 +42,10 @@ pub(super) async fn stream(State(app): Shared, who: Who) -> Response {
     }
     let guest = Guest(app.clone());
     // Ends with the session or token that opened it; something is told each second.
+    let shown = app.clone();
     let still = move |_: &_| gate::is_still(&guest.0, &who);
     let events = BroadcastStream::new(app.views.live.subscribe()).take_while(still);
-    let events = events.map(|live| Ok::<_, Infallible>(event(live)));
+    let events = events.map(move |live| Ok::<_, Infallible>(event(live, &shown)));
     // A script cannot hear comments: a page that hears nothing says that it is stale.
     let beat = Event::default().event("beat").data("{}");
     let alive = KeepAlive::new().interval(BEAT).event(beat);
@@ -55,10 +57,15 @@ pub(super) async fn stream(State(app): Shared, who: Who) -> Response {
     (headers, stream).into_response()
 }
 
-fn event(live: Result<Live, BroadcastStreamRecvError>) -> Event {
+fn event(live: Result<Live, BroadcastStreamRecvError>, app: &App) -> Event {
     match live {
         Ok(Live::Inventory) => Event::default().event("inventory").data("{}"),
-        Ok(Live::Sensor) => Event::default().event("sensor").data("{}"),
+        // How the sensor does stands on every page.
+        Ok(Live::Sensor) => {
+            let (tone, words) = health(&app.views.sensor.load());
+            let data = serde_json::json!({ "tone": tone, "health": words });
+            Event::default().event("sensor").data(data.to_string())
+        }
         Ok(Live::Alert(alert)) => {
             let data = serde_json::json!({ "id": alert.id, "severity": alert.severity, "summary": alert.summary });
             Event::default().event("alert").data(data.to_string())
@@ -129,8 +136,9 @@ mod tests {
         }
         let behind = read(&mut client, "event: resync").await;
         assert!(behind.contains("event: alert"));
-        // And it hears again what comes after.
+        // And it hears again what comes after: how the sensor does, with its words.
         views.live.send(Live::Sensor).unwrap();
-        read(&mut client, "event: sensor").await;
+        let sensor = read(&mut client, r#""health":"No source""#).await;
+        assert!(sensor.contains("event: sensor"));
     }
 }

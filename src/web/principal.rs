@@ -24,7 +24,10 @@ use crate::sensor::doctor::{self, grouped};
 const SHOWN: usize = 50;
 
 /// Asks the analysis, which alone has it; an error is said as it is.
-async fn ask(app: &App, id: &str) -> Result<Option<Box<PrincipalView>>, (StatusCode, String)> {
+pub(super) async fn ask(
+    app: &App,
+    id: &str,
+) -> Result<Option<Box<PrincipalView>>, (StatusCode, String)> {
     let wanted = |reply| Command::Principal {
         id: id.to_owned(),
         reply,
@@ -54,15 +57,20 @@ struct Count {
 
 impl Count {
     fn of(name: String, href: Option<String>, (requests, error): (u64, u64), all: u64) -> Self {
-        let about = if error > 0 { "at most " } else { "" };
         Self {
             name,
             href,
-            requests: format!("{about}{}", grouped(requests)),
+            requests: at_most(requests, error),
             share: percent(requests.min(all), all),
             width: requests.min(all) as f64 * 100.0 / all.max(1) as f64,
         }
     }
+}
+
+/// A number that may be too great by an error.
+pub(super) fn at_most(n: u64, error: u64) -> String {
+    let about = if error > 0 { "at most " } else { "" };
+    format!("{about}{}", grouped(n))
 }
 
 fn counts(top: &[TopView], all: u64, link: bool, nothing: &str) -> Vec<Count> {

@@ -1,9 +1,11 @@
 //! What a list of alerts or incidents may be asked, and what each of them says of itself there: one
 //! meaning for pages, API and exports.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
+use super::api::shape::query;
 use super::frame::query_link;
 use super::listing::Listed;
 use crate::alert::{Alert, Incident, Status, wall};
@@ -82,7 +84,7 @@ pub(super) struct Filter {
     pub(super) owasp: String,
     /// A host that it is about.
     pub(super) host: String,
-    /// What raised it; of alerts alone.
+    /// What raised it; of an incident a detector that raised one of its alerts.
     pub(super) detector: String,
     /// An identity, or the address where there is none.
     pub(super) principal: String,
@@ -105,6 +107,21 @@ pub(super) struct Filter {
     /// Items on a page.
     #[schemars(schema_with = "super::query::limits")]
     pub(super) limit: Option<usize>,
+}
+
+/// The parts of a filter that choose, where it says what is acted on: at least one, for a part that is
+/// not known must never mean all.
+pub(super) fn choosing(_: &mut SchemaGenerator) -> Schema {
+    let mut list = query(SchemaGenerator::subschema_for::<Filter>);
+    let parts = Filter::default();
+    let parts = parts
+        .parts()
+        .into_iter()
+        .filter(|(name, _)| *name != "sort");
+    let parts: Map<String, Value> = parts
+        .map(|(name, _)| (name.to_owned(), list["properties"][name].take()))
+        .collect();
+    json_schema!({ "type": "object", "properties": parts, "additionalProperties": false, "minProperties": 1 })
 }
 
 /// Times that are always read: spans before now, and dates.
@@ -305,6 +322,7 @@ impl Listed for Incident {
         "kind",
         "owasp",
         "host",
+        "detector",
         "principal",
         "endpoint",
         "client",
@@ -321,6 +339,7 @@ impl Listed for Incident {
             "kind" => self.kinds.iter().for_each(|k| say(k)),
             "owasp" if !self.owasp.is_empty() => say(&self.owasp),
             "host" => self.hosts.iter().for_each(|h| say(h)),
+            "detector" => self.detectors.iter().for_each(|d| say(d)),
             "principal" => self.callers.iter().for_each(|c| say(c)),
             "endpoint" => self.endpoints.iter().for_each(|e| say(e)),
             "client" => self.clients.iter().for_each(|c| say(c)),

@@ -15,7 +15,7 @@ use super::routes::App;
 use super::triage::{Filter, Question, STAGES, now};
 use super::who::Who;
 use super::{export, filters, life};
-use crate::alert::{Alert, Incident, On, Status};
+use crate::alert::{Act, Alert, Incident, On, Status};
 use crate::time::Timestamp;
 
 /// Rows of a page.
@@ -193,6 +193,8 @@ struct Page {
     all: String,
     /// This very page, where a form leads back to.
     here: String,
+    /// Where there are more than on this page: which all of them are.
+    stamp: Option<String>,
 }
 
 fn facets<T: Listed>(found: &Found<'_, T>, filter: &Filter, path: &str) -> Vec<Facet> {
@@ -310,6 +312,7 @@ where
         clear: query_link(&path, &clear.parts()),
         all: filter.with(&path, "view", "all"),
         here,
+        stamp: (found.total() > listed.items.len()).then(|| found.stamp()),
         page: Frame::new(app, who, on.name()),
         filter,
     })
@@ -320,6 +323,11 @@ impl Page {
     fn has_other_span(&self) -> bool {
         let known = |(span, _): &(&str, &str)| *span == self.filter.since;
         !self.spans.iter().any(known)
+    }
+
+    /// As many as can be acted on at once.
+    fn most(&self) -> usize {
+        Act::MOST
     }
 
     /// Orders that the list offers, in words.

@@ -109,6 +109,65 @@ test("without script the same by forms", { timeout: 120_000 }, async () => {
   await close();
 });
 
+for (const javaScriptEnabled of [true, false]) {
+  test(`all that match, after a page that says which${javaScriptEnabled ? "" : ", without script"}`, { timeout: 120_000 }, async () => {
+    const { page, errors, close } = await open(1280, "light", { javaScriptEnabled });
+    // Alerts of callers alone, which no other test here settles.
+    const query = "q=api.shop.example&severity=low&view=all";
+    const before = (await (await fetch(`${base}/api/v1/alerts?${query}`)).json()).items;
+    assert.ok(before.length > 2, `${before.length} alerts`);
+    await page.goto(`${base}/alerts?${query}&limit=2`);
+    const all = page.locator("label:has([data-all])");
+    const said = Number((await all.innerText()).match(/All ([\d,]+) that match/)[1].replaceAll(",", ""));
+    assert.equal(said, before.length);
+    await all.locator("input").check();
+    if (javaScriptEnabled) {
+      assert.match(await page.locator("[data-selected]").innerText(), /Not those of this page alone/);
+      await shot(page, "triage-all");
+      // A refresh that brings one more leaves what is meant as it was.
+      const stamp = await all.locator("input").inputValue();
+      await page.evaluate(() => { const box = document.querySelector("[data-all]"); box.value = "1-old"; });
+      await page.evaluate(() => apitap.refresh(true));
+      assert.equal(await all.locator("input").inputValue(), "1-old");
+      assert.ok(await all.locator("input").isChecked());
+      await page.keyboard.press("Escape");
+      assert.ok(!(await all.locator("input").isChecked()), "Escape takes all ticks back");
+      await page.evaluate((stamp) => { document.querySelector("[data-all]").value = stamp; }, stamp);
+      await all.locator("input").check();
+    }
+    await page.locator("#more > summary").click();
+    await page.fill(".act-more textarea", `all of them, ${javaScriptEnabled}`);
+    await page.click(".act-more button:has-text('Add the note')");
+    await page.locator(`h1:has-text('Add a note to ${said} alerts')`).waitFor();
+    assert.equal(await page.locator("input[name=id]").count(), said);
+    await shot(page, "triage-all-asked");
+    await page.click(`button:has-text('Yes, all ${said}')`);
+    await page.waitForURL(/\/alerts\?/);
+    for (const { id } of before) {
+      const alert = await (await fetch(`${base}/api/v1/alerts/${id}`)).json();
+      assert.equal(alert.note, `all of them, ${javaScriptEnabled}`);
+    }
+    assert.deepEqual(errors, []);
+    await close();
+  });
+}
+
+test("incidents are narrowed by what raised them", { timeout: 60_000 }, async () => {
+  const { page, errors, close } = await open();
+  await page.goto(`${base}/incidents?view=all`);
+  const choice = page.locator("#facet-detector a").first();
+  const [name, n] = [await choice.locator("span").first().innerText(), await choice.locator(".n").innerText()];
+  await choice.click();
+  assert.match(page.url(), /detector=/);
+  assert.equal(await page.locator("tr[data-row]").count(), Number(n));
+  for (const incident of await list(`detector=${encodeURIComponent(name)}`)) assert.ok(incident.detectors.includes(name));
+  const csv = await (await fetch(`${base}/api/v1/incidents.csv?detector=${encodeURIComponent(name)}`)).text();
+  assert.equal(csv.trim().split("\r\n").length, 1 + Number(n));
+  assert.match(csv, /^id,title,severity,status,kinds,detectors,/);
+  assert.deepEqual(errors, []);
+  await close();
+});
+
 test("the evidence is one download", { timeout: 60_000 }, async () => {
   const { page, errors, close } = await open();
   await page.goto(`${base}/incidents?kind=enumeration&view=all`);

@@ -5,7 +5,6 @@
 "use strict";
 {
 const main = document.getElementById("main");
-const state = document.querySelector("[data-live-state]");
 
 function localTimes(root) {
   for (const t of root.querySelectorAll("time[datetime]")) {
@@ -76,7 +75,8 @@ function children(from, to) {
   }
 }
 
-// Rows stay where they are: new ones are offered, those that have left are dimmed.
+// Rows stay where they are: new ones are offered, those that have left are dimmed. What all of them
+// are stays what it was, too.
 function holdRows(to) {
   const rows = (root) => [...root.querySelectorAll("table[data-worklist] > tbody > tr")];
   const [here, there] = [rows(main), new Map(rows(to).map((r) => [r.id, r]))];
@@ -93,6 +93,8 @@ function holdRows(to) {
   });
   const left = held.filter((r) => r.classList.contains("gone")).length;
   body.replaceChildren(...held);
+  const all = main.querySelector("[data-all]");
+  if (all) to.querySelector("[data-all]")?.parentNode.replaceWith(all.parentNode.cloneNode(true));
   const offer = to.querySelector("[data-new]");
   if (!offer || !(fresh || left)) return;
   offer.hidden = false;
@@ -158,45 +160,73 @@ function soon(kind) {
 
 // === Stale, and fresh again ===
 
-// The server says something at least every 15 seconds.
+// The server says something at least every 15 seconds; where a sensor runs, its analysis does each
+// second, and beats alone mean that it does not go on.
 const SILENCE = 40_000;
 const banner = box("stale");
 let last = Date.now();
-let isLost = false;
+let told = null;
+let trouble = null;
+const isStill = () => told !== null && Date.now() - told > SILENCE;
+
+function say(words, seconds) {
+  banner.textContent = words;
+  banner.hidden = false;
+  if (seconds) setTimeout(() => { banner.hidden = !trouble; }, seconds * 1_000);
+}
 
 function lost() {
-  if (!isLost) banner.textContent = `Connection lost. Last updated ${clock(updated)}; trying again.`;
-  isLost = true;
-  banner.hidden = false;
+  if (trouble !== "lost") say(`Connection lost. Last updated ${clock(updated)}; trying again.`);
+  trouble = "lost";
   // What the side bar says is as old; the next refresh puts it right.
   state.textContent = "Connection lost";
   state.closest(".health").className = "health bad";
 }
 
+function still() {
+  if (trouble === "still") return;
+  say(`The analysis stands still. What is shown is as it was at ${clock(told)}.`);
+  trouble = "still";
+  refresh(true).catch(lost);
+}
+
 function fresh() {
-  if (isLost) banner.textContent = `Connected again. Updated ${clock(updated)}.`;
-  if (isLost) setTimeout(() => { banner.hidden = !isLost; }, 5_000);
-  isLost = false;
+  if (!trouble || isStill()) return;
+  const again = trouble === "lost" ? "Connected again" : "The analysis goes on";
+  trouble = null;
+  say(`${again}. Updated ${clock(updated)}.`, 5);
+}
+
+// How the sensor does, on pages that ask for nothing by it, too. Numbers that grow are not read out
+// each second.
+let shown = 0;
+function health(event) {
+  const [side, { tone, health }] = [document.querySelector(".side .health"), JSON.parse(event.data)];
+  if (side.className === `health ${tone}`.trim() && last - shown < delays.inventory) return;
+  shown = last;
+  side.className = `health ${tone}`.trim();
+  side.querySelector("[data-live-state]").textContent = health;
 }
 
 const source = new EventSource("/live");
 for (const kind of ["inventory", "sensor", "alert", "beat", "resync"]) {
-  source.addEventListener(kind, () => {
+  source.addEventListener(kind, (event) => {
     last = Date.now();
-    if (isLost) ask();
+    if (kind === "sensor") { told = last; health(event); }
+    if (trouble) ask();
     soon(kind);
   });
 }
 source.addEventListener("resync", async () => {
   await ask();
-  if (isLost) return;
-  banner.textContent = `Fell behind the live stream: loaded anew at ${clock(updated)}.`;
-  banner.hidden = false;
-  setTimeout(() => { banner.hidden = !isLost; }, 10_000);
+  if (!trouble) say(`Fell behind the live stream: loaded anew at ${clock(updated)}.`, 10);
 });
-source.addEventListener("open", () => { last = Date.now(); if (isLost) ask(); });
+source.addEventListener("open", () => { last = Date.now(); if (trouble) ask(); });
 source.addEventListener("error", lost);
-setInterval(() => { if (Date.now() - last > SILENCE) lost(); }, 5_000);
+setInterval(() => {
+  if (Date.now() - last > SILENCE) lost();
+  else if (isStill()) still();
+}, 5_000);
 document.addEventListener("visibilitychange", () => { if (!document.hidden && missed) ask(); });
 
 // === Small things ===
@@ -229,7 +259,7 @@ openMenu();
 
 const toast = box("toast");
 // Says what was done, seen and heard.
-function say(text) {
+function tell(text) {
   toast.textContent = text;
   toast.hidden = false;
   clearTimeout(toast.timer);
@@ -238,5 +268,5 @@ function say(text) {
 
 localTimes(document);
 // What other scripts of ours use; `after` is called after each refresh, and once now.
-globalThis.apitap = { refresh, say, lost, localTimes, after(done) { after.push(done); done(); } };
+globalThis.apitap = { refresh, say: tell, lost, localTimes, after(done) { after.push(done); done(); } };
 }

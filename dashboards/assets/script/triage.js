@@ -9,6 +9,8 @@ const work = () => document.querySelector("form[data-act]");
 const single = () => document.querySelector("form[data-act-one]");
 const rows = () => [...document.querySelectorAll("tr[data-row]")];
 const ticked = () => [...document.querySelectorAll("tr[data-row] input[name=id]:checked")];
+// All that match, not those of this page alone.
+const everything = () => document.querySelector("[data-all]:checked");
 let place = 0;
 
 function at() {
@@ -72,7 +74,7 @@ async function send(form, data) {
   const refused = told.refused.map((r) => r.why);
   const changed = told.changed.length;
   say([changed && `${changed} ${done[status]}.`, refused.length && `${refused.length} not: ${refused[0]}.`].filter(Boolean).join(" "));
-  for (const box of ticked()) box.checked = false;
+  untick();
   for (const field of form.querySelectorAll(".act-more textarea, .act-more input[type=datetime-local]")) field.value = "";
   form.querySelector("#more").open = false;
   await apitap.refresh();
@@ -83,8 +85,10 @@ async function send(form, data) {
 document.addEventListener("submit", (event) => {
   const form = event.target.closest("form[data-act]");
   if (!form) return;
-  event.preventDefault();
   const data = new URLSearchParams(new FormData(form, event.submitter));
+  // What all of them are, a page of the server's says, and asks.
+  if (data.has("all") && !data.has("one")) return;
+  event.preventDefault();
   send(form, data).catch(() => { say("Nothing was changed: the connection is lost."); apitap.lost(); });
 });
 
@@ -97,7 +101,7 @@ function act(status) {
 
 function choose() {
   const row = rows()[at()];
-  if (!ticked().length && row) row.querySelector("input[name=id]").checked = true;
+  if (!ticked().length && !everything() && row) row.querySelector("input[name=id]").checked = true;
   count();
 }
 
@@ -116,10 +120,14 @@ function count() {
   const n = ticked().length;
   const words = document.querySelector("[data-selected]");
   if (!words) return;
-  words.textContent = n ? `${n} selected` : "Tick rows to act on several";
+  words.textContent = everything() ? "Not those of this page alone" : n ? `${n} selected` : "Tick rows to act on several";
   const all = document.querySelector("[data-select-all]");
   all.checked = n > 0 && n === rows().length;
   all.indeterminate = n > 0 && n < rows().length;
+}
+
+function untick() {
+  for (const box of [...ticked(), everything()]) if (box) box.checked = false;
 }
 
 document.addEventListener("change", (event) => {
@@ -170,7 +178,7 @@ keys.add("f", "false alarm", () => act("false-alarm"), inEither);
 keys.add("m", "mute until", () => fill("mute"), inEither);
 keys.add("n", "note", () => fill("note"), inEither);
 keys.add("Escape", "select nothing, close menus", () => {
-  for (const box of ticked()) box.checked = false;
+  untick();
   for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
   count();
 });

@@ -406,6 +406,40 @@ fn a_restart_loses_no_joining_and_tells_nothing_twice() {
 }
 
 #[test]
+fn an_incident_names_what_raised_its_alerts_and_finds_it_again() {
+    let mut m = Manager::new(Settings::default());
+    let alerts: Vec<Alert> = [Scan, Enumeration, Scan]
+        .into_iter()
+        .zip(1..)
+        .filter_map(|(kind, n)| m.raise(&verdict(100 + n, kind, "10.0.0.1"), None))
+        .collect();
+    let kept: Vec<Incident> = m.notices().into_iter().map(|n| n.incident).collect();
+    assert_eq!(kept.len(), 1);
+    let names = |m: &mut Manager| Vec::from_iter(m.view().incidents[0].detectors.clone());
+    assert_eq!(names(&mut m), ["enumeration", "scan"]);
+    // What was kept before incidents named them has none.
+    let mut old = kept[0].clone();
+    old.detectors.clear();
+    let mut again = Manager::new(Settings::default());
+    again.restore(alerts, vec![old]);
+    assert_eq!(names(&mut again), ["enumeration", "scan"]);
+}
+
+#[test]
+fn the_names_of_an_incident_are_bounded() {
+    let mut incident = None;
+    for n in 0..2 * NAMED {
+        let mut m = Manager::new(Settings::default());
+        let mut v = verdict(100, Scan, "10.0.0.1");
+        v.detector = format!("detector-{n}");
+        let alert = m.raise(&v, None).unwrap();
+        let incident = incident.get_or_insert_with(|| Incident::new("i".into(), &alert));
+        incident.join(&alert);
+    }
+    assert_eq!(incident.unwrap().detectors.len(), NAMED);
+}
+
+#[test]
 fn alerts_from_before_there_were_incidents_are_joined_and_not_told() {
     let mut m = Manager::new(Settings::default());
     let mut old = m.raise(&verdict(100, Scan, "10.0.0.1"), None).unwrap();

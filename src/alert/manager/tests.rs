@@ -1,6 +1,6 @@
 use super::super::{Status, Wanted};
 use super::*;
-use crate::catalog::{Finding, FindingKind};
+use crate::catalog::{Exposed, Finding, FindingKind, Severity};
 
 fn finding(subject: &str, at: i64) -> Finding {
     let at = Timestamp::from_secs(at);
@@ -77,6 +77,34 @@ fn a_restart_goes_on_counting() {
         again.raise_finding(&finding("GET h /a", 2)).unwrap().id,
         first.id
     );
+}
+
+/// One alert a host, which names the endpoint that is worst; and its incident all of them.
+#[test]
+fn what_lies_open_names_its_endpoint() {
+    let mut m = Manager::new(Settings::default());
+    let exposed = |endpoint: &str, at| Exposed {
+        detector: "catalog-tokens",
+        owasp: "API2:2023",
+        severity: Severity::High,
+        subject: "h".into(),
+        endpoint: Some(endpoint.into()),
+        at: Timestamp::from_secs(at),
+        since: Timestamp::from_secs(1),
+        summary: format!("{endpoint} takes a token that nobody signed"),
+        why: Vec::new(),
+    };
+    let first = m.raise_exposed(&exposed("GET h /a", 1)).unwrap();
+    assert_eq!(first.endpoint.as_deref(), Some("GET h /a"));
+    assert_eq!(first.host.as_deref(), Some("h"));
+    m.raise_exposed(&exposed("GET h /b", 2));
+    let view = m.view();
+    let alert = &view.alerts[0];
+    assert_eq!((view.alerts.len(), &alert.id), (1, &first.id));
+    assert_eq!(alert.endpoint.as_deref(), Some("GET h /b"));
+    assert!(alert.summary.starts_with("GET h /b"));
+    let places: Vec<&String> = view.incidents[0].endpoints.iter().collect();
+    assert_eq!(places, ["GET h /a", "GET h /b"]);
 }
 
 proptest::proptest! {

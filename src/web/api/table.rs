@@ -363,7 +363,8 @@ fn alerts() -> Vec<Route> {
             "Change the status of several incidents, or leave a note on them",
             acts::api_incidents,
         )
-        .detail("Acts on the alerts in them, too, but for a note alone. Each says how it went.")
+        .detail("Say which: by `ids`, or by a `filter` as the list takes it with the `total` that the list told. Acts on the alerts in them, too, but for a note alone. Each says how it went.")
+        .or(409, "another number matches by now")
         .like(r#"{"ids": ["7fe2658de18efcbaedb9"], "status": "acknowledged", "note": "on it"}"#)
         .gives::<Acted>(),
         get(
@@ -407,7 +408,8 @@ fn alerts() -> Vec<Route> {
             "Change the status of several alerts, or leave a note on them",
             acts::api_alerts,
         )
-        .detail("Each says how it went.")
+        .detail("Say which: by `ids`, or by a `filter` as the list takes it with the `total` that the list told. Each says how it went.")
+        .or(409, "another number matches by now")
         .like(r#"{"ids": ["7fe2658de18efcbaedb9"], "status": "acknowledged", "note": "on it"}"#)
         .gives::<Acted>(),
         get(

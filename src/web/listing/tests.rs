@@ -168,6 +168,51 @@ fn pages_follow_each_other_in_every_order_without_gap_or_repetition() {
 }
 
 #[test]
+fn a_stamp_tells_which_items_match_and_not_their_order() {
+    let stamp = |view: &AlertsView, parts: &[(&str, &str)]| {
+        let lists = Lists::new(view);
+        lists.alerts().find(&ask(with(parts))).stamp()
+    };
+    let all = view(90);
+    let scans = stamp(&all, &[("kind", "scan")]);
+    assert!(scans.starts_with("30-"), "{scans}");
+    let sorted = [("kind", "scan"), ("sort", "score")];
+    assert_eq!(stamp(&all, &sorted), scans);
+    // One goes and another comes: as many, and not the same.
+    let mut other = all.as_ref().clone();
+    let scan = other.alerts.iter_mut().find(|a| a.kind == "scan").unwrap();
+    Arc::make_mut(scan).kind = "volume".into();
+    let volume = other
+        .alerts
+        .iter_mut()
+        .rfind(|a| a.kind == "volume")
+        .unwrap();
+    Arc::make_mut(volume).kind = "scan".into();
+    let now = stamp(&other, &[("kind", "scan")]);
+    assert!(now.starts_with("30-") && now != scans, "{now}");
+}
+
+#[test]
+fn incidents_have_a_facet_of_what_raised_their_alerts() {
+    let view = view(200);
+    let lists = Lists::new(&view);
+    let found = lists
+        .incidents()
+        .find(&ask(with(&[("detector", "detector-3")])));
+    let has = |i: &&Arc<Incident>| i.detectors.contains("detector-3");
+    let there = view.incidents.iter().filter(has).count();
+    assert!(there > 0 && there < view.incidents.len());
+    assert_eq!(found.total(), there);
+    let (counted, _) = found.counted("detector", "detector-3");
+    assert_eq!(
+        counted.len(),
+        7,
+        "of all incidents, whatever the filter of its own"
+    );
+    assert!(counted.contains(&("detector-3", there as u32)));
+}
+
+#[test]
 fn time_is_a_filter_and_what_cannot_be_read_is_said() {
     let view = view(400);
     let lists = Lists::new(&view);
