@@ -18,6 +18,7 @@ use super::{chart, evidence, filters, life};
 use crate::alert::delivery::Delivery;
 use crate::alert::{Alert, AlertsView, Incident, On, Status, Transition};
 use crate::catalog::{CatalogView, EndpointView};
+use crate::sensor::doctor::grouped;
 use crate::time::Timestamp;
 
 /// Names of callers, addresses and endpoints that the page shows, of each.
@@ -406,8 +407,8 @@ fn reached(who: Option<&str>, catalog: &CatalogView) -> Vec<Reached> {
 /// Numbers with as many digits as tell something.
 pub(super) fn number(v: f64) -> String {
     match v {
-        v if v.fract() == 0.0 => format!("{v:.0}"),
-        v if v.abs() >= 100.0 => format!("{v:.0}"),
+        v if v >= 1_000.0 => grouped(v.round() as u64),
+        v if v.fract() == 0.0 || v.abs() >= 100.0 => format!("{v:.0}"),
         v if v.abs() >= 1.0 => format!("{v:.1}"),
         v => format!("{v:.3}"),
     }
