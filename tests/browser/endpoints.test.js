@@ -8,7 +8,7 @@ await until("the inventory", "/api/v1/endpoints", (e) => e.length > 8);
 const rows = (page) => page.locator("[data-rows] tbody tr");
 
 test("searching and narrowing down", { timeout: 120_000 }, async () => {
-  const { page, errors, close } = await open(1440);
+  const { page, errors, close } = await open(1600);
   await page.goto(`${base}/endpoints`);
   const all = await rows(page).count();
   await page.keyboard.press("/");
@@ -109,7 +109,7 @@ test("a saved view, and a tag for many", { timeout: 120_000 }, async () => {
 });
 
 test("without script", { timeout: 60_000 }, async () => {
-  const { page, close } = await open(1440, "light", { javaScriptEnabled: false });
+  const { page, close } = await open(1600, "light", { javaScriptEnabled: false });
   await page.goto(`${base}/endpoints?q=orders`);
   assert.ok((await rows(page).count()) > 0);
   await page.click("#menu-help summary");
