@@ -4,7 +4,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO ?= cargo
 SHARED ?= ../shared
 
-.PHONY: demo test explore check-demo deps deps-test peers-deps prometheus-deps api-deps api-test fuzz fuzz-all fuzz-seeds bench bench-floods bench-catalog bench-hour bench-templating bench-detection bench-captures bench-web bench-browse browser lint deny install clean
+.PHONY: demo test explore check-demo deps deps-test peers-deps prometheus-deps api-deps api-test fuzz fuzz-all fuzz-seeds bench bench-floods bench-catalog bench-hour bench-templating bench-detection bench-captures bench-web bench-browse browser screenshots lint deny install clean
 
 demo: deps                ## three days of composed traffic, then live attacks; UI on 127.0.0.1:8650
 	$(CARGO) run --release --locked -- demo
@@ -22,6 +22,10 @@ explore: deps-test        ## property tests over other and more cases: CASES=500
 browser: deps-test        ## the demo in real Chromium
 	$(CARGO) build --locked
 	cd tests/browser && npm ci --no-audit --no-fund && APITAP=$(CURDIR)/target/debug/apitap npm test
+
+screenshots: deps-test    ## the README's pictures, of the demo
+	$(CARGO) build --locked
+	cd tests/browser && npm ci --no-audit --no-fund && APITAP=$(CURDIR)/target/debug/apitap SHOTS=$(CURDIR)/dashboards/screenshots node run.js screenshots.js
 
 # libpcap is all that the program needs beside Rust and a C compiler.
 deps:

@@ -15,6 +15,7 @@ use super::worklist::{Row, lists};
 use super::{chart, evidence, filters, life};
 use crate::alert::delivery::Delivery;
 use crate::alert::{Alert, AlertsView, Incident, On, Status};
+use crate::sensor::doctor::grouped;
 use crate::time::Timestamp;
 
 mod story;
@@ -169,8 +170,8 @@ fn silence_link(a: &Alert) -> String {
 /// Numbers with as many digits as tell something.
 pub(super) fn number(v: f64) -> String {
     match v {
-        v if v.fract() == 0.0 => format!("{v:.0}"),
-        v if v.abs() >= 100.0 => format!("{v:.0}"),
+        v if v >= 1_000.0 => grouped(v.round() as u64),
+        v if v.fract() == 0.0 || v.abs() >= 100.0 => format!("{v:.0}"),
         v if v.abs() >= 1.0 => format!("{v:.1}"),
         v => format!("{v:.3}"),
     }

@@ -282,7 +282,13 @@ pub(super) async fn not_found(
         .and_then(|a| a.to_str().ok())
         .is_some_and(|a| a.contains("text/html"));
     if html && !uri.path().starts_with("/api/") {
-        missing(&app, &who, "There is no such page")
+        failed(
+            &app,
+            &who,
+            StatusCode::NOT_FOUND,
+            "There is no such page",
+            "Nothing is at this address.",
+        )
     } else {
         api::problem(StatusCode::NOT_FOUND, "there is no such path")
     }

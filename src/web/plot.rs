@@ -84,7 +84,12 @@ impl Plot<'_> {
         let (title, words) = (text(self.title), text(&self.words));
         let _ = write!(
             out,
-            r#"<figure class="plot"><div class="plot-head"><h3>{title}</h3><ul class="keys">"#
+            r#"<figure class="plot"><div class="plot-head"><h3>{title}{}</h3><ul class="keys">"#,
+            if self.log {
+                r#" <span class="sub">logarithmic scale</span>"#
+            } else {
+                ""
+            }
         );
         for layer in &self.layers {
             let _ = write!(

@@ -18,7 +18,7 @@ pub(super) const WEEKDAYS: [&str; 7] = [
 const SHADES: u64 = 5;
 /// Of one hour, and the room for names of days and hours.
 const CELL: (usize, usize) = (26, 22);
-const MARGIN: (usize, usize) = (40, 16);
+const MARGIN: (usize, usize) = (48, 22);
 
 /// What the map shows, in a sentence.
 pub(super) fn words(hours: &[[u64; 24]; 7]) -> String {
@@ -65,7 +65,7 @@ pub(super) fn map(hours: &[[u64; 24]; 7], words: &str) -> String {
     );
     for hour in (0..24).step_by(3) {
         let x = MARGIN.0 + hour * CELL.0;
-        let _ = write!(svg, r#"<text x="{x}" y="11">{hour:02}</text>"#);
+        let _ = write!(svg, r#"<text x="{x}" y="15">{hour:02}</text>"#);
     }
     for (day, (name, counts)) in WEEKDAYS.iter().zip(hours).enumerate() {
         let y = MARGIN.1 + day * CELL.1;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::frame::{Frame, Moment, health, show};
 use super::ledger::{self, Outcome, STAGES, share};
+use super::overview::capital;
 use super::routes::Shared;
 use super::who::Who;
 use super::{Beat, Budget, SensorView, SourceView, WorkerView, api, chart, filters};
@@ -303,7 +304,7 @@ pub(super) async fn page(State(app): Shared, who: Who) -> Response {
         gaps: (s.gaps, bytes(s.gap_bytes)),
         sources: s.sources.clone(),
         symptoms: s.symptoms.clone(),
-        sound: doctor::sound(&s.readings),
+        sound: capital(&doctor::sound(&s.readings)),
         taps: s.readings.taps.iter().map(tap_row).collect(),
         more_networks: s.readings.networks.len().saturating_sub(NETWORKS),
         networks: network_rows(&s.readings),

@@ -232,11 +232,10 @@ fn facets<T: Listed>(found: &Found<'_, T>, filter: &Filter, path: &str) -> Vec<F
 }
 
 fn heads(on: On, filter: &Filter, path: &str) -> Vec<Head> {
-    let columns: [(&str, &str, bool); 6] = [
+    let columns: [(&str, &str, bool); 5] = [
         ("Severity", "severity", false),
         ("What", "", false),
         ("Who", "", false),
-        ("Status", "", false),
         ("Seen", "occurrences", true),
         ("Last seen", "last", false),
     ];
@@ -257,7 +256,7 @@ fn heads(on: On, filter: &Filter, path: &str) -> Vec<Head> {
             chosen: false,
             number: true,
         };
-        heads.insert(4, alerts);
+        heads.insert(3, alerts);
     }
     heads
 }

@@ -8,7 +8,7 @@ await until("an enumeration alert", "/api/v1/alerts?kind=enumeration", (a) => a.
 const [culprit] = await until("its caller in the list", "/api/v1/principals?incidents=open&kind=identity", (p) => p.length > 0);
 
 test("the list narrows by facets, sorts by columns and is exported as it is shown", { timeout: 120_000 }, async () => {
-  const { page, errors, close } = await open(1280);
+  const { page, errors, close } = await open(1600);
   await page.goto(`${base}/principals`);
   const all = Number((await page.locator("h1 .sub").innerText()).replaceAll(",", ""));
   assert.ok(all > 100, `${all} principals`);

@@ -8,7 +8,7 @@ import { base, open, until } from "./demo.js";
 test("the main walk", { timeout: 400_000 }, async () => {
   await until("the inventory", "/api/v1/endpoints", (e) => e.length > 8);
   await until("an enumeration alert", "/api/v1/alerts?kind=enumeration", (a) => a.length > 0);
-  const { page, errors, close } = await open(1280, "light");
+  const { page, errors, close } = await open(1600, "light");
   await page.goto(base);
   assert.match(await page.title(), /Overview/);
   await page.click("nav >> text=Endpoints");

@@ -6,14 +6,18 @@
 {
 const main = document.getElementById("main");
 
+const year = new Date().getFullYear();
+const short = { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" };
+const thisYear = new Intl.DateTimeFormat(undefined, short);
+const otherYear = new Intl.DateTimeFormat(undefined, { year: "numeric", ...short });
+
 function localTimes(root) {
   for (const t of root.querySelectorAll("time[datetime]")) {
     const at = new Date(t.dateTime);
     if (Number.isNaN(at.getTime()) || t.dataset.done) continue;
     t.dataset.done = "1";
     t.title = t.dateTime;
-    const options = { dateStyle: "medium", timeStyle: "short" };
-    t.textContent = new Intl.DateTimeFormat(undefined, options).format(at);
+    t.textContent = (at.getFullYear() === year ? thisYear : otherYear).format(at);
   }
 }
 

@@ -88,7 +88,7 @@ async fn a_query_that_cannot_be_read_is_said_beside_the_box() {
     let (app, ..) = site(thirty());
     let page = page(&app, "/endpoints?q=r01+colour:%3Cb%3E").await;
     assert!(
-        page.contains("at character 5: there is no field `colour`"),
+        page.contains("at character 5: there is no field <code>colour</code>"),
         "{page}"
     );
     assert!(page.contains("the fields are host, path") && page.contains("aria-invalid"));

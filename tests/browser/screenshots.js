@@ -1,0 +1,25 @@
+// The README's pictures, of the demo once its attacks have rung: `make screenshots`. SHOTS is the folder.
+import { test } from "node:test";
+import { base, open, until } from "./demo.js";
+
+const endpoints = await until("the inventory", "/api/v1/endpoints", (e) => e.length > 8);
+await until("the flood", "/api/v1/alerts?kind=volume", (a) => a.length > 20);
+const [incident] = await until("an incident", "/api/v1/incidents?kind=enumeration", (i) => i.length > 0);
+const busiest = endpoints.reduce((a, b) => (b.requests > a.requests ? b : a));
+
+const pictures = {
+  overview: "/",
+  endpoints: "/endpoints",
+  endpoint: `/endpoints/${busiest.key}#history`,
+  incident: `/incidents/${incident.id}`,
+  sensor: "/sensor",
+};
+
+test("pictures", { timeout: 120_000 }, async () => {
+  const { page, close } = await open(1440);
+  for (const [name, path] of Object.entries(pictures)) {
+    await page.goto(base + path);
+    await page.screenshot({ path: `${process.env.SHOTS}/${name}.png` });
+  }
+  await close();
+});
