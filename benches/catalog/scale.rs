@@ -17,7 +17,7 @@ use apitap::time::Timestamp;
 const OF_HOST: u64 = 100;
 
 /// What an endpoint with its schema and view, and a principal may take, and what there is beside.
-const ENDPOINT: u64 = 18 << 10;
+const ENDPOINT: u64 = 16 << 10;
 const PRINCIPAL: u64 = 4 << 10;
 const REST: u64 = 48 << 20;
 

@@ -83,9 +83,12 @@ pub(crate) fn add(catalog: &mut CatalogView) -> Vec<(&'static str, String)> {
         spec.id = id.into();
         spec
     });
-    let mut seen = specs[0].listing().iter().filter(|o| o.at % 4 == 0);
-    let middle = seen.nth(LARGEST / 8).unwrap();
-    let cursor = format!("{} {} {}", middle.at, middle.method, middle.template);
+    let listing = specs[0].listing().iter().enumerate();
+    let (n, middle) = listing
+        .filter(|(_, o)| o.at % 4 == 0)
+        .nth(LARGEST / 8)
+        .unwrap();
+    let cursor = format!("{n} {} {}", middle.method, middle.template);
     let view = |spec: &apitap::catalog::spec::Spec| SpecView {
         id: spec.id.clone(),
         title: spec.title.clone(),

@@ -2,17 +2,17 @@
 //! another document, or against an earlier version of itself. Operations are matched first, which is
 //! cheap; what they are made of is compared for the page that is shown.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
+use foldhash::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::frame::{Frame, failed, missing, query_link, show};
 use super::routes::{App, Shared};
-use super::spec_places::Places;
+use super::spec_places::{Places, Side};
 use super::spec_text;
 use super::specs::{nothing, upload};
 use super::who::Who;
@@ -106,6 +106,7 @@ impl Line {
 }
 
 /// An operation of one side or both.
+#[derive(Clone, Copy)]
 enum Pair<'a> {
     Left(&'a Listed),
     Right(&'a Listed),
@@ -140,14 +141,12 @@ struct Sides<'a> {
 }
 
 impl<'a> Sides<'a> {
-    /// All operations of both sides, in order: of each side they are already.
-    fn pairs(&self, places: &'a Places) -> Vec<Pair<'a>> {
-        let mut out = match self.right {
-            Some(right) => versions(self.left, right),
-            None => against_seen(self.left, places),
-        };
-        out.sort_by(|a, b| a.name().cmp(&b.name()));
-        out
+    /// All operations of both sides, in order.
+    fn pairs(&self, places: &'a Places) -> Pairs<'a> {
+        match self.right {
+            Some(right) => Pairs::Documents(versions(self.left, right)),
+            None => Pairs::Seen(self.left, places),
+        }
     }
 
     fn row(&self, pair: &Pair<'_>) -> Row {
@@ -219,7 +218,7 @@ fn versions<'a>(left: &'a Spec, right: &'a Spec) -> Vec<Pair<'a>> {
     let place = |spec: &Spec, o: &Listed| (diff::shape(spec.path_of(o)), o.method);
     let old = left.listing().iter().map(|o| (place(left, o), o));
     let mut old: HashMap<_, &Listed> = old.collect();
-    let mut known = HashSet::new();
+    let mut known = HashSet::default();
     let new = right.listing().iter();
     let mut out: Vec<Pair<'a>> = new
         .map(|new| match old.remove(&place(right, new)) {
@@ -232,16 +231,49 @@ fn versions<'a>(left: &'a Spec, right: &'a Spec) -> Vec<Pair<'a>> {
         .collect();
     let gone = left.listing().iter().filter(|o| !known.contains(&o.at));
     out.extend(gone.map(Pair::Left));
+    // Of each side they are in order already.
+    out.sort_by(|a, b| a.name().cmp(&b.name()));
     out
 }
 
-fn against_seen<'a>(left: &'a Spec, places: &'a Places) -> Vec<Pair<'a>> {
-    let documented = left.listing().iter().map(|o| match places.of(o) {
-        [] => Pair::Left(o),
-        endpoints => Pair::Seen(o, endpoints),
-    });
-    let undocumented = places.undocumented.iter().map(Pair::Undocumented);
-    documented.chain(undocumented).collect()
+/// Of a document and what was seen only the page that is shown is looked up.
+enum Pairs<'a> {
+    Documents(Vec<Pair<'a>>),
+    Seen(&'a Spec, &'a Places),
+}
+
+impl<'a> Pairs<'a> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Documents(pairs) => pairs.len(),
+            Self::Seen(_, places) => places.both.len(),
+        }
+    }
+
+    fn count(&self, kind: Kind) -> usize {
+        match (self, kind) {
+            (Self::Documents(pairs), _) => pairs.iter().filter(|p| p.kind() == kind).count(),
+            (Self::Seen(_, places), Kind::Added) => places.undocumented.len(),
+            (Self::Seen(_, places), Kind::Removed) => places.unseen.len(),
+            (Self::Seen(_, places), Kind::Same | Kind::Changed) => places.seen.len(),
+        }
+    }
+
+    fn at(&self, n: usize) -> Pair<'a> {
+        match self {
+            Self::Documents(pairs) => pairs[n],
+            Self::Seen(spec, places) => match places.both[n] {
+                Side::Undocumented(n) => Pair::Undocumented(&places.undocumented[n as usize]),
+                Side::Operation(n) => {
+                    let operation = &spec.listing()[n as usize];
+                    match places.of(operation) {
+                        [] => Pair::Left(operation),
+                        endpoints => Pair::Seen(operation, endpoints),
+                    }
+                }
+            },
+        }
+    }
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
@@ -266,13 +298,12 @@ fn named(spec: &Spec) -> String {
 fn compare(left: &Spec, right: Option<&Spec>, places: &Places, wanted: &Wanted) -> Difference {
     let sides = Sides { left, right };
     let pairs = sides.pairs(places);
-    let count = |kind: Kind| pairs.iter().filter(|p| p.kind() == kind).count();
     let (mut items, mut at) = (Vec::new(), wanted.from.min(pairs.len()));
     let mut lines = 0;
     let all = wanted.show == "all";
     let end = (at + LOOKED_AT).min(pairs.len());
     while at < end && items.len() < SHOWN && lines < LINES {
-        let row = sides.row(&pairs[at]);
+        let row = sides.row(&pairs.at(at));
         lines += row.changes.len();
         if all || row.kind != Kind::Same {
             items.push(row);
@@ -282,9 +313,9 @@ fn compare(left: &Spec, right: Option<&Spec>, places: &Places, wanted: &Wanted) 
     Difference {
         left: named(left),
         right: right.map_or_else(|| "what was seen".into(), named),
-        added: count(Kind::Added),
-        removed: count(Kind::Removed),
-        common: count(Kind::Same),
+        added: pairs.count(Kind::Added),
+        removed: pairs.count(Kind::Removed),
+        common: pairs.count(Kind::Same),
         items,
         next: (at < pairs.len()).then_some(at),
     }

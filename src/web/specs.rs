@@ -103,7 +103,17 @@ fn page_of<T>(
     at: &Turn,
     name: impl Fn(&T) -> String,
 ) -> (Vec<T>, Option<String>, bool) {
-    let place = position(&all, &at.cursor, |x| name(x) == at.cursor);
+    page_by(all, at, &name, |x| name(x) == at.cursor)
+}
+
+/// The same, where a cursor's item is cheaper to tell than by its name.
+fn page_by<T>(
+    all: Vec<T>,
+    at: &Turn,
+    name: impl Fn(&T) -> String,
+    is_it: impl Fn(&T) -> bool,
+) -> (Vec<T>, Option<String>, bool) {
+    let place = position(&all, &at.cursor, is_it);
     let start = place.unwrap_or(0);
     let length = limit(at.limit);
     let more = all.len() > start + length;
@@ -212,15 +222,23 @@ impl Operation {
 
 /// Those that were called, or those that were not.
 fn operations(spec: &Spec, places: &Places, seen: Option<bool>, at: &Turn) -> Found<Operation> {
-    let listing = spec.listing().iter();
-    let all = listing.filter(|o| seen.is_none_or(|seen| places.of(o).is_empty() != seen));
-    let all: Vec<&Listed> = all.collect();
+    let listing = spec.listing();
+    let all: Vec<u32> = match seen {
+        Some(true) => places.seen.clone(),
+        Some(false) => places.unseen.clone(),
+        None => (0..listing.len() as u32).collect(),
+    };
     let total = all.len();
-    // Its number in the document is cheap to look for; with its name no other version's is meant.
-    let name = |o: &&Listed| format!("{} {} {}", o.at, o.method, o.template);
-    let (items, next, lost) = page_of(all, at, name);
-    let items = items.into_iter().map(|o| Operation::of(o, places));
-    (items.collect(), next, lost, total)
+    // With its name no other version's operation is meant.
+    let name = |n: &u32| {
+        let o = &listing[*n as usize];
+        format!("{n} {} {}", o.method, o.template)
+    };
+    let wanted = at.cursor.split(' ').next().and_then(|n| n.parse().ok());
+    let is_it = |n: &u32| Some(*n) == wanted && name(n) == at.cursor;
+    let (items, next, lost) = page_by(all, at, name, is_it);
+    let of = |n: u32| Operation::of(&listing[n as usize], places);
+    (items.into_iter().map(of).collect(), next, lost, total)
 }
 
 /// `/api/v1/specs/{id}/operations`.
