@@ -223,6 +223,7 @@ fn principal(n: usize) -> PrincipalRow {
         program: ["orders", "okhttp", "curl", ""][(m >> 8) as usize % 4].into(),
         country: Some(["DE", "FR", "US", "JP"][(m >> 12) as usize % 4].into()),
         automation: m & 31 == 0,
+        calls: Box::default(),
     }
 }
 

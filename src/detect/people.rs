@@ -68,6 +68,9 @@ pub struct PrincipalRow {
     pub country: Option<CompactString>,
     /// It is known automation.
     pub automation: bool,
+    /// The endpoints that it calls most with its requests to each, at most; the most first.
+    #[serde(skip)]
+    pub calls: Box<[(EndpointId, u64)]>,
 }
 
 /// The list at one moment: those of the named, then the latest and the busiest.
@@ -252,6 +255,7 @@ impl Detect {
                 program: CompactString::default(),
                 country: None,
                 automation: false,
+                calls: Box::default(),
             },
             by_class: [0; 6],
             response_bytes: 0,
@@ -326,6 +330,10 @@ fn row(who: &Followed, machines: &BTreeSet<&str>) -> PrincipalRow {
         endpoints: p.reach(),
         program: p.programs.first().cloned().unwrap_or_default(),
         country: p.countries.first().map(|c| letters(c).into()),
+        calls: {
+            let ranked = p.endpoints.ranked().into_iter();
+            ranked.map(|(id, requests, _)| (*id, requests)).collect()
+        },
         id,
     }
 }

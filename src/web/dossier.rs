@@ -59,9 +59,6 @@ impl From<&Delivery> for Told {
     }
 }
 
-/// A filter: what it is for, its place on the page, its text.
-type Text = (&'static str, &'static str, String);
-
 #[derive(Template)]
 #[template(path = "dossier.html")]
 struct Page {
@@ -98,7 +95,7 @@ struct Page {
     others: Vec<Row>,
     reached: Vec<Reached>,
     told: Vec<Told>,
-    filters: Vec<Text>,
+    filters: Vec<evidence::Filter>,
     more_routes: bool,
     packets: Option<String>,
     recorded: bool,
@@ -226,6 +223,10 @@ fn tell(
         _ => {}
     }
     let packets = lead.and_then(|a| evidence::saved(&saved, a));
+    let (filters, more_routes) = match several && on == On::Incidents {
+        true => evidence::joined(about.members.iter().map(AsRef::as_ref)),
+        false => evidence::joined(lead.into_iter()),
+    };
     let members_saved = about
         .members
         .iter()
@@ -285,10 +286,8 @@ fn tell(
         others: story::others(about, view),
         reached,
         told: told.iter().rev().map(Told::from).collect(),
-        filters: lead.map(evidence::filters).unwrap_or_default(),
-        more_routes: lead
-            .and_then(|a| a.evidence.as_ref())
-            .is_some_and(|e| e.more),
+        filters,
+        more_routes,
         has_packets: packets.is_some() || members_saved,
         packets,
         recorded: !saved.dir.as_os_str().is_empty(),

@@ -6,6 +6,7 @@ mod pins;
 mod timeline;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -15,6 +16,7 @@ use axum::response::Response;
 use super::alerts::AlertRow;
 use super::frame::{Frame, missing, show};
 use super::history::{self, Charts, Shown};
+use super::principals::calls;
 use super::routes::Shared;
 use super::schema::{self, SchemaPart};
 use super::security::{self, SchemeRow};
@@ -25,6 +27,7 @@ use crate::catalog::{
     Documentation, EndpointView, MAX_NOTE, MAX_OWNER, MAX_TAG, MAX_TAGS, PathParameter, Quantiles,
     SessionKind, SessionsView, TopView, openapi,
 };
+use crate::detect::{PrincipalRow, PrincipalsView};
 use crate::sensor::doctor::grouped;
 use crate::time::Timestamp;
 use compare::Version;
@@ -89,7 +92,10 @@ struct Endpoint<'a> {
     incidents: Vec<IncidentRow>,
     alerts: Vec<AlertRow>,
     alerts_more: usize,
-    /// Callers of whose calls at least half are sure.
+    /// Listed principals that call it, the most frequent first, and how many there are.
+    callers: Vec<(Arc<PrincipalRow>, u64)>,
+    all_callers: usize,
+    /// Where none is listed: callers of whose calls at least half are sure.
     top: Vec<&'a TopView>,
     /// Only where no edge names them.
     programs: &'a [TopView],
@@ -337,6 +343,15 @@ fn alerts(view: &AlertsView, e: &EndpointView) -> (Vec<AlertRow>, usize, Vec<Inc
     (shown, own.len().saturating_sub(SHOWN), incident.collect())
 }
 
+/// Principals that call it, by their own counts: these tell one from the other where an endpoint has more
+/// callers alike than it can tell apart.
+fn callers(view: &PrincipalsView, e: &EndpointView) -> Vec<(Arc<PrincipalRow>, u64)> {
+    let counted = view.items.iter().map(|row| (row.clone(), calls(row, e.id)));
+    let mut callers: Vec<_> = counted.filter(|(_, requests)| *requests > 0).collect();
+    callers.sort_by_key(|(_, requests)| std::cmp::Reverse(*requests));
+    callers
+}
+
 pub(super) async fn page(
     State(app): Shared,
     who: Who,
@@ -352,6 +367,9 @@ pub(super) async fn page(
     let mut timeline = timeline::entries(&app, e);
     let earlier = timeline.split_off(timeline.len().min(SHOWN));
     let open = e.confirmed && e.documentation != Documentation::Documented;
+    let mut callers = callers(&app.views.principals.load(), e);
+    let all_callers = callers.len();
+    callers.truncate(SHOWN);
     show(&Endpoint {
         may_accept: decisions::waits(e),
         may_pin: open,
@@ -371,8 +389,10 @@ pub(super) async fn page(
         top: e
             .top_callers
             .iter()
-            .filter(|c| c.error * 2 <= c.requests)
+            .filter(|c| all_callers == 0 && c.error * 2 <= c.requests)
             .collect(),
+        callers,
+        all_callers,
         programs: if e.edges.is_empty() { &e.programs } else { &[] },
         versions: compare::versions(&catalog, e),
         timeline,

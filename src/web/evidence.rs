@@ -26,7 +26,9 @@ pub(super) fn saved(view: &SavedView, a: &Alert) -> Option<String> {
 }
 
 /// What a filter is for, its place on the page, and its text.
-pub(super) fn filters(a: &Alert) -> Vec<(&'static str, &'static str, String)> {
+pub(super) type Filter = (&'static str, &'static str, String);
+
+pub(super) fn filters(a: &Alert) -> Vec<Filter> {
     let Some(e) = &a.evidence else {
         return Vec::new();
     };
@@ -47,6 +49,37 @@ pub(super) fn filters(a: &Alert) -> Vec<(&'static str, &'static str, String)> {
         .into_iter()
         .filter_map(|(what, id, text)| Some((what, id, text?.clone())));
     known.collect()
+}
+
+/// Filters of several alerts that one filter joins; past it the text would be no longer one to copy.
+const JOINED: usize = 16;
+
+/// The filters that find the packets of all of these, and whether more took part than they name.
+pub(super) fn joined<'a>(alerts: impl Iterator<Item = &'a Alert>) -> (Vec<Filter>, bool) {
+    let (mut all, mut more) = (Vec::<Filter>::new(), false);
+    let mut parts: [Vec<String>; 2] = Default::default();
+    for a in alerts {
+        let Some(e) = &a.evidence else { continue };
+        more |= e.more;
+        for (parts, text) in parts.iter_mut().zip([&e.bpf, &e.tshark]) {
+            match parts.len() {
+                _ if parts.contains(text) => {}
+                JOINED.. => more = true,
+                _ => parts.push(text.clone()),
+            }
+        }
+        if all.is_empty() {
+            all = filters(a);
+        }
+    }
+    if parts.iter().any(|parts| parts.len() > 1) {
+        // Requests to one endpoint are those of one alert.
+        all.truncate(parts.len());
+        for ((_, _, text), parts) in all.iter_mut().zip(parts) {
+            *text = format!("({})", parts.join(") or ("));
+        }
+    }
+    (all, more)
 }
 
 /// Read and sent at once.
@@ -95,5 +128,59 @@ fn send(mut file: impl Read, chunks: &Sender<std::io::Result<Vec<u8>>>) {
         if end || chunks.blocking_send(read).is_err() || failed {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::Evidence;
+
+    fn nothing() -> Alert {
+        let text = r#"{"v":1,"id":"a","ts":1,"kind":"scan","severity":"high","score":88.6,"detector":"d","since":1,"until":1,
+            "expected":20,"observed":912,"p_value":0,"log10_p":-12.5,"summary":"s","owasp":"","status":"open","fingerprint":"f",
+            "occurrences":1,"last_seen":1,"revision":1}"#;
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn alert(address: &str, requests: Option<&str>) -> Alert {
+        Alert {
+            evidence: Some(Evidence {
+                routes: Vec::new(),
+                more: false,
+                bpf: format!("host {address}"),
+                tshark: format!("ip.addr == {address}"),
+                requests: requests.map(str::to_owned),
+            }),
+            ..nothing()
+        }
+    }
+
+    fn texts(alerts: &[Alert]) -> Vec<String> {
+        let (filters, _) = joined(alerts.iter());
+        filters.into_iter().map(|(_, _, text)| text).collect()
+    }
+
+    #[test]
+    fn the_packets_of_an_incident_are_those_of_all_its_alerts() {
+        let one = alert("192.0.2.1", Some("http.request.uri"));
+        let alike = texts(&[one.clone(), one.clone()]);
+        assert_eq!(
+            alike,
+            ["host 192.0.2.1", "ip.addr == 192.0.2.1", "http.request.uri"]
+        );
+        assert_eq!(
+            texts(&[one, nothing(), alert("192.0.2.2", None)]),
+            [
+                "(host 192.0.2.1) or (host 192.0.2.2)",
+                "(ip.addr == 192.0.2.1) or (ip.addr == 192.0.2.2)"
+            ]
+        );
+        let many: Vec<Alert> = (0..40)
+            .map(|n| alert(&format!("192.0.2.{n}"), None))
+            .collect();
+        let (filters, more) = joined(many.iter());
+        assert!(more && filters[0].2.matches(" or ").count() == JOINED - 1);
+        assert_eq!(joined([].into_iter()), (Vec::new(), false));
     }
 }

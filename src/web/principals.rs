@@ -19,6 +19,7 @@ use super::query::{Page, cut};
 use super::routes::Shared;
 use super::who::Who;
 use super::{api, filters};
+use crate::catalog::{CatalogView, EndpointId};
 use crate::detect::{PrincipalKind, PrincipalRow, PrincipalsView};
 use crate::export::Row;
 use crate::time::Timestamp;
@@ -47,6 +48,8 @@ pub(super) struct Filter {
     /// Whether it has a part in incidents that are not settled.
     #[schemars(extend("enum" = ["open", "none"]))]
     incidents: String,
+    /// An endpoint's key: those of whose calls most go there.
+    endpoint: String,
     /// `new`: first seen within a day.
     #[schemars(extend("enum" = ["new"]))]
     seen: String,
@@ -151,11 +154,18 @@ struct Search<'a> {
     /// First seen after it.
     since: Timestamp,
     involved: &'a Involved,
+    called: Option<EndpointId>,
 }
 
 impl<'a> Search<'a> {
-    fn new(filter: &'a Filter, view: &PrincipalsView, involved: &'a Involved) -> Self {
+    fn new(
+        filter: &'a Filter,
+        catalog: &CatalogView,
+        view: &PrincipalsView,
+        involved: &'a Involved,
+    ) -> Self {
         Self {
+            called: catalog.find(&filter.endpoint).map(|e| e.id),
             needle: filter.q.trim().to_lowercase(),
             since: Timestamp(view.at.nanos().saturating_sub(DAY)),
             filter,
@@ -175,6 +185,7 @@ impl<'a> Search<'a> {
             facet.name == but || wanted.is_empty() || (facet.of)(row, part) == wanted
         };
         (self.needle.is_empty() || text())
+            && (self.filter.endpoint.is_empty() || self.called.is_some_and(|id| calls(row, id) > 0))
             && (self.filter.seen != "new" || row.first_seen > self.since)
             && FACETS.iter().all(by)
     }
@@ -251,6 +262,12 @@ impl<'a> Search<'a> {
     }
 }
 
+/// Its requests to an endpoint that is one of those it calls most; 0 of another.
+pub(super) fn calls(row: &PrincipalRow, id: EndpointId) -> u64 {
+    let to = row.calls.iter().find(|(called, _)| *called == id);
+    to.map_or(0, |(_, requests)| *requests)
+}
+
 impl Filter {
     fn value(&self, name: &str) -> &str {
         match name {
@@ -264,7 +281,7 @@ impl Filter {
     }
 
     /// The parts that a link carries.
-    fn parts(&self) -> [(&'static str, &String); 8] {
+    fn parts(&self) -> [(&'static str, &String); 9] {
         [
             ("q", &self.q),
             ("kind", &self.kind),
@@ -272,6 +289,7 @@ impl Filter {
             ("country", &self.country),
             ("automation", &self.automation),
             ("incidents", &self.incidents),
+            ("endpoint", &self.endpoint),
             ("seen", &self.seen),
             ("sort", &self.sort),
         ]
@@ -289,6 +307,7 @@ impl Filter {
             "country" => &mut other.country,
             "automation" => &mut other.automation,
             "incidents" => &mut other.incidents,
+            "endpoint" => &mut other.endpoint,
             "seen" => &mut other.seen,
             _ => &mut other.sort,
         };
@@ -312,7 +331,7 @@ pub(super) async fn list(
 ) -> Response {
     let view = app.views.principals.load_full();
     let involved = involved(&app);
-    let search = Search::new(&filter, &view, &involved);
+    let search = Search::new(&filter, &app.views.catalog.load(), &view, &involved);
     if let Some(form) = export::wanted(&headers) {
         return search.send(form, &view);
     }
@@ -336,7 +355,7 @@ pub(super) async fn all(
     Query(filter): Query<Filter>,
 ) -> Response {
     let view = app.views.principals.load_full();
-    Search::new(&filter, &view, &involved(&app)).send(form, &view)
+    Search::new(&filter, &app.views.catalog.load(), &view, &involved(&app)).send(form, &view)
 }
 
 /// The values of a facet, the most frequent first.
@@ -387,6 +406,8 @@ struct Line {
 struct PrincipalsPage {
     page: Frame,
     f: Filter,
+    /// Name of the endpoint that they call, and the list without it.
+    called: Option<(String, String)>,
     /// That match; listed; followed.
     total: usize,
     listed: usize,
@@ -413,7 +434,8 @@ pub(super) async fn page(
 ) -> Response {
     let view = app.views.principals.load_full();
     let involved = involved(&app);
-    let search = Search::new(&f, &view, &involved);
+    let catalog = app.views.catalog.load();
+    let search = Search::new(&f, &catalog, &view, &involved);
     let found = search.page(&view.items);
     let line = |row: &Arc<PrincipalRow>| Line {
         part: involved.part(&row.id),
@@ -430,6 +452,9 @@ pub(super) async fn page(
     };
     let parts = f.parts();
     show(&PrincipalsPage {
+        called: catalog
+            .find(&f.endpoint)
+            .map(|e| (e.label(), f.with("endpoint", ""))),
         total: found.total,
         listed: view.items.len(),
         followed: view.total,
