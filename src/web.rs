@@ -108,6 +108,7 @@ use crate::alert::delivery::DeliveriesView;
 use crate::alert::{Act, Acted, Alert, AlertsView, Incident, Silence, Wanted};
 use crate::catalog::{Action, CatalogView, Decision, Foresight, NamedView, SpecChange, Uploaded};
 use crate::detect::{Bands, PrincipalView, PrincipalsView};
+use crate::http::Trusted;
 use crate::sensor::doctor::Symptom;
 use crate::sensor::{Ledger, Readings};
 use crate::time::Timestamp;
@@ -224,6 +225,17 @@ impl Beat {
     pub fn is_lossy(&self) -> bool {
         self.dropped + self.shed > 0
     }
+}
+
+/// Who comes in, in numbers, since the start.
+#[derive(Clone, Debug, Default)]
+pub struct DoorView {
+    /// By method and outcome.
+    pub sign_ins: Vec<(&'static str, &'static str, u64)>,
+    /// Requests with a token that opens nothing.
+    pub refused_tokens: u64,
+    /// Sessions that are open now.
+    pub sessions: usize,
 }
 
 /// What the live stream tells. Small: a page asks for the rest.
@@ -573,6 +585,8 @@ pub struct Settings {
     pub sign_in: bool,
     /// Whether a proxy before us speaks TLS to browsers.
     pub behind_tls: bool,
+    /// Proxies before us that are believed who their clients are.
+    pub proxies: Trusted,
     /// Whether `/metrics` asks nobody who they are.
     pub open_metrics: bool,
     pub sessions: Times,
@@ -589,6 +603,7 @@ impl Default for Settings {
             hosts: Vec::new(),
             sign_in: false,
             behind_tls: false,
+            proxies: Trusted::default(),
             open_metrics: false,
             sessions: Times::default(),
             tls: None,
