@@ -247,6 +247,8 @@ pub enum Live {
     Sensor,
     /// An alert was recorded or revised; it is on disk.
     Alert(Arc<Alert>),
+    /// The program ends, and the stream with it.
+    End,
 }
 
 /// Everything the web room reads.
