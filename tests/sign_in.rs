@@ -546,8 +546,8 @@ async fn nobody_but_a_trusted_proxy_says_who_its_client_is() {
     });
     // Whatever it says, a peer that is no proxy is itself; and so are clients that made up what
     // stands left of what their proxy wrote, or a field that it does not write.
-    type Fields = Vec<(&'static str, String)>;
-    let spoofed: [(&str, fn(usize) -> Fields); 3] = [
+    type Spoof = fn(usize) -> Vec<(&'static str, String)>;
+    let spoofed: [(&str, Spoof); 3] = [
         ("203.0.113.9:5000", |n| {
             let made_up = format!("192.0.2.{n}");
             vec![
