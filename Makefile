@@ -44,7 +44,7 @@ $(PEERS)/installed: tests/peers/requirements.txt | deps-test
 	$(PEERS)/bin/pip install -q --disable-pip-version-check --only-binary :all: --require-hashes -r $<
 	touch $@
 
-# Schemathesis, for tests/api_contract.rs.
+# Schemathesis, for tests/api_contract.rs and tests/api_signed_in.rs.
 SCHEMATHESIS := target/schemathesis
 api-deps: $(SCHEMATHESIS)/installed
 $(SCHEMATHESIS)/installed: tests/api/requirements.txt | deps-test
@@ -52,8 +52,8 @@ $(SCHEMATHESIS)/installed: tests/api/requirements.txt | deps-test
 	$(SCHEMATHESIS)/bin/pip install -q --disable-pip-version-check --only-binary :all: --require-hashes -r $<
 	touch $@
 
-api-test: api-deps        ## the API of the running demo against its own document
-	APITAP_NEED_SCHEMATHESIS=1 $(CARGO) test --locked --test api_contract -- --nocapture
+api-test: api-deps        ## the API of the running demo, and of a daemon with sign-in, against its own document
+	APITAP_NEED_SCHEMATHESIS=1 $(CARGO) test --locked --test api_contract --test api_signed_in -- --nocapture
 
 # Debian's Prometheus, for tests/dashboards.rs: unpacked and not installed, so that no service of it runs.
 PROMETHEUS := target/prometheus

@@ -12,6 +12,7 @@ mod record;
 mod role;
 mod secret;
 mod sessions;
+mod tally;
 
 pub use accounts::{Accounts, Change, MAX_TOKENS, MAX_USERS, Token, User, check_name};
 pub use limit::Limits;
@@ -20,3 +21,4 @@ pub use record::{AuditView, By, Record, Trail};
 pub use role::Role;
 pub use secret::{Digest, Secret};
 pub use sessions::{Opening, Session, Sessions, Times};
+pub use tally::{Outcome, Tally};

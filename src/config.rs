@@ -206,6 +206,8 @@ pub struct Web {
     pub sign_in: SignIn,
     /// Browsers come through a proxy that speaks TLS to them.
     pub behind_tls: bool,
+    /// Proxies whose word is taken for who signs in through them.
+    pub trusted_proxies: Vec<Prefix>,
     pub open_metrics: bool,
     /// A session is over after so long without use, and after so long whatever happens.
     pub session_idle: Span,
@@ -376,6 +378,7 @@ impl Default for Web {
             hosts: Vec::new(),
             sign_in: SignIn::Auto,
             behind_tls: false,
+            trusted_proxies: Vec::new(),
             open_metrics: room.open_metrics,
             session_idle: Span(room.sessions.idle),
             session_life: Span(room.sessions.life),
@@ -584,7 +587,7 @@ impl Config {
 
     /// Whose `Forwarded` and PROXY headers are believed.
     pub fn trusted(&self) -> http::Trusted {
-        http::Trusted::new(self.sensor.trusted_proxies.iter().map(|p| p.0))
+        trusted(&self.sensor.trusted_proxies)
     }
 
     /// Where clients are, by the database that is named; nowhere without one.
@@ -624,6 +627,7 @@ impl Config {
             hosts: self.web.hosts.clone(),
             sign_in: self.web.signs_in(),
             behind_tls: self.web.behind_tls,
+            proxies: trusted(&self.web.trusted_proxies),
             open_metrics: self.web.open_metrics,
             sessions: access::Times {
                 idle: self.web.session_idle.0,
@@ -633,4 +637,8 @@ impl Config {
             oidc: None,
         }
     }
+}
+
+fn trusted(proxies: &[Prefix]) -> http::Trusted {
+    http::Trusted::new(proxies.iter().map(|p| p.0))
 }

@@ -2,7 +2,8 @@
 //! delivery; signals in, ordered shutdown out.
 //!
 //! Order of starting: config, then everything that can be refused (state directory, port,
-//! interfaces), then threads. Order of ending: sources, workers, analysis, checkpoint, store, sinks.
+//! interfaces), then threads. Order of ending: web, sources, workers, analysis, checkpoint,
+//! store, sinks.
 
 use std::fs::DirBuilder;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -230,9 +231,10 @@ pub(crate) fn serve(
                 }
             }
         };
-        let app = web::router(views, commands, config.web());
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        let served = axum::serve(listener, app).with_graceful_shutdown(ended());
+        let settings = config.web();
+        let tls = settings.tls.clone();
+        let app = web::router(views.clone(), commands, settings);
+        let served = web::serve(listener, app, tls, views, ended());
         tokio::select! {
             served = served => served?,
             () = answers => {}
@@ -251,6 +253,12 @@ struct Setup {
     overrides: Vec<Override>,
 }
 
+/// The web server, and what ends it.
+struct Web {
+    served: tokio::task::JoinHandle<()>,
+    stop: tokio::sync::oneshot::Sender<()>,
+}
+
 struct Daemon {
     runtime: tokio::runtime::Runtime,
     files: Files,
@@ -258,6 +266,7 @@ struct Daemon {
     messages: Sender<Message>,
     sinks: Arc<Vec<Sink>>,
     analyst: std::thread::JoinHandle<()>,
+    web: Web,
     ended: tokio::sync::oneshot::Receiver<()>,
 }
 
@@ -363,8 +372,13 @@ impl Daemon {
         let (commands, queue) = tokio::sync::mpsc::channel(COMMANDS);
         runtime.spawn(hand_on(queue, messages.clone()));
         let tls = web.tls.clone();
-        let app = web::audited(views, commands, audit, web);
-        runtime.spawn(web_server(listener, app, tls));
+        let app = web::audited(views.clone(), commands, audit, web);
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let served = web_server(listener, app, tls, views, stopped);
+        let web = Web {
+            served: runtime.spawn(served),
+            stop,
+        };
         Ok(Self {
             runtime,
             files,
@@ -372,6 +386,7 @@ impl Daemon {
             messages,
             sinks,
             analyst,
+            web,
             ended,
         })
     }
@@ -385,6 +400,7 @@ impl Daemon {
             messages,
             sinks,
             analyst,
+            web,
             ended,
         } = self;
         notify(&[sd_notify::NotifyState::Ready]);
@@ -396,6 +412,9 @@ impl Daemon {
             eprintln!("apitap: ending took too long; the last checkpoint stands");
             std::process::exit(1);
         });
+        // First what people have asked for, while there is somebody to do it.
+        let _ = web.stop.send(());
+        let _ = runtime.block_on(web.served);
         let _ = messages.send(Message::Stop);
         let _ = analyst.join();
         store.close();
@@ -460,8 +479,15 @@ async fn hand_on(mut queue: tokio::sync::mpsc::Receiver<Command>, messages: Send
     }
 }
 
-async fn web_server(listener: TcpListener, app: axum::Router, tls: Option<web::Pem>) {
-    if let Err(e) = web::serve(listener, app, tls).await {
+async fn web_server(
+    listener: TcpListener,
+    app: axum::Router,
+    tls: Option<web::Pem>,
+    views: Arc<Views>,
+    stop: tokio::sync::oneshot::Receiver<()>,
+) {
+    let stop = async { drop(stop.await) };
+    if let Err(e) = web::serve(listener, app, tls, views, stop).await {
         tracing::error!("the web server ended: {e}");
     }
 }

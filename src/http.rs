@@ -39,6 +39,7 @@ mod ws;
 mod tests;
 
 pub use coding::{Coding, Codings, Decoder, Limits, Status, fuzz_coding};
+pub use forwarded::client_behind;
 pub use hpack::{Fields, fuzz_hpack};
 pub use probe::{Probe, probe};
 pub use proxy::Trusted;

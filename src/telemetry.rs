@@ -18,6 +18,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
+mod access;
 mod coverage;
 mod deliveries;
 mod detection;
@@ -27,7 +28,7 @@ mod load;
 mod process;
 mod taps;
 
-use crate::web::Views;
+use crate::web::{DoorView, Views};
 
 /// How the text is written: as a scraper asks, else as every scraper reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,8 @@ struct Scrape {
     alerts: Arc<crate::alert::AlertsView>,
     deliveries: Arc<crate::alert::delivery::DeliveriesView>,
     saved: Arc<crate::web::SavedView>,
+    accounts: Arc<crate::access::Accounts>,
+    door: DoorView,
     budgets: Vec<crate::web::Budget>,
     /// False alarms a week.
     false_alarms: f64,
@@ -78,13 +81,15 @@ impl std::fmt::Debug for Scrape {
 }
 
 /// All metrics as text.
-pub fn render(views: &Views, format: Format) -> Result<String, std::fmt::Error> {
+pub fn render(views: &Views, door: DoorView, format: Format) -> Result<String, std::fmt::Error> {
     let scrape = Scrape {
         sensor: views.sensor.load_full(),
         catalog: views.catalog.load_full(),
         alerts: views.alerts.load_full(),
         deliveries: views.deliveries.load_full(),
         saved: views.saved.load_full(),
+        accounts: views.accounts.load_full(),
+        door,
         budgets: crate::web::budgets(views),
         false_alarms: views.settings.load().limits.false_alarms,
         ready: views.ready.load(Ordering::Relaxed),
@@ -114,6 +119,7 @@ impl Collector for Scrape {
         self.detection(encoder)?;
         self.deliveries(encoder)?;
         self.evidence(encoder)?;
+        self.access(encoder)?;
         self.load(encoder)
     }
 }

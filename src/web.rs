@@ -110,6 +110,7 @@ use crate::alert::delivery::DeliveriesView;
 use crate::alert::{Act, Acted, Alert, AlertsView, Incident, Silence, Wanted};
 use crate::catalog::{Action, CatalogView, Decision, Foresight, NamedView, SpecChange, Uploaded};
 use crate::detect::{Bands, PrincipalView, PrincipalsView};
+use crate::http::Trusted;
 use crate::sensor::doctor::Symptom;
 use crate::sensor::{Ledger, Readings};
 use crate::time::Timestamp;
@@ -228,6 +229,17 @@ impl Beat {
     }
 }
 
+/// Who comes in, in numbers, since the start.
+#[derive(Clone, Debug, Default)]
+pub struct DoorView {
+    /// By method and outcome.
+    pub sign_ins: Vec<(&'static str, &'static str, u64)>,
+    /// Requests with a token that opens nothing.
+    pub refused_tokens: u64,
+    /// Sessions that are open now.
+    pub sessions: usize,
+}
+
 /// What the live stream tells. Small: a page asks for the rest.
 #[derive(Clone, Debug)]
 pub enum Live {
@@ -237,6 +249,8 @@ pub enum Live {
     Sensor,
     /// An alert was recorded or revised; it is on disk.
     Alert(Arc<Alert>),
+    /// The program ends, and the stream with it.
+    End,
 }
 
 /// Everything the web room reads.
@@ -575,6 +589,8 @@ pub struct Settings {
     pub sign_in: bool,
     /// Whether a proxy before us speaks TLS to browsers.
     pub behind_tls: bool,
+    /// Proxies before us that are believed who their clients are.
+    pub proxies: Trusted,
     /// Whether `/metrics` asks nobody who they are.
     pub open_metrics: bool,
     pub sessions: Times,
@@ -591,6 +607,7 @@ impl Default for Settings {
             hosts: Vec::new(),
             sign_in: false,
             behind_tls: false,
+            proxies: Trusted::default(),
             open_metrics: false,
             sessions: Times::default(),
             tls: None,

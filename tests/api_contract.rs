@@ -4,12 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
+
+#[path = "support/schemathesis.rs"]
+mod schemathesis;
 
 /// For the history to be read and the first attacks to be told of, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(420);
@@ -140,31 +142,5 @@ async fn answers_are_as_the_document_says() {
         items += answer["items"].as_array().map_or(0, Vec::len);
     }
     assert!(held >= 15 && items > 200, "{held} answers, {items} items");
-    schemathesis(&demo);
-}
-
-/// Its settings stand in `tests/api/schemathesis.toml`.
-fn schemathesis(demo: &Demo) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let program = root.join("target/schemathesis/bin/schemathesis");
-    if !program.is_file() {
-        let needed = std::env::var_os("APITAP_NEED_SCHEMATHESIS").is_some();
-        assert!(!needed, "required here, and missing: {}", program.display());
-        eprintln!(
-            "SKIPPED: {} is absent; `make api-deps` installs it",
-            program.display()
-        );
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let done = Command::new(program)
-        .arg("--config-file")
-        .arg(root.join("tests/api/schemathesis.toml"))
-        .env("SCHEMATHESIS_HOOKS", root.join("tests/api/hooks.py"))
-        .args(["run", &format!("{}/api/v1/openapi.json", demo.base)])
-        .current_dir(dir.path())
-        .output()
-        .unwrap();
-    let said = [done.stdout, done.stderr].concat();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&said));
+    schemathesis::run(&demo.base, &[]);
 }

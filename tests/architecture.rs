@@ -66,6 +66,8 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
             vec![
                 "time",
                 "access",
+                // Whose word is taken for who a proxy's client is.
+                "http",
                 "catalog",
                 "detect",
                 "alert",
@@ -76,7 +78,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ),
         (
             "telemetry",
-            vec!["time", "alert", "catalog", "sensor", "web"],
+            vec!["time", "access", "alert", "catalog", "sensor", "web"],
         ),
         (
             "config",

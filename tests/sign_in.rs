@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use apitap::access::{Accounts, Change, Password, Record, Role, Secret};
+use apitap::http::Trusted;
 use apitap::time::Timestamp;
 use apitap::web::{self, Command, Views};
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use tower::ServiceExt;
 
@@ -507,6 +509,132 @@ async fn what_is_said_does_not_tell_whether_a_name_exists() {
     assert_eq!(named, BTreeSet::from(["", "viewer"]));
     let text = format!("{records:?}");
     assert!(!text.contains("horse") && !text.contains("apt_"));
+}
+
+/// A guess that comes from a peer with these fields, under a name of its own.
+async fn guess(site: &Site, peer: &str, fields: &[(&str, &str)], name: &str) -> StatusCode {
+    let mut request = Request::post("/login")
+        .header(header::HOST, HOST)
+        .header(header::ORIGIN, ORIGIN)
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    for (field, value) in fields {
+        request = request.header(*field, *value);
+    }
+    let form = format!("name={name}&password=wrong+horse+battery");
+    let mut request = request.body(Body::from(form)).unwrap();
+    let peer: std::net::SocketAddr = peer.parse().unwrap();
+    request.extensions_mut().insert(ConnectInfo(peer));
+    site.send(request).await.code
+}
+
+/// Addresses that failed sign-ins are recorded under, with how many.
+fn guessed_from(site: &Site) -> BTreeMap<String, usize> {
+    let mut all = BTreeMap::new();
+    for record in site.records.lock().unwrap().iter() {
+        assert_eq!(record.action, "sign-in.failed");
+        *all.entry(record.from.clone()).or_default() += 1;
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_but_a_trusted_proxy_says_who_its_client_is() {
+    let proxies = ["10.0.0.0/8", "2001:db8:1::9/128"].map(|p| p.parse().unwrap());
+    let site = Site::new(web::Settings {
+        proxies: Trusted::new(proxies),
+        ..signed_in()
+    });
+    // Whatever it says, a peer that is no proxy is itself; and so are clients that made up what
+    // stands left of what their proxy wrote, or a field that it does not write.
+    type Spoof = fn(usize) -> Vec<(&'static str, String)>;
+    let spoofed: [(&str, Spoof); 3] = [
+        ("203.0.113.9:5000", |n| {
+            let made_up = format!("192.0.2.{n}");
+            vec![
+                ("x-forwarded-for", made_up.clone()),
+                ("forwarded", format!("for={made_up}")),
+                ("x-real-ip", made_up),
+            ]
+        }),
+        ("10.0.0.9:5000", |n| {
+            vec![(
+                "x-forwarded-for",
+                format!("192.0.2.{n}, 198.51.100.7, 10.0.0.3"),
+            )]
+        }),
+        ("[2001:db8:1::9]:5000", |n| {
+            vec![
+                ("x-forwarded-for", "198.51.100.8".to_owned()),
+                ("forwarded", format!("for=192.0.2.{n}")),
+            ]
+        }),
+    ];
+    for (who, (peer, fields)) in spoofed.iter().enumerate() {
+        let mut limited = 0;
+        for n in 0..25 {
+            let fields = fields(n);
+            let fields: Vec<(&str, &str)> = fields.iter().map(|(k, v)| (*k, v.as_str())).collect();
+            let code = guess(&site, peer, &fields, &format!("n{who}-{n}")).await;
+            limited += usize::from(code == StatusCode::TOO_MANY_REQUESTS);
+        }
+        // The five past the burst, but for what came back meanwhile.
+        assert!((1..=5).contains(&limited), "{peer}: {limited} of 25");
+    }
+    let from = guessed_from(&site);
+    let named: Vec<&str> = from.keys().map(String::as_str).collect();
+    // Of two fields that differ neither is believed.
+    assert_eq!(named, ["198.51.100.7", "2001:db8:1::9", "203.0.113.9"]);
+    // Other clients of the proxy are not held up by it, nor is who asks it directly.
+    for (n, fields) in [vec![("x-forwarded-for", "198.51.100.9")], vec![]]
+        .iter()
+        .enumerate()
+    {
+        let code = guess(&site, "10.0.0.9:5000", fields, &format!("other{n}")).await;
+        assert_eq!(code, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(guessed_from(&site)["198.51.100.9"], 1);
+    assert_eq!(guessed_from(&site)["10.0.0.9"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sign_ins_are_counted_by_how_they_went() {
+    let site = Site::new(signed_in());
+    for _ in 0..6 {
+        site.log_in("viewer", "wrong horse battery").await;
+    }
+    site.session("admin").await;
+    let bearer = |token: &str| format!("Bearer {token}");
+    let metrics = |token: String| {
+        let request = get("/metrics").header(header::AUTHORIZATION, token);
+        site.send(request.body(Body::empty()).unwrap())
+    };
+    assert_eq!(
+        metrics(bearer("apt_x")).await.code,
+        StatusCode::UNAUTHORIZED
+    );
+    metrics(bearer(&site.tokens["viewer"])).await;
+    // When it was used is written behind the answer.
+    let mut text = String::new();
+    for _ in 0..100 {
+        text = metrics(bearer(&site.tokens["viewer"])).await.text;
+        if text.contains("apitap_tokens{state=\"used\"} 1\n") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    for line in [
+        "apitap_sign_ins_total{method=\"password\",outcome=\"done\"} 1",
+        "apitap_sign_ins_total{method=\"password\",outcome=\"failed\"} 5",
+        "apitap_sign_ins_total{method=\"password\",outcome=\"limited\"} 1",
+        "apitap_sign_ins_total{method=\"oidc\",outcome=\"done\"} 0",
+        "apitap_tokens_refused_total 1",
+        "apitap_sessions 1",
+        "apitap_tokens{state=\"used\"} 1",
+        "apitap_tokens{state=\"unused\"} 2",
+        "apitap_tokens{state=\"expired\"} 1",
+    ] {
+        assert!(text.contains(&format!("\n{line}\n")), "{line}: {text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -74,7 +74,14 @@ async fn agrees_on_tls_and_serves_a_renewed_certificate() {
     };
     let (commands, _queue) = tokio::sync::mpsc::channel(1);
     let app = web::router(Default::default(), commands, settings);
-    tokio::spawn(web::serve(listener, app, Some(pem)));
+    let never = std::future::pending();
+    tokio::spawn(web::serve(
+        listener,
+        app,
+        Some(pem),
+        Default::default(),
+        never,
+    ));
     let port = at.port();
     tokio::task::spawn_blocking(move || {
         for (version, name) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {

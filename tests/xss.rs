@@ -342,6 +342,7 @@ fn nothing_runs_and_nothing_breaks_out() {
     );
     assert!(carried > 500, "the pages hardly showed any: {carried}");
     exports(served.port);
+    bundles(served.port);
     let log = std::fs::read(&served.log).unwrap();
     plain("the log", &log);
     drop(served);
@@ -396,25 +397,71 @@ fn exports(port: u16) {
     for list in ["endpoints", "alerts", "findings", "incidents", "principals"] {
         let (status, _, body) = get(port, &format!("/api/v1/{list}.csv")).unwrap();
         assert_eq!(status, 200, "{list}");
-        let mut reader = csv::Reader::from_reader(&body[..]);
-        let mut rows = 0;
-        for row in reader.records() {
-            let row = row.unwrap_or_else(|e| panic!("{list}.csv: {e}"));
-            rows += 1;
-            // What a spreadsheet would take for a formula (OWASP, CSV injection).
-            let formula = |c: &&str| {
-                c.starts_with(['=', '+', '-', '@', '\t', '\r']) && c.parse::<f64>().is_err()
-            };
-            let wrong: Vec<&str> = row.iter().filter(formula).collect();
-            assert!(wrong.is_empty(), "{list}.csv: {wrong:?}");
-        }
-        assert!(rows > 0, "{list}.csv is empty");
+        table(&format!("{list}.csv"), &body);
         let (_, _, body) = get(port, &format!("/api/v1/{list}.jsonl")).unwrap();
-        for line in String::from_utf8(body).unwrap().lines() {
-            serde_json::from_str::<serde_json::Value>(line)
-                .unwrap_or_else(|e| panic!("{list}.jsonl: {e}: {line}"));
+        lines(&format!("{list}.jsonl"), &body);
+    }
+}
+
+fn table(name: &str, body: &[u8]) {
+    let mut reader = csv::Reader::from_reader(body);
+    let mut rows = 0;
+    for row in reader.records() {
+        let row = row.unwrap_or_else(|e| panic!("{name}: {e}"));
+        rows += 1;
+        // What a spreadsheet would take for a formula (OWASP, CSV injection).
+        let formula =
+            |c: &&str| c.starts_with(['=', '+', '-', '@', '\t', '\r']) && c.parse::<f64>().is_err();
+        let wrong: Vec<&str> = row.iter().filter(formula).collect();
+        assert!(wrong.is_empty(), "{name}: {wrong:?}");
+    }
+    assert!(rows > 0, "{name} is empty");
+}
+
+fn lines(name: &str, body: &[u8]) -> Vec<serde_json::Value> {
+    let text = std::str::from_utf8(body).unwrap();
+    let read = |line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{name}: {e}: {line}"));
+    text.lines().map(read).collect()
+}
+
+/// The evidence of some incidents: texts and names are ours, and captured text is data in the others.
+fn bundles(port: u16) {
+    let (_, _, body) = get(port, "/api/v1/incidents.jsonl").unwrap();
+    let incidents = lines("incidents.jsonl", &body);
+    let ids = incidents.iter().map(|i| i["id"].as_str().unwrap());
+    let mut timelines = 0;
+    for id in ids.take(20) {
+        let (status, head, body) = get(port, &format!("/api/v1/incidents/{id}/bundle")).unwrap();
+        assert_eq!(status, 200, "{id}");
+        let file = format!("filename=\"apitap-incident-{id}.zip\"");
+        assert!(head.contains(&file), "{head}");
+        let mut zip = zip::ZipArchive::new(std::io::Cursor::new(body)).unwrap();
+        for at in 0..zip.len() {
+            let mut file = zip.by_index(at).unwrap();
+            let name = file.name().unwrap().into_owned();
+            let mut text = Vec::new();
+            file.read_to_end(&mut text).unwrap();
+            match name.strip_prefix(&format!("incident-{id}/")).unwrap() {
+                "README.txt" | "filters.txt" => {
+                    plain(&name, &text);
+                    assert!(
+                        !String::from_utf8_lossy(&text).contains(['<', '`']),
+                        "{name}"
+                    );
+                }
+                "incident.json" => {
+                    drop(serde_json::from_slice::<serde_json::Value>(&text).unwrap())
+                }
+                "alerts.jsonl" | "endpoints.jsonl" => drop(lines(&name, &text)),
+                "timeline.csv" => {
+                    table(&name, &text);
+                    timelines += 1;
+                }
+                other => panic!("{other} in the bundle of {id}"),
+            }
         }
     }
+    assert!(timelines > 0, "no incident had a bundle");
 }
 
 /// No control character but the end of a line: nothing moves the cursor or forges a line's colour.

@@ -155,6 +155,12 @@ impl Sessions {
         Some(session.clone())
     }
 
+    /// How many are open.
+    pub fn count(&self, now: Duration) -> usize {
+        let open = self.open.values();
+        open.filter(|s| !s.is_over(now, self.times)).count()
+    }
+
     /// Those of one name, used last first.
     pub fn of(&self, now: Duration, name: &str) -> Vec<Session> {
         let mine = self.open.values().filter(|s| &*s.name == name);
@@ -225,6 +231,7 @@ mod tests {
         assert_eq!(sessions.close("alice", |s| s.id == found.id), 1);
         assert!(sessions.find(HOUR, alice.reveal(), true).is_none());
         assert!(sessions.find(HOUR, bob.reveal(), true).is_some());
+        assert_eq!((sessions.count(HOUR), sessions.count(HOUR * 9)), (1, 0));
     }
 
     #[test]

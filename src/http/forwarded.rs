@@ -43,6 +43,23 @@ struct Client<'a> {
     host: Option<&'a [u8]>,
 }
 
+/// Whom a request to ourselves comes from: the client that a trusted proxy names, where all that it
+/// says agrees; else whoever is at the other end of the connection.
+pub fn client_behind<'a>(
+    peer: IpAddr,
+    fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+    trusted: &Trusted,
+) -> IpAddr {
+    if !trusted.contains(peer) {
+        return peer;
+    }
+    let mut forwarding = Forwarding::default();
+    for (name, value) in fields {
+        forwarding.take(name, value);
+    }
+    forwarding.client(trusted).map_or(peer, |client| client.ip)
+}
+
 impl<'a> Lines<'a> {
     fn push(&mut self, line: &'a [u8]) {
         match self.0.iter_mut().find(|slot| slot.is_none()) {

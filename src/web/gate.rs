@@ -14,9 +14,10 @@ use tokio::sync::Semaphore;
 use super::reply::{asked, quiet};
 use super::routes::App;
 use super::who::{Way, Who, asker};
-use super::{Command, Role};
+use super::{Command, DoorView, Role};
 use crate::access::{
-    By, Change, Hash, Limits, Opening, Password, Secret, Session, Sessions, Times,
+    By, Change, Hash, Limits, Opening, Outcome, Password, Secret, Session, Sessions, Tally, Times,
+    User,
 };
 use crate::alert::wall;
 use crate::time::Timestamp;
@@ -44,6 +45,7 @@ pub(super) struct Gate {
     sessions: Mutex<Sessions>,
     limits: Mutex<Limits>,
     hashers: Semaphore,
+    pub(super) tally: Tally,
     /// When the use of each token was last told.
     told: Mutex<BTreeMap<Arc<str>, Timestamp>>,
 }
@@ -57,6 +59,16 @@ pub(super) enum Refused {
     Busy,
 }
 
+impl Refused {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Wrong => Outcome::Failed,
+            Self::Wait(_) => Outcome::Limited,
+            Self::Busy => Outcome::Busy,
+        }
+    }
+}
+
 impl Gate {
     pub(super) fn new(times: Times) -> Self {
         // Without randomness no form is taken, and nobody signs in.
@@ -67,12 +79,22 @@ impl Gate {
             sessions: Mutex::new(Sessions::new(times)),
             limits: Mutex::default(),
             hashers: Semaphore::new(HASHERS),
+            tally: Tally::default(),
             told: Mutex::default(),
         }
     }
 
     pub(super) fn now(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// What metrics say of it.
+    pub(super) fn view(&self) -> DoorView {
+        DoorView {
+            sign_ins: self.tally.sign_ins().collect(),
+            refused_tokens: self.tally.refused_tokens(),
+            sessions: self.sessions().count(self.now()),
+        }
     }
 
     pub(super) fn sessions(&self) -> MutexGuard<'_, Sessions> {
@@ -91,7 +113,7 @@ pub(super) fn somebody(app: &App, headers: &HeaderMap, path: &str) -> Result<Who
         return Ok(local(app, path));
     }
     if let Some(sent) = headers.get(header::AUTHORIZATION) {
-        return by_token(app, sent);
+        return by_token(app, sent).inspect_err(|_| app.gate.tally.refused_token());
     }
     Ok(by_cookie(app, headers).unwrap_or_default())
 }
@@ -221,47 +243,59 @@ pub(super) fn is_still(app: &App, who: &Who) -> bool {
     }
 }
 
-/// What somebody typed, and where.
+/// What somebody typed, and in which browser.
 pub(super) struct Attempt {
     pub(super) name: String,
     pub(super) password: Password,
-    pub(super) from: Option<IpAddr>,
     pub(super) agent: String,
 }
 
-/// By name and password. The same work is done, and the same said, whether or not the name exists.
+/// By name and password.
 pub(super) async fn sign_in(app: &App, attempt: Attempt) -> Result<Secret, Refused> {
     let typed = attempt.name.trim().to_lowercase();
     let name: String = typed.chars().take(NAME).collect();
-    let address = attempt.from.unwrap_or(NOWHERE);
-    let limited = hold(&app.gate.limits).attempt(app.gate.now(), address, &name);
-    limited.map_err(Refused::Wait)?;
-    let found = app.views.accounts.load().enabled(&name).cloned();
-    let hash = found.as_ref().map(|user| user.hash.clone());
-    let right = is_right(app, attempt.password, hash).await?;
-    let nobody = || By {
+    let by = By {
         name: "nobody".into(),
         role: None,
-        from: address.to_string(),
+        ..asker()
     };
-    let Some(user) = found.filter(|_| right) else {
-        // What is typed in the wrong place may be a password: only names that exist are recorded.
-        let known = app.views.accounts.load().users.contains_key(&name);
-        let object = if known { name } else { String::new() };
-        note(app, nobody(), "sign-in.failed", object);
-        return Err(Refused::Wrong);
-    };
-    hold(&app.gate.limits).succeeded(address, &name);
+    let from = by.from.clone();
+    let user = check(app, by, &name, attempt.password).await?;
     let opening = Opening {
-        name: name.as_str().into(),
+        name: name.into(),
         role: user.role,
         method: "password",
         hash: Some(user.hash),
-        from: address.to_string(),
+        from,
         agent: attempt.agent,
         at: wall(),
     };
     open(app, opening)
+}
+
+/// Whose password it is. The same work is done, and the same said, whether or not the name exists.
+async fn check(app: &App, by: By, name: &str, password: Password) -> Result<User, Refused> {
+    let found = within_limits(app, by, name, password).await;
+    found.inspect_err(|refused| app.gate.tally.sign_in("password", refused.outcome()))
+}
+
+async fn within_limits(app: &App, by: By, name: &str, password: Password) -> Result<User, Refused> {
+    let from = by.from.parse().unwrap_or(NOWHERE);
+    let limited = hold(&app.gate.limits).attempt(app.gate.now(), from, name);
+    limited.map_err(Refused::Wait)?;
+    let user = app.views.accounts.load().enabled(name).cloned();
+    let hash = user.as_ref().map(|user| user.hash.clone());
+    // Off the threads that answer, a few at once.
+    let right = work(app, move || password.is(hash.as_ref())).await?;
+    let Some(user) = user.filter(|_| right) else {
+        // What is typed in the wrong place may be a password: only names that exist are recorded.
+        let known = app.views.accounts.load().users.contains_key(name);
+        let object = if known { name } else { "" };
+        note(app, by, "sign-in.failed", object.to_owned());
+        return Err(Refused::Wrong);
+    };
+    hold(&app.gate.limits).succeeded(from, name);
+    Ok(user)
 }
 
 /// Whoever was found to be somebody, by whatever way: the secret of the new session.
@@ -271,9 +305,12 @@ pub(super) fn open(app: &App, opening: Opening) -> Result<Secret, Refused> {
         role: Some(opening.role),
         from: opening.from.clone(),
     };
-    let name = opening.name.to_string();
+    let (name, method) = (opening.name.to_string(), opening.method);
     let opened = app.gate.sessions().open(app.gate.now(), opening);
-    let secret = opened.map_err(|_| Refused::Busy)?;
+    let opened = opened.map_err(|_| Refused::Busy);
+    let outcome = opened.as_ref().map_or(Outcome::Busy, |_| Outcome::Done);
+    app.gate.tally.sign_in(method, outcome);
+    let secret = opened?;
     note(app, by, "sign-in.done", name);
     Ok(secret)
 }
@@ -281,22 +318,7 @@ pub(super) fn open(app: &App, opening: Opening) -> Result<Secret, Refused> {
 /// Whether somebody who is in knows the password: a session that was left open does not. Limited
 /// like a sign-in.
 pub(super) async fn prove(app: &App, who: &Who, password: Password) -> Result<(), Refused> {
-    let by = asker();
-    let from = by.from.parse().unwrap_or(NOWHERE);
-    let limited = hold(&app.gate.limits).attempt(app.gate.now(), from, &who.name);
-    limited.map_err(Refused::Wait)?;
-    let user = app.views.accounts.load().enabled(&who.name).cloned();
-    if !is_right(app, password, user.map(|user| user.hash)).await? {
-        note(app, by, "sign-in.failed", who.name.to_string());
-        return Err(Refused::Wrong);
-    }
-    hold(&app.gate.limits).succeeded(from, &who.name);
-    Ok(())
-}
-
-/// Whether the password is the one of this hash: off the threads that answer, a few at once.
-async fn is_right(app: &App, password: Password, hash: Option<Hash>) -> Result<bool, Refused> {
-    work(app, move || password.is(hash.as_ref())).await
+    check(app, asker(), &who.name, password).await.map(drop)
 }
 
 pub(super) async fn hash(app: &App, password: Password) -> Result<Hash, Refused> {

@@ -21,6 +21,7 @@ use super::policy::{self, Need};
 use super::routes::App;
 use super::who::{ASKER, Way, Who};
 use crate::access::By;
+use crate::http::client_behind;
 
 /// Nothing from elsewhere, nothing inline, no frame around us.
 const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -89,7 +90,7 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Result<Response,
     let by = By {
         name: who.name.clone(),
         role: (who.way != Way::Nobody).then_some(who.role),
-        from: address(&request)
+        from: address(app, &request)
             .map(|ip| ip.to_string())
             .unwrap_or_default(),
     };
@@ -146,18 +147,28 @@ pub(super) fn wants_html(headers: &HeaderMap) -> bool {
     accept.is_some_and(|a| a.contains("text/html"))
 }
 
-/// The address at the other end of the connection.
-pub(super) fn address(request: &Request) -> Option<IpAddr> {
-    let info = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    info.map(|ConnectInfo(at)| at.ip().to_canonical())
+/// The address at the other end of the connection; where a trusted proxy is there, of its client.
+fn address(app: &App, request: &Request) -> Option<IpAddr> {
+    let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+    let fields = request.headers().iter();
+    let fields = fields.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+    let peer = peer.ip().to_canonical();
+    Some(client_behind(peer, fields, &app.settings.proxies))
 }
 
-/// HTTP/2 has it in the target (RFC 9113, 8.3.1).
+/// HTTP/2 has it in the target (RFC 9113, 8.3.1), as HTTP/1 may (RFC 9112, 3.2.2). Where two are named
+/// that differ, it is none.
 fn host(request: &Request) -> &str {
-    let host = request.headers().get(header::HOST);
-    let host = host.and_then(|h| h.to_str().ok());
-    let authority = request.uri().authority().map(Authority::as_str);
-    host.or(authority).unwrap_or_default()
+    let named = request.headers().get_all(header::HOST).iter();
+    let named = named.map(|h| h.to_str().unwrap_or_default());
+    let target = request.uri().authority().map(Authority::as_str);
+    let mut all = target.into_iter().chain(named);
+    let first = all.next().unwrap_or_default();
+    if all.all(|other| other == first) {
+        first
+    } else {
+        ""
+    }
 }
 
 /// A browser says where a form or script came from; other clients say nothing. Who has a cookie is

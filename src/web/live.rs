@@ -41,11 +41,12 @@ pub(super) async fn stream(State(app): Shared, who: Who) -> Response {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "too many live streams");
     }
     let guest = Guest(app.clone());
-    // Ends with the session or token that opened it; something is told each second.
-    let shown = app.clone();
-    let still = move |_: &_| gate::is_still(&guest.0, &who);
-    let events = BroadcastStream::new(app.views.live.subscribe()).take_while(still);
-    let events = events.map(move |live| Ok::<_, Infallible>(event(live, &shown)));
+    // Ends with the session or token that opened it, too; something is told each second.
+    let told = move |live| {
+        let event = event(live, &guest.0).filter(|_| gate::is_still(&guest.0, &who));
+        event.map(Ok::<_, Infallible>)
+    };
+    let events = BroadcastStream::new(app.views.live.subscribe()).map_while(told);
     // A script cannot hear comments: a page that hears nothing says that it is stale.
     let beat = Event::default().event("beat").data("{}");
     let alive = KeepAlive::new().interval(BEAT).event(beat);
@@ -57,8 +58,9 @@ pub(super) async fn stream(State(app): Shared, who: Who) -> Response {
     (headers, stream).into_response()
 }
 
-fn event(live: Result<Live, BroadcastStreamRecvError>, app: &App) -> Event {
-    match live {
+/// `None`: the stream is over.
+fn event(live: Result<Live, BroadcastStreamRecvError>, app: &App) -> Option<Event> {
+    let event = match live {
         Ok(Live::Inventory) => Event::default().event("inventory").data("{}"),
         // How the sensor does stands on every page.
         Ok(Live::Sensor) => {
@@ -70,8 +72,10 @@ fn event(live: Result<Live, BroadcastStreamRecvError>, app: &App) -> Event {
             let data = serde_json::json!({ "id": alert.id, "severity": alert.severity, "summary": alert.summary });
             Event::default().event("alert").data(data.to_string())
         }
+        Ok(Live::End) => return None,
         Err(BroadcastStreamRecvError::Lagged(_)) => Event::default().event("resync").data("{}"),
-    }
+    };
+    Some(event)
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! Signing in and out.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use askama::Template;
 use axum::Form;
-use axum::extract::{ConnectInfo, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
@@ -74,7 +73,6 @@ pub(super) struct SignIn {
 /// `POST /login`.
 pub(super) async fn sign_in(
     State(app): Shared,
-    info: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
     Form(SignIn {
         name,
@@ -91,7 +89,6 @@ pub(super) async fn sign_in(
     let attempt = Attempt {
         name: name.clone(),
         password: Password::new(password),
-        from: info.map(|axum::Extension(ConnectInfo(at))| at.ip().to_canonical()),
         agent: agent.unwrap_or_default().to_owned(),
     };
     let wrong = match gate::sign_in(&app, attempt).await {

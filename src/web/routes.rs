@@ -169,7 +169,7 @@ pub fn audited(
 async fn metrics(State(app): Shared, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|a| a.to_str().ok());
     let format = telemetry::Format::accepted(accept);
-    match telemetry::render(&app.views, format) {
+    match telemetry::render(&app.views, app.gate.view(), format) {
         Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

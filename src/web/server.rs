@@ -2,6 +2,7 @@
 //! again, so that a renewed certificate is served without a restart; where the new one does not
 //! read, the old one stays and that is said.
 
+use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -9,14 +10,20 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
+use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::{Live, Views};
+
 /// How soon a renewed certificate is served.
 const LOOK: Duration = Duration::from_secs(10);
+
+/// How long requests that are open at the end may still take.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A certificate with those that vouch for it, and its key: PEM files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,16 +64,36 @@ impl Pem {
     }
 }
 
-/// Serves until the listener fails. Files that do not read are an error at the start only.
-pub async fn serve(listener: TcpListener, app: Router, tls: Option<Pem>) -> io::Result<()> {
+/// Serves until the listener fails, or until `stop`: then nobody new is let in, what was asked is
+/// answered, live streams end, and what is still open after [`GRACE`] is cut. Files that do not read
+/// are an error at the start only.
+pub async fn serve(
+    listener: TcpListener,
+    app: Router,
+    tls: Option<Pem>,
+    views: Arc<Views>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    let handle = Handle::new();
+    let stopped = handle.clone();
+    tokio::spawn(async move {
+        stop.await;
+        stopped.graceful_shutdown(Some(GRACE));
+        // A stream has no end of its own; where nobody listens there is none.
+        let _ = views.live.send(Live::End);
+    });
     let Some(pem) = tls else {
-        return axum_server::from_tcp(listener)?.serve(app).await;
+        return axum_server::from_tcp(listener)?
+            .handle(handle)
+            .serve(app)
+            .await;
     };
     let first = pem.load().map_err(io::Error::other)?;
     let config = RustlsConfig::from_config(Arc::new(first));
     tokio::spawn(renew(pem, config.clone()));
     axum_server::from_tcp_rustls(listener, config)?
+        .handle(handle)
         .serve(app)
         .await
 }

@@ -1,8 +1,6 @@
 //! The two ends of a sign-in by the identity provider: the way there, and back.
 
-use std::net::SocketAddr;
-
-use axum::extract::{ConnectInfo, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
@@ -12,9 +10,12 @@ use super::gate;
 use super::login::{Asked, own_path, refused, set_cookie};
 use super::oidc::{Failed, Known, Provider};
 use super::routes::{App, Shared};
-use super::who::Who;
-use crate::access::{By, Opening};
+use super::who::{Who, asker};
+use crate::access::{By, Opening, Outcome};
 use crate::alert::wall;
+
+/// As sessions and metrics have it.
+const METHOD: &str = "oidc";
 
 /// Beside the session's, while a sign-in is under way.
 const COOKIE: &str = "oidc";
@@ -67,7 +68,6 @@ pub(super) struct Back {
 pub(super) async fn back(
     State(app): Shared,
     who: Who,
-    info: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
     Query(back): Query<Back>,
 ) -> Response {
@@ -83,10 +83,9 @@ pub(super) async fn back(
         Ok(known) => known,
         Err(wrong) => return say(&app, &wrong),
     };
-    let from = info.map(|axum::Extension(ConnectInfo(at))| at.ip().to_canonical().to_string());
     let agent = headers.get(header::USER_AGENT);
     let agent = agent.and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let mut answer = let_in(&app, known, from.unwrap_or_default(), agent);
+    let mut answer = let_in(&app, known, asker().from, agent);
     set_cookie(&mut answer, &gate::cookie(&app, COOKIE, None));
     answer
 }
@@ -99,6 +98,7 @@ fn let_in(app: &App, known: Known, from: String, agent: &str) -> Response {
             role: None,
             from,
         };
+        app.gate.tally.sign_in(METHOD, Outcome::Failed);
         gate::note(app, by, "sign-in.failed", name.clone());
         let why = format!(
             "The identity provider knows you as {name}, but gives you no role here. An admin of this sensor says in web.oidc who may come in."
@@ -108,7 +108,7 @@ fn let_in(app: &App, known: Known, from: String, agent: &str) -> Response {
     let opening = Opening {
         name: name.as_str().into(),
         role,
-        method: "oidc",
+        method: METHOD,
         hash: None,
         from,
         agent: agent.to_owned(),
@@ -133,6 +133,7 @@ fn let_in(app: &App, known: Known, from: String, agent: &str) -> Response {
 
 /// People are told what to do, the log what it was.
 fn say(app: &App, Failed(text, why): &Failed) -> Response {
+    app.gate.tally.sign_in(METHOD, Outcome::Failed);
     tracing::warn!("a sign-in by the identity provider failed: {why:?}");
     refused(app, StatusCode::BAD_GATEWAY, (*text).to_owned())
 }

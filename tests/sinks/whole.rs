@@ -110,6 +110,29 @@ impl Drop for Daemon {
 }
 
 impl Daemon {
+    /// None where lo cannot be captured on.
+    async fn start(config: &Path, port: u16, log: &Path) -> Option<Self> {
+        let child = Command::new(APITAP)
+            .args(["run", "--config"])
+            .arg(config)
+            .stderr(std::fs::File::create(log).unwrap())
+            .spawn()
+            .unwrap();
+        let mut daemon = Self { child, port };
+        until("the daemon or its end", 30, || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+                || std::fs::read_to_string(format!("/proc/{}/stat", daemon.child.id()))
+                    .map_or(true, |s| s.contains(") Z "))
+        })
+        .await;
+        if daemon.child.try_wait().unwrap().is_some() {
+            let why = std::fs::read_to_string(log).unwrap();
+            missing(&format!("capture on lo (no root?): {why}"));
+            return None;
+        }
+        Some(daemon)
+    }
+
     /// Status and body.
     fn http(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
         let port = self.port;
@@ -131,6 +154,17 @@ impl Daemon {
         assert_eq!(status, 200, "{body}");
         serde_json::from_str(&body).unwrap()
     }
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// The token of a page's forms.
+fn csrf(page: &str) -> &str {
+    let rest = page.split("name=\"csrf\" value=\"").nth(1).unwrap();
+    rest.split('"').next().unwrap()
 }
 
 const JSON: &str = "Content-Type: application/json\r\n";
@@ -160,11 +194,7 @@ async fn a_person_sees_what_was_given_up_and_sends_it_again() {
         &chat.url("/services/hunter2hunter2"),
     );
     write(&dir.path().join("token"), "hunter2hunter2");
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     let config = dir.path().join("apitap.toml");
     write(
         &config,
@@ -201,24 +231,9 @@ level = "trace"
         ),
     );
     let log = dir.path().join("log");
-    let child = Command::new(APITAP)
-        .args(["run", "--config"])
-        .arg(&config)
-        .stderr(std::fs::File::create(&log).unwrap())
-        .spawn()
-        .unwrap();
-    let mut daemon = Daemon { child, port };
-    until("the daemon or its end", 30, || {
-        TcpStream::connect(("127.0.0.1", port)).is_ok()
-            || std::fs::read_to_string(format!("/proc/{}/stat", daemon.child.id()))
-                .map_or(true, |s| s.contains(") Z "))
-    })
-    .await;
-    if daemon.child.try_wait().unwrap().is_some() {
-        let why = std::fs::read_to_string(&log).unwrap();
-        missing(&format!("capture on lo (no root?): {why}"));
+    let Some(daemon) = Daemon::start(&config, port, &log).await else {
         return;
-    }
+    };
     // The first message is refused five times; the second is taken.
     until("the dead letter", 60, || {
         let all = daemon.deliveries();
@@ -263,13 +278,7 @@ level = "trace"
     );
     assert_eq!(daemon.deliveries()["items"].as_array().unwrap().len(), 1);
     // Sent again by the page.
-    let csrf = page
-        .split("name=\"csrf\" value=\"")
-        .nth(1)
-        .unwrap()
-        .split('"')
-        .next()
-        .unwrap();
+    let csrf = csrf(&page);
     let fields = format!("csrf={csrf}&sink=it&message={message}");
     let (status, body) = daemon.http("POST", "/deliveries", form, &fields);
     assert_eq!(status, 303, "{body}");
@@ -303,4 +312,77 @@ level = "trace"
         journal.contains(r#""by":"web""#),
         "who had it sent again is kept"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_was_given_up_for_a_sink_is_sent_again_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().display();
+    // Given up by an earlier run: two messages for a sink that refused all.
+    let state = dir.path().join("state");
+    let refusing = Receiver::start(422, Vec::new()).await;
+    let kind = super::webhook(refusing.url("/hook"));
+    let all = alerts(2);
+    let (earlier, sink) = super::running(&state, &super::settings(kind), &all);
+    until("two dead letters", 60, || earlier.dead_letters().len() == 2).await;
+    sink.stop(std::time::Duration::from_secs(1)).await;
+    earlier.close();
+    drop(earlier);
+    let well = Receiver::start(200, Vec::new()).await;
+    write(
+        &dir.path().join("key"),
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n",
+    );
+    let (port, config) = (free_port(), dir.path().join("apitap.toml"));
+    write(
+        &config,
+        &format!(
+            r#"
+[capture]
+interfaces = ["lo"]
+filter = "port 1"
+[web]
+listen = "127.0.0.1:{port}"
+[store]
+path = "{at}/state"
+[alert.egress]
+allow = ["127.0.0.1"]
+[[sink]]
+type = "webhook"
+name = "it"
+url = "{}"
+secret_file = "{at}/key"
+"#,
+            well.url("/hook")
+        ),
+    );
+    let log = dir.path().join("log");
+    let Some(daemon) = Daemon::start(&config, port, &log).await else {
+        return;
+    };
+    until("the store", 30, || {
+        daemon.http("GET", "/readyz", "", "").0 == 200 && daemon.deliveries()["total"] == 2
+    })
+    .await;
+    let (_, page) = daemon.http("GET", "/settings/sinks", "", "");
+    assert!(page.contains("Send all 2 again to it"), "{page}");
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let send = |csrf: &str| {
+        let fields = format!("csrf={csrf}&sink=it&message=all");
+        daemon.http("POST", "/settings/sinks", form, &fields).0
+    };
+    assert_eq!(send("x"), 403);
+    assert!(well.calls().is_empty() && daemon.deliveries()["total"] == 2);
+    assert_eq!(send(csrf(&page)), 303);
+    until("both of them", 20, || {
+        daemon.deliveries()["total"] == 0 && well.calls().len() == 2
+    })
+    .await;
+    let mut sent = super::ids(&well.calls());
+    sent.sort();
+    let mut given_up: Vec<String> = all.into_iter().map(|a| a.id).collect();
+    given_up.sort();
+    assert_eq!(sent, given_up);
+    let (_, page) = daemon.http("GET", "/settings/sinks", "", "");
+    assert!(page.contains("None: every alert was taken"), "{page}");
 }

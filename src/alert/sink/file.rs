@@ -6,7 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use super::Failure;
+use super::{Failure, text};
 use crate::alert::Alert;
 
 pub(super) struct Lines {
@@ -19,10 +19,10 @@ impl Lines {
     }
 
     pub(super) async fn send(&self, alert: &Alert) -> Result<(), Failure> {
-        let mut line = serde_json::to_vec(alert).map_err(Failure::refusal)?;
-        line.push(b'\n');
+        let mut line = text::json(alert).map_err(Failure::refusal)?;
+        line.push('\n');
         let path = self.path.clone();
-        let written = tokio::task::spawn_blocking(move || append(&path, &line)).await;
+        let written = tokio::task::spawn_blocking(move || append(&path, line.as_bytes())).await;
         let name = self.path.display();
         match written {
             Ok(Ok(())) => Ok(()),

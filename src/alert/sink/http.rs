@@ -34,7 +34,8 @@ impl Request {
             method: Method::POST,
             url: url.to_owned(),
             headers: vec![("content-type", "application/json".into())],
-            body: body.to_string(),
+            // Texts and numbers, which serde_json writes always.
+            body: text::json(body).unwrap_or_default(),
         }
     }
 

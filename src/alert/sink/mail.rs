@@ -128,10 +128,10 @@ impl Sender {
         Ok(())
     }
 
-    fn message(&self, alert: &Alert) -> Result<lettre::Message, Failure> {
+    pub(super) fn message(&self, alert: &Alert) -> Result<lettre::Message, Failure> {
         let mut builder = MessageBuilder::new()
             .from(self.from.clone())
-            .subject(format!("apitap: {}", text::title(alert, SUBJECT)))
+            .subject(subject(alert))
             // The same for every attempt, so that a mailbox may drop what it has seen.
             .message_id(Some(format!("<{}@apitap>", alert.message_id())))
             .header(ContentType::TEXT_PLAIN);
@@ -159,7 +159,13 @@ impl Sender {
     }
 }
 
-fn body(alert: &Alert) -> String {
+/// What begins an encoded word (RFC 2047) would be decoded by whoever reads it, into anything.
+fn subject(alert: &Alert) -> String {
+    let title = text::title(alert, SUBJECT).replace("=?", "= ?");
+    format!("apitap: {title}")
+}
+
+pub(super) fn body(alert: &Alert) -> String {
     let mut out = format!("{}\r\n\r\n", text::title(alert, 1_000));
     for (name, value) in text::facts(alert) {
         out.push_str(&format!("{name}: {value}\r\n"));

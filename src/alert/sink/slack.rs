@@ -1,6 +1,7 @@
 //! Slack: an incoming webhook with Block Kit. Captured text stands in `plain_text` objects, where
 //! nothing is markup; the fall-back text for notifications is escaped as mrkdwn asks (`&`, `<`, `>`),
-//! so that no `<!channel>` calls anybody and no `<https://…|text>` is a link.
+//! so that no `<!channel>` calls anybody and no `<https://…|text>` is a link, and Slack is told to look
+//! for neither addresses nor names in it.
 
 use serde_json::{Value, json};
 
@@ -51,7 +52,8 @@ fn message(alert: &Alert) -> Value {
     }
     let id = plain(&format!("apitap alert {}", alert.id), HEADER);
     blocks.push(json!({ "type": "context", "elements": [id] }));
-    json!({ "text": mrkdwn(&text::title(alert, TEXT)), "blocks": blocks, "unfurl_links": false, "unfurl_media": false })
+    json!({ "text": mrkdwn(&text::title(alert, TEXT)), "blocks": blocks, "unfurl_links": false, "unfurl_media": false,
+        "parse": "none", "link_names": false })
 }
 
 /// The three characters that begin anything in mrkdwn.

@@ -1,6 +1,8 @@
 //! An alert as the detectors raise it, and one whose every captured text is an attack on somebody
 //! who will read it.
 
+mod payloads;
+
 use serde_json::Value;
 
 use crate::alert::{Alert, Status, VERSION};

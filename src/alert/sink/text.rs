@@ -1,6 +1,8 @@
 //! Words for people, from an alert. What was captured is hostile: it reaches no place before
 //! [`clean`], and then only through that place's own encoder.
 
+use serde::Serialize;
+
 use crate::alert::{Alert, Status};
 
 /// Lines of reasons and samples that a person is shown.
@@ -8,6 +10,9 @@ const LINES: usize = 10;
 
 /// Controls, and what reorders or hides text.
 pub(super) fn is_hidden(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
@@ -25,6 +30,24 @@ pub(super) fn clean(text: &str, max: usize) -> String {
         out.push('…');
     }
     out
+}
+
+/// JSON as every sink writes it: one line, of which a terminal shows every character. JSON's own rules let
+/// controls of the upper half stand, and what turns or hides text; its readers undo the escapes.
+pub(super) fn json(value: &impl Serialize) -> serde_json::Result<String> {
+    let json = serde_json::to_string(value)?;
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_hidden(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    Ok(out)
 }
 
 /// One line: how bad, what.
@@ -98,5 +121,14 @@ mod tests {
         assert_eq!(clean("abcdef", 6), "abcdef");
         assert_eq!(clean("abcdefg", 6), "abcde…");
         assert_eq!(clean("žluťoučký", 4), "žlu…");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn json_shows_all_and_reads_back(value in "\\PC{0,40}|[]\"\\\\\r\n\u{7f}\u{85}\u{9b}\u{2028}\u{202e}\u{e0041} a-c]{0,40}") {
+            let json = json(&value).unwrap();
+            proptest::prop_assert!(!json.contains(is_hidden));
+            proptest::prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), value);
+        }
     }
 }
