@@ -508,7 +508,7 @@ async fn all_that_match_are_told_before_they_are_acted_on() {
     raise(3);
     let act = "/incidents/act";
     let (_, page) = send(&app, "GET", "/incidents?kind=shadow&limit=2", &[], "").await;
-    assert!(page.contains("All 3 that match"), "{page}");
+    assert!(page.contains("data-all>All 3<"), "{page}");
     let (token, back, all) = (
         field(&page, "csrf"),
         field(&page, "back"),
@@ -600,7 +600,7 @@ async fn all_that_match_are_told_before_they_are_acted_on() {
         "{page}"
     );
     let (_, page) = send(&app, "GET", "/incidents?view=all", &[], "").await;
-    assert!(page.contains("narrow them down to 1,000") && !page.contains("name=\"all\""));
+    assert!(page.contains("All 1,009: at most 1,000 at once") && !page.contains("name=\"all\""));
 }
 
 #[tokio::test]

@@ -250,7 +250,7 @@ impl Manager {
             (known.p_value, known.log10_p) = (new.p_value, new.log10_p);
             (known.summary, known.why) = (new.summary, new.why);
             // Of a host's alert it is the worst place, which may be another by now.
-            known.endpoint = new.endpoint.or(known.endpoint.take());
+            known.endpoint = new.endpoint.or_else(|| known.endpoint.take());
             (known.samples, known.series) = (new.samples, new.series);
             known.parts = new.parts;
         }

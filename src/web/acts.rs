@@ -101,7 +101,8 @@ impl Whole {
     /// Names in the form all that its list has by now; `shown` is the stamp that it had then.
     fn name(app: &App, on: On, form: &mut Form, shown: &str) -> Result<Self, Refused> {
         let filter = form.filter(on);
-        let filter = filter.ok_or((StatusCode::BAD_REQUEST, "of which list?".to_owned()))?;
+        let filter =
+            filter.ok_or_else(|| (StatusCode::BAD_REQUEST, "of which list?".to_owned()))?;
         let filter = filter.of_page(1);
         let parts = filter.parts().into_iter();
         let chosen = parts.filter(|(name, value)| *name != "sort" && !value.is_empty());

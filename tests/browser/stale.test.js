@@ -161,6 +161,8 @@ test("a live sensor: silence, loss, a server that hangs, dies and comes back", {
 
     // No packets: after a minute the page says so, and so does an alert; the next packet takes it back.
     await side(page, "Silent since").waitFor({ timeout: 90_000 });
+    await page.reload();
+    assert.match(await page.locator(".empty-state").innerText(), /Silent since .* What it does not see rings nothing/);
     await shot(page, "stale-silent");
     const silent = await page.request.get(`${it.base}/sensor`);
     assert.match(await silent.text(), /class="banner warn"><p><strong>Silent since/);
@@ -175,7 +177,7 @@ test("a live sensor: silence, loss, a server that hangs, dies and comes back", {
     await page.goto(`${it.base}/sensor`);
     assert.match(await page.locator(".banner").innerText(), /lo: see the tap doctor/);
     assert.match(await page.locator("main").innerText(), /dropped by the kernel, whose buffer was full/);
-    assert.match(await page.locator("main").innerText(), /Loss began .* of this hour: [\d,]+ dropped/);
+    assert.match(await page.locator("main").innerText(), /Loss began .* of this hour: [\d,]+ packets dropped/);
     await shot(page, "stale-loss");
     await page.goto(`${it.base}/alerts`);
     await page.locator("tr[data-row]:has-text('the kernel is dropping packets')").waitFor({ timeout: 20_000 });

@@ -122,7 +122,7 @@ for (const javaScriptEnabled of [true, false]) {
     assert.equal(said, before.length);
     await all.locator("input").check();
     if (javaScriptEnabled) {
-      assert.match(await page.locator("[data-selected]").innerText(), /Not those of this page alone/);
+      assert.match(await page.locator("[data-selected]").innerText(), /All of them/);
       await shot(page, "triage-all");
       // A refresh that brings one more leaves what is meant as it was.
       const stamp = await all.locator("input").inputValue();

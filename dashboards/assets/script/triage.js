@@ -120,7 +120,7 @@ function count() {
   const n = ticked().length;
   const words = document.querySelector("[data-selected]");
   if (!words) return;
-  words.textContent = everything() ? "Not those of this page alone" : n ? `${n} selected` : "Tick rows to act on several";
+  words.textContent = everything() ? "All of them" : n ? `${n} selected` : words.dataset.selected;
   const all = document.querySelector("[data-select-all]");
   all.checked = n > 0 && n === rows().length;
   all.indeterminate = n > 0 && n < rows().length;
