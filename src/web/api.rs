@@ -20,6 +20,7 @@ pub(super) mod problem;
 pub(super) mod route;
 pub(super) mod shape;
 pub(super) mod table;
+mod words;
 
 pub(super) use extract::{Json, Path, Query};
 pub(super) use problem::{Problem, Wrong, problem};

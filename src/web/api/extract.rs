@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 
 use super::problem::{Problem, Wrong};
 use super::shape::{Maker, input, query};
+use super::words::words;
 
 /// Parameters of the query. One that is not known, comes twice or cannot be, is refused.
 pub(in crate::web) struct Query<T>(pub(in crate::web) T);
@@ -29,13 +30,11 @@ pub(in crate::web) struct Path<T>(pub(in crate::web) T);
 /// A body of JSON; an empty one is `{}`.
 pub(in crate::web) struct Json<T>(pub(in crate::web) T);
 
-/// Characters of what is said of a wrong input, which may be long.
-const SAID: usize = 300;
-
 /// What an input is held against.
 struct Check {
     /// Properties by name, with the type that a text of the query is read as.
     types: HashMap<String, Type>,
+    schema: Value,
     validator: Option<Validator>,
 }
 
@@ -52,12 +51,13 @@ enum Type {
 }
 
 impl Check {
-    fn of(schema: &Value) -> Self {
+    fn of(schema: Value) -> Self {
         let properties = schema["properties"].as_object().into_iter().flatten();
         let types = properties.map(|(name, of)| (name.clone(), Type::of(of)));
         Self {
             types: types.collect(),
-            validator: jsonschema::validator_for(schema).ok(),
+            validator: jsonschema::validator_for(&schema).ok(),
+            schema,
         }
     }
 
@@ -67,7 +67,7 @@ impl Check {
         if let Some(known) = all.load().get(&of) {
             return known.clone();
         }
-        let made = Arc::new(Self::of(&look(SchemaGenerator::subschema_for::<T>)));
+        let made = Arc::new(Self::of(look(SchemaGenerator::subschema_for::<T>)));
         all.rcu(|all| {
             let mut all = HashMap::clone(all);
             all.insert(of, made.clone());
@@ -79,9 +79,10 @@ impl Check {
     /// The first thing that is wrong, as (pointer, what).
     fn refuse(&self, value: &Value) -> Option<(String, String)> {
         let error = self.validator.as_ref()?.iter_errors(value).next()?;
-        // Masked: what was sent may be a password.
-        let what = error.masked().to_string().chars().take(SAID).collect();
-        Some((error.instance_path().to_string(), what))
+        Some((
+            error.instance_path().to_string(),
+            words(&error, &self.schema),
+        ))
     }
 
     fn query(&self, query: &str) -> Result<(), Problem> {

@@ -134,6 +134,31 @@ async fn wrong_parameters_are_named() {
 }
 
 #[tokio::test]
+async fn what_a_page_takes_its_exports_take_and_slips_are_said_in_words() {
+    let views = views(1);
+    for since in ["2026-10-30", "2026-12-31", "2026-10-30T08:00:00%2B02:00", "6h"] {
+        for list in ["alerts", "incidents"] {
+            for path in [
+                format!("/{list}?since={since}"),
+                format!("/api/v1/{list}?until={since}"),
+                format!("/api/v1/{list}.csv?since={since}"),
+            ] {
+                let answer = get(&views, &path, &[]).await;
+                assert_eq!(answer.status, StatusCode::OK, "{path}");
+            }
+        }
+    }
+    for slip in ["since=soon", "since=2026-02-30", "until=1y"] {
+        let answer = get(&views, &format!("/api/v1/alerts?{slip}"), &[]).await;
+        let said = answer.problem(400);
+        assert!(said.contains("RFC 3339") && !said.contains('['), "{said}");
+    }
+    let said = get(&views, "/api/v1/endpoints?sort=x", &[]).await;
+    let said = said.problem(400);
+    assert!(said.ends_with(r#""p90", "method""#), "{said}");
+}
+
+#[tokio::test]
 async fn every_list_refuses_what_it_does_not_know() {
     let views = views(1);
     for route in table::routes() {
