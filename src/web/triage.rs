@@ -202,9 +202,11 @@ impl Filter {
     pub(super) fn ask(self, now: Timestamp) -> Result<Question, String> {
         let read = |name: &str, text: &str| match text.trim() {
             "" => Ok(None),
-            text => moment(text, now)
-                .map(|at| Some(at.nanos()))
-                .ok_or_else(|| format!("`{text}` is no time for {name}: write 1d, 6h, 2026-11-20, 2026-11-20T08:00:00Z")),
+            text => moment(text, now).map(|at| Some(at.nanos())).ok_or_else(|| {
+                format!(
+                    "`{text}` is no time for {name}: write 1d, 6h, 2026-11-20, 2026-11-20T08:00:00Z"
+                )
+            }),
         };
         let (since, until) = (read("since", &self.since)?, read("until", &self.until)?);
         let words = self.q.split_whitespace().take(WORDS);
@@ -253,6 +255,7 @@ pub(super) fn now(catalog_at: Timestamp) -> Timestamp {
 }
 
 impl Listed for Alert {
+    const LIST: &'static str = "alerts";
     const PARTS: &'static [&'static str] = &[
         "status",
         "severity",
@@ -302,7 +305,7 @@ impl Listed for Alert {
     fn rank(&self, sort: &str) -> i64 {
         match sort {
             "severity" => self.severity as i64,
-            "first" => self.ts.nanos(),
+            "" | "first" => self.ts.nanos(),
             "occurrences" => i64::try_from(self.occurrences).unwrap_or(i64::MAX),
             "score" => (self.score * 1e6) as i64,
             _ => self.last_seen.nanos(),
@@ -311,6 +314,7 @@ impl Listed for Alert {
 }
 
 impl Listed for Incident {
+    const LIST: &'static str = "incidents";
     const PARTS: &'static [&'static str] = &[
         "status",
         "severity",

@@ -17,6 +17,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::super::spec_upload::MAX_UPLOAD;
+use super::MAX_BODY;
 use super::problem::{Problem, Wrong};
 use super::shape::{Maker, input, query};
 use super::words::words;
@@ -29,6 +31,8 @@ pub(in crate::web) struct Path<T>(pub(in crate::web) T);
 
 /// A body of JSON; an empty one is `{}`.
 pub(in crate::web) struct Json<T>(pub(in crate::web) T);
+
+const UNKNOWN: &str = "there is no such parameter";
 
 /// What an input is held against.
 struct Check {
@@ -90,7 +94,7 @@ impl Check {
         for (name, text) in url::form_urlencoded::parse(query.as_bytes()) {
             let refuse = |detail: &str| parameter(&name, detail);
             let Some(kind) = self.types.get(name.as_ref()) else {
-                return Err(refuse("there is no such parameter"));
+                return Err(refuse(UNKNOWN));
             };
             if all.insert(name.to_string(), kind.read(&text)).is_some() {
                 return Err(refuse("may be given once"));
@@ -124,6 +128,27 @@ impl Type {
         };
         read.unwrap_or_else(|| Value::from(text))
     }
+}
+
+/// What a query would be refused for, by parameter; what is empty says nothing.
+pub(in crate::web) fn faults<T: JsonSchema + 'static>(text: &str) -> Vec<(String, String)> {
+    let check = Check::get::<T>(&QUERIES, query);
+    let (mut known, mut out) = (Map::new(), Vec::new());
+    let parts = url::form_urlencoded::parse(text.as_bytes());
+    for (name, text) in parts.filter(|(_, text)| !text.is_empty()) {
+        match check.types.get(name.as_ref()) {
+            Some(kind) => drop(known.insert(name.into_owned(), kind.read(&text))),
+            None => out.push((name.into_owned(), UNKNOWN.to_owned())),
+        }
+    }
+    let known = Value::Object(known);
+    let errors = check.validator.iter().flat_map(|v| v.iter_errors(&known));
+    out.extend(errors.map(|error| {
+        let name = error.instance_path().to_string();
+        let name = name.trim_start_matches('/').to_owned();
+        (name, words(&error, &check.schema))
+    }));
+    out
 }
 
 fn parameter(name: &str, detail: &str) -> Problem {
@@ -180,7 +205,7 @@ where
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
         }
         let body = Bytes::from_request(request, state).await;
-        read(&body.map_err(too_much)?).map(Self)
+        read(&body.map_err(|why| too_much(&why, MAX_BODY))?).map(Self)
     }
 }
 
@@ -205,7 +230,7 @@ impl<S: Send + Sync> FromRequest<S> for Document {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
         }
         let body = Bytes::from_request(request, state).await;
-        let body = body.map_err(too_much)?;
+        let body = body.map_err(|why| too_much(&why, MAX_UPLOAD))?;
         let text = std::str::from_utf8(&body).map_err(|e| {
             let why = format!("the text is no UTF-8 from byte {} on", e.valid_up_to());
             Problem::new(StatusCode::BAD_REQUEST, why)
@@ -227,8 +252,14 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The body was longer than it may be, or broke off.
-fn too_much(why: BytesRejection) -> Problem {
-    Problem::new(why.status(), why.body_text())
+fn too_much(why: &BytesRejection, most: usize) -> Problem {
+    match why.status() {
+        status @ StatusCode::PAYLOAD_TOO_LARGE => {
+            let why = format!("the body is longer than {} MiB", most >> 20);
+            Problem::new(status, why)
+        }
+        status => Problem::new(status, "the body broke off"),
+    }
 }
 
 fn read<T: DeserializeOwned + JsonSchema + 'static>(body: &[u8]) -> Result<T, Problem> {
