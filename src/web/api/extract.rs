@@ -130,15 +130,16 @@ impl Type {
     }
 }
 
-/// What a query would be refused for, by parameter; what is empty says nothing.
+/// What a query would be refused for, by parameter; one that is left empty says nothing.
 pub(in crate::web) fn faults<T: JsonSchema + 'static>(text: &str) -> Vec<(String, String)> {
     let check = Check::get::<T>(&QUERIES, query);
     let (mut known, mut out) = (Map::new(), Vec::new());
     let parts = url::form_urlencoded::parse(text.as_bytes());
-    for (name, text) in parts.filter(|(_, text)| !text.is_empty()) {
+    for (name, text) in parts {
         match check.types.get(name.as_ref()) {
-            Some(kind) => drop(known.insert(name.into_owned(), kind.read(&text))),
             None => out.push((name.into_owned(), UNKNOWN.to_owned())),
+            Some(_) if text.is_empty() => {}
+            Some(kind) => drop(known.insert(name.into_owned(), kind.read(&text))),
         }
     }
     let known = Value::Object(known);

@@ -197,7 +197,7 @@ async fn values_that_are_not_known_are_refused() {
 #[tokio::test]
 async fn an_export_goes_out_as_pages_where_it_is_asked_to() {
     let views = views(7);
-    let csv = [("accept", "text/csv")];
+    let csv = [("accept", "text/csv, application/jsonl;q=0.5")];
     for (path, rows) in [
         ("/api/v1/endpoints.csv?sort=path&cols=endpoint,week", 1),
         ("/api/v1/endpoints?sort=path&cols=endpoint,week", 1),
