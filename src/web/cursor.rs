@@ -131,7 +131,7 @@ mod tests {
     fn a_cursor_of_another_order_or_version_is_none() {
         let mark = Mark::new([1, u64::MAX], &["é\0", ""]);
         let cursor = mark.clone().cursor("a");
-        assert_eq!(Start::read("a", &cursor), Start::Behind(mark.clone()));
+        assert_eq!(Start::read("a", &cursor), Start::Behind(mark));
         assert_eq!(Start::read("b", &cursor), Start::Lost);
         let later = serde_json::to_vec(&Cursor(VERSION + 1, "a".into(), [0; 2], Vec::new()));
         let later = URL_SAFE_NO_PAD.encode(later.unwrap());

@@ -341,9 +341,7 @@ proptest! {
                 }
                 _ => {}
             }
-            if !now.contains_key(&named(&other)) {
-                now.insert(named(&other), other);
-            }
+            now.entry(named(&other)).or_insert(other);
         }
         for name in &stayed {
             prop_assert_eq!(seen.iter().filter(|s| *s == name).count(), 1, "{:?}", name);
