@@ -31,6 +31,7 @@ pub use incident::{Event, Incident};
 pub use life::{LONGEST_MUTE, Wanted};
 pub use manager::{Counts, Manager};
 pub use silence::{Ended, Scope, Silence};
+pub(crate) use sink::is_hidden;
 
 use serde::{Deserialize, Serialize};
 

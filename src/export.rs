@@ -125,6 +125,8 @@ impl Row for EndpointView {
         "tags",
         "owner",
         "note",
+        "last_week",
+        "week_before",
     ];
 
     fn cells(&self) -> Vec<String> {
@@ -180,6 +182,8 @@ impl Row for EndpointView {
             list(self.tags.clone()),
             optional(&self.owner),
             optional(&self.note),
+            self.last_week.to_string(),
+            self.week_before.to_string(),
         ]);
         cells
     }

@@ -285,13 +285,11 @@ async fn the_list_narrows_sorts_pages_and_is_exported_as_it_is_shown() {
     assert_eq!(web.ids("?seen=new").await, [all[0]]);
     assert_eq!(web.ids("?incidents=open").await, [all[0]]);
     let first = web.json("/api/v1/principals?limit=2").await;
-    assert_eq!(
-        (first["total"].as_u64(), first["next"].as_str()),
-        (Some(3 + COLLEAGUES as u64), Some(ANNA))
-    );
+    assert_eq!(first["total"].as_u64(), Some(3 + COLLEAGUES as u64));
+    let behind = first["next"].as_str().unwrap();
     assert!(first["items"][0]["open_incidents"].as_u64().unwrap() >= 1);
-    let next = web.ids(&format!("?limit=1&cursor={ANNA}")).await;
-    assert_eq!(next, [format!("jwt:colleague{}", COLLEAGUES - 1)]);
+    let next = web.ids(&format!("?limit=1&cursor={behind}")).await;
+    assert_eq!(next, [all[2]]);
     let (_, csv) = web
         .get("/api/v1/principals.csv?kind=identity&sort=requests")
         .await;

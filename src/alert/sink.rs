@@ -40,6 +40,7 @@ pub use slack::Slack;
 pub use splunk::Splunk;
 pub use syslog::{Carrier, Layout, Syslog};
 pub use teams::Teams;
+pub(crate) use text::is_hidden;
 pub use tls::client as tls_client;
 pub use webhook::{SigningKey, Webhook};
 

@@ -1,8 +1,9 @@
 //! Alerts: the list, and one of them.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 
+use super::asked::Asked;
 use super::dossier;
 use super::frame::missing;
 use super::query::severity;
@@ -72,8 +73,12 @@ pub(super) const OWASP: [&str; 10] = {
 };
 
 /// `/alerts`.
-pub(super) async fn page(State(app): Shared, who: Who, Query(filter): Query<Filter>) -> Response {
-    worklist::page(&app, &who, On::Alerts, filter)
+pub(super) async fn page(
+    State(app): Shared,
+    who: Who,
+    Asked(filter, slips): Asked<Filter>,
+) -> Response {
+    worklist::page(&app, &who, On::Alerts, filter, slips)
 }
 
 /// `/alerts/{id}`.

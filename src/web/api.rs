@@ -1,7 +1,7 @@
 //! The JSON API: the same views as the pages, as data.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,7 @@ pub(super) mod problem;
 pub(super) mod route;
 pub(super) mod shape;
 pub(super) mod table;
+mod words;
 
 pub(super) use extract::{Json, Path, Query};
 pub(super) use problem::{Problem, Wrong, problem};
@@ -51,10 +52,11 @@ pub(super) fn json(value: &impl Serialize) -> Response {
     }
 }
 
-/// To begin anew without a word would give items twice, and might never end.
+/// A cursor of another list or order, or none at all. To begin anew without a word would give items
+/// twice, and might never end.
 pub(super) fn lost() -> Problem {
     Problem::wrong(Wrong {
-        detail: "the item that it names is gone: begin anew".into(),
+        detail: "it is no `next` of this list in this order: begin anew".into(),
         parameter: Some("cursor".into()),
         ..Wrong::default()
     })
@@ -74,11 +76,12 @@ pub(super) fn list<T: Serialize>(page: &Page<T>) -> Response {
 pub(super) async fn endpoints(
     State(app): Shared,
     headers: HeaderMap,
+    uri: Uri,
     Query(filter): Query<EndpointFilter>,
 ) -> Response {
     let index = app.index().await;
     let answer = match export::wanted(&headers) {
-        Some(form) => export::endpoints_as(form, &filter, &index),
+        Some(form) => export::endpoints_as(form, &filter, &uri, &index),
         None => filter.page(&index).map(|page| list(&page)),
     };
     answer.unwrap_or_else(|fault| unreadable(&fault))
@@ -105,6 +108,7 @@ pub(super) async fn endpoint(State(app): Shared, Path(key): Path<String>) -> Res
 pub(super) async fn alerts(
     State(app): Shared,
     headers: HeaderMap,
+    uri: Uri,
     Query(filter): Query<Filter>,
 ) -> Response {
     let asked = match worklist::ask(&app, filter) {
@@ -114,7 +118,7 @@ pub(super) async fn alerts(
     let lists = lists(&app);
     let found = lists.alerts().find(&asked);
     match export::wanted(&headers) {
-        Some(form) => export::send(form, "alerts", found.all()),
+        Some(form) => export::send(form, "alerts", &uri, found.part(&asked.filter)),
         None => list(&found.page(&asked.filter)),
     }
 }

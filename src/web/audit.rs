@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::{self, Extension, State};
-use axum::http::HeaderMap;
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::api::{self, Query};
+use super::asked::Asked;
 use super::export::{self, Form};
 use super::filters;
 use super::frame::{Frame, Link, Select, link, query_link, show};
@@ -23,10 +24,16 @@ use crate::export::Row;
 use crate::time::Timestamp;
 
 /// What things are done to: the first part of an action.
-const SORTS: [&str; 10] = [
-    "alert", "incident", "silence", "endpoint", "decision", "delivery", "sink", "user", "token",
-    "sign-in",
+const SORTS: [&str; 12] = [
+    "alert", "incident", "silence", "endpoint", "decision", "spec", "view", "delivery", "sink",
+    "user", "token", "sign-in",
 ];
+
+/// [`SORTS`], each with what was done behind a point or not.
+const ACTIONS: &str = concat!(
+    "^(alert|incident|silence|endpoint|decision|spec|view|delivery|sink|user|token|sign-in)",
+    r"(\.[a-z-]*)?$",
+);
 
 /// How far back, as the page offers it.
 const SINCE: [&str; 4] = ["1h", "24h", "7d", "30d"];
@@ -36,7 +43,8 @@ const SINCE: [&str; 4] = ["1h", "24h", "7d", "30d"];
 pub(super) struct Filter {
     /// Part of the name, without case.
     by: String,
-    /// An action, or its first part.
+    /// An action, or its first part: alert, incident, silence, endpoint, decision, spec, view, delivery, sink, user, token, sign-in.
+    #[schemars(extend("pattern" = ACTIONS))]
     action: String,
     /// A span back from now (`7d`), a date, or seconds of the epoch.
     since: String,
@@ -94,6 +102,13 @@ impl Filter {
         view.items.iter().filter(wanted).collect()
     }
 
+    /// As it goes out.
+    fn part(&self, view: &AuditView) -> Page<Record> {
+        let at = (self.cursor.as_str(), self.limit);
+        let all = || self.found(view).into_iter().cloned().collect();
+        export::part(at, || self.page(view), all)
+    }
+
     fn page(&self, view: &AuditView) -> Page<Record> {
         let found = self.found(view);
         // Ids fall: where the one named has gone, those below it are next.
@@ -134,11 +149,12 @@ impl Row for Record {
 pub(super) async fn list(
     State(app): Shared,
     headers: HeaderMap,
+    uri: Uri,
     Query(filter): Query<Filter>,
 ) -> Response {
     let view = app.views.audit.load();
     match export::wanted(&headers) {
-        Some(form) => export::send(form, "audit", export::owned(filter.found(&view))),
+        Some(form) => export::send(form, "audit", &uri, filter.part(&view)),
         None => api::list(&filter.page(&view)),
     }
 }
@@ -147,10 +163,11 @@ pub(super) async fn list(
 pub(super) async fn all(
     State(app): Shared,
     Extension(form): Extension<Form>,
+    uri: Uri,
     Query(filter): Query<Filter>,
 ) -> Response {
     let view = app.views.audit.load();
-    export::send(form, "audit", export::owned(filter.found(&view)))
+    export::send(form, "audit", &uri, filter.part(&view))
 }
 
 #[derive(Template)]
@@ -170,7 +187,7 @@ struct Audit {
 pub(super) async fn page(
     State(app): Shared,
     who: Who,
-    extract::Query(filter): extract::Query<Filter>,
+    Asked(filter, slips): Asked<Filter>,
 ) -> Response {
     let view = app.views.audit.load();
     let found = filter.page(&view);
@@ -196,7 +213,7 @@ pub(super) async fn page(
         is_set: parts.iter().any(|(_, value)| !value.is_empty()),
         items: found.items,
         total: found.total,
-        page: Frame::new(&app, &who, "audit"),
+        page: Frame::new(&app, &who, "audit").told(slips.lost(found.lost)),
         filter,
     })
 }

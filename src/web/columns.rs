@@ -1,6 +1,8 @@
 //! The columns of the list of endpoints: which there are, what stands in them, and what an export has of
 //! each.
 
+use schemars::{Schema, SchemaGenerator, json_schema};
+
 use super::query::{life, review};
 use super::security;
 use crate::catalog::{EndpointView, Kind, Life, Zone};
@@ -81,8 +83,19 @@ const COLUMNS: [Column; 18] = [
     column(("spec", "Spec"), None, (false, false), |e| Cell::Text(clip(e.spec.as_deref().unwrap_or_default())), &["spec", "operation_id"], &["spec", "operation_id"]),
     column(("owner", "Owner"), None, (false, false), |e| Cell::Text(clip(e.owner.as_deref().unwrap_or_default())), &["owner"], &["owner"]),
     column(("tags", "Tags"), None, (false, false), |e| Cell::Text(e.tags.join(", ")), &["tags"], &["tags"]),
-    column(("week", "Last week"), None, (false, true), |e| Cell::Number(e.last_week), &[], &["last_week", "week_before"]),
+    column(("week", "Last week"), None, (false, true), |e| Cell::Number(e.last_week), &["last_week", "week_before"], &["last_week", "week_before"]),
 ];
+
+/// Names of columns apart by commas, for the document.
+pub(super) fn list(_: &mut SchemaGenerator) -> Schema {
+    let names = names(&COLUMNS.iter().collect::<Vec<_>>());
+    let name = names.replace(',', "|");
+    json_schema!({
+        "type": "string",
+        "pattern": format!("^(({name})(,({name}))*)?$"),
+        "description": format!("Of exports: the columns of the page that they have, apart by commas; all by default. There are {names}."),
+    })
+}
 
 /// All there are.
 pub(super) fn all() -> &'static [Column] {
@@ -206,6 +219,7 @@ mod tests {
         };
         let json = serde_json::to_value(&view).unwrap();
         for column in all() {
+            assert!(!column.csv.is_empty(), "{}", column.name);
             for name in column.csv {
                 assert!(EndpointView::COLUMNS.contains(name), "{name}");
             }

@@ -1,15 +1,16 @@
 //! Coverage: how much of the traffic could be inspected, and the hosts that keep the rest.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{self, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::api::{List, Query};
+use super::asked::Asked;
+use super::cursor::{Mark, latest};
 use super::frame::{Frame, Select, link, show};
 use super::query::{Page, cut};
 use super::routes::Shared;
@@ -62,14 +63,20 @@ impl Filter {
     fn page(&self, all: &[Arc<TlsHostView>]) -> Page<TlsHostView> {
         let needle = self.q.trim().to_lowercase();
         let mut found: Vec<_> = all.iter().filter(|h| self.matches(h, &needle)).collect();
-        // `all` is sorted by name and port; these sorts are stable.
+        found.sort_by(|a, b| (self.rank(a), &a.key).cmp(&(self.rank(b), &b.key)));
+        let order = format!("dark {}", self.sort);
+        cut(&found, &order, (&self.cursor, self.limit), |h| {
+            Mark::new([self.rank(h), 0], &[&h.key])
+        })
+    }
+
+    fn rank(&self, h: &TlsHostView) -> u64 {
         match self.sort.as_str() {
-            "name" => {}
-            "flows" => found.sort_by_key(|h| Reverse(h.flows)),
-            "last" => found.sort_by_key(|h| Reverse(h.last_seen)),
-            _ => found.sort_by_key(|h| Reverse(h.dark_bytes)),
+            "name" => 0,
+            "flows" => !h.flows,
+            "last" => latest(h.last_seen),
+            _ => !h.dark_bytes,
         }
-        cut(&found, &self.cursor, self.limit, |h| &h.key)
     }
 }
 
@@ -175,11 +182,7 @@ struct CoveragePage {
 }
 
 /// `/coverage`.
-pub(super) async fn page(
-    State(app): Shared,
-    who: Who,
-    extract::Query(f): extract::Query<Filter>,
-) -> Response {
+pub(super) async fn page(State(app): Shared, who: Who, Asked(f, slips): Asked<Filter>) -> Response {
     let catalog = app.views.catalog.load();
     let TlsView { hosts, coverage } = &catalog.tls;
     let found = f.page(hosts);
@@ -221,7 +224,7 @@ pub(super) async fn page(
         rows: found.items.iter().map(|h| Row::of(h, whole)).collect(),
         next: found.next.map(|c| link("/coverage", &parts, &c)),
         f: f.clone(),
-        page: Frame::new(&app, &who, "coverage"),
+        page: Frame::new(&app, &who, "coverage").told(slips.lost(found.lost)),
     })
 }
 
@@ -343,9 +346,9 @@ mod tests {
             limit: Some(2),
             ..filter()
         };
-        let cursor = "b.example:443".to_owned();
-        let first = ("ab".into(), Some(cursor.clone()), 3);
-        assert_eq!(keys(by_name.clone()), first);
+        let (first, next, total) = keys(by_name.clone());
+        assert_eq!((first.as_str(), total), ("ab", 3));
+        let cursor = next.unwrap();
         assert_eq!(keys(Filter { cursor, ..by_name }), ("c".into(), None, 3));
     }
 

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::api::{self, Json, Path, Query, ask, json, list as list_page, problem, remark, shape};
+use super::cursor::{self, Mark};
 use super::index::Index;
-use super::query::{EndpointFilter, cut};
+use super::query::EndpointFilter;
 use super::routes::{App, Shared};
 use super::who::Who;
 use super::{Command, Pin, Wish};
@@ -79,22 +80,18 @@ pub(super) struct Cursor {
 pub(super) async fn list(State(app): Shared, Query(at): Query<Cursor>) -> Response {
     let view = app.views.decisions.load();
     // Newest first; only the page asked for is copied.
-    let ids: Vec<Arc<(String, usize)>> = view
-        .items
-        .iter()
-        .enumerate()
-        .map(|(n, (d, _))| Arc::new((d.id.to_string(), n)))
-        .collect();
-    let all: Vec<&Arc<(String, usize)>> = ids.iter().collect();
-    let page = cut(&all, &at.cursor, at.limit, |one| &one.0);
-    let items = page.items.iter().filter_map(|one| view.items.get(one.1));
+    let order = (at.cursor.as_str(), at.limit);
+    let cut = cursor::cut(&view.items, "decisions", order, |(d, _)| {
+        Mark::new([!d.id, 0], &[])
+    });
+    let items = view.items[cut.range].iter();
     list_page(&super::query::Page {
         items: items
             .map(|(d, holds)| Arc::new(item(d, Some(*holds))))
             .collect(),
-        next: page.next,
-        total: page.total,
-        lost: page.lost,
+        next: cut.next,
+        total: view.items.len(),
+        lost: cut.lost,
     })
 }
 
@@ -255,9 +252,10 @@ pub(super) fn wish(
     }
 }
 
-/// Which endpoints, and what is said of them.
+/// Which endpoints, by one of the three, and what is said of them.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["keys"] }, { "required": ["filter"] }, { "required": ["all"] }]))]
 pub(super) struct Many {
     action: Action,
     /// The tag, owner or note.
@@ -265,11 +263,17 @@ pub(super) struct Many {
     value: Option<String>,
     /// Keys of endpoints.
     #[serde(default)]
+    #[schemars(length(min = 1))]
     keys: Vec<String>,
+    /// The parts of the list's filter that choose, as texts.
     #[serde(default)]
+    #[schemars(schema_with = "filters")]
     filter: Map<String, Value>,
+    /// All that the list has without a filter.
     #[serde(default)]
+    #[schemars(extend("const" = true))]
     all: bool,
+    /// Why.
     #[schemars(length(max = api::MAX_NOTE))]
     note: Option<String>,
 }

@@ -1,12 +1,15 @@
 //! Who calls what: the classes of callers of all endpoints in one list.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::api::{self, List, Query};
-use super::query::{limit, position};
+use super::cursor::{self, Mark, latest};
+use super::index::place;
 use super::routes::Shared;
 use crate::catalog::{CatalogView, EdgeView, EndpointView};
 
@@ -15,7 +18,8 @@ use crate::catalog::{CatalogView, EdgeView, EndpointView};
 pub(super) struct Filter {
     /// The host group's name.
     host: String,
-    /// A class, or a wider one: `external`, `external/bearer`, `external/bearer/okhttp`.
+    /// A class, or a wider one: `external`, `external/bearer`, `external/bearer/okhttp`. It begins with internal, partner, external or unknown.
+    #[schemars(extend("pattern" = CLASS))]
     class: String,
     /// Whether it was first seen after the endpoint's learning time.
     #[schemars(with = "Option<bool>")]
@@ -29,11 +33,17 @@ pub(super) struct Filter {
     limit: Option<usize>,
 }
 
+/// Zone, credential and program, of which the last may be left out.
+const CLASS: &str = concat!(
+    "^(internal|partner|external|unknown)",
+    "(/(anonymous|bearer|jwt|basic|apikey|cookie|mtls|other)(/.*)?)?$",
+);
+
 /// An edge with both its ends.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Edge")]
 pub(super) struct Item<'a> {
-    /// What the cursor names.
+    /// The endpoint's key and the class.
     id: String,
     /// Label of the endpoint, its key and host.
     endpoint: String,
@@ -89,13 +99,31 @@ impl Filter {
     }
 
     fn find<'a>(&self, catalog: &'a CatalogView) -> Vec<Edge<'a>> {
-        let all = catalog.endpoints.iter();
-        let all = all.flat_map(|e| e.edges.iter().map(|edge| (e.as_ref(), edge)));
-        let mut found: Vec<Edge<'_>> = all.filter(|edge| self.takes(edge)).collect();
+        let edges = |e: &'a Arc<EndpointView>| {
+            let all = e.edges.iter().map(|edge| (e.as_ref(), edge));
+            let mut found: Vec<Edge<'_>> = all.filter(|edge| self.takes(edge)).collect();
+            found.sort_by_cached_key(|(_, edge)| class(edge));
+            found
+        };
+        let mut found: Vec<_> = catalog.endpoints.iter().flat_map(edges).collect();
         if self.sort == "first" {
-            found.sort_by_key(|(_, edge)| std::cmp::Reverse(edge.first_seen));
+            found.sort_by_key(|edge| self.rank(edge));
         }
         found
+    }
+
+    fn rank(&self, (_, edge): &Edge<'_>) -> u64 {
+        match self.sort.as_str() {
+            "first" => latest(edge.first_seen),
+            _ => 0,
+        }
+    }
+
+    fn mark(&self, edge: &Edge<'_>) -> Mark {
+        let [host, template, method, operation] = place(edge.0);
+        let class = class(edge.1);
+        let names = [host, template, method, operation, &class];
+        Mark::new([self.rank(edge), 0], &names)
     }
 }
 
@@ -103,16 +131,15 @@ impl Filter {
 pub(super) async fn list(State(app): Shared, Query(filter): Query<Filter>) -> Response {
     let catalog = app.views.catalog.load();
     let found = filter.find(&catalog);
-    let place = position(&found, &filter.cursor, |edge| id(edge) == filter.cursor);
-    let Some(start) = place else {
+    let at = (filter.cursor.as_str(), filter.limit);
+    let order = format!("edges {}", filter.sort);
+    let cut = cursor::cut(&found, &order, at, |edge| filter.mark(edge));
+    if cut.lost {
         return api::lost().into_response();
-    };
-    let end = (start + limit(filter.limit)).min(found.len());
-    let items: Vec<_> = found[start..end].iter().map(item).collect();
-    let next = items.last().filter(|_| end < found.len()).map(|i| &i.id);
+    }
     api::json(&List {
-        next: next.cloned(),
+        next: cut.next,
         total: found.len(),
-        items,
+        items: found[cut.range].iter().map(item).collect(),
     })
 }

@@ -6,7 +6,9 @@ use askama::Template;
 use axum::extract::{Query, RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 
+use super::asked::Asked;
 use super::columns::{self, Cell, Column};
+use super::cursor::Start;
 use super::export;
 use super::facets::{Facet, facets};
 use super::find::{Blame, Cut, Order, Search};
@@ -27,6 +29,9 @@ mod tests;
 
 /// Tags, and owners, that are offered where one is asked for.
 const VALUES: usize = 50;
+
+/// Names that a hint has.
+const HINTED: usize = 8;
 
 struct Head {
     label: &'static str,
@@ -56,6 +61,14 @@ struct Lacking {
     term: String,
     blame: Blame,
     link: String,
+    hint: Option<Hint>,
+}
+
+/// What could be meant by a term that no endpoint has.
+struct Hint {
+    said: String,
+    /// The term in its place, and where it leads.
+    instead: Option<(String, String)>,
 }
 
 struct Table {
@@ -66,8 +79,6 @@ struct Table {
     start: Option<String>,
     previous: Option<String>,
     next: Option<String>,
-    /// The cursor's endpoint is gone.
-    restarted: bool,
 }
 
 #[derive(Template)]
@@ -149,7 +160,7 @@ pub(super) async fn page(
     State(app): Shared,
     who: Who,
     RawQuery(raw): RawQuery,
-    Query(filter): Query<EndpointFilter>,
+    Asked(filter, slips): Asked<EndpointFilter>,
     Query(look): Query<Look>,
 ) -> Response {
     let mut place = Place::new(&filter, &look);
@@ -157,6 +168,9 @@ pub(super) async fn page(
         place.cols = columns::canonical(&columns::chosen(&names));
         return Redirect::to(&place.link()).into_response();
     }
+    let start = Start::read(&filter.order().name(), &filter.cursor);
+    let lost = start == Start::Lost && !place.is_tree();
+    let slips = look.slips(filter.limit, slips).lost(lost);
     let index = app.index().await;
     let shown = columns::chosen(&place.cols);
     let mut out = Endpoints {
@@ -174,7 +188,6 @@ pub(super) async fn page(
             start: None,
             previous: None,
             next: None,
-            restarted: false,
         },
         tree: None,
         as_table: place.step(|p| (p.view, p.at) = (String::new(), String::new())),
@@ -191,7 +204,7 @@ pub(super) async fn page(
         actions: bulk::ACTIONS,
         values: values(&index),
         saved: named_views::kept(&place),
-        page: Frame::new(&app, &who, "endpoints"),
+        page: Frame::new(&app, &who, "endpoints").told(slips),
         place,
     };
     match filter.query() {
@@ -217,21 +230,28 @@ fn fill(
     out.facets = facets(&out.place, query, &counts, index);
     out.versions = host_of(query).and_then(|host| decisions::versions(&index.view.hosts, host));
     if found.is_empty() {
-        out.lacking = lacking(&out.place, query, &search);
+        out.lacking = lacking(index, &out.place, query, &search);
     } else if out.place.is_tree() {
         out.tree = Some(tree(index, &found, &out.place));
     } else {
-        let behind = index.find(&out.place.cursor);
+        let start = Start::read(&order.name(), &out.place.cursor);
         let rows = found.iter().map(|n| *n as usize);
-        let cut = order.cut(index, rows, behind, out.place.size());
-        out.table.restarted = behind.is_none() && !out.place.cursor.is_empty();
-        fill_table(&mut out.table, &out.place, index, shown, &cut);
+        let cut = order.cut(index, rows, &start, out.place.size());
+        let behind = |row| order.cursor(index, row);
+        fill_table(&mut out.table, &out.place, index, shown, &cut, behind);
     }
 }
 
-fn fill_table(table: &mut Table, place: &Place, index: &Index, shown: &[&Column], cut: &Cut) {
-    let key = |row: usize| index.endpoint(row).key.clone();
-    let behind = |row: Option<usize>| place.step(|p| p.cursor = row.map_or_else(String::new, key));
+fn fill_table(
+    table: &mut Table,
+    place: &Place,
+    index: &Index,
+    shown: &[&Column],
+    cut: &Cut,
+    cursor: impl Fn(usize) -> String,
+) {
+    let behind =
+        |row: Option<usize>| place.step(|p| p.cursor = row.map_or_else(String::new, &cursor));
     table.rows = cut
         .rows
         .iter()
@@ -295,16 +315,65 @@ fn host_of(query: &search::Query) -> Option<&str> {
 }
 
 /// What excludes the most comes first; where no single term is to blame, what is rarest by itself.
-fn lacking(place: &Place, query: &search::Query, search: &Search<'_>) -> Vec<Lacking> {
+fn lacking(
+    index: &Index,
+    place: &Place,
+    query: &search::Query,
+    search: &Search<'_>,
+) -> Vec<Lacking> {
     let blame = search.blame(query.terms.len());
     let term = |(n, blame): (usize, Blame)| Lacking {
         term: (place.q.get(query.terms[n].span.clone()).unwrap_or_default()).to_owned(),
+        hint: (blame.alone == 0)
+            .then(|| hint(index, place, query, n))
+            .flatten(),
         blame,
         link: place.step(|p| p.q = query.without(n).to_string()),
     };
     let mut all: Vec<_> = blame.into_iter().enumerate().map(term).collect();
     all.sort_by_key(|l| (std::cmp::Reverse(l.blame.without), l.blame.alone));
     all
+}
+
+/// Of a name that there is not: the star that would find it, or the names that there are.
+fn hint(index: &Index, place: &Place, query: &search::Query, n: usize) -> Option<Hint> {
+    let Test::Field(field, values) = &query.terms[n].test else {
+        return None;
+    };
+    let Some(Value::Word(word)) = values.first() else {
+        return None;
+    };
+    let known = index.known.of(*field)?;
+    let lower = word.to_lowercase();
+    let part = |name: &str| name.to_lowercase().contains(&lower);
+    if !word.contains('*') && known.iter().any(part) {
+        let mut meant = query.clone();
+        meant.terms[n].test = Test::Field(*field, vec![Value::Word(format!("*{word}*"))]);
+        return Some(Hint {
+            said: format!(
+                "{}: is the whole name; with stars it is a part of it",
+                field.name()
+            ),
+            instead: Some((
+                meant.terms[n].to_string(),
+                place.step(|p| p.q = meant.to_string()),
+            )),
+        });
+    }
+    let mut names: Vec<String> = known.iter().map(columns::clip).collect();
+    names.sort_unstable();
+    let more = names.len().saturating_sub(HINTED);
+    names.truncate(HINTED);
+    let more = if more > 0 {
+        format!(", and {more} more")
+    } else {
+        String::new()
+    };
+    let said = format!("there are {}{more}", names.join(", "));
+    (!names.is_empty()).then_some(Hint {
+        said,
+        instead: None,
+    })
 }
 
 impl Wrong {

@@ -1,5 +1,6 @@
-//! Whole lists as files: CSV, JSON Lines, OpenAPI. The filters of the list apply; an answer is
-//! written piece by piece, never held as a whole.
+//! Lists as files: CSV, JSON Lines, OpenAPI. The filters of the list apply; all of it goes out, or where
+//! `limit` or `cursor` is said that page, whose `Link` names the next one (RFC 8288). An answer is written
+//! piece by piece, never held as a whole.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,7 +20,7 @@ use super::columns::{self, Column};
 use super::frame::{Link, query_link};
 use super::index::Index;
 use super::place::Place;
-use super::query::EndpointFilter;
+use super::query::{EndpointFilter, Page};
 use super::routes::Shared;
 use super::search::Fault;
 use super::triage::Filter;
@@ -71,13 +72,36 @@ pub(super) fn wanted(headers: &HeaderMap) -> Option<Form> {
         .map(|(form, _)| form)
 }
 
-/// Beyond the view that they were found in.
-pub(super) fn owned<T>(found: Vec<&Arc<T>>) -> Vec<Arc<T>> {
-    found.into_iter().cloned().collect()
+/// What goes out of a list: the page where one is asked for, else all.
+pub(super) fn part<T>(
+    (cursor, limit): (&str, Option<usize>),
+    page: impl FnOnce() -> Page<T>,
+    all: impl FnOnce() -> Vec<Arc<T>>,
+) -> Page<T> {
+    if limit.is_some() || !cursor.is_empty() {
+        return page();
+    }
+    let items = all();
+    Page {
+        total: items.len(),
+        items,
+        next: None,
+        lost: false,
+    }
+}
+
+/// The same list from the next item on (RFC 8288).
+fn next_link(uri: &Uri, next: &str) -> Option<HeaderValue> {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    let asked = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    query.extend_pairs(asked.filter(|(name, _)| name != "cursor"));
+    query.append_pair("cursor", next);
+    let link = format!("<{}?{}>; rel=\"next\"", uri.path(), query.finish());
+    HeaderValue::from_str(&link).ok()
 }
 
 /// A list as a file.
-pub(super) fn send<T>(form: Form, name: &str, items: Vec<Arc<T>>) -> Response
+pub(super) fn send<T>(form: Form, name: &str, uri: &Uri, page: Page<T>) -> Response
 where
     T: Row + Serialize + Send + Sync + 'static,
 {
@@ -90,17 +114,21 @@ where
         // Views are plain data, which serde_json writes always.
         Form::Lines | Form::Json => serde_json::to_vec(item).unwrap_or_default(),
     };
-    pieces(form, name, head, items, write)
+    pieces((form, name, uri), head, page, write)
 }
 
 /// Piece by piece: `write` gives one item in the form.
 fn pieces<T: Send + Sync + 'static>(
-    form: Form,
-    name: &str,
+    (form, name, uri): (Form, &str, &Uri),
     head: Vec<u8>,
-    items: Vec<Arc<T>>,
+    page: Page<T>,
     write: impl Fn(&T) -> Vec<u8> + Send + 'static,
 ) -> Response {
+    if page.lost {
+        return api::lost().into_response();
+    }
+    let next = page.next.and_then(|next| next_link(uri, &next));
+    let items = page.items;
     let (open, between, close): (&[u8], &[u8], &[u8]) = match form {
         Form::Csv => (&head, b"", b""),
         Form::Lines => (b"", b"\n", b"\n"),
@@ -131,18 +159,26 @@ fn pieces<T: Send + Sync + 'static>(
         (header::CONTENT_TYPE, form.media_type().to_owned()),
         (header::CONTENT_DISPOSITION, file),
     ];
-    (headers, Body::from_stream(stream)).into_response()
+    let mut response = (headers, Body::from_stream(stream)).into_response();
+    if let Some(next) = next {
+        response.headers_mut().insert(header::LINK, next);
+    }
+    response
 }
 
 /// The endpoints that a filter finds, in its order and with its columns.
 pub(super) fn endpoints_as(
     form: Form,
     filter: &EndpointFilter,
+    uri: &Uri,
     index: &Index,
 ) -> Result<Response, Fault> {
-    let items = filter.found(index)?;
+    filter.query()?;
+    let at = (filter.cursor.as_str(), filter.limit);
+    let page = || filter.page(index).unwrap_or_default();
+    let items = part(at, page, || filter.found(index).unwrap_or_default());
     if filter.cols.is_empty() {
-        return Ok(send(form, "endpoints", items));
+        return Ok(send(form, "endpoints", uri, items));
     }
     let columns = columns::chosen(&filter.cols);
     let with_key = |of: fn(&Column) -> &'static [&'static str]| -> Vec<&'static str> {
@@ -158,33 +194,40 @@ pub(super) fn endpoints_as(
             }
             whole.to_string().into_bytes()
         };
-        return Ok(pieces(form, "endpoints", Vec::new(), items, write));
+        let what = (form, "endpoints", uri);
+        return Ok(pieces(what, Vec::new(), items, write));
     }
     let at = |name: &&str| EndpointView::COLUMNS.iter().position(|c| c == name);
     let places: Vec<usize> = with_key(|c| c.csv).iter().filter_map(at).collect();
     let head = export::header_of::<EndpointView>(&places);
     let write = move |e: &EndpointView| export::row_of(e, &places);
-    Ok(pieces(form, "endpoints", head, items, write))
+    Ok(pieces((form, "endpoints", uri), head, items, write))
 }
 
 /// `/api/v1/endpoints.csv`, `/api/v1/endpoints.jsonl`, `/api/v1/endpoints.json`.
 pub(super) async fn endpoints(
     State(app): Shared,
     Extension(form): Extension<Form>,
+    uri: Uri,
     Query(filter): Query<EndpointFilter>,
 ) -> Response {
     let index = app.index().await;
-    endpoints_as(form, &filter, &index).unwrap_or_else(|fault| api::unreadable(&fault))
+    endpoints_as(form, &filter, &uri, &index).unwrap_or_else(|fault| api::unreadable(&fault))
 }
 
 /// `/api/v1/alerts.csv`, `/api/v1/alerts.jsonl`.
 pub(super) async fn alerts(
     State(app): Shared,
     Extension(form): Extension<Form>,
+    uri: Uri,
     Query(filter): Query<Filter>,
 ) -> Response {
     match ask(&app, filter) {
-        Ok(asked) => send(form, "alerts", lists(&app).alerts().find(&asked).all()),
+        Ok(asked) => {
+            let lists = lists(&app);
+            let found = lists.alerts().find(&asked);
+            send(form, "alerts", &uri, found.part(&asked.filter))
+        }
         Err(why) => api::problem(StatusCode::BAD_REQUEST, &why),
     }
 }
@@ -212,7 +255,7 @@ pub(super) async fn openapi(State(app): Shared, Query(filter): Query<EndpointFil
         _ => Documents::Several(documents),
     };
     let mut response = api::json(&documents);
-    let file = header::HeaderValue::from_static("attachment; filename=\"apitap-openapi.json\"");
+    let file = HeaderValue::from_static("attachment; filename=\"apitap-openapi.json\"");
     response
         .headers_mut()
         .insert(header::CONTENT_DISPOSITION, file);
@@ -304,7 +347,7 @@ mod tests {
 
     #[tokio::test]
     async fn lists_go_out_whole_and_filtered() {
-        let (kind, csv) = get("/api/v1/endpoints.csv?sort=path&limit=3", "*/*").await;
+        let (kind, csv) = get("/api/v1/endpoints.csv?sort=path", "*/*").await;
         assert!(kind.starts_with("text/csv"));
         assert_eq!(csv.lines().count(), 1 + PIECE + 9 + 1);
         assert!(csv.starts_with("key,method,host,template,"));

@@ -4,7 +4,7 @@
 use super::find::{Counted, Counts};
 use super::index::Index;
 use super::place::Place;
-use super::search::{Field, Query};
+use super::search::{Field, Query, Value};
 
 /// Values of a field that are listed, beside those asked for.
 const TOP: usize = 10;
@@ -46,6 +46,7 @@ pub(super) fn facets(place: &Place, query: &Query, counts: &Counts, index: &Inde
     let facet = |(field, label): &(Field, &'static str)| {
         let mut values = counts.of(*field, &index.known);
         values.retain(|v| v.count > 0 || query.has(*field, &v.value));
+        let offered: Vec<Value> = values.iter().map(|v| v.value.clone()).collect();
         let all = values.len();
         let mut rank = 0;
         values.retain(|v| {
@@ -54,7 +55,7 @@ pub(super) fn facets(place: &Place, query: &Query, counts: &Counts, index: &Inde
         });
         let value = |v: Counted| FacetValue {
             on: query.has(*field, &v.value),
-            link: place.step(|p| p.q = query.toggled(*field, &v.value).to_string()),
+            link: place.step(|p| p.q = query.toggled(*field, &v.value, &offered).to_string()),
             name: super::columns::clip(&v.name),
             count: v.count,
         };

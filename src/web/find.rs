@@ -218,6 +218,7 @@ fn checks(index: &Index, test: &Test) -> Vec<Check> {
     let known = &index.known;
     let check = |value: &Value| match (field, value) {
         (_, Value::Number(bound)) => number(field, *bound),
+        (_, Value::Share(bound)) => Check::Number(errors, *bound),
         (Field::Path, Value::Word(w)) if w.contains('*') => Check::PathLike(Glob::new(w)),
         (Field::Path, Value::Word(w)) => Check::Path(finder(w)),
         (Field::Operation, Value::Word(w)) => match w.to_lowercase().as_str() {
@@ -255,6 +256,11 @@ fn checks(index: &Index, test: &Test) -> Vec<Check> {
         (_, Value::Word(w)) => Check::Facts(bit(field, w)),
     };
     values.iter().map(check).collect()
+}
+
+/// Hundredths of a percent of the requests; of none no number.
+fn errors(row: &Row) -> f64 {
+    row.errors as f64 * 10_000.0 / row.requests as f64
 }
 
 fn number(field: Field, bound: Bound) -> Check {

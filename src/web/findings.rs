@@ -1,17 +1,18 @@
 //! Findings: what lies open, of hosts and of endpoints.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{self, Extension, State};
-use axum::http::HeaderMap;
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::alerts::OWASP;
 use super::api::Query;
+use super::asked::Asked;
+use super::cursor::{Mark, greatest, latest};
 use super::export::{self, Form};
 use super::frame::{Frame, Link, Select, link, show};
 use super::query::{Page, cut};
@@ -70,7 +71,16 @@ impl Filter {
     fn page(&self, all: &Sorted) -> Page<Exposure> {
         let found = self.found(all);
         let found: Vec<&Arc<Exposure>> = found.iter().collect();
-        cut(&found, &self.cursor, self.limit, |e| &e.id)
+        let order = format!("findings {}", self.sort);
+        cut(&found, &order, (&self.cursor, self.limit), |e| {
+            Mark::new([self.rank(e), 0], &[&e.subject, &e.what, &e.id])
+        })
+    }
+
+    /// As it goes out.
+    fn part(&self, all: &Sorted) -> Page<Exposure> {
+        let at = (self.cursor.as_str(), self.limit);
+        export::part(at, || self.page(all), || self.found(all))
     }
 
     /// All that match, in the order that was asked for.
@@ -85,13 +95,18 @@ impl Filter {
                 && (needle.is_empty() || text.any(|t| t.to_lowercase().contains(&needle)))
         };
         let mut found: Vec<Arc<Exposure>> = all.0.iter().filter(wanted).cloned().collect();
-        match self.sort.as_str() {
-            "subject" => {}
-            "count" => found.sort_by_key(|e| Reverse(e.count)),
-            "last" => found.sort_by_key(|e| Reverse(e.last_seen)),
-            _ => found.sort_by_key(|e| Reverse(e.severity)),
-        }
+        found.sort_by_key(|e| self.rank(e));
         found
+    }
+
+    /// Of equals the order by subject stays.
+    fn rank(&self, e: &Exposure) -> u64 {
+        match self.sort.as_str() {
+            "subject" => 0,
+            "count" => !e.count,
+            "last" => latest(e.last_seen),
+            _ => greatest(e.severity as i64),
+        }
     }
 }
 
@@ -99,10 +114,11 @@ impl Filter {
 pub(super) async fn list(
     State(app): Shared,
     headers: HeaderMap,
+    uri: Uri,
     Query(filter): Query<Filter>,
 ) -> Response {
     match export::wanted(&headers) {
-        Some(form) => export::send(form, "findings", filter.found(&sorted(&app))),
+        Some(form) => export::send(form, "findings", &uri, filter.part(&sorted(&app))),
         None => api::list(&filter.page(&sorted(&app))),
     }
 }
@@ -111,9 +127,10 @@ pub(super) async fn list(
 pub(super) async fn all(
     State(app): Shared,
     Extension(form): Extension<Form>,
+    uri: Uri,
     Query(filter): Query<Filter>,
 ) -> Response {
-    export::send(form, "findings", filter.found(&sorted(&app)))
+    export::send(form, "findings", &uri, filter.part(&sorted(&app)))
 }
 
 #[derive(Template)]
@@ -132,11 +149,7 @@ struct Findings {
 }
 
 /// `/findings`.
-pub(super) async fn page(
-    State(app): Shared,
-    who: Who,
-    extract::Query(f): extract::Query<Filter>,
-) -> Response {
+pub(super) async fn page(State(app): Shared, who: Who, Asked(f, slips): Asked<Filter>) -> Response {
     let found = f.page(&sorted(&app));
     let clear = |e: &Arc<Exposure>| e.kind == ExposureKind::CredentialsInClear;
     let kinds = ExposureKind::ALL.map(ExposureKind::name);
@@ -174,6 +187,6 @@ pub(super) async fn page(
         next: found.next.map(|c| link("/findings", &parts, &c)),
         exports: export::links("findings", &parts),
         f: f.clone(),
-        page: Frame::new(&app, &who, "findings"),
+        page: Frame::new(&app, &who, "findings").told(slips.lost(found.lost)),
     })
 }

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
+use super::asked::{Slip, Slips};
 use super::routes::{App, Shared};
 use super::who::Who;
 use super::{Role, SensorView, SourceView, api, assets};
@@ -35,6 +36,8 @@ pub(super) struct Frame {
     pub(super) role: Role,
     /// Whether they signed in, and so can sign out.
     pub(super) signed_in: bool,
+    /// What was asked for and not understood.
+    pub(super) slips: Vec<Slip>,
 }
 
 /// The side bar: groups of links, each with the name of the page that it leads to.
@@ -125,6 +128,14 @@ impl Frame {
             user: who.name.clone(),
             role: who.role,
             signed_in: who.session().is_some(),
+            slips: Vec::new(),
+        }
+    }
+
+    pub(super) fn told(self, slips: Slips) -> Self {
+        Self {
+            slips: slips.0,
+            ..self
         }
     }
 }

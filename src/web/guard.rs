@@ -194,7 +194,12 @@ async fn own_form(app: &App, request: Request, who: &Who) -> Result<Request, Res
     let kind = request.headers().get(header::CONTENT_TYPE);
     let kind = kind.and_then(|v| v.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
+    // The API takes no form, and says so.
+    let is_api = request.uri().path().starts_with("/api/");
     if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        if is_api {
+            return Ok(request);
+        }
         let (parts, body) = request.into_parts();
         let body = to_bytes(body, FORM).await;
         let body = body.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE.into_response())?;

@@ -1,10 +1,11 @@
 //! Incidents: the list, and one with its time line, alerts and actions.
 
 use axum::extract::{self, Extension, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
 use super::api::{self, Path, Query, json, problem};
+use super::asked::Asked;
 use super::dossier;
 use super::export::{self, Form};
 use super::frame::missing;
@@ -18,6 +19,7 @@ use crate::alert::On;
 pub(super) async fn list(
     State(app): Shared,
     headers: HeaderMap,
+    uri: Uri,
     Query(filter): Query<Filter>,
 ) -> Response {
     let asked = match ask(&app, filter) {
@@ -27,7 +29,7 @@ pub(super) async fn list(
     let lists = lists(&app);
     let found = lists.incidents().find(&asked);
     match export::wanted(&headers) {
-        Some(form) => export::send(form, "incidents", found.all()),
+        Some(form) => export::send(form, "incidents", &uri, found.part(&asked.filter)),
         None => api::list(&found.page(&asked.filter)),
     }
 }
@@ -36,14 +38,15 @@ pub(super) async fn list(
 pub(super) async fn all(
     State(app): Shared,
     Extension(form): Extension<Form>,
+    uri: Uri,
     Query(filter): Query<Filter>,
 ) -> Response {
     match ask(&app, filter) {
-        Ok(asked) => export::send(
-            form,
-            "incidents",
-            lists(&app).incidents().find(&asked).all(),
-        ),
+        Ok(asked) => {
+            let lists = lists(&app);
+            let found = lists.incidents().find(&asked);
+            export::send(form, "incidents", &uri, found.part(&asked.filter))
+        }
         Err(why) => problem(StatusCode::BAD_REQUEST, &why),
     }
 }
@@ -60,9 +63,9 @@ pub(super) async fn one(State(app): Shared, Path(id): Path<String>) -> Response 
 pub(super) async fn page(
     State(app): Shared,
     who: Who,
-    extract::Query(filter): extract::Query<Filter>,
+    Asked(filter, slips): Asked<Filter>,
 ) -> Response {
-    worklist::page(&app, &who, On::Incidents, filter)
+    worklist::page(&app, &who, On::Incidents, filter, slips)
 }
 
 /// `/incidents/{id}`.

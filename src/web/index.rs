@@ -13,7 +13,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use foldhash::fast::FixedState;
 
-use super::search::facts;
+use super::search::{Field, facts};
 use crate::catalog::{CatalogView, Documentation, EndpointView};
 use crate::time::Timestamp;
 
@@ -285,6 +285,12 @@ impl Index {
         &self.sets[of.range()]
     }
 
+    /// The first row whose place is far enough; the number of rows where none is.
+    pub(super) fn first(&self, far: impl Fn([&str; 4]) -> bool) -> usize {
+        let endpoints = &self.view.endpoints;
+        endpoints.partition_point(|e| !far(place(e)))
+    }
+
     pub(super) fn endpoint(&self, row: usize) -> &Arc<EndpointView> {
         &self.view.endpoints[row]
     }
@@ -298,11 +304,27 @@ pub(super) fn shadow_since(e: &EndpointView) -> Option<Timestamp> {
     since.filter(|_| is_shadow)
 }
 
-fn place(e: &EndpointView) -> (&str, &str, &str, Option<&str>) {
-    (&e.host, &e.template, &e.method, e.operation.as_deref())
+/// What a view is sorted by, and no two endpoints share.
+pub(super) fn place(e: &EndpointView) -> [&str; 4] {
+    let operation = e.operation.as_deref().unwrap_or_default();
+    [&e.host, &e.template, &e.method, operation]
 }
 
 impl Known {
+    /// The names of a field that has names.
+    pub(super) fn of(&self, field: Field) -> Option<&Names> {
+        Some(match field {
+            Field::Host => &self.hosts,
+            Field::Method => &self.methods,
+            Field::Spec => &self.specs,
+            Field::Owner => &self.owners,
+            Field::Tag => &self.tags,
+            Field::Scheme => &self.schemes,
+            Field::Data => &self.data,
+            _ => return None,
+        })
+    }
+
     fn len(&self) -> usize {
         let all = [
             &self.hosts,

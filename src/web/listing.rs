@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock};
 
-use super::query::{Page, limit};
+use super::cursor::{self, Mark, greatest};
+use super::export;
+use super::query::Page;
 use super::triage::{Filter, Question, STAGES, Stage};
 use crate::alert::{Alert, AlertsView, Incident};
 use crate::catalog::owasp;
@@ -16,6 +18,8 @@ pub(super) const TOP: usize = 8;
 
 /// What an item of a list says of itself.
 pub(super) trait Listed {
+    /// What cursors call the list.
+    const LIST: &'static str;
     /// Names of its parts: all of them are searched and are filters.
     const PARTS: &'static [&'static str];
 
@@ -27,7 +31,8 @@ pub(super) trait Listed {
     fn stage(&self) -> Stage;
     /// First and last seen, in nanoseconds.
     fn span(&self) -> (i64, i64);
-    /// By what it is sorted, greatest first; then by when it was seen last.
+    /// By what it is sorted, greatest first; then by when it was seen last, where it is sorted by
+    /// something at all.
     fn rank(&self, sort: &str) -> i64;
 }
 
@@ -133,14 +138,19 @@ impl<T: Listed> Index<T> {
         let at = SORTS.iter().position(|s| *s == sort).unwrap_or(0);
         self.orders[at].get_or_init(|| {
             let mut order: Vec<u32> = (0..self.items.len() as u32).collect();
-            if at == 0 {
-                return order;
-            }
-            let last = |n: u32| self.items[n as usize].span().1;
-            let rank = |n: u32| self.items[n as usize].rank(SORTS[at]);
-            order.sort_by_cached_key(|n| std::cmp::Reverse((rank(*n), last(*n))));
+            order.sort_by_cached_key(|n| self.place(*n, SORTS[at]));
             order
         })
+    }
+
+    /// By what an item stands where it does.
+    fn place(&self, item: u32, sort: &str) -> ([u64; 2], &str) {
+        let item = &self.items[item as usize];
+        let then = match sort {
+            "" => 0,
+            _ => greatest(item.span().1),
+        };
+        ([greatest(item.rank(sort)), then], item.id())
     }
 
     /// Looks at each item once.
@@ -226,21 +236,30 @@ impl<T: Listed> Found<'_, T> {
         format!("{}-{which:016x}", self.total())
     }
 
-    /// The page behind the item that the cursor names; from the start where it is gone.
+    /// As it goes out.
+    pub(super) fn part(&self, filter: &Filter) -> Page<T> {
+        let at = (filter.cursor.as_str(), filter.limit);
+        export::part(at, || self.page(filter), || self.all())
+    }
+
+    /// The page behind the cursor; from the start where it is lost.
     pub(super) fn page(&self, filter: &Filter) -> Page<T> {
-        let at = self.index.by_id.get(filter.cursor.as_str());
-        let at = at.and_then(|n| self.order.iter().position(|m| m == n));
-        let start = at.map_or(0, |at| at + 1);
-        let end = (start + limit(filter.limit)).min(self.order.len());
-        let items: Vec<Arc<T>> = (self.order[start..end].iter())
-            .map(|n| self.index.items[*n as usize].clone())
-            .collect();
-        let last = items.last().filter(|_| end < self.order.len());
+        let sort = SORTS.into_iter().find(|sort| *sort == filter.sort);
+        let sort = sort.unwrap_or_default();
+        let mark = |n: &u32| {
+            let (ranks, id) = self.index.place(*n, sort);
+            Mark::new(ranks, &[id])
+        };
+        let at = (filter.cursor.as_str(), filter.limit);
+        let cut = cursor::cut(&self.order, &format!("{} {sort}", T::LIST), at, mark);
+        let items = self.order[cut.range].iter();
         Page {
-            next: last.map(|i| i.id().to_owned()),
+            items: items
+                .map(|n| self.index.items[*n as usize].clone())
+                .collect(),
+            next: cut.next,
             total: self.order.len(),
-            lost: at.is_none() && !filter.cursor.is_empty(),
-            items,
+            lost: cut.lost,
         }
     }
 

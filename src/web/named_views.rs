@@ -8,14 +8,17 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Command;
+use super::api::extract::faults;
 use super::api::{Json, List, Nothing, Path, ask, json, problem};
 use super::decide::Refused;
 use super::frame::failed;
 use super::life::stale;
-use super::place::Place;
+use super::place::{Look, Place};
+use super::query::EndpointFilter;
 use super::routes::{App, Shared};
 use super::search;
 use super::who::Who;
+use crate::alert::is_hidden;
 use crate::catalog::{MAX_NAME, NamedView};
 
 /// A view as the page offers it.
@@ -62,17 +65,40 @@ pub(super) struct New {
     name: String,
     /// The query part of the page's URL.
     query: String,
+    /// In place of the view of this name, where there is one.
+    #[serde(default)]
+    replace: bool,
 }
 
-async fn save(app: &App, who: &Who, name: &str, query: &str) -> Result<NamedView, Refused> {
+async fn save(
+    app: &App,
+    who: &Who,
+    (name, query): (&str, &str),
+    replace: bool,
+) -> Result<NamedView, Refused> {
     let wrong = |why: String| Err((StatusCode::BAD_REQUEST, why));
     let name = name.trim().to_owned();
-    if name.is_empty() || name.chars().count() > MAX_NAME || name.contains(char::is_control) {
-        return wrong(format!("a view has a name of 1 to {MAX_NAME} characters"));
+    if name.is_empty() || name.chars().count() > MAX_NAME || name.contains(is_hidden) {
+        return wrong(format!(
+            "a view has a name of 1 to {MAX_NAME} characters, none of them hidden"
+        ));
     }
-    let place = Place::read(query.trim_start_matches('?'));
+    let query = query.trim_start_matches('?');
+    let mut faults = faults::<EndpointFilter>(query).into_iter();
+    if let Some((name, why)) = faults.find(|(name, _)| !Look::PARTS.contains(&name.as_str())) {
+        return wrong(format!("query: `{name}`: {why}"));
+    }
+    let place = Place::read(query);
     if let Err(fault) = search::parse(&place.q) {
         return wrong(format!("q: {fault}"));
+    }
+    let views = app.views.named.load();
+    if let Some(there) = views.iter().find(|view| view.name == name && !replace) {
+        let why = format!(
+            "{} has saved a view of this name: replace it, or take another name",
+            there.by
+        );
+        return Err((StatusCode::CONFLICT, why));
     }
     let (query, by) = (kept(&place), who.name.to_string());
     let command = |reply| Command::SaveView {
@@ -100,9 +126,9 @@ fn answer(done: Result<NamedView, Refused>) -> Response {
     }
 }
 
-/// `POST /api/v1/views`; under a name that there is already, in its place.
+/// `POST /api/v1/views`.
 pub(super) async fn add(State(app): Shared, who: Who, Json(new): Json<New>) -> Response {
-    answer(save(&app, &who, &new.name, &new.query).await)
+    answer(save(&app, &who, (&new.name, &new.query), new.replace).await)
 }
 
 /// `POST /api/v1/views/{id}/remove`.
@@ -123,6 +149,8 @@ pub(super) struct ViewForm {
     /// What is kept, and where one comes back to.
     #[serde(default)]
     query: String,
+    #[serde(default)]
+    replace: bool,
 }
 
 /// `POST /endpoints/views`.
@@ -130,7 +158,7 @@ pub(super) async fn add_form(State(app): Shared, who: Who, Form(form): Form<View
     if let Some(stale) = stale(&app, &who, &form.csrf) {
         return stale;
     }
-    let done = save(&app, &who, &form.name, &form.query).await;
+    let done = save(&app, &who, (&form.name, &form.query), form.replace).await;
     back(&app, &who, &form.query, done)
 }
 

@@ -20,7 +20,8 @@ use crate::access::Role;
 /// What holds for all of it.
 const ABOUT: &str = "Everything that the pages show and do. Names, ids and operation ids stay; members may be added.\n\n\
     **Lists** answer `{\"items\": […], \"next\": cursor, \"total\": N}`. `limit` says how many items come at once; the next page is \
-    asked for with `cursor`, the `next` of the page before; it is null on the last one.\n\n\
+    asked for with `cursor`, the `next` of the page before; it is null on the last one. A cursor is a place in the order: an item whose place does not change comes once, \
+    whatever comes, goes and moves meanwhile.\n\n\
     **Errors** are `application/problem+json` (RFC 9457); where an input is wrong, `errors` names it. A parameter that is not known is an error.\n\n\
     **Times** are seconds of the epoch, as numbers.\n\n\
     **Unchanged** answers need not be sent twice: send the `ETag` of an answer back in `If-None-Match`, and get 304.\n\n\
@@ -302,6 +303,21 @@ mod tests {
                     body["example"]
                 );
             }
+        }
+    }
+
+    #[test]
+    fn the_stream_and_the_names_of_a_bulk_filter_are_said() {
+        let live = &DOCUMENT["paths"]["/live"]["get"];
+        assert!(live["responses"]["200"]["content"]["text/event-stream"].is_object());
+        for path in ["/api/v1/endpoints/accept", "/api/v1/endpoints/mark"] {
+            let body = &DOCUMENT["paths"][path]["post"]["requestBody"]["content"];
+            let filter = &body["application/json"]["schema"]["properties"]["filter"];
+            assert_eq!(filter["additionalProperties"], false, "{path}");
+            assert!(
+                filter["properties"]["documentation"]["enum"].is_array(),
+                "{path}"
+            );
         }
     }
 

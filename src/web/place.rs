@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use super::asked::Slips;
 use super::columns;
 use super::find::Order;
 use super::frame::query_link;
@@ -21,6 +22,24 @@ pub(super) struct Look {
     pub(super) view: String,
     /// Where in the tree: host and path.
     pub(super) at: String,
+}
+
+impl Look {
+    /// Parameters of the page beside the list's.
+    pub(super) const PARTS: [&str; 3] = ["view", "at", "col"];
+
+    /// What of the page's own was not understood, too.
+    pub(super) fn slips(&self, limit: Option<usize>, slips: Slips) -> Slips {
+        let mut slips = slips.but(&Self::PARTS);
+        if !["", "table", "tree"].contains(&self.view.as_str()) {
+            slips.add("view", "it is one of \"table\", \"tree\"");
+        }
+        if limit.is_some_and(|limit| !SIZES.contains(&limit)) {
+            let sizes = SIZES.map(|size| size.to_string()).join(", ");
+            slips.add("limit", &format!("a page has one of {sizes} rows"));
+        }
+        slips
+    }
 }
 
 /// Parts are empty where they are as by default.

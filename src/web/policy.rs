@@ -56,7 +56,6 @@ const VIEWERS_READ: &[&str] = &[
     "/findings",
     "/incidents",
     "/incidents/{id}",
-    "/live",
     "/metrics",
     "/owasp",
     "/principals",

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{self, Extension, State};
-use axum::http::HeaderMap;
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::api::Query;
+use super::asked::Asked;
+use super::cursor::{Mark, latest};
 use super::export::{self, Form};
 use super::frame::{Frame, Link, link, query_link, show};
 use super::involved::{Involved, Part, involved};
@@ -193,24 +195,31 @@ impl<'a> Search<'a> {
     /// All that are wanted, in the order that was asked for.
     fn found<'b>(&self, all: &'b [Arc<PrincipalRow>]) -> Vec<&'b Arc<PrincipalRow>> {
         let mut found: Vec<_> = all.iter().filter(|row| self.takes(row, "")).collect();
-        // The view has the latest first; these sorts are stable.
-        match self.filter.sort.as_str() {
-            "first" => found.sort_by_key(|row| Reverse(row.first_seen)),
-            "requests" => found.sort_by_key(|row| Reverse(row.requests)),
-            "errors" => found.sort_by_key(|row| Reverse(row.errors)),
-            "endpoints" => found.sort_by_key(|row| Reverse(row.endpoints)),
-            "incidents" => found.sort_by_cached_key(|row| {
-                Reverse(self.involved.part(&row.id).map(|p| (p.worst, p.incidents)))
-            }),
-            _ => {}
-        }
+        found.sort_by_cached_key(|row| (self.rank(row), &row.id));
         found
+    }
+
+    /// By what a row stands where it does; of equals their names tell.
+    fn rank(&self, row: &PrincipalRow) -> u64 {
+        match self.filter.sort.as_str() {
+            "first" => latest(row.first_seen),
+            "requests" => !row.requests,
+            "errors" => !row.errors,
+            "endpoints" => !row.endpoints,
+            "incidents" => {
+                let part = self.involved.part(&row.id);
+                !part.map_or(0, |p| (p.worst as u64 + 1) << 32 | p.incidents as u64)
+            }
+            _ => latest(row.last_seen),
+        }
     }
 
     fn page(&self, all: &[Arc<PrincipalRow>]) -> Page<PrincipalRow> {
         let found = self.found(all);
-        cut(&found, &self.filter.cursor, self.filter.limit, |row| {
-            &row.id
+        let order = format!("principals {}", self.filter.sort);
+        let at = (self.filter.cursor.as_str(), self.filter.limit);
+        cut(&found, &order, at, |row| {
+            Mark::new([self.rank(row), 0], &[&row.id])
         })
     }
 
@@ -221,10 +230,22 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn send(&self, form: Form, view: &PrincipalsView) -> Response {
-        let found = self.found(&view.items);
-        let items = found.into_iter().map(|row| Arc::new(self.item(row)));
-        export::send(form, "principals", items.collect())
+    /// With what alerts say of each.
+    fn items(&self, page: Page<PrincipalRow>) -> Page<Item> {
+        let items = page.items.iter().map(|row| Arc::new(self.item(row)));
+        Page {
+            items: items.collect(),
+            next: page.next,
+            total: page.total,
+            lost: page.lost,
+        }
+    }
+
+    fn send(&self, form: Form, uri: &Uri, view: &PrincipalsView) -> Response {
+        let at = (self.filter.cursor.as_str(), self.filter.limit);
+        let all = || self.found(&view.items).into_iter().cloned().collect();
+        let part = export::part(at, || self.page(&view.items), all);
+        export::send(form, "principals", uri, self.items(part))
     }
 
     fn groups(&self, all: &[Arc<PrincipalRow>]) -> Vec<Group> {
@@ -327,35 +348,27 @@ impl Filter {
 pub(super) async fn list(
     State(app): Shared,
     headers: HeaderMap,
+    uri: Uri,
     Query(filter): Query<Filter>,
 ) -> Response {
     let view = app.views.principals.load_full();
     let involved = involved(&app);
     let search = Search::new(&filter, &app.views.catalog.load(), &view, &involved);
     if let Some(form) = export::wanted(&headers) {
-        return search.send(form, &view);
+        return search.send(form, &uri, &view);
     }
-    let page = search.page(&view.items);
-    api::list(&Page {
-        items: page
-            .items
-            .iter()
-            .map(|row| Arc::new(search.item(row)))
-            .collect(),
-        next: page.next,
-        total: page.total,
-        lost: page.lost,
-    })
+    api::list(&search.items(search.page(&view.items)))
 }
 
 /// `/api/v1/principals.csv`, `/api/v1/principals.jsonl`.
 pub(super) async fn all(
     State(app): Shared,
     Extension(form): Extension<Form>,
+    uri: Uri,
     Query(filter): Query<Filter>,
 ) -> Response {
     let view = app.views.principals.load_full();
-    Search::new(&filter, &app.views.catalog.load(), &view, &involved(&app)).send(form, &view)
+    Search::new(&filter, &app.views.catalog.load(), &view, &involved(&app)).send(form, &uri, &view)
 }
 
 /// The values of a facet, the most frequent first.
@@ -427,11 +440,7 @@ struct PrincipalsPage {
 }
 
 /// `/principals`.
-pub(super) async fn page(
-    State(app): Shared,
-    who: Who,
-    extract::Query(f): extract::Query<Filter>,
-) -> Response {
+pub(super) async fn page(State(app): Shared, who: Who, Asked(f, slips): Asked<Filter>) -> Response {
     let view = app.views.principals.load_full();
     let involved = involved(&app);
     let catalog = app.views.catalog.load();
@@ -476,7 +485,7 @@ pub(super) async fn page(
         next: found.next.map(|c| link("/principals", &parts, &c)),
         exports: export::links("principals", &parts),
         f: f.clone(),
-        page: Frame::new(&app, &who, "principals"),
+        page: Frame::new(&app, &who, "principals").told(slips.lost(found.lost)),
     })
 }
 

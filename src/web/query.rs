@@ -5,6 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::cursor::{self, Mark, Start};
 use super::find::{Order, Search};
 use super::index::Index;
 use super::search::{self, Fault, Field, Query, Term, Value};
@@ -47,7 +48,7 @@ pub(super) struct EndpointFilter {
     /// Its direction; by default numbers and times begin with the most.
     #[schemars(extend("enum" = ["asc", "desc"]))]
     pub(super) dir: String,
-    /// Of exports: the columns of the page that they have, apart by commas; all by default.
+    #[schemars(schema_with = "super::columns::list")]
     pub(super) cols: String,
     /// `next` of the page before.
     pub(super) cursor: String,
@@ -62,11 +63,12 @@ pub(super) fn limits(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 }
 
 /// One page, and where the next begins.
+#[derive(Debug)]
 pub(super) struct Page<T> {
     pub(super) items: Vec<Arc<T>>,
     pub(super) next: Option<String>,
     pub(super) total: usize,
-    /// The cursor names no item any more: this is the first page.
+    /// The cursor is none of this list in this order: this is the first page.
     pub(super) lost: bool,
 }
 
@@ -123,23 +125,24 @@ impl EndpointFilter {
         Ok(rows.map(|n| index.endpoint(n).clone()).collect())
     }
 
-    /// From the start where the cursor's endpoint is gone.
+    /// From the start where the cursor is lost.
     pub(super) fn page(&self, index: &Index) -> Result<Page<EndpointView>, Fault> {
         let query = self.query()?;
         let found: Vec<usize> = Search::new(index, &query).rows().collect();
-        let behind = index.find(&self.cursor);
-        let rows = found.iter().copied();
-        let cut = self.order().cut(index, rows, behind, limit(self.limit));
+        let order = self.order();
+        let start = Start::read(&order.name(), &self.cursor);
+        let cut = order.cut(index, found.iter().copied(), &start, limit(self.limit));
+        let last = cut.rows.last().filter(|_| cut.more);
         let items: Vec<_> = cut
             .rows
             .iter()
             .map(|n| index.endpoint(*n).clone())
             .collect();
         Ok(Page {
-            next: items.last().filter(|_| cut.more).map(|e| e.key.clone()),
+            next: last.map(|n| order.cursor(index, *n)),
             items,
             total: found.len(),
-            lost: behind.is_none() && !self.cursor.is_empty(),
+            lost: start == Start::Lost,
         })
     }
 
@@ -154,27 +157,31 @@ impl EndpointFilter {
     }
 }
 
-/// The page behind the item that the cursor names; from the start where it is gone.
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self {
+            items: Vec::new(),
+            next: None,
+            total: 0,
+            lost: false,
+        }
+    }
+}
+
+/// The page behind a cursor, of what is sorted by its marks.
 pub(super) fn cut<T>(
     found: &[&Arc<T>],
-    cursor: &str,
-    limit: Option<usize>,
-    key: impl Fn(&T) -> &String,
+    order: &str,
+    at: (&str, Option<usize>),
+    mark: impl Fn(&T) -> Mark,
 ) -> Page<T> {
-    let place = position(found, cursor, |x| key(x) == cursor);
-    let start = place.unwrap_or(0);
-    let end = (start + self::limit(limit)).min(found.len());
-    let items: Vec<Arc<T>> = found[start..end].iter().map(|x| Arc::clone(x)).collect();
-    let next = if end < found.len() {
-        items.last().map(|x| key(x).clone())
-    } else {
-        None
-    };
+    let cut = cursor::cut(found, order, at, |item| mark(item.as_ref()));
+    let items = found[cut.range].iter().map(|x| Arc::clone(x));
     Page {
-        items,
-        next,
+        items: items.collect(),
+        next: cut.next,
         total: found.len(),
-        lost: place.is_none(),
+        lost: cut.lost,
     }
 }
 

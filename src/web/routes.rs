@@ -22,9 +22,8 @@ use super::summary::Summary;
 use super::{
     Audit, Command, Settings, Views, account, acts, alerts, api, assets, audit, automation, bulk,
     compress, coverage, decisions, deliveries, endpoint, endpoints, findings, frame, guard,
-    incidents, live, login, named_views, overview, owasp, principal, principals, reference,
-    retention, sensor, settings, silences, spec_diff, spec_form, spec_upload, specs, sso, tokens,
-    users,
+    incidents, login, named_views, overview, owasp, principal, principals, reference, retention,
+    sensor, settings, silences, spec_diff, spec_form, spec_upload, specs, sso, tokens, users,
 };
 use crate::alert::AlertsView;
 use crate::catalog::CatalogView;
@@ -147,7 +146,6 @@ pub fn audited(
         .route("/tokens/{id}/revoke", post(tokens::revoke_form))
         .route("/audit", get(audit::page))
         .route("/api", get(reference::page))
-        .route("/live", get(live::stream))
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))

@@ -5,12 +5,13 @@
 //! term   = ["-"] (field ":" values / text)    "-": must not hold
 //! values = value *("," value)                 any of them
 //! value  = word / quoted / bound
-//! bound  = [">" / ">=" / "<" / "<=" / "="] number / number ".." number
+//! bound  = [">" / ">=" / "<" / "<=" / "="] number / number ".." number      with a unit, by the field
 //! text   = word / quoted                      somewhere in path, host or operation
 //! ```
 //!
-//! `"` quotes, `\` in quotes takes the next character as it is. A word with a colon behind letters is a
-//! field; in quotes it is text. What is parsed prints as what parses to the same.
+//! There is no `OR`: values of one field apart by commas are alternatives. `"` quotes, `\` in quotes takes
+//! the next character as it is. A word with a colon behind letters is a field; in quotes it is text. What
+//! is parsed prints as what parses to the same.
 
 use std::fmt;
 use std::ops::Range;
@@ -54,8 +55,10 @@ pub(super) enum Test {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
     Word(String),
-    /// A number, or an age in seconds.
+    /// A number, milliseconds, or an age in seconds.
     Number(Bound),
+    /// Hundredths of a percent of the requests.
+    Share(Bound),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +134,7 @@ impl Term {
             Test::Field(Field::Is, values) => {
                 let mut fields = values.iter().map(|v| match v {
                     Value::Word(word) => fields::owner(word),
-                    Value::Number(_) => Field::Is,
+                    Value::Number(_) | Value::Share(_) => Field::Is,
                 });
                 let first = fields.next()?;
                 Some(if fields.all(|f| f == first) {
@@ -160,18 +163,20 @@ impl Query {
     }
 
     /// The query that a click on a value makes: without it where it is asked for, else with it, as one
-    /// more of those that are asked for.
-    pub(super) fn toggled(&self, field: Field, value: &Value) -> Self {
+    /// more of those that are asked for. What is asked of the field that is none of the `offered` values,
+    /// as a range or a star, goes: the value was counted without it.
+    pub(super) fn toggled(&self, field: Field, value: &Value, offered: &[Value]) -> Self {
         let mut out = self.clone();
         let of = |t: &Term| !t.not && t.field() == Some(field);
-        if self.has(field, value) {
-            for term in out.terms.iter_mut().filter(|t| of(t)) {
-                if let Test::Field(_, values) = &mut term.test {
-                    values.retain(|v| v != value);
-                }
+        let had = self.has(field, value);
+        for term in out.terms.iter_mut().filter(|t| of(t)) {
+            if let Test::Field(_, values) = &mut term.test {
+                values.retain(|v| if had { v != value } else { offered.contains(v) });
             }
-            let empty = |t: &Term| matches!(&t.test, Test::Field(_, values) if values.is_empty());
-            out.terms.retain(|t| !empty(t));
+        }
+        let empty = |t: &Term| matches!(&t.test, Test::Field(_, values) if values.is_empty());
+        out.terms.retain(|t| !empty(t));
+        if had {
             return out;
         }
         let mut terms = out.terms.iter_mut().filter(|t| of(t));
@@ -213,7 +218,11 @@ impl fmt::Display for Term {
             match value {
                 Value::Word(word) if parse::is_bare_word(word) => f.write_str(word)?,
                 Value::Word(word) => quoted(f, word)?,
-                Value::Number(bound) => bound.write(f, field)?,
+                Value::Number(bound) => bound.write(f, |n| match field.about().takes {
+                    Takes::Age => parse::age_text(n),
+                    _ => n.to_string(),
+                })?,
+                Value::Share(bound) => bound.write(f, parse::share_text)?,
             }
         }
         Ok(())
@@ -225,11 +234,7 @@ fn quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 }
 
 impl Bound {
-    fn write(self, f: &mut fmt::Formatter<'_>, field: Field) -> fmt::Result {
-        let n = |n: u64| match field.about().takes {
-            Takes::Age => parse::age_text(n),
-            _ => n.to_string(),
-        };
+    fn write(self, f: &mut fmt::Formatter<'_>, n: impl Fn(u64) -> String) -> fmt::Result {
         match self {
             Self::Is(a) => f.write_str(&n(a)),
             Self::Less(a) => write!(f, "<{}", n(a)),

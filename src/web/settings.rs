@@ -6,13 +6,14 @@
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::{self, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::api::{List, Query, json};
+use super::asked::Asked;
 use super::frame::{Frame, query_link, show};
 use super::routes::Shared;
 use super::who::Who;
@@ -115,6 +116,7 @@ pub(super) struct Filter {
     /// What is in the key, its value or what it is for.
     q: String,
     /// `set`: only what somebody set; else all.
+    #[schemars(extend("enum" = ["set"]))]
     show: String,
 }
 
@@ -235,7 +237,7 @@ fn called<'a>(entries: &'a [Entry], section: &str) -> Option<&'a str> {
 pub(super) async fn page(
     State(app): Shared,
     who: Who,
-    extract::Query(filter): extract::Query<Filter>,
+    Asked(filter, slips): Asked<Filter>,
 ) -> Response {
     let view = app.views.settings.load();
     let mut sections: Vec<Section<'_>> = Vec::new();
@@ -253,7 +255,7 @@ pub(super) async fn page(
     let q = filter.q.trim().to_owned();
     let only = "set".to_owned();
     show(&Settings {
-        page: Frame::new(&app, &who, "settings"),
+        page: Frame::new(&app, &who, "settings").told(slips),
         tab: "configuration",
         file: view.file.as_deref(),
         reload: view.reload.as_ref(),

@@ -36,6 +36,7 @@ pub(super) struct Wanted {
     /// The id of a document, or `v3` for a version of the same upload; what was seen, where it is empty.
     against: String,
     /// `all`: operations without a difference, too.
+    #[schemars(extend("enum" = ["all"]))]
     show: String,
     /// How many operations to pass over.
     from: usize,

@@ -78,7 +78,8 @@ pub(super) struct Turn {
 #[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub(super) struct At {
-    /// `seen`, `unseen`; all where it is empty.
+    /// `seen`, `unseen`; all where it is not said.
+    #[schemars(extend("enum" = ["seen", "unseen"]))]
     show: String,
     /// What the page before said is next.
     cursor: String,

@@ -8,7 +8,7 @@ use axum::extract::{self, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::api::{Json, List, Nothing, Path, ask, json, problem};
 use super::decide::Refused;
@@ -102,9 +102,32 @@ pub(super) async fn page(State(app): Shared, who: Who) -> Response {
 pub(super) struct New {
     name: String,
     role: Role,
-    /// Seconds of the epoch; `null`: never. It has to be said.
-    #[serde(deserialize_with = "Option::deserialize")]
-    expires: Option<f64>,
+    /// Seconds of the epoch; `null`: never. Where it is not said, 90 days from now.
+    #[serde(default, deserialize_with = "said")]
+    #[schemars(with = "Option<f64>")]
+    expires: Option<Option<f64>>,
+}
+
+/// `null` is something that was said.
+fn said<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<f64>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
+/// Days that a token is good for where nothing is said.
+const DAYS: u64 = 90;
+
+/// When a token ends by what was said of it; `None`: never.
+fn end(expires: Option<Option<f64>>) -> Option<Timestamp> {
+    match expires {
+        None => Some(in_days(DAYS)),
+        Some(said) => said
+            .filter(|at| at.is_finite())
+            .map(Timestamp::from_secs_f64),
+    }
+}
+
+fn in_days(days: u64) -> Timestamp {
+    wall() + Duration::from_secs(days * 86_400)
 }
 
 /// The answer to a new token; the only one that has the secret.
@@ -158,8 +181,7 @@ pub(super) async fn add(State(app): Shared, who: Who, Json(new): Json<New>) -> R
         role,
         expires,
     } = new;
-    let expires = expires.filter(|at| at.is_finite());
-    let expires = expires.map(Timestamp::from_secs_f64);
+    let expires = end(expires);
     match make(&app, &who, &name, role, expires).await {
         Ok(secret) => json(&Made {
             id: secret.digest().short(),
@@ -204,7 +226,7 @@ pub(super) async fn add_form(State(app): Shared, who: Who, Form(form): Form<NewF
             "Say how long it is good for.",
         );
     };
-    let expires = (days > 0).then(|| wall() + Duration::from_secs(days * 86_400));
+    let expires = (days > 0).then(|| in_days(days));
     let name = form.name.trim().to_lowercase();
     match make(&app, &who, &name, form.role, expires).await {
         Ok(secret) => show(&tokens(&app, &who, Some((name, secret)))),
@@ -221,5 +243,27 @@ pub(super) async fn revoke_form(
     match revoke_one(&app, id).await {
         Ok(()) => Redirect::to("/tokens").into_response(),
         Err((code, why)) => failed(&app, &who, code, "Nothing was changed", &why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::api::shape::input;
+    use super::*;
+
+    #[test]
+    fn a_token_of_which_nothing_is_said_is_good_for_90_days() {
+        let end = |text: &str| end(serde_json::from_str::<New>(text).unwrap().expires);
+        let unsaid = end(r#"{"name": "ci", "role": "viewer"}"#).unwrap();
+        let days = unsaid.since(wall()).as_secs_f64() / 86_400.0;
+        assert!((89.9..90.1).contains(&days), "{days}");
+        assert_eq!(
+            end(r#"{"name": "ci", "role": "viewer", "expires": null}"#),
+            None
+        );
+        let said = end(r#"{"name": "ci", "role": "viewer", "expires": 1893456000}"#);
+        assert_eq!(said, Some(Timestamp::from_secs(1_893_456_000)));
+        let schema = input(schemars::SchemaGenerator::subschema_for::<New>);
+        assert_eq!(schema["required"], serde_json::json!(["name", "role"]));
     }
 }

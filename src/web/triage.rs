@@ -1,6 +1,9 @@
 //! What a list of alerts or incidents may be asked, and what each of them says of itself there: one
 //! meaning for pages, API and exports.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -93,7 +96,7 @@ pub(super) struct Filter {
     /// Seen at or after: `1d`, `6h`, `30m`, `2w` before now, a date, or a time of RFC 3339.
     #[schemars(extend("pattern" = TIME))]
     pub(super) since: String,
-    /// Begun before it.
+    /// Begun before it, which is written as for `since`: `1d`, a date, or a time of RFC 3339.
     #[schemars(extend("pattern" = TIME))]
     pub(super) until: String,
     /// `waiting`: open, and not silenced; `taken`: acknowledged.
@@ -124,8 +127,14 @@ pub(super) fn choosing(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "properties": parts, "additionalProperties": false, "minProperties": 1 })
 }
 
-/// Times that are always read: spans before now, and dates.
-const TIME: &str = r"^([0-9]{1,4}[mhdw]|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8]))$";
+/// Times as they are written: spans before now, days that there are, and times of RFC 3339.
+const TIME: &str = concat!(
+    r"^([0-9]{1,4}[mhdw]|(20[0-9]{2}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])",
+    r"|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))",
+    r"|20([02468][048]|[13579][26])-02-29)",
+    r"([Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?",
+    r"([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))?)$",
+);
 
 /// A filter whose texts were read.
 pub(super) struct Question {
@@ -210,9 +219,11 @@ impl Filter {
     pub(super) fn ask(self, now: Timestamp) -> Result<Question, String> {
         let read = |name: &str, text: &str| match text.trim() {
             "" => Ok(None),
-            text => moment(text, now)
-                .map(|at| Some(at.nanos()))
-                .ok_or_else(|| format!("`{text}` is no time for {name}: write 1d, 6h, 2026-11-20")),
+            text => moment(text, now).map(|at| Some(at.nanos())).ok_or_else(|| {
+                format!(
+                    "`{text}` is no time for {name}: write 1d, 6h, 2026-11-20, 2026-11-20T08:00:00Z"
+                )
+            }),
         };
         let (since, until) = (read("since", &self.since)?, read("until", &self.until)?);
         let words = self.q.split_whitespace().take(WORDS);
@@ -225,8 +236,11 @@ impl Filter {
     }
 }
 
-/// `1d` before now, a date, or a time of RFC 3339.
+/// `1d` before now, a date, or a time of RFC 3339: what [`TIME`] has, and nothing else, so that a
+/// page takes what its exports do.
 fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
+    static WRITTEN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(TIME).ok());
+    WRITTEN.as_ref().filter(|time| time.is_match(text))?;
     let seconds = |unit| match unit {
         "m" => Some(60),
         "h" => Some(3_600),
@@ -258,6 +272,7 @@ pub(super) fn now(catalog_at: Timestamp) -> Timestamp {
 }
 
 impl Listed for Alert {
+    const LIST: &'static str = "alerts";
     const PARTS: &'static [&'static str] = &[
         "status",
         "severity",
@@ -307,7 +322,7 @@ impl Listed for Alert {
     fn rank(&self, sort: &str) -> i64 {
         match sort {
             "severity" => self.severity as i64,
-            "first" => self.ts.nanos(),
+            "" | "first" => self.ts.nanos(),
             "occurrences" => i64::try_from(self.occurrences).unwrap_or(i64::MAX),
             "score" => (self.score * 1e6) as i64,
             _ => self.last_seen.nanos(),
@@ -316,6 +331,7 @@ impl Listed for Alert {
 }
 
 impl Listed for Incident {
+    const LIST: &'static str = "incidents";
     const PARTS: &'static [&'static str] = &[
         "status",
         "severity",
@@ -384,6 +400,13 @@ mod tests {
             ("2w", Some(1_760_000_000 - 14 * 86_400)),
             ("2025-10-09", Some(1_759_968_000)),
             ("2025-10-09T08:53:20Z", Some(1_760_000_000)),
+            ("2025-10-09T10:53:20.5+02:00", Some(1_760_000_000)),
+            ("2025-10-31", Some(1_761_868_800)),
+            ("2024-02-29", Some(1_709_164_800)),
+            ("2025-02-29", None),
+            ("2025-11-31", None),
+            ("1999-12-31", None),
+            ("2025-10-09T08:53:20", None),
             ("d", None),
             ("1y", None),
             ("-1d", None),
@@ -391,7 +414,22 @@ mod tests {
         ] {
             assert_eq!(moment(text, now), secs.map(Timestamp::from_secs), "{text}");
         }
-        assert!(moment("99999999999999w", now) < Some(Timestamp::from_secs(0)));
+        assert!(moment("9999w", now) < Some(Timestamp::from_secs(0)));
+    }
+
+    /// What a page takes its exports take: both read what the document has.
+    #[test]
+    fn every_day_that_there_is_can_be_asked_for() {
+        let now = Timestamp::from_secs(1_760_000_000);
+        let days = jiff::civil::date(2023, 12, 25).series(jiff::Span::new().days(1));
+        for day in days.take(800).chain([jiff::civil::date(2000, 2, 29)]) {
+            assert!(moment(&day.to_string(), now).is_some(), "{day}");
+        }
+        for (month, day) in (0..14).flat_map(|m| (0..33).map(move |d| (m, d))) {
+            let there = jiff::civil::Date::new(2027, month, day).is_ok();
+            let text = format!("2027-{month:02}-{day:02}");
+            assert_eq!(moment(&text, now).is_some(), there, "{text}");
+        }
     }
 
     #[test]

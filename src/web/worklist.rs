@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::Role;
+use super::asked::Slips;
 use super::frame::{Frame, Link, failed, link, query_link, show};
 use super::listing::{Found, Listed, Lists, SORTS};
 use super::routes::App;
@@ -262,19 +263,35 @@ fn heads(on: On, filter: &Filter, path: &str) -> Vec<Head> {
 }
 
 /// `/incidents` or `/alerts`.
-pub(super) fn page(app: &App, who: &Who, on: On, filter: Filter) -> Response {
+pub(super) fn page(app: &App, who: &Who, on: On, filter: Filter, mut slips: Slips) -> Response {
+    if filter.limit.is_some_and(|limit| limit > ROWS) {
+        slips.add("limit", &format!("a page has at most {ROWS} rows"));
+    }
     let asked = match ask(app, filter.of_page(ROWS)) {
         Ok(asked) => asked,
         Err(why) => return failed(app, who, StatusCode::BAD_REQUEST, "No such list", &why),
     };
     let lists = lists(app);
     match on {
-        On::Alerts => of(app, who, on, &lists.alerts().find(&asked), asked.filter),
-        On::Incidents => of(app, who, on, &lists.incidents().find(&asked), asked.filter),
+        On::Alerts => {
+            let found = lists.alerts().find(&asked);
+            of(app, who, on, &found, asked.filter, slips)
+        }
+        On::Incidents => {
+            let found = lists.incidents().find(&asked);
+            of(app, who, on, &found, asked.filter, slips)
+        }
     }
 }
 
-fn of<T>(app: &App, who: &Who, on: On, found: &Found<'_, T>, filter: Filter) -> Response
+fn of<T>(
+    app: &App,
+    who: &Who,
+    on: On,
+    found: &Found<'_, T>,
+    filter: Filter,
+    slips: Slips,
+) -> Response
 where
     T: Listed,
     Row: for<'a> From<&'a T>,
@@ -312,7 +329,7 @@ where
         all: filter.with(&path, "view", "all"),
         here,
         stamp: (found.total() > listed.items.len()).then(|| found.stamp()),
-        page: Frame::new(app, who, on.name()),
+        page: Frame::new(app, who, on.name()).told(slips.lost(listed.lost)),
         filter,
     })
 }

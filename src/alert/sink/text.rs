@@ -9,7 +9,7 @@ use crate::alert::{Alert, Status};
 const LINES: usize = 10;
 
 /// Controls, and what reorders or hides text.
-pub(super) fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_control();
     }

@@ -17,8 +17,11 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::super::spec_upload::MAX_UPLOAD;
+use super::MAX_BODY;
 use super::problem::{Problem, Wrong};
 use super::shape::{Maker, input, query};
+use super::words::words;
 
 /// Parameters of the query. One that is not known, comes twice or cannot be, is refused.
 pub(in crate::web) struct Query<T>(pub(in crate::web) T);
@@ -29,13 +32,13 @@ pub(in crate::web) struct Path<T>(pub(in crate::web) T);
 /// A body of JSON; an empty one is `{}`.
 pub(in crate::web) struct Json<T>(pub(in crate::web) T);
 
-/// Characters of what is said of a wrong input, which may be long.
-const SAID: usize = 300;
+const UNKNOWN: &str = "there is no such parameter";
 
 /// What an input is held against.
 struct Check {
     /// Properties by name, with the type that a text of the query is read as.
     types: HashMap<String, Type>,
+    schema: Value,
     validator: Option<Validator>,
 }
 
@@ -52,12 +55,13 @@ enum Type {
 }
 
 impl Check {
-    fn of(schema: &Value) -> Self {
+    fn of(schema: Value) -> Self {
         let properties = schema["properties"].as_object().into_iter().flatten();
         let types = properties.map(|(name, of)| (name.clone(), Type::of(of)));
         Self {
             types: types.collect(),
-            validator: jsonschema::validator_for(schema).ok(),
+            validator: jsonschema::validator_for(&schema).ok(),
+            schema,
         }
     }
 
@@ -67,7 +71,7 @@ impl Check {
         if let Some(known) = all.load().get(&of) {
             return known.clone();
         }
-        let made = Arc::new(Self::of(&look(SchemaGenerator::subschema_for::<T>)));
+        let made = Arc::new(Self::of(look(SchemaGenerator::subschema_for::<T>)));
         all.rcu(|all| {
             let mut all = HashMap::clone(all);
             all.insert(of, made.clone());
@@ -79,9 +83,10 @@ impl Check {
     /// The first thing that is wrong, as (pointer, what).
     fn refuse(&self, value: &Value) -> Option<(String, String)> {
         let error = self.validator.as_ref()?.iter_errors(value).next()?;
-        // Masked: what was sent may be a password.
-        let what = error.masked().to_string().chars().take(SAID).collect();
-        Some((error.instance_path().to_string(), what))
+        Some((
+            error.instance_path().to_string(),
+            words(&error, &self.schema),
+        ))
     }
 
     fn query(&self, query: &str) -> Result<(), Problem> {
@@ -89,7 +94,7 @@ impl Check {
         for (name, text) in url::form_urlencoded::parse(query.as_bytes()) {
             let refuse = |detail: &str| parameter(&name, detail);
             let Some(kind) = self.types.get(name.as_ref()) else {
-                return Err(refuse("there is no such parameter"));
+                return Err(refuse(UNKNOWN));
             };
             if all.insert(name.to_string(), kind.read(&text)).is_some() {
                 return Err(refuse("may be given once"));
@@ -123,6 +128,28 @@ impl Type {
         };
         read.unwrap_or_else(|| Value::from(text))
     }
+}
+
+/// What a query would be refused for, by parameter; one that is left empty says nothing.
+pub(in crate::web) fn faults<T: JsonSchema + 'static>(text: &str) -> Vec<(String, String)> {
+    let check = Check::get::<T>(&QUERIES, query);
+    let (mut known, mut out) = (Map::new(), Vec::new());
+    let parts = url::form_urlencoded::parse(text.as_bytes());
+    for (name, text) in parts {
+        match check.types.get(name.as_ref()) {
+            None => out.push((name.into_owned(), UNKNOWN.to_owned())),
+            Some(_) if text.is_empty() => {}
+            Some(kind) => drop(known.insert(name.into_owned(), kind.read(&text))),
+        }
+    }
+    let known = Value::Object(known);
+    let errors = check.validator.iter().flat_map(|v| v.iter_errors(&known));
+    out.extend(errors.map(|error| {
+        let name = error.instance_path().to_string();
+        let name = name.trim_start_matches('/').to_owned();
+        (name, words(&error, &check.schema))
+    }));
+    out
 }
 
 fn parameter(name: &str, detail: &str) -> Problem {
@@ -179,7 +206,7 @@ where
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
         }
         let body = Bytes::from_request(request, state).await;
-        read(&body.map_err(too_much)?).map(Self)
+        read(&body.map_err(|why| too_much(&why, MAX_BODY))?).map(Self)
     }
 }
 
@@ -204,7 +231,7 @@ impl<S: Send + Sync> FromRequest<S> for Document {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
         }
         let body = Bytes::from_request(request, state).await;
-        let body = body.map_err(too_much)?;
+        let body = body.map_err(|why| too_much(&why, MAX_UPLOAD))?;
         let text = std::str::from_utf8(&body).map_err(|e| {
             let why = format!("the text is no UTF-8 from byte {} on", e.valid_up_to());
             Problem::new(StatusCode::BAD_REQUEST, why)
@@ -226,8 +253,14 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The body was longer than it may be, or broke off.
-fn too_much(why: BytesRejection) -> Problem {
-    Problem::new(why.status(), why.body_text())
+fn too_much(why: &BytesRejection, most: usize) -> Problem {
+    match why.status() {
+        status @ StatusCode::PAYLOAD_TOO_LARGE => {
+            let why = format!("the body is longer than {} MiB", most >> 20);
+            Problem::new(status, why)
+        }
+        status => Problem::new(status, "the body broke off"),
+    }
 }
 
 fn read<T: DeserializeOwned + JsonSchema + 'static>(body: &[u8]) -> Result<T, Problem> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, Extension, State};
 use axum::handler::Handler;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 use axum::routing::{self, MethodRouter};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
@@ -204,6 +204,7 @@ pub(in crate::web) trait Input {
 impl<S> Input for State<S> {}
 impl<T> Input for Extension<T> {}
 impl Input for HeaderMap {}
+impl Input for Uri {}
 impl Input for Who {}
 
 impl<T: JsonSchema> Input for Query<T> {

@@ -10,7 +10,7 @@
 use super::super::export::Form;
 use super::super::{
     Known, account, acts, audit, automation, bundle, coverage, decide, deliveries, edges, endpoint,
-    evidence, export, findings, history, incidents, life, named_views, openapi, owasp,
+    evidence, export, findings, history, incidents, life, live, named_views, openapi, owasp,
     own_sessions, principal, principals, schema, sensor, settings, silences, spec_diff, spec_text,
     spec_upload, specs, summary, tokens, users,
 };
@@ -160,10 +160,11 @@ fn inventory() -> Vec<Route> {
         post(
             "/api/v1/views",
             "saveView",
-            "Save a view; under a name that there is, in its place",
+            "Save a view",
             named_views::add,
         )
         .like(r#"{"name": "Shadow, by risk", "query": "documentation=shadow&sort=risk"}"#)
+            .or(409, "There is a view of this name, and `replace` is not said.")
             .gives::<NamedView>(),
         post(
             "/api/v1/views/{id}/remove",
@@ -622,6 +623,10 @@ fn access() -> Vec<Route> {
 
 fn sensor() -> Vec<Route> {
     vec![
+        get("/live", "streamEvents", "What changes, as it does", live::stream)
+            .detail("Server-sent events. `inventory` and `sensor` (`{}`): ask for what you show anew. `alert`: its `id`, `severity` and `summary`. `resync`: some were missed, load anew. `beat`: at least each 15 seconds, where there is nothing else to say.")
+            .or(503, "too many live streams")
+            .file("text/event-stream", "events until the caller, its session or its token ends"),
         get(
             "/api/v1/sensor",
             "getSensor",

@@ -134,6 +134,140 @@ async fn wrong_parameters_are_named() {
 }
 
 #[tokio::test]
+async fn what_a_page_takes_its_exports_take_and_slips_are_said_in_words() {
+    let views = views(1);
+    for since in [
+        "2026-10-30",
+        "2026-12-31",
+        "2026-10-30T08:00:00%2B02:00",
+        "6h",
+    ] {
+        for list in ["alerts", "incidents"] {
+            for path in [
+                format!("/{list}?since={since}"),
+                format!("/api/v1/{list}?until={since}"),
+                format!("/api/v1/{list}.csv?since={since}"),
+            ] {
+                let answer = get(&views, &path, &[]).await;
+                assert_eq!(answer.status, StatusCode::OK, "{path}");
+            }
+        }
+    }
+    for slip in ["since=soon", "since=2026-02-30", "until=1y"] {
+        let answer = get(&views, &format!("/api/v1/alerts?{slip}"), &[]).await;
+        let said = answer.problem(400);
+        assert!(said.contains("RFC 3339") && !said.contains('['), "{said}");
+    }
+    let said = get(&views, "/api/v1/endpoints?sort=x", &[]).await;
+    let said = said.problem(400);
+    assert!(said.ends_with(r#""p90", "method""#), "{said}");
+}
+
+#[tokio::test]
+async fn values_that_are_not_known_are_refused() {
+    let views = views(1);
+    for (path, name) in [
+        ("endpoints?cols=nope", "cols"),
+        ("endpoints.csv?cols=risk,nope", "cols"),
+        ("edges?class=zz", "class"),
+        ("edges?class=externalbearer", "class"),
+        ("audit?action=zzz", "action"),
+        ("settings?show=zz", "show"),
+        ("specs/x/operations?show=zz", "show"),
+        ("specs/x/diff?show=zz", "show"),
+    ] {
+        let answer = get(&views, &format!("/api/v1/{path}"), &[]).await;
+        assert!(answer.problem(400).contains(name), "{path}");
+        assert_eq!(answer.json()["errors"][0]["parameter"], name, "{path}");
+    }
+    for path in [
+        "endpoints.csv?cols=risk,week",
+        "edges?class=external/bearer/okhttp",
+        "edges?class=unknown",
+        "audit?action=sign-in.failed",
+        "audit?action=spec",
+        "settings?show=set",
+    ] {
+        let answer = get(&views, &format!("/api/v1/{path}"), &[]).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+    }
+}
+
+/// Whole where nothing is said, else page by page.
+#[tokio::test]
+async fn an_export_goes_out_as_pages_where_it_is_asked_to() {
+    let views = views(7);
+    let csv = [("accept", "text/csv, application/jsonl;q=0.5")];
+    for (path, rows) in [
+        ("/api/v1/endpoints.csv?sort=path&cols=endpoint,week", 1),
+        ("/api/v1/endpoints?sort=path&cols=endpoint,week", 1),
+        ("/api/v1/endpoints.jsonl?sort=path", 0),
+    ] {
+        let whole = get(&views, path, &csv).await;
+        assert_eq!(whole.header("link"), "");
+        let whole = String::from_utf8(whole.body).unwrap();
+        let (mut all, mut next) = (Vec::new(), format!("{path}&limit=3"));
+        loop {
+            let page = get(&views, &next, &csv).await;
+            let link = page.header("link").to_owned();
+            let text = String::from_utf8(page.body).unwrap();
+            all.extend(text.lines().skip(rows).map(str::to_owned));
+            match link
+                .strip_prefix('<')
+                .and_then(|l| l.strip_suffix(">; rel=\"next\""))
+            {
+                Some(link) => link.clone_into(&mut next),
+                None => break,
+            }
+        }
+        let lines: Vec<&str> = whole.lines().skip(rows).collect();
+        assert_eq!(all, lines, "{path}");
+        assert_eq!(lines.len(), 7);
+        let lost = get(&views, &format!("{path}&cursor=zzz"), &csv).await;
+        assert!(lost.problem(400).contains("cursor"));
+    }
+}
+
+#[tokio::test]
+async fn pages_say_what_they_do_not_understand() {
+    let views = views(3);
+    for (path, name) in [
+        ("/endpoints?status=shadow", "status"),
+        ("/endpoints?limit=5", "limit"),
+        ("/endpoints?view=zzz", "view"),
+        ("/endpoints?cols=nope", "cols"),
+        ("/endpoints?cursor=dead", "cursor"),
+        ("/alerts?view=zzz", "view"),
+        ("/alerts?limit=51", "limit"),
+        ("/incidents?cursor=dead", "cursor"),
+        ("/principals?seen=bogus", "seen"),
+        ("/principals?cursor=dead", "cursor"),
+        ("/findings?severity=worst", "severity"),
+        ("/coverage?cursor=dead", "cursor"),
+        ("/audit?action=zz", "action"),
+        ("/settings?show=zz", "show"),
+        ("/alerts?%3Cb%3E=1", "&#60;b&#62;"),
+    ] {
+        let page = String::from_utf8(get(&views, path, &[]).await.body).unwrap();
+        let said = format!("passed over: <code>{name}</code>");
+        assert!(page.contains(&said), "{path}");
+    }
+    for path in [
+        "/endpoints?documentation=shadow&min_risk=3&host=a.example&q=&life=&sort=last&dir=asc&limit=25",
+        "/endpoints?view=tree&at=a.example&cursor=x&cols=risk,callers",
+        "/alerts?status=open&since=1d&view=waiting&sort=severity&limit=50&detector=x&owasp=API1",
+        "/principals?q=&seen=new&sort=incidents",
+        "/findings?severity=high&sort=subject",
+        "/coverage?transport=tls",
+    ] {
+        let page = get(&views, path, &[]).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}");
+        let page = String::from_utf8(page.body).unwrap();
+        assert!(!page.contains("Not understood"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn every_list_refuses_what_it_does_not_know() {
     let views = views(1);
     for route in table::routes() {
@@ -159,9 +293,20 @@ async fn wrong_bodies_say_where() {
     assert!(answer.problem(400).chars().count() < 400);
     post(path, json, r#"{"status":"open"}"#).await.problem(404);
     post(path, "text/plain", "{}").await.problem(415);
-    post(path, json, vec![b' '; super::MAX_BODY + 1])
-        .await
-        .problem(413);
+    let form = "application/x-www-form-urlencoded";
+    let html = [("content-type", form), ("accept", "text/html")];
+    for path in [path, "/api/v1/silences", "/api/v1/specs", "/api/v1/tokens"] {
+        let answer = ask(&views(1), Method::POST, path, &html, "status=open").await;
+        answer.problem(415);
+    }
+    let long = post(path, json, vec![b' '; super::MAX_BODY + 1]).await;
+    assert!(long.problem(413).contains("2 MiB"));
+    let none = post("/api/v1/endpoints/accept", json, "").await;
+    let said = none.problem(400);
+    assert!(said.contains(r#""keys", "filter", "all""#), "{said}");
+    let none = post("/api/v1/tokens", json, "").await;
+    assert!(none.problem(400).contains("\"name\" is missing"));
+    assert_eq!(none.json()["errors"].as_array().map(Vec::len), Some(1));
 }
 
 #[tokio::test]

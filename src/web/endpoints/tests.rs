@@ -120,7 +120,8 @@ async fn pages_go_on_and_back_and_say_where_they_are() {
     let turned = page(&app, "/endpoints?sort=requests&dir=asc").await;
     assert_eq!(keys(&turned)[0], "key0");
     let lost = page(&app, "/endpoints?cursor=gone").await;
-    assert!(lost.contains("is gone") && lost.contains("1 to 30 of 30"));
+    assert!(lost.contains("<code>cursor</code>: it is of another list or order"));
+    assert!(lost.contains("1 to 30 of 30"));
 }
 
 #[tokio::test]
@@ -205,6 +206,23 @@ async fn nothing_there_and_nothing_found_are_told_apart() {
 }
 
 #[tokio::test]
+async fn what_no_endpoint_has_gets_a_hint() {
+    let (app, ..) = site(thirty());
+    let part = page(&app, "/endpoints?q=host:b+r0").await;
+    assert!(
+        part.contains("<a href=\"/endpoints?q=host%3A*b*+r0\"><code>host:*b*</code></a>"),
+        "{part}"
+    );
+    let method = page(&app, "/endpoints?q=method:FOO").await;
+    assert!(method.contains("there are GET, POST"), "{method}");
+    let shadow = page(&app, "/endpoints?q=status:shadow+host:b.example").await;
+    assert!(
+        !shadow.contains("there are"),
+        "hosts that are there need no hint"
+    );
+}
+
+#[tokio::test]
 async fn the_tree_opens_level_by_level() {
     let (app, ..) = site(thirty());
     let root = page(&app, "/endpoints?view=tree").await;
@@ -251,7 +269,14 @@ async fn views_are_saved_by_the_writer_and_shown_as_tabs() {
     )));
     let (status, ..) = send(&app, form("x", "Shadows", query)).await;
     assert_eq!(status, 403);
-    for (name, query) in [("", query), ("Bad", "q=colour:red")] {
+    for (name, query) in [
+        ("", query),
+        ("Bad", "q=colour:red"),
+        ("Script", "javascript:alert(1)"),
+        ("Slip", "status=shadow"),
+        ("a\u{202e}b", query),
+        ("a\u{200b}b", query),
+    ] {
         let (status, ..) = send(&app, form(token, name, query)).await;
         assert_eq!(status, 400, "{name}");
     }
@@ -281,7 +306,12 @@ async fn views_are_saved_by_the_writer_and_shown_as_tabs() {
         (status, to),
         (StatusCode::SEE_OTHER, format!("/endpoints?{query}"))
     );
+    let (status, _, said) = send(&app, form(token, "Shadows", "q=x")).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(said.contains("has saved a view of this name"), "{said}");
+    assert!(inbox.try_recv().is_err(), "nothing is replaced unasked");
     let tabs = page(&app, &format!("/endpoints?{query}")).await;
+    assert!(tabs.contains("name=\"replace\""), "{tabs}");
     assert!(tabs.contains("aria-current=\"page\">Shadows</a>"), "{tabs}");
     let (_, _, list) = get(&app, "/api/v1/views").await;
     assert!(list.contains("\"name\":\"Shadows\"") && list.contains("\"total\":1"));

@@ -1,7 +1,8 @@
 //! The order of a list of endpoints, and pages cut out of it.
 
 use crate::time::Timestamp;
-use crate::web::index::{Index, Row};
+use crate::web::cursor::{Mark, Start};
+use crate::web::index::{Index, Row, place};
 
 /// What can be sorted by; the first by default.
 pub(in crate::web) const SORTS: [&str; 9] = [
@@ -48,17 +49,30 @@ impl Order {
         }
     }
 
+    /// Of this list and order, as cursors name it.
+    pub(in crate::web) fn name(&self) -> String {
+        let direction = if self.descending { "desc" } else { "asc" };
+        format!("endpoints {} {direction}", self.sort)
+    }
+
+    pub(in crate::web) fn cursor(&self, index: &Index, row: usize) -> String {
+        let (rank, _) = self.keys(index)(row as u32);
+        Mark::new([rank, 0], &place(index.endpoint(row))).cursor(&self.name())
+    }
+
     /// What a row is sorted by. Of equals the one that comes first in the index comes first.
-    fn keys<'a>(&self, index: &'a Index) -> impl Fn(u32) -> (u64, u32) + use<'a> {
+    fn keys<'a>(&self, index: &'a Index) -> impl Fn(u32) -> (u64, u64) + use<'a> {
+        let order = *self;
         let Self {
             sort, descending, ..
-        } = *self;
+        } = order;
         let ranks = ranks(index);
         move |n| {
             let row = &index.rows[n as usize];
             let key = match sort {
                 "requests" => row.requests,
-                "path" => u64::from(n),
+                // The place says it all.
+                "path" => return (0, order.turned(u64::from(n))),
                 "errors" => row.errors,
                 "last" => time(row.seen),
                 "first" => time(row.first),
@@ -68,8 +82,29 @@ impl Order {
                 // Of equal risk by requests, of which 2^56 are more than there will be.
                 _ => u64::from(row.risk) << 56 | row.requests.min((1 << 56) - 1),
             };
-            (if descending { !key } else { key }, n)
+            (if descending { !key } else { key }, u64::from(n))
         }
+    }
+
+    /// The number of a row by its place among equals, and the other way round.
+    fn turned(&self, n: u64) -> u64 {
+        match self.sort {
+            "path" if self.descending => u64::from(u32::MAX) - n,
+            _ => n,
+        }
+    }
+
+    /// What all keys up to a mark are less than.
+    fn bound(&self, index: &Index, mark: &Mark) -> (u64, u64) {
+        let names = || mark.names.iter().map(String::as_str);
+        let passed = match self.sort {
+            "path" if self.descending => {
+                let at = index.first(|place| place.into_iter().ge(names()));
+                self.turned(at as u64) + 1
+            }
+            _ => index.first(|place| place.into_iter().gt(names())) as u64,
+        };
+        (mark.ranks[0], passed)
     }
 
     /// All of them in order.
@@ -81,22 +116,26 @@ impl Order {
         let key = self.keys(index);
         let mut keys: Vec<_> = found.map(|n| key(n as u32)).collect();
         keys.sort_unstable();
-        keys.into_iter().map(|(_, n)| n as usize).collect()
+        let row = |(_, n)| self.turned(n) as usize;
+        keys.into_iter().map(row).collect()
     }
 
-    /// `limit` of them behind the row that is named, which need not be one of them.
+    /// `limit` of them from a start on.
     pub(in crate::web) fn cut(
         &self,
         index: &Index,
         found: impl Iterator<Item = usize>,
-        behind: Option<usize>,
+        start: &Start,
         limit: usize,
     ) -> Cut {
         let key = self.keys(index);
-        let behind = behind.map(|n| key(n as u32));
+        let bound = match start {
+            Start::Behind(mark) => Some(self.bound(index, mark)),
+            Start::Top | Start::Lost => None,
+        };
         let keys = found.map(|n| key(n as u32));
         let (mut passed, mut after): (Vec<_>, Vec<_>) =
-            keys.partition(|k| behind.is_some_and(|b| *k <= b));
+            keys.partition(|k| bound.is_some_and(|bound| *k < bound));
         let more = after.len() > limit;
         if more {
             after.select_nth_unstable(limit);
@@ -106,10 +145,13 @@ impl Order {
         let before = passed.len();
         let previous = (before > 0).then(|| {
             let at = before.checked_sub(limit + 1)?;
-            Some(passed.select_nth_unstable(at).1.1 as usize)
+            Some(self.turned(passed.select_nth_unstable(at).1.1) as usize)
         });
         Cut {
-            rows: after.into_iter().map(|(_, n)| n as usize).collect(),
+            rows: after
+                .into_iter()
+                .map(|k| self.turned(k.1) as usize)
+                .collect(),
             before,
             more,
             previous,
@@ -132,9 +174,13 @@ fn latency(row: &Row) -> u64 {
     }
 }
 
-/// The place of each method in the alphabet.
+/// The first eight letters of each method as a number: the same whichever others there are.
 fn ranks(index: &Index) -> Vec<u64> {
-    let names: Vec<&str> = index.known.methods.iter().collect();
-    let rank = |name: &&str| names.iter().filter(|other| *other < name).count() as u64;
-    names.iter().map(rank).collect()
+    let rank = |name: &str| {
+        let letters = name.bytes().chain(std::iter::repeat(0));
+        letters
+            .take(8)
+            .fold(0_u64, |all, b| all << 8 | u64::from(b))
+    };
+    index.known.methods.iter().map(rank).collect()
 }

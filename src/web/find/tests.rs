@@ -8,6 +8,8 @@ use crate::catalog::{
     Auth, AuthVerdict, CatalogView, Documentation, EndpointView, Kind, Life, Quantiles,
     SensitiveView, Zone,
 };
+use crate::web::cursor::Start;
+use crate::web::index::place;
 use crate::web::search::{facts, parse};
 
 const DAY: i64 = 86_400;
@@ -36,6 +38,7 @@ fn endpoint(method: &str, host: &str, template: &str) -> EndpointView {
 /// In the order of a view.
 fn index(mut all: Vec<EndpointView>) -> Index {
     all.sort_by(|a, b| (&a.host, &a.template, &a.method).cmp(&(&b.host, &b.template, &b.method)));
+    all.dedup_by(|a, b| place(a) == place(b));
     let view = CatalogView {
         endpoints: all.into_iter().map(Arc::new).collect(),
         at: Timestamp::from_secs(NOW),
@@ -223,7 +226,15 @@ fn has(e: &EndpointView, field: Field, value: &Value) -> bool {
         (Field::Data, Value::Word(w)) => e.sensitive.iter().any(|s| s.class == *w),
         (Field::Risk, Value::Number(b)) => b.holds(f64::from(e.risk)),
         (field, Value::Word(w)) => facts(e) & bit(field, w) != 0,
-        (_, Value::Number(_)) => false,
+        (_, Value::Number(_) | Value::Share(_)) => false,
+    }
+}
+
+/// Whether a term asks for one of the values beside the list: another one is then added to it.
+fn offers(offered: &[Value], term: &Term) -> bool {
+    match &term.test {
+        Test::Field(_, values) => values.iter().any(|v| offered.contains(v)),
+        Test::Text(_) => false,
     }
 }
 
@@ -244,9 +255,16 @@ proptest! {
             others.terms.retain(|t| t.not || t.field() != Some(field));
             let found: Vec<_> = Search::new(&index, &others).rows().map(|n| index.endpoint(n)).collect();
             let mut names = BTreeSet::new();
+            let offered: Vec<Value> = counts.of(field, &index.known).into_iter().map(|c| c.value).collect();
             for counted in counts.of(field, &index.known) {
                 let by_hand = found.iter().filter(|e| has(e, field, &counted.value)).count();
                 prop_assert_eq!(counted.count, by_hand, "{} of {:?} under {}", counted.name, field, query);
+                let others = query.terms.iter().any(|t| !t.not && t.field() == Some(field) && offers(&offered, t));
+                if !others {
+                    let led_to = query.toggled(field, &counted.value, &offered);
+                    let led_to = Search::new(&index, &led_to).rows().count();
+                    prop_assert_eq!(counted.count, led_to, "{} leads elsewhere under {}", counted.name, query);
+                }
                 names.insert(counted.name);
             }
             if field == Field::Host {
@@ -269,7 +287,9 @@ proptest! {
         let whole = order.all(&index, 0..index.rows.len());
         let (mut seen, mut behind, mut starts) = (Vec::<usize>::new(), None, vec![None]);
         loop {
-            let cut = order.cut(&index, 0..index.rows.len(), behind, limit);
+            let cursor = behind.map_or_else(String::new, |row| order.cursor(&index, row));
+            let start = Start::read(&order.name(), &cursor);
+            let cut = order.cut(&index, 0..index.rows.len(), &start, limit);
             prop_assert_eq!(cut.before, seen.len());
             let back = starts.len().checked_sub(2).map(|at| starts[at]);
             prop_assert_eq!(cut.previous, back);
@@ -284,5 +304,47 @@ proptest! {
         let requests: Vec<u64> = whole.iter().map(|n: &usize| index.rows[*n].requests).collect();
         let in_order = requests.is_sorted_by(|a, b| if dir == "asc" { a <= b } else { a >= b });
         prop_assert!(sort != "requests" || in_order);
+    }
+
+    /// The view changes between any two pages: what keeps its place is seen once, in order.
+    #[test]
+    fn what_keeps_its_place_is_seen_once(
+        all in prop::collection::vec(any_endpoint(), 1..30),
+        moves in prop::collection::vec((any_endpoint(), any::<prop::sample::Index>(), any::<bool>()), 60),
+        sort in prop::sample::select(SORTS.to_vec()),
+        dir in prop::sample::select(vec!["asc", "desc"]),
+        limit in 1..5_usize,
+    ) {
+        let order = Order::named(sort, dir);
+        let named = |e: &EndpointView| (e.host.clone(), e.template.clone(), e.method.clone());
+        let mut now: std::collections::BTreeMap<_, _> = all.into_iter().map(|e| (named(&e), e)).collect();
+        let mut stayed: BTreeSet<_> = now.keys().cloned().collect();
+        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        let mut moves = moves.into_iter();
+        loop {
+            let index = index(now.values().cloned().collect());
+            let start = Start::read(&order.name(), &cursor);
+            prop_assert_ne!(&start, &Start::Lost);
+            let cut = order.cut(&index, 0..index.rows.len(), &start, limit);
+            seen.extend(cut.rows.iter().map(|n| named(index.endpoint(*n))));
+            let Some(last) = cut.rows.last().filter(|_| cut.more) else { break };
+            cursor = order.cursor(&index, *last);
+            let Some((other, which, leaves)) = moves.next() else { continue };
+            // One moves, or goes; and one comes.
+            let name = now.keys().nth(which.index(now.len())).cloned().unwrap();
+            stayed.remove(&name);
+            match now.remove(&name) {
+                Some(old) if !leaves => {
+                    let (host, template, method) = name.clone();
+                    let moved = EndpointView { host, template, method, key: old.key, ..other.clone() };
+                    now.insert(name, moved);
+                }
+                _ => {}
+            }
+            now.entry(named(&other)).or_insert(other);
+        }
+        for name in &stayed {
+            prop_assert_eq!(seen.iter().filter(|s| *s == name).count(), 1, "{:?}", name);
+        }
     }
 }

@@ -41,6 +41,10 @@ pub(in crate::web) enum Takes {
     /// Those of [`names`].
     Names,
     Number,
+    /// A number, or with `%` a share of the requests.
+    Count,
+    /// Milliseconds, or with a unit.
+    Latency,
     Age,
 }
 
@@ -75,9 +79,9 @@ const fn about(
 /// In the order of [`Field`], which is that of the help.
 #[rustfmt::skip]
 pub(in crate::web) const FIELDS: [About; 25] = {
-    use Takes::{Age, Names, Number, Words};
+    use Takes::{Age, Count, Latency, Names, Number, Words};
     [
-        about(Field::Host, "host", &[], Words, "host:api.example.com host:*.internal", "the whole name, or with a star"),
+        about(Field::Host, "host", &[], Words, "host:api.example.com host:*shop*", "the whole name, or with a star"),
         about(Field::Path, "path", &["template"], Words, "path:/v1/* path:users", "with a star the whole path, else a part of it"),
         about(Field::Method, "method", &[], Words, "method:get,post", "of the request"),
         about(Field::Operation, "operation", &["op"], Words, "operation:GetUser", "of GraphQL, JSON-RPC, SOAP; a part of it, none, any"),
@@ -92,9 +96,9 @@ pub(in crate::web) const FIELDS: [About; 25] = {
         about(Field::Exposure, "exposure", &["zone"], Names, "exposure:external", "the widest zone that is answered"),
         about(Field::Risk, "risk", &["min_risk"], Number, "risk:>6 risk:high", "1 to 10; low is to 4, high from 8"),
         about(Field::Requests, "requests", &[], Number, "requests:>1000 requests:1k..1m", "all that were seen"),
-        about(Field::Errors, "errors", &[], Number, "errors:>=10", "answers of 4xx and 5xx"),
+        about(Field::Errors, "errors", &[], Count, "errors:>=10 errors:>5%", "answers of 4xx and 5xx, or their share of the requests"),
         about(Field::Callers, "callers", &[], Number, "callers:1", "distinct ones, about"),
-        about(Field::Latency, "p90", &["latency"], Number, "p90:>500", "latency in milliseconds"),
+        about(Field::Latency, "p90", &["latency"], Latency, "p90:>500 p90:>2s", "latency in milliseconds, or with ms, s, m"),
         about(Field::Seen, "seen", &["last"], Age, "seen:<1d seen:never", "how long ago the last call was: s, m, h, d, w"),
         about(Field::First, "first", &[], Age, "first:<7d", "how long ago the first call was"),
         about(Field::Shadow, "shadow", &[], Age, "shadow:<1d", "how long ago it became a shadow endpoint"),

@@ -25,11 +25,28 @@ pub(in crate::web) fn parse(text: &str) -> Result<Query, Fault> {
     Ok(Query { terms })
 }
 
+/// What joins terms in other languages, and what does so here.
+const JOINERS: [(&str, &str); 3] = [
+    (
+        "OR",
+        "values of one field stand apart by commas, as in status:shadow,documented; the word itself stands in quotes",
+    ),
+    (
+        "AND",
+        "all that is written must hold, so leave it out; the word itself stands in quotes",
+    ),
+    (
+        "NOT",
+        "write - in front, as in -status:documented; the word itself stands in quotes",
+    ),
+];
+
 /// Whether it is read back as text without quotes.
 pub(super) fn is_bare_text(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with(['"', '-'])
         && !text.contains(char::is_whitespace)
+        && !JOINERS.iter().any(|(joiner, _)| *joiner == text)
         && field_name(text).is_none()
 }
 
@@ -97,7 +114,12 @@ impl<'a> Reader<'a> {
             let field = self.field(name, start)?;
             Test::Field(field, self.values(field)?)
         } else {
-            Test::Text(self.word(char::is_whitespace).to_owned())
+            let word = self.word(char::is_whitespace);
+            if let Some((_, mend)) = JOINERS.iter().find(|(joiner, _)| *joiner == word) {
+                let what = format!("there is no `{word}` between terms");
+                return Err(self.fault(start..self.at, what, *mend));
+            }
+            Test::Text(word.to_owned())
         };
         let span = start..self.at;
         Ok(Term { not, test, span })
@@ -187,24 +209,51 @@ fn value(field: Field, word: String) -> Result<Value, (String, String)> {
         Takes::Words => return Ok(Value::Word(word)),
         Takes::Names => return name(field, &word).map(|name| Value::Word(name.to_owned())),
         Takes::Number => match (field, word.to_ascii_lowercase().as_str()) {
-            (Field::Risk, "low") => Some(Bound::Between(1, 4)),
-            (Field::Risk, "medium") => Some(Bound::Between(5, 7)),
-            (Field::Risk, "high") => Some(Bound::Between(8, 10)),
+            (Field::Risk, "low") => Ok(Bound::Between(1, 4)),
+            (Field::Risk, "medium") => Ok(Bound::Between(5, 7)),
+            (Field::Risk, "high") => Ok(Bound::Between(8, 10)),
             (_, word) => bound(word, number),
         },
+        Takes::Count if word.contains('%') => {
+            let share = bound(&word.replace('%', ""), share);
+            return share
+                .map(Value::Share)
+                .map_err(|wrong| wrong.said(field, &word));
+        }
+        Takes::Count => bound(&word.to_ascii_lowercase(), number),
+        Takes::Latency => bound(&word.to_ascii_lowercase(), latency),
         Takes::Age if word.eq_ignore_ascii_case("never") => {
             return Ok(Value::Word("never".into()));
         }
         Takes::Age => bound(&word.to_ascii_lowercase(), age),
     };
-    bound.map(Value::Number).ok_or_else(|| {
-        let what = match about.takes {
-            Takes::Age => "no age",
-            _ => "no number",
+    bound
+        .map(Value::Number)
+        .map_err(|wrong| wrong.said(field, &word))
+}
+
+/// Why a text is no bound.
+enum Wrong {
+    Unreadable,
+    Reversed,
+}
+
+impl Wrong {
+    fn said(self, field: Field, word: &str) -> (String, String) {
+        let about = field.about();
+        let what = match (self, about.takes) {
+            (Self::Reversed, _) => {
+                let (from, to) = word.split_once("..").unwrap_or_default();
+                let what = format!("`{word}` ends before it begins");
+                return (what, format!("write {}:{to}..{from}", about.name));
+            }
+            (Self::Unreadable, Takes::Age) => "no age",
+            (Self::Unreadable, Takes::Latency) => "no latency",
+            (Self::Unreadable, _) => "no number",
         };
         let mend = format!("write it as in {}", about.example);
         (format!("`{word}` is {what}"), mend)
-    })
+    }
 }
 
 fn name(field: Field, word: &str) -> Result<&'static str, (String, String)> {
@@ -223,15 +272,20 @@ fn name(field: Field, word: &str) -> Result<&'static str, (String, String)> {
         })
 }
 
-fn bound(text: &str, read: impl Fn(&str) -> Option<u64>) -> Option<Bound> {
+fn bound(text: &str, read: impl Fn(&str) -> Option<u64>) -> Result<Bound, Wrong> {
+    let read = |text: &str| read(text).ok_or(Wrong::Unreadable);
     if let Some((from, to)) = text.split_once("..") {
         let (from, to) = (read(from)?, read(to)?);
-        return (from <= to).then_some(Bound::Between(from, to));
+        return match from <= to {
+            true => Ok(Bound::Between(from, to)),
+            false => Err(Wrong::Reversed),
+        };
     }
-    let signs = [">=", "<=", ">", "<", "=", ""];
-    let (sign, rest) = signs
+    let signs = [">=", "<=", ">", "<", "="];
+    let found = signs
         .iter()
-        .find_map(|sign| Some((*sign, text.strip_prefix(sign)?)))?;
+        .find_map(|sign| Some((*sign, text.strip_prefix(sign)?)));
+    let (sign, rest) = found.unwrap_or(("", text));
     read(rest).map(match sign {
         ">=" => Bound::AtLeast,
         "<=" => Bound::AtMost,
@@ -245,6 +299,37 @@ fn bound(text: &str, read: impl Fn(&str) -> Option<u64>) -> Option<Bound> {
 fn number(text: &str) -> Option<u64> {
     let units = [("k", 1_000), ("m", 1_000_000), ("", 1)];
     count(text, &units)
+}
+
+/// In milliseconds.
+fn latency(text: &str) -> Option<u64> {
+    let units = [
+        ("ms", 1),
+        ("s", 1_000),
+        ("m", 60_000),
+        ("k", 1_000),
+        ("", 1),
+    ];
+    count(text, &units)
+}
+
+/// Hundredths of a percent, of which there are up to two digits behind the point.
+fn share(text: &str) -> Option<u64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    if !(1..=2).contains(&part.len()) {
+        return None;
+    }
+    let digits = |text: &str| count(text, &[("", 1)]);
+    let part = digits(part)? * if part.len() == 1 { 10 } else { 1 };
+    let share = digits(whole)?.checked_mul(100)? + part;
+    Some(share).filter(|n| *n <= MAX_NUMBER)
+}
+
+pub(super) fn share_text(hundredths: u64) -> String {
+    match (hundredths / 100, hundredths % 100) {
+        (whole, 0) => format!("{whole}%"),
+        (whole, part) => format!("{whole}.{part:02}%"),
+    }
 }
 
 const AGES: [(&str, u64); 5] = [

@@ -24,6 +24,7 @@ fn every_kind_of_term() {
     };
     let number = |text: &str| match field(text).1.remove(0) {
         Value::Number(bound) => bound,
+        Value::Share(bound) => bound,
         Value::Word(word) => panic!("{word} is a word"),
     };
     assert_eq!(one("orders").test, Test::Text("orders".into()));
@@ -57,6 +58,14 @@ fn every_kind_of_term() {
     assert_eq!(number("requests:<=2k"), Bound::AtMost(2_000));
     assert_eq!(number("requests:1k..3M"), Bound::Between(1_000, 3_000_000));
     assert_eq!(number("seen:<1d"), Bound::Less(86_400));
+    assert_eq!(number("p90:>2s"), Bound::More(2_000));
+    assert_eq!(number("p90:100ms..1m"), Bound::Between(100, 60_000));
+    assert_eq!(number("p90:>500"), Bound::More(500));
+    assert_eq!(number("errors:>5%"), Bound::More(500));
+    assert_eq!(number("errors:0.5%..12.25%"), Bound::Between(50, 1_225));
+    assert_eq!(number("errors:>=10"), Bound::AtLeast(10));
+    assert_eq!(one("\"OR\"").test, Test::Text("OR".into()));
+    assert_eq!(one("or").test, Test::Text("or".into()));
     assert_eq!(field("seen:never"), (Field::Seen, vec![word("never")]));
     assert_eq!(read("  ").terms.len(), 0);
     let spans: Vec<_> = read("é host:x  y")
@@ -82,7 +91,18 @@ fn faults_say_where_and_the_mend() {
         ("http://x", 1, "no field `http`", "quotes"),
         ("é status:grey", 10, "never `grey`", "documented, shadow"),
         ("risk:>six", 6, "no number", "risk:>6"),
-        ("risk:9..3", 6, "no number", "risk:>6"),
+        ("risk:9..3", 6, "ends before it begins", "risk:3..9"),
+        (
+            "requests:5k..1K",
+            10,
+            "ends before it begins",
+            "requests:1K..5k",
+        ),
+        ("p90:>soon", 5, "no latency", "p90:>2s"),
+        ("errors:>5.123%", 8, "no number", "errors:>5%"),
+        ("risk:>6 OR status:shadow", 9, "no `OR`", "commas"),
+        ("a AND b", 3, "no `AND`", "leave it out"),
+        ("NOT a", 1, "no `NOT`", "- in front"),
         ("requests:99999999999999999999", 10, "no number", "1000"),
         ("seen:<1", 6, "no age", "seen:<1d"),
         ("host:", 6, "lacks a value", "host:api"),
@@ -104,8 +124,11 @@ fn faults_say_where_and_the_mend() {
 
 #[test]
 fn a_click_adds_a_value_and_another_takes_it_out() {
+    let offered = ["GET", "PUT", "zombie"].map(word);
     let click = |query: &str, field, value: &str| {
-        let query = read(query).toggled(field, &word(value)).to_string();
+        let query = read(query)
+            .toggled(field, &word(value), &offered)
+            .to_string();
         assert_eq!(read(&query).to_string(), query);
         query
     };
@@ -113,6 +136,7 @@ fn a_click_adds_a_value_and_another_takes_it_out() {
     assert_eq!(click("method:GET", Field::Method, "PUT"), "method:GET,PUT");
     assert_eq!(click("method:GET,PUT", Field::Method, "GET"), "method:PUT");
     assert_eq!(click("method:GET x", Field::Method, "GET"), "x");
+    assert_eq!(click("method:P* x", Field::Method, "PUT"), "x method:PUT");
     assert_eq!(click("is:zombie", Field::Flag, "zombie"), "");
     assert_eq!(
         click("-method:GET", Field::Method, "PUT"),
@@ -187,7 +211,12 @@ fn value(field: Field) -> BoxedStrategy<Value> {
             let names: Vec<_> = names(field).map(word).collect();
             prop::sample::select(names).boxed()
         }
-        Takes::Number => bound().prop_map(Value::Number).boxed(),
+        Takes::Number | Takes::Latency => bound().prop_map(Value::Number).boxed(),
+        Takes::Count => prop_oneof![
+            bound().prop_map(Value::Number),
+            bound().prop_map(Value::Share)
+        ]
+        .boxed(),
         Takes::Age => prop_oneof![bound().prop_map(Value::Number), Just(word("never"))].boxed(),
     }
 }
