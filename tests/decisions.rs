@@ -252,15 +252,15 @@ async fn the_api_accepts_what_was_said_and_nothing_else() {
         (all, vec![JSON], r#"{"filter":{"q":"/nowhere"}}"#, 409),
         (all, vec![JSON], r#"{"all":true,"keys":["x"]}"#, 400),
         (all, vec![JSON], r#"{"everything":true}"#, 400),
-        // A form without the token of our own pages.
-        (all, vec![FORM], "all=true", 403),
+        // The API takes no form, with a token of our own pages or without.
+        (all, vec![FORM], "all=true", 415),
         (
             all,
             vec![JSON, ("origin", "https://evil.example")],
             r#"{"all":true}"#,
             403,
         ),
-        (one.as_str(), vec![FORM], "", 403),
+        (one.as_str(), vec![FORM], "", 415),
         ("/api/v1/endpoints/none/accept", vec![JSON], "{}", 404),
         ("/api/v1/decisions/3/undo", vec![JSON], "{}", 404),
     ] {

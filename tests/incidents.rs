@@ -339,7 +339,7 @@ async fn the_api_shows_acts_and_refuses() {
         (&act, vec![JSON], r#"{"status":"muted"}"#, 409),
         (&act, vec![JSON], r#"{"status":"open"}"#, 409),
         (&act, vec![JSON], r#"{"state":"open"}"#, 400),
-        (&act, vec![FORM], "status=resolved", 403),
+        (&act, vec![FORM], "status=resolved", 415),
         (
             &act,
             vec![JSON, ("origin", "https://evil.example")],
@@ -377,7 +377,7 @@ async fn the_api_shows_acts_and_refuses() {
             r#"{"kind":"scan","until":9000000000,"reason":"x"}"#,
             409,
         ),
-        ("/api/v1/silences", vec![FORM], "kind=scan", 403),
+        ("/api/v1/silences", vec![FORM], "kind=scan", 415),
         ("/api/v1/silences/s1/end", vec![JSON], "{}", 404),
     ] {
         let (got, answer) = send(&app, "POST", path, &headers, body).await;
