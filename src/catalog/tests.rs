@@ -488,6 +488,7 @@ fn what_falls_silent_becomes_dormant_without_being_called() {
 mod admission;
 mod decisions;
 mod operations;
+mod pins;
 mod publishing;
 mod templates;
 mod tenants;
