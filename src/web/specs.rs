@@ -216,10 +216,53 @@ pub(super) struct Operation {
     /// Keys of the endpoints that are it.
     endpoints: Vec<String>,
     drift: usize,
+    /// Another document has its place, and its calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<Held>,
+}
+
+/// The document that holds the place of another's operation.
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SpecHolder")]
+struct Held {
+    spec: String,
+    title: String,
+    /// Calls of the place, which count as that document's.
+    requests: u64,
+}
+
+/// Finds who holds what is not seen; the endpoints of each holder are looked for once.
+struct Holders<'a> {
+    catalog: &'a CatalogView,
+    spec: &'a Spec,
+    places: HashMap<&'a str, Places<'a>>,
+}
+
+impl<'a> Holders<'a> {
+    fn of(catalog: &'a CatalogView, spec: &'a Spec) -> Self {
+        Self {
+            catalog,
+            spec,
+            places: HashMap::new(),
+        }
+    }
+
+    fn find(&mut self, listed: &Listed) -> Option<Held> {
+        let catalog = self.catalog;
+        let (holder, id) = catalog.documents.holder(self.spec, listed)?;
+        let places = self.places.entry(&holder.id);
+        let places = places.or_insert_with(|| Places::of(catalog, &holder.id));
+        let seen = places.operations.get(id).into_iter().flatten();
+        Some(Held {
+            spec: holder.id.to_string(),
+            title: holder.title.clone(),
+            requests: seen.map(|e| e.requests).sum(),
+        })
+    }
 }
 
 impl Operation {
-    fn of(listed: Listed, places: &Places<'_>) -> Self {
+    fn of(listed: Listed, places: &Places<'_>, holders: &mut Holders<'_>) -> Self {
         let seen = places.operations.get(listed.id.as_str());
         let seen = seen.map_or(&[][..], Vec::as_slice);
         Self {
@@ -228,6 +271,10 @@ impl Operation {
             last_seen: seen.iter().filter_map(|e| e.last_seen).max(),
             endpoints: seen.iter().map(|e| e.key.clone()).collect(),
             drift: seen.iter().map(|e| e.drift.len()).sum(),
+            held: match seen {
+                [] => holders.find(&listed),
+                _ => None,
+            },
             method: listed.method,
             path: listed.template,
             id: listed.id,
@@ -237,14 +284,21 @@ impl Operation {
 }
 
 /// Those that were called, or those that were not.
-fn operations(spec: &Spec, places: &Places<'_>, seen: Option<bool>, at: &Turn) -> Found<Operation> {
+fn operations(
+    (catalog, spec): (&CatalogView, &Spec),
+    places: &Places<'_>,
+    seen: Option<bool>,
+    at: &Turn,
+) -> Found<Operation> {
     let mut all = spec.listing();
     if let Some(seen) = seen {
         all.retain(|o| places.operations.contains_key(o.id.as_str()) == seen);
     }
     let total = all.len();
     let (items, next, lost) = page_of(all, at, |o| format!("{} {}", o.method, o.template));
-    let items = items.into_iter().map(|o| Operation::of(o, places));
+    let mut holders = Holders::of(catalog, spec);
+    let items = items.into_iter();
+    let items = items.map(|o| Operation::of(o, places, &mut holders));
     (items.collect(), next, lost, total)
 }
 
@@ -264,7 +318,7 @@ pub(super) async fn operations_list(
         _ => None,
     };
     let places = Places::of(&catalog, &id);
-    let (items, next, lost, total) = operations(spec, &places, seen, &at.turn());
+    let (items, next, lost, total) = operations((&**catalog, spec), &places, seen, &at.turn());
     if lost {
         return api::lost().into_response();
     }
@@ -367,7 +421,8 @@ pub(super) async fn one_page(
             (Tab::Drift(items.into_iter().map(one).collect()), next)
         }
         open => {
-            let (items, next, _, _) = operations(spec, &places, Some(open == "seen"), &at.turn());
+            let of = (&**catalog, spec);
+            let (items, next, _, _) = operations(of, &places, Some(open == "seen"), &at.turn());
             (Tab::Operations(items), next)
         }
     };
