@@ -145,14 +145,31 @@ impl Analysis {
 
     /// Applies what a person decided; it is on disk.
     pub fn decide(&mut self, decision: &catalog::Decision, out: &mut Vec<Alert>) {
+        let by = (decision.by.as_str(), decision.at);
+        if decision.action.is_pin() {
+            let found = self.alerts.found_of();
+            let before = self.there(&found);
+            self.catalog.decide(decision, &mut self.changes);
+            self.take_changes(out);
+            let after = self.there(&found);
+            for gone in before.difference(&after) {
+                self.alerts.gone(gone, by, out);
+            }
+            return;
+        }
         self.catalog.decide(decision, &mut self.changes);
         self.take_changes(out);
         if decision.action == catalog::Action::Accept {
             for place in &decision.places {
-                let label = place.label();
-                self.alerts.accepted(&label, &decision.by, decision.at, out);
+                self.alerts.accepted(&place.label(), by, out);
             }
         }
+    }
+
+    /// Those of the labels that are endpoints.
+    fn there(&self, labels: &BTreeSet<String>) -> BTreeSet<String> {
+        let labels = labels.iter().map(String::as_str).collect();
+        self.catalog.named(&labels).into_keys().collect()
     }
 
     /// The input is over: what waits for more evidence is judged by what there is.
@@ -238,3 +255,6 @@ impl Analysis {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

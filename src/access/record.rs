@@ -55,7 +55,6 @@ impl Record {
         object: &str,
         note: &str,
     ) -> Self {
-        let cut = |text: &str| text.chars().take(TEXT).collect();
         Self {
             id: 0,
             at,
@@ -68,9 +67,19 @@ impl Record {
         }
     }
 
+    /// The same, done to this.
+    pub fn about(self, object: &str) -> Self {
+        let object = cut(object);
+        Self { object, ..self }
+    }
+
     fn is_sign_in(&self) -> bool {
         self.action.starts_with("sign-in.")
     }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(TEXT).collect()
 }
 
 /// What is kept of it. Each ring is in the order of ids.

@@ -57,11 +57,7 @@ impl Act {
             Deed::Status(wanted) => (wanted.status.name(), wanted.note.clone()),
             Deed::Note(note) => ("note", Some(note.text.clone())),
         };
-        let first = self.ids.iter().take(Self::NAMED).cloned();
-        let mut ids = first.collect::<Vec<String>>().join(", ");
-        if let Some(more) = self.ids.len().checked_sub(Self::NAMED).filter(|n| *n > 0) {
-            ids += &format!(" and {more} more");
-        }
+        let ids = named(&self.ids);
         (format!("{what}.{deed}"), ids, note.unwrap_or_default())
     }
 
@@ -82,6 +78,22 @@ pub struct Acted {
 pub struct Refused {
     pub id: String,
     pub why: String,
+}
+
+impl Acted {
+    /// Which were changed, as the audit has it; nothing where none was.
+    pub fn about(&self) -> Option<String> {
+        (!self.changed.is_empty()).then(|| named(&self.changed))
+    }
+}
+
+/// The first of them, and how many more there are.
+fn named(ids: &[String]) -> String {
+    let (first, rest) = ids.split_at(ids.len().min(Act::NAMED));
+    match rest.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 impl Note {
@@ -210,11 +222,13 @@ mod tests {
         let acted = m.act(&act, &mut out);
         assert_eq!(acted.changed, ids[..3]);
         assert_eq!(acted.refused[0].id, "none");
+        // The audit has what was done, not what was asked.
+        assert_eq!(acted.about(), Some(ids[..3].join(", ")));
+        assert!(act.about().1.contains("none"));
         assert_eq!((out.len(), m.notices().len()), (3, 3));
-        assert!(
-            m.act(&act, &mut out).changed.is_empty(),
-            "they are so already"
-        );
+        let again = m.act(&act, &mut out);
+        assert!(again.changed.is_empty(), "they are so already");
+        assert_eq!(again.about(), None);
     }
 
     #[test]

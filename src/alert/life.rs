@@ -4,6 +4,7 @@
 //! its alerts are alike then, or where one of a closed incident is open again. Times of people are
 //! by the wall, expiries are met by packet time: on a live port they are the same.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -162,24 +163,46 @@ impl Manager {
     }
 
     /// An endpoint was accepted: that it is shadow is settled.
-    pub fn accepted(&mut self, endpoint: &str, by: &str, at: Timestamp, out: &mut Vec<Alert>) {
+    pub fn accepted(&mut self, endpoint: &str, by: (&str, Timestamp), out: &mut Vec<Alert>) {
+        let is_it = |a: &Alert| {
+            let endpoints = a.endpoint.as_deref();
+            a.kind == "shadow" && endpoints.is_some_and(|e| same_endpoint(e, endpoint))
+        };
+        self.resolve(is_it, by, "the endpoint was accepted", out);
+    }
+
+    /// The endpoints that something lasting was found of which is not settled.
+    pub fn found_of(&self) -> BTreeSet<String> {
+        let open = self.alerts.values().filter(|a| !a.status.is_settled());
+        let found = open.filter(|a| is_finding(a));
+        found.filter_map(|a| a.endpoint.clone()).collect()
+    }
+
+    /// A person has merged or split an endpoint, and it is none any more: nor is what was found of
+    /// it. What happened there (an attack, say) did happen, and stays.
+    pub fn gone(&mut self, endpoint: &str, by: (&str, Timestamp), out: &mut Vec<Alert>) {
+        let is_it = |a: &Alert| is_finding(a) && a.endpoint.as_deref() == Some(endpoint);
+        let why = "the endpoint is there no longer: its template was changed";
+        self.resolve(is_it, by, why, out);
+    }
+
+    /// What a person decided elsewhere settles these.
+    fn resolve(
+        &mut self,
+        is_it: impl Fn(&Alert) -> bool,
+        (by, at): (&str, Timestamp),
+        why: &str,
+        out: &mut Vec<Alert>,
+    ) {
         let wanted = Wanted {
             status: Status::Resolved,
             until: None,
             by: by.to_owned(),
-            note: Some("the endpoint was accepted".into()),
+            note: Some(why.to_owned()),
             at,
         };
-        let is_it = |a: &&Arc<Alert>| {
-            a.kind == "shadow"
-                && a.endpoint
-                    .as_deref()
-                    .is_some_and(|e| same_endpoint(e, endpoint))
-                && !a.status.is_settled()
-        };
-        let mut ids: Vec<String> = (self.alerts.values().filter(is_it))
-            .map(|a| a.id.clone())
-            .collect();
+        let open = self.alerts.values().filter(|a| !a.status.is_settled());
+        let mut ids: Vec<String> = open.filter(|a| is_it(a)).map(|a| a.id.clone()).collect();
         ids.sort();
         for id in ids {
             out.extend(self.set_status(&id, &wanted));
@@ -335,6 +358,11 @@ impl Manager {
             self.wake = self.wake.min(until);
         }
     }
+}
+
+/// Of one endpoint, and told again where it is true of another.
+fn is_finding(alert: &Alert) -> bool {
+    matches!(alert.kind.as_str(), "shadow" | "deprecated" | "drift")
 }
 
 fn is_change(now: Status, until: Option<Timestamp>, wanted: &Wanted) -> Result<(), String> {

@@ -16,6 +16,10 @@ use crate::time::Timestamp;
 /// Places that one decision may name.
 pub const MAX_PLACES: usize = 20_000;
 
+/// Places that a line of the audit names, and characters of what is said of them.
+const NAMED: usize = 5;
+const VALUE: usize = 60;
+
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
 )]
@@ -172,6 +176,31 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// As the audit has it: what is said, of how many places, and the first of them. By its number
+    /// all of them are found.
+    pub fn about(&self) -> String {
+        let named = |place: &Place| match place.key.as_str() {
+            "" => place.label(),
+            key => format!("{} ({key})", place.label()),
+        };
+        let mut out = format!("decision {}: {}", self.id, self.action.name());
+        if let Some(value) = &self.value {
+            out += &format!(" `{}`", value.chars().take(VALUE).collect::<String>());
+        }
+        if let Some(undone) = self.undoes {
+            out += &format!(", which takes back decision {undone}");
+        }
+        if self.places.len() > 1 {
+            out += &format!(", {} places", self.places.len());
+        }
+        let first = self.places.iter().take(NAMED).map(named);
+        out += &format!(": {}", first.collect::<Vec<_>>().join(", "));
+        if self.places.len() > NAMED {
+            out += &format!(" and {} more", self.places.len() - NAMED);
+        }
+        out
+    }
+
     /// The same place under other names of parameters is the same.
     fn subject(&self, place: &Place) -> Subject {
         let topic = match self.action {

@@ -31,7 +31,7 @@ use super::completeness::Completeness;
 use super::decision::Decisions;
 use super::drift::Contracts;
 use super::edges::Class;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, SpecRef};
 use super::groups::Groups;
 use super::hosts::Hosts;
 use super::oddity::{Oddities, Oddity, OddityKind, Whence, climbs};
@@ -378,10 +378,14 @@ impl Catalog {
         self.specs = Arc::new(specs);
         self.look_again = true;
         self.contracts = Contracts::default();
+        let all = self.state.endpoints.iter();
+        let specs = all.filter_map(|(id, entry)| Some((*id, entry.e.spec.clone()?)));
+        let had: BTreeMap<u32, SpecRef> = specs.filter(|(_, spec)| spec.documented).collect();
         self.respec(changes);
         let ids: Vec<u32> = self.state.endpoints.keys().copied().collect();
         for id in ids {
             self.look_up(id);
+            self.look_for_drop(id, had.get(&id));
             self.dirty.insert(id);
             if self.state.endpoints[&id].e.confirmed() {
                 self.find_facts(id, changes);

@@ -29,6 +29,9 @@ pub struct Preview {
     pub cleared: Several,
     /// Owned by another document now, by its title: how many.
     pub taken: BTreeMap<String, usize>,
+    /// Its operations that another document holds and goes on holding, by its title: how many. What
+    /// is called of them counts as that one's.
+    pub held: BTreeMap<String, usize>,
 }
 
 /// How many, and the first of them by name.
@@ -50,6 +53,13 @@ impl Several {
 /// What the set would say of the endpoints; `id` is the document that is to be looked at.
 pub fn preview(view: &CatalogView, specs: &SpecSet, id: &str) -> Preview {
     let mut out = Preview::default();
+    for (_, holder, _) in specs
+        .by_id(id)
+        .into_iter()
+        .flat_map(|spec| spec.held(specs))
+    {
+        *out.held.entry(holder.title.clone()).or_default() += 1;
+    }
     for e in view.endpoints.iter().filter(|e| e.confirmed) {
         let host = e.host_example.as_deref().unwrap_or(&e.host);
         let segments = segment::of_template(&e.template);
@@ -154,6 +164,12 @@ mod tests {
         );
         assert_eq!(p.undocumented.first, ["GET a.example /admin"]);
         assert_eq!(p.taken, BTreeMap::from([("old".to_owned(), 2)]));
+        assert!(p.held.is_empty());
+        let mut twin = spec::parse("twin.yaml", text).unwrap();
+        twin.id = "twin".into();
+        let shop = spec::parse("shop.yaml", text).unwrap();
+        let held = preview(&view, &SpecSet::new(vec![shop, twin]), "twin").held;
+        assert_eq!(held, BTreeMap::from([("Shop".to_owned(), 2)]));
         let none = preview(&view, &SpecSet::default(), "new");
         assert_eq!(
             (none.undocumented.count, none.cleared.count, none.owned),

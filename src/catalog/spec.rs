@@ -17,6 +17,7 @@ use super::diff::{self, Entry};
 use super::segment::{fold, show};
 
 mod document;
+mod faults;
 mod index;
 mod server;
 mod text;
@@ -176,6 +177,19 @@ impl SpecError {
     fn mend(self, mend: &'static str) -> Self {
         Self { mend, ..self }
     }
+
+    /// In one line: the place as far as it is known, what is wrong, and what mends it.
+    fn note(&self) -> String {
+        let line = self.line.map(|line| format!(":{line}"));
+        let column = self.column.filter(|_| line.is_some());
+        let column = column.map(|column| format!(":{column}"));
+        let place = line.unwrap_or_default() + &column.unwrap_or_default();
+        let mend = match self.mend {
+            "" => String::new(),
+            mend => format!("; {mend}"),
+        };
+        format!("{}{place}: {}{mend}", self.file, self.reason)
+    }
 }
 
 const NAME_VERSION: &str =
@@ -267,6 +281,10 @@ pub fn load(file: &str, text: &str, read: Read<'_>) -> Result<Spec, SpecError> {
     };
     spec.add_paths(&fail)?;
     spec.list();
+    let scopes = spec.groups.iter().flat_map(|group| &group.scopes);
+    let scopes: Vec<Scope> = scopes.cloned().collect();
+    let faults = faults::of(file, text, &spec.document, &scopes);
+    spec.notes.extend(faults);
     Ok(spec)
 }
 
@@ -340,6 +358,7 @@ impl Spec {
             return;
         }
         self.digest ^= HASH.hash_one(hosts);
+        self.notes.retain(|note| !note.contains(faults::NO_HOST));
         for (i, group) in self.groups.iter_mut().enumerate() {
             if i > 0 && group.scopes.iter().all(|s| s.host.is_some()) {
                 continue;
@@ -424,6 +443,19 @@ impl Spec {
             operation.method,
             (item.value, here.value),
         ))
+    }
+
+    /// Operations that it has and that another document of the set answers for, with that document
+    /// and the operation's id in it: the first that has a place holds it.
+    pub(in crate::catalog) fn held<'s>(
+        &'s self,
+        set: &'s SpecSet,
+    ) -> impl Iterator<Item = (&'s Listed, &'s Self, &'s str)> {
+        let listing = self.listing().iter();
+        listing.filter_map(|listed| {
+            let (holder, id) = set.holder(self, listed)?;
+            Some((listed, holder, id))
+        })
     }
 
     /// Whether one of its scopes is at this host.

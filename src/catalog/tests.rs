@@ -471,6 +471,24 @@ fn dormant_is_held_back_while_the_capture_is_lossy_and_says_so() {
 }
 
 #[test]
+fn an_operation_that_another_document_holds_is_not_called_silent() {
+    let mut b = Bench::with(Settings {
+        dormant_after: Duration::from_secs(1_000),
+        ..Settings::default()
+    });
+    let shop = SPEC.replace("{where}.example", "shop.example");
+    let twin = shop.replace("title: Shop", "title: Twin");
+    b.specs(&[&shop, &twin]);
+    b.get("/api/orders/7");
+    b.now += 2_000;
+    b.get("/api/orders/7");
+    let view = b.catalog.view();
+    let silent = view.endpoints.iter().filter(|e| e.requests == 0);
+    let of: Vec<_> = silent.filter_map(|e| e.spec.as_deref()).collect();
+    assert_eq!(of, ["Shop", "Shop"], "of the first alone");
+}
+
+#[test]
 fn what_falls_silent_becomes_dormant_without_being_called() {
     let mut b = Bench::with(Settings {
         dormant_after: Duration::from_secs(1_000),
@@ -488,6 +506,7 @@ fn what_falls_silent_becomes_dormant_without_being_called() {
 mod admission;
 mod decisions;
 mod operations;
+mod pins;
 mod publishing;
 mod templates;
 mod tenants;

@@ -349,7 +349,8 @@ impl Analyst {
             Message::Command(Command::Act { act, reply }) => {
                 let acted = self.analysis.alerts.act(&act, raised);
                 self.analysis.judged();
-                self.answer(raised, move || reply.send(Ok(acted)));
+                let done = acted.about();
+                self.answer(raised, move || reply.done(acted, done.as_deref()));
             }
             Message::Command(Command::Silence { wanted, reply }) => {
                 let made = self.analysis.alerts.silence(*wanted);
@@ -460,7 +461,8 @@ impl Analyst {
         self.views.catalog.store(self.analysis.view());
         self.publish_decisions();
         if let Some(reply) = reply {
-            reply.send(Ok(decision));
+            let done = decision.about();
+            reply.done(decision, Some(&done));
         }
     }
 

@@ -16,7 +16,7 @@ use super::decisions::waits;
 use super::frame::{Frame, failed, show};
 use super::index::Index;
 use super::life::stale;
-use super::query::{EndpointFilter, review};
+use super::query::{EndpointFilter, documentation};
 use super::routes::{App, Shared};
 use super::who::Who;
 use super::{Wish, filters};
@@ -183,7 +183,7 @@ pub(super) async fn confirm(State(app): Shared, who: Who, RawQuery(query): RawQu
         template: clip(&e.template),
         operation: e.operation.as_deref().map(clip),
         host: clip(&e.host),
-        badge: review(e),
+        badge: documentation(e.documentation),
         requests: e.requests,
     };
     let hosts: BTreeSet<&str> = chosen.iter().map(|e| e.host.as_str()).collect();

@@ -3,7 +3,7 @@
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-use super::query::{life, review};
+use super::query::{documentation, life};
 use super::security;
 use crate::catalog::{EndpointView, Kind, Life, Zone};
 use crate::time::Timestamp;
@@ -130,7 +130,8 @@ pub(super) fn names(columns: &[&Column]) -> String {
 }
 
 pub(super) fn badges(e: &EndpointView) -> Vec<&'static str> {
-    let mut out = vec![review(e)];
+    let mut out = vec![documentation(e.documentation)];
+    out.extend(e.accepted.is_some().then_some("accepted"));
     out.extend(e.deprecated.then_some("deprecated"));
     out.extend(e.zombie.then_some("zombie"));
     out.extend((!e.drift.is_empty()).then_some("drift"));
@@ -227,6 +228,22 @@ mod tests {
                 assert!(json.get(name).is_some(), "{name}");
             }
         }
+    }
+
+    #[test]
+    fn an_accepted_endpoint_says_so_beside_what_the_specs_say() {
+        let mut e = EndpointView {
+            life: Life::Active,
+            documentation: crate::catalog::Documentation::Documented,
+            ..EndpointView::default()
+        };
+        assert_eq!(badges(&e), ["documented"]);
+        e.accepted = Some(crate::catalog::Accepted {
+            by: "a".into(),
+            at: Timestamp::from_secs(1),
+            note: None,
+        });
+        assert_eq!(badges(&e), ["documented", "accepted"]);
     }
 
     #[test]

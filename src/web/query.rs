@@ -24,14 +24,14 @@ pub(super) struct EndpointFilter {
     pub(super) host: String,
     /// The HTTP method.
     pub(super) method: String,
-    /// What specs and people say of it.
-    #[schemars(extend("enum" = ["documented", "shadow", "unreviewed", "accepted"]))]
+    /// What specs say of it, and whether it came after the inventory of its host was accepted.
+    #[schemars(extend("enum" = ["documented", "shadow", "unreviewed"]))]
     pub(super) documentation: String,
     /// Where it is in its life.
     #[schemars(with = "Option<Life>")]
     pub(super) life: String,
-    /// What is marked of it.
-    #[schemars(extend("enum" = ["deprecated", "zombie", "drift"]))]
+    /// What is marked of it; `accepted`: a person has said that it is meant to be there.
+    #[schemars(extend("enum" = ["deprecated", "zombie", "drift", "accepted"]))]
     pub(super) flag: String,
     /// Whether answered calls had credentials.
     #[schemars(with = "Option<AuthVerdict>")]
@@ -198,19 +198,11 @@ pub(super) fn limit(asked: Option<usize>) -> usize {
     asked.unwrap_or(PAGE).clamp(1, MAX_PAGE)
 }
 
-fn documentation(d: Documentation) -> &'static str {
+pub(super) fn documentation(d: Documentation) -> &'static str {
     match d {
         Documentation::Documented => "documented",
         Documentation::Shadow => "shadow",
         Documentation::Unreviewed => "unreviewed",
-    }
-}
-
-/// What is said of its documentation, or that a person has accepted it.
-pub(super) fn review(e: &EndpointView) -> &'static str {
-    match e.documentation {
-        Documentation::Unreviewed if e.accepted.is_some() => "accepted",
-        other => documentation(other),
     }
 }
 

@@ -32,6 +32,19 @@ impl<T: Send + 'static> Reply<T> {
             (answer, _) => drop(to.send(answer)),
         }
     }
+
+    /// A yes to what was done in part, or to others than it named: the audit has what was done, and
+    /// nothing where that is nothing.
+    pub fn done(self, answer: T, object: Option<&str>) {
+        let Self { to, audit, record } = self;
+        let amended = OnceLock::new();
+        if let (Some(asked), Some(object)) = (record.get(), object) {
+            // It is new.
+            let _ = amended.set(asked.clone().about(object));
+        }
+        let record = Arc::new(amended);
+        Self { to, audit, record }.send(Ok(answer));
+    }
 }
 
 impl<T> std::fmt::Debug for Reply<T> {
@@ -72,4 +85,56 @@ fn make<T>(audit: &Audit, command: impl FnOnce(Reply<T>) -> Command) -> (Command
         record: record.clone(),
     };
     (command(reply), record, answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::alert::{Act, Acted, Deed, Note, On};
+
+    /// What the audit has of an act on two of which only `changed` were changed.
+    fn recorded(changed: &[&str]) -> Vec<String> {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let into = lines.clone();
+        let audit: Audit = Arc::new(move |record: Record, done: Box<dyn FnOnce() + Send>| {
+            into.lock().unwrap().push(record.object);
+            done();
+        });
+        let by = By {
+            name: "ann".into(),
+            role: None,
+            from: "10.0.0.1".into(),
+        };
+        let note = Note {
+            text: "x".into(),
+            by: "ann".into(),
+            at: wall(),
+        };
+        let act = Box::new(Act {
+            on: On::Alerts,
+            ids: vec!["a".into(), "zz".into()],
+            deed: Deed::Note(note),
+        });
+        let (command, mut answer) = asked(&audit, by, |reply| Command::Act { act, reply });
+        let Command::Act { reply, .. } = command else {
+            panic!("an act was asked for");
+        };
+        let acted = Acted {
+            changed: changed.iter().map(|id| (*id).to_owned()).collect(),
+            refused: Vec::new(),
+        };
+        let about = acted.about();
+        reply.done(acted, about.as_deref());
+        assert!(answer.try_recv().unwrap().is_ok());
+        let lines = lines.lock().unwrap();
+        lines.clone()
+    }
+
+    #[test]
+    fn what_was_refused_is_not_recorded_as_done() {
+        assert_eq!(recorded(&["a"]), ["a"]);
+        assert_eq!(recorded(&[]), Vec::<String>::new());
+    }
 }

@@ -121,7 +121,12 @@ impl Places {
 
     /// The endpoints that are this operation; none where it was never called.
     pub(super) fn of(&self, operation: &Listed) -> &[Arc<EndpointView>] {
-        let found = self.operations.get(&*operation.id);
+        self.called(&operation.id)
+    }
+
+    /// Likewise, by the operation's id.
+    pub(super) fn called(&self, operation: &str) -> &[Arc<EndpointView>] {
+        let found = self.operations.get(operation);
         found.map_or(&[], Vec::as_slice)
     }
 

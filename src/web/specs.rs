@@ -202,10 +202,42 @@ pub(super) struct Operation {
     /// Keys of the endpoints that are it.
     endpoints: Vec<String>,
     drift: usize,
+    /// Another document has its place, and its calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<Held>,
+}
+
+/// The document that holds the place of another's operation.
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SpecHolder")]
+struct Held {
+    spec: String,
+    title: String,
+    /// Calls of the place, which count as that document's.
+    requests: u64,
+}
+
+/// Finds who holds what is not seen.
+struct Holders<'a> {
+    app: &'a App,
+    catalog: &'a Arc<CatalogView>,
+    spec: &'a Spec,
+}
+
+impl Holders<'_> {
+    fn find(&self, listed: &Listed) -> Option<Held> {
+        let (holder, id) = self.catalog.documents.holder(self.spec, listed)?;
+        let places = Places::new(self.app, self.catalog, &holder.id);
+        Some(Held {
+            spec: holder.id.to_string(),
+            title: holder.title.clone(),
+            requests: places.called(id).iter().map(|e| e.requests).sum(),
+        })
+    }
 }
 
 impl Operation {
-    fn of(listed: &Listed, places: &Places) -> Self {
+    fn of(listed: &Listed, places: &Places, holders: &Holders<'_>) -> Self {
         let seen = places.of(listed);
         Self {
             requests: seen.iter().map(|e| e.requests).sum(),
@@ -213,6 +245,10 @@ impl Operation {
             last_seen: seen.iter().filter_map(|e| e.last_seen).max(),
             endpoints: seen.iter().map(|e| e.key.clone()).collect(),
             drift: seen.iter().map(|e| e.drift.len()).sum(),
+            held: match seen {
+                [] => holders.find(listed),
+                _ => None,
+            },
             method: listed.method,
             path: (*listed.template).into(),
             id: listed.id.clone(),
@@ -222,8 +258,13 @@ impl Operation {
 }
 
 /// Those that were called, or those that were not.
-fn operations(spec: &Spec, places: &Places, seen: Option<bool>, at: &Turn) -> Found<Operation> {
-    let listing = spec.listing();
+fn operations(
+    holders: &Holders<'_>,
+    places: &Places,
+    seen: Option<bool>,
+    at: &Turn,
+) -> Found<Operation> {
+    let listing = holders.spec.listing();
     let all: Vec<u32> = match seen {
         Some(true) => places.seen.clone(),
         Some(false) => places.unseen.clone(),
@@ -238,7 +279,7 @@ fn operations(spec: &Spec, places: &Places, seen: Option<bool>, at: &Turn) -> Fo
     let wanted = at.cursor.split(' ').next().and_then(|n| n.parse().ok());
     let is_it = |n: &u32| Some(*n) == wanted && name(n) == at.cursor;
     let (items, next, lost) = page_by(all, at, name, is_it);
-    let of = |n: u32| Operation::of(&listing[n as usize], places);
+    let of = |n: u32| Operation::of(&listing[n as usize], places, holders);
     (items.into_iter().map(of).collect(), next, lost, total)
 }
 
@@ -258,7 +299,12 @@ pub(super) async fn operations_list(
         _ => None,
     };
     let places = Places::new(&app, &catalog, &id);
-    let (items, next, lost, total) = operations(spec, &places, seen, &at.turn());
+    let holders = Holders {
+        app: &app,
+        catalog: &catalog,
+        spec,
+    };
+    let (items, next, lost, total) = operations(&holders, &places, seen, &at.turn());
     if lost {
         return api::lost().into_response();
     }
@@ -360,7 +406,13 @@ pub(super) async fn one_page(
             (Tab::Drift(items.into_iter().cloned().collect()), next)
         }
         open => {
-            let (items, next, _, _) = operations(spec, &places, Some(open == "seen"), &at.turn());
+            let holders = Holders {
+                app: &app,
+                catalog: &catalog,
+                spec,
+            };
+            let seen = Some(open == "seen");
+            let (items, next, _, _) = operations(&holders, &places, seen, &at.turn());
             (Tab::Operations(items), next)
         }
     };

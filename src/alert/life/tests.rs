@@ -217,9 +217,9 @@ fn an_accepted_endpoint_is_no_open_shadow() {
     };
     let (shadow, zombie) = (find(FindingKind::Shadow), find(FindingKind::Zombie));
     let mut out = Vec::new();
-    m.accepted("GET api.example /other", "ann", at, &mut out);
+    m.accepted("GET api.example /other", ("ann", at), &mut out);
     assert!(out.is_empty());
-    m.accepted(ORDERS, "ann", at, &mut out);
+    m.accepted(ORDERS, ("ann", at), &mut out);
     assert_eq!(
         (out.len(), &out[0].id, out[0].status),
         (1, &shadow, Status::Resolved)
@@ -241,4 +241,35 @@ fn the_history_is_bounded() {
     let last = last.unwrap();
     assert_eq!(last.history.len(), 50);
     assert_eq!(last.history[49].at, Timestamp::from_secs(399));
+}
+
+#[test]
+fn what_was_found_of_an_endpoint_ends_with_it_and_what_happened_there_stays() {
+    let (mut m, _, [_, attack]) = two();
+    let finding = |subject: &str| Finding {
+        kind: FindingKind::Shadow,
+        endpoint: None,
+        subject: subject.into(),
+        at: Timestamp::from_secs(300),
+        since: Timestamp::from_secs(300),
+        why: String::new(),
+    };
+    let found = m.raise_finding(&finding(ORDERS)).unwrap();
+    let other = m.raise_finding(&finding("GET b.example /x")).unwrap();
+    let labels: Vec<String> = m.found_of().into_iter().collect();
+    assert_eq!(labels.len(), 2, "{labels:?}");
+    let mut out = Vec::new();
+    m.gone(ORDERS, ("ann", Timestamp::from_secs(400)), &mut out);
+    let resolved: Vec<_> = out.iter().map(|a| (&a.id, a.status)).collect();
+    assert_eq!(resolved, [(&found.id, Status::Resolved)]);
+    let note = out[0].history.last().and_then(|h| h.note.as_deref());
+    assert!(
+        note.is_some_and(|n| n.contains("there no longer")),
+        "{note:?}"
+    );
+    let status = |id: &str| m.alerts[id].status;
+    assert_eq!(
+        (status(&attack.id), status(&other.id)),
+        (Status::Open, Status::Open)
+    );
 }

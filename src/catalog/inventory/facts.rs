@@ -1,5 +1,6 @@
 //! Lasting facts: what the specs, the headers and newer versions say of an endpoint.
 
+use std::collections::BTreeSet;
 use std::mem;
 
 use super::views::kind;
@@ -16,6 +17,15 @@ use crate::exchange::Exchange;
 /// smallest schema takes more than this even when it is compressed.
 const SCHEMA_BYTES: u64 = 2 << 10;
 
+/// What an endpoint is said to be, which another template may change.
+const LASTING: [FindingKind; 5] = [
+    FindingKind::New,
+    FindingKind::Shadow,
+    FindingKind::DeprecatedInUse,
+    FindingKind::Zombie,
+    FindingKind::SunsetPassed,
+];
+
 impl Catalog {
     /// What the specs say of an endpoint.
     pub(super) fn look_up(&mut self, id: u32) {
@@ -31,7 +41,6 @@ impl Catalog {
         e.ruled = rule.map(|rule| (rule.since, rule.sunset));
         let segments = segment::of_template(&template);
         let host = self.state.groups.spec_host(&e.host);
-        let before = e.spec.take();
         let mut judge = None;
         e.spec = match self.specs.find(host, &e.method, &segments) {
             Some(Ok(found)) => {
@@ -53,13 +62,25 @@ impl Catalog {
             }),
             None => None,
         };
-        // A newer version of a document that had it does not.
+        self.drifts -= e.drift.len();
+        e.drift.set(judge);
+        self.drifts += e.drift.len();
+        e.shadow = !self.specs.is_empty() && e.spec.as_ref().is_none_or(|s| !s.documented);
+    }
+
+    /// After the specs have changed: whether a newer version of the document that had an endpoint
+    /// has it no more. An endpoint whose template is another now was dropped by nobody.
+    pub(super) fn look_for_drop(&mut self, id: u32, had: Option<&SpecRef>) {
+        let Some(entry) = self.state.endpoints.get_mut(&id) else {
+            return;
+        };
+        let e = &mut entry.e;
         let has_it = e.spec.as_ref().is_some_and(|s| s.documented);
-        let had = before.filter(|s| s.documented && !has_it);
+        let had = had.filter(|_| !has_it);
         let newer = had.and_then(|had| {
             let mut specs = self.specs.specs().iter();
             let spec = specs.find(|s| s.title == had.title)?;
-            let operation = had.operation.unwrap_or_default();
+            let operation = had.operation.as_deref().unwrap_or_default();
             Some(format!(
                 "`{}` {} has dropped `{operation}`",
                 spec.title, spec.version
@@ -71,10 +92,28 @@ impl Catalog {
         } else if has_it && e.dropped.take().is_some() && e.zombie_of.is_none() {
             e.zombie_since = None;
         }
-        self.drifts -= e.drift.len();
-        e.drift.set(judge);
-        self.drifts += e.drift.len();
-        e.shadow = !self.specs.is_empty() && e.spec.as_ref().is_none_or(|s| !s.documented);
+    }
+
+    /// What a person's pin makes true of the endpoints that it changed is no news to anybody, and
+    /// counts as told. Taken back (`again`), what was told of the whole is told of the part.
+    pub(super) fn retell(
+        &mut self,
+        changed: &BTreeSet<u32>,
+        again: bool,
+        changes: &mut Vec<Change>,
+    ) {
+        let mut found = Vec::new();
+        for id in changed {
+            let Some(entry) = self.state.endpoints.get_mut(id) else {
+                continue;
+            };
+            entry.e.told &= LASTING.iter().fold(u16::MAX, |all, kind| all & !bit(*kind));
+            if entry.e.confirmed() {
+                self.find_facts(*id, &mut found);
+            }
+        }
+        found.retain(|change| again || !matches!(change, Change::Found(_)));
+        changes.append(&mut found);
     }
 
     /// Holds an exchange against what documents its endpoint.

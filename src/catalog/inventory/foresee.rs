@@ -35,6 +35,9 @@ pub struct Move {
     /// There is such an endpoint already.
     pub joins: bool,
     pub calls: u64,
+    /// The spec that has what is there now and has nothing of the kind that it would be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaves: Option<String>,
 }
 
 impl Catalog {
@@ -88,7 +91,9 @@ impl Catalog {
                     entry.e.operation.as_deref(),
                 )
             };
+            let spec = |path: &str| self.documented_by(&entry.e.host, &entry.e.method, path);
             moves.push(Move {
+                leaves: spec(template).filter(|_| spec(&into).is_none()),
                 from: label(template),
                 joins: known.contains_key(&(slot_of(entry), pattern(&into))),
                 into: label(&into),
@@ -116,6 +121,16 @@ impl Catalog {
             calls,
             routes,
         })
+    }
+
+    /// The title of the spec that has this operation.
+    fn documented_by(&self, host: &str, method: &str, template: &str) -> Option<String> {
+        let host = self.state.groups.spec_host(host);
+        let found = self
+            .specs
+            .find(host, method, &segment::of_template(template));
+        let found = found?.ok().filter(|found| found.operation.is_some());
+        found.map(|found| found.spec.title.clone())
     }
 
     /// The name of the parameter that stands behind `parent`, where there is one.

@@ -8,7 +8,7 @@ use std::ops::Bound;
 use super::asked::Asked;
 use super::{Catalog, Change, Entry, HASH, key};
 use crate::catalog::endpoint::Endpoint;
-use crate::catalog::pins::{Pin, Pinned};
+use crate::catalog::pins::{self, Pin, Pinned};
 use crate::catalog::segment::Type;
 use crate::catalog::spec::Part;
 use crate::catalog::trie::{Calls, Node, Step, Trie};
@@ -48,14 +48,15 @@ impl Catalog {
     }
 
     /// The endpoint of a request, where it is known. Where a spec has the path, by the spec's
-    /// template alone: a static word of it is never taken for a parameter's value.
+    /// template alone: a static word of it is never taken for a parameter's value, unless a person
+    /// said so.
     pub(super) fn locate(&self, asked: &Asked<'_>, operation: Option<&str>) -> Option<u32> {
         let slot = slot(asked.method, operation);
         let trie = &self.state.trie;
         let root = trie.root(asked.host)?;
         let node = match &asked.documented {
             Some(found) => found.template().try_fold(root, |at, part| match part {
-                Part::Word(word) => trie.node(at).words.get(&*word.folded).copied(),
+                Part::Word(word) => self.place_of_word(asked.host, at, &word.folded),
                 Part::Param(_) => trie.node(at).param,
             })?,
             None => trie.find(root, &asked.parts, &|node| {
@@ -63,6 +64,21 @@ impl Catalog {
             })?,
         };
         trie.node(node).endpoints.get(&*slot).copied()
+    }
+
+    /// Where a word of a spec's template stands behind `at`.
+    fn place_of_word(&self, host: &str, at: NodeId, folded: &str) -> Option<NodeId> {
+        let (trie, pins) = (&self.state.trie, &self.state.pins);
+        let node = trie.node(at);
+        let is_value = |_: &NodeId| {
+            let decided = pins.at(host, &pins::normal(&trie.template(at)));
+            decided.and_then(|words| words.get(folded)) == Some(&Pinned::Value)
+        };
+        let word = node.words.get(folded).copied();
+        word.or_else(|| {
+            node.param
+                .filter(|param| !pins.is_empty() && is_value(param))
+        })
     }
 
     /// A path that no endpoint has, but for a value in it that is of another type than all before:

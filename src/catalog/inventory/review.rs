@@ -1,5 +1,6 @@
 //! What people decided, laid over what was learned.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::views::kind;
@@ -25,11 +26,20 @@ impl Catalog {
         let decision = self.grouped(decision);
         self.decisions.take(&decision);
         if decision.action.is_pin() {
+            let before: BTreeSet<String> = self.keys_at(&decision).into_values().collect();
             self.set_pins(&decision, changes);
-        } else {
-            let marked = self.mark(std::slice::from_ref(&decision));
-            self.dirty.extend(marked);
+            let after = self.keys_at(&decision).into_iter();
+            let changed = after.filter(|(_, key)| !before.contains(key));
+            let changed: BTreeSet<u32> = changed.map(|(id, _)| id).collect();
+            let again = decision.action == Action::Unpin;
+            if again {
+                self.recall_alone(&changed);
+            }
+            self.retell(&changed, again, changes);
+            return;
         }
+        let marked = self.mark(std::slice::from_ref(&decision));
+        self.dirty.extend(marked);
         if decision.action.is_word() {
             return;
         }
@@ -87,6 +97,14 @@ impl Catalog {
         }
     }
 
+    /// The endpoints at the hosts that a decision is about.
+    fn keys_at(&self, decision: &Decision) -> BTreeMap<u32, String> {
+        let hosts: BTreeSet<&str> = decision.places.iter().map(|p| p.host.as_str()).collect();
+        let entries = self.state.endpoints.iter();
+        let there = entries.filter(|(_, entry)| hosts.contains(entry.e.host.as_str()));
+        there.map(|(id, entry)| (*id, entry.key.clone())).collect()
+    }
+
     fn set_pins(&mut self, decision: &Decision, changes: &mut Vec<Change>) {
         let is = pinned(decision.action);
         for place in &decision.places {
@@ -117,11 +135,16 @@ impl Catalog {
         };
         let template = self.state.trie.template(entry.e.node);
         let mut borders = template.match_indices('/').map(|(at, _)| &template[..at]);
-        let asked = borders.any(|before| {
+        let routes = &self.state.trie.evidence.routes;
+        let words = || segments.iter().map(|s| segment::fold(s.as_ref()));
+        let pinned = borders.any(|before| {
             let known = self.state.pins.at(host, &pins::normal(before));
-            let mut words = segments.iter().map(|s| segment::fold(s.as_ref()));
-            known.is_some_and(|known| words.any(|word| known.contains_key(&*word)))
+            known.is_some_and(|known| words().any(|word| known.contains_key(&*word)))
         });
+        // The pin of a word with a value's form may be about another place.
+        let is_formed =
+            |word: Cow<'_, str>| routes.contains(&*word) && segment::classify(&word).is_some();
+        let asked = pinned || words().any(is_formed);
         if asked {
             self.regroup(host, false, changes);
         }
@@ -233,6 +256,25 @@ impl Catalog {
         if !words.is_empty() {
             e.words.get_or_insert_default().merge(&words);
         }
+    }
+
+    /// Endpoints that were parts of others have what was decided of themselves, and nothing of what
+    /// was decided of the others, nor what should have been gone; that is soon seen again. Nor are
+    /// they found by keys that are others' again.
+    fn recall_alone(&mut self, ids: &BTreeSet<u32>) {
+        let entries = self.state.endpoints.values();
+        let keys: HashSet<String> = entries.map(|entry| entry.key.clone()).collect();
+        for id in ids {
+            if let Some(entry) = self.state.endpoints.get_mut(id) {
+                entry.aliases.retain(|key| !keys.contains(key));
+                let e = &mut entry.e;
+                (e.accepted, e.words) = (None, None);
+                (e.deprecation, e.sunset) = (None, None);
+                (e.zombie_since, e.zombie_of, e.dropped) = (None, None, None);
+            }
+            self.recall(*id);
+        }
+        self.confirmed = true;
     }
 
     /// Those of the endpoints' places for which a decision changes anything.

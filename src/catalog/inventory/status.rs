@@ -33,18 +33,18 @@ impl Catalog {
         };
         let said = e.said.filter(|(what, _)| *what == documentation);
         let since = said.map(|(_, since)| since);
-        let mut out = vec![match (documentation, &e.accepted) {
-            (Documentation::Documented, _) => reason("documented", self.documented(e), since),
-            (Documentation::Shadow, _) => reason("shadow", self.shadow(e), since),
-            (Documentation::Unreviewed, Some(accepted)) => {
-                let why = format!("accepted by {}", accepted.by);
-                reason("accepted", why, Some(accepted.at))
-            }
-            (Documentation::Unreviewed, None) => {
-                let why = "no spec owns this place, and nobody has accepted it yet";
-                reason("unreviewed", why.into(), since.or(Some(e.first)))
+        let mut out = vec![match documentation {
+            Documentation::Documented => reason("documented", self.documented(e), since),
+            Documentation::Shadow => reason("shadow", self.shadow(e), since),
+            Documentation::Unreviewed => {
+                let why = self.unreviewed(e);
+                reason("unreviewed", why, since.or(Some(e.first)))
             }
         }];
+        if let Some(accepted) = &e.accepted {
+            let why = format!("accepted by {}", accepted.by);
+            out.push(reason("accepted", why, Some(accepted.at)));
+        }
         out.push(match life {
             Life::Candidate => {
                 let why = "it takes two answers, spread in time, that unknown paths do not get";
@@ -77,6 +77,16 @@ impl Catalog {
         match spec.and_then(|s| s.operation.as_deref()) {
             Some(operation) => format!("`{title}` has it as `{operation}`"),
             None => format!("`{title}` has it"),
+        }
+    }
+
+    fn unreviewed(&self, e: &Endpoint) -> String {
+        match (&e.spec, &e.accepted) {
+            (Some(spec), Some(_)) => {
+                format!("`{}` owns this place and does not have it", spec.title)
+            }
+            (None, Some(_)) => "no spec owns this place".into(),
+            _ => "no spec owns this place, and nobody has accepted it yet".into(),
         }
     }
 

@@ -288,7 +288,9 @@ impl Catalog {
             let own = hosts.iter().filter(|h| spec.is_about(h));
             let any_lossy = own.copied().find_map(|h| self.completeness.lossy(h, now));
             for operation in spec.listing() {
-                if !seen.contains(&(&*spec.id, &*operation.id)) {
+                // What another document holds is called there, if it is.
+                let held = || self.specs.holder(spec, operation).is_some();
+                if !seen.contains(&(&*spec.id, &*operation.id)) && !held() {
                     // Of many hosts, a call may have been missed at one.
                     let any = || any_lossy.clone().filter(|_| operation.host.contains('*'));
                     let lossy = self.completeness.lossy(&operation.host, now).or_else(any);

@@ -9,8 +9,8 @@ use foldhash::fast::FixedState;
 
 use super::server::is_like;
 use super::tree::{Part, Steps};
-use super::{Operation, OperationId, Spec, Word};
-use crate::catalog::segment::fold;
+use super::{Listed, Operation, OperationId, Spec, Word};
+use crate::catalog::segment::{fold, of_template};
 
 /// All documents; the longest matching scope owns a place.
 #[derive(Clone, Debug, Default)]
@@ -56,7 +56,8 @@ impl SpecSet {
         let mut set = Self::default();
         for (spec, it) in specs.iter().enumerate() {
             for (group, it) in it.groups.iter().enumerate() {
-                for scope in &it.scopes {
+                // What has no operation documents nothing, and owns nothing.
+                for scope in it.scopes.iter().filter(|_| !it.tree.is_empty()) {
                     let at = set.owners.len() as u32;
                     match scope.host.as_deref() {
                         None => set.any.push(at),
@@ -91,6 +92,19 @@ impl SpecSet {
 
     pub fn is_empty(&self) -> bool {
         self.specs.is_empty()
+    }
+
+    /// The document that holds the place of an operation of another one, and what the operation is
+    /// there; `None` where that is its own. Of places at hosts that no name tells apart nothing is
+    /// known.
+    pub fn holder(&self, spec: &Spec, listed: &Listed) -> Option<(&Spec, &str)> {
+        if listed.host.contains('*') {
+            return None;
+        }
+        let segments = of_template(&listed.template);
+        let found = self.find(&listed.host, &listed.method, &segments)?.ok()?;
+        let (_, operation) = found.operation?;
+        (found.spec.id != spec.id).then_some((found.spec, &*operation.id))
     }
 
     pub(in crate::catalog) fn operation(&self, id: OperationId) -> Option<(&Spec, &Operation)> {

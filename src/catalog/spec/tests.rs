@@ -293,3 +293,129 @@ fn what_is_huge_ends_with_an_error() {
     );
     assert!(big.unwrap_err().reason.contains("64 MiB"));
 }
+
+const FAULTY: &str = "openapi: 3.0.3
+info: { title: Faulty, version: '1' }
+paths:
+  /a:
+    get: 5
+    post:
+      operationId: same
+      parameters:
+        - { name: n, in: nowhere, schema: { type: strnig } }
+        - { in: query }
+      responses:
+        '20x': { description: none }
+        '404': { description: none }
+        2XX: { description: some }
+  /b: []
+  v2/bad:
+    gett: {}
+    get: { operationId: same, responses: { default: {} } }
+  /fine:
+    summary: nothing wrong
+    parameters: [{ $ref: '#/components/parameters/page' }]
+    get: { x-any: 1, responses: { 200: {} } }
+components:
+  parameters:
+    page: { name: page, in: query, schema: { type: integer } }
+  schemas:
+    type: { type: object, properties: { type: { enum: [type, strnig] }, in: { type: [string, 'null'] } } }
+  securitySchemes:
+    key: { type: apiKey, in: header, name: k }
+";
+
+#[test]
+fn every_fault_is_said_with_its_place_and_what_mends_it() {
+    let spec = parse("faulty.yaml", FAULTY).unwrap();
+    let expected = [
+        (
+            "faulty.yaml",
+            "no server names a host: it owns this place on every host",
+        ),
+        (
+            "faulty.yaml:5:5",
+            "`get` of `/a` is no operation, and is left out",
+        ),
+        (
+            "faulty.yaml:8:7",
+            "a parameter has no `name`, and is left out",
+        ),
+        ("faulty.yaml:9:26", "a parameter cannot be in `nowhere`"),
+        (
+            "faulty.yaml:9:51",
+            "there is no type `strnig`: that part takes anything",
+        ),
+        ("faulty.yaml:12:10", "`20x` is no status of a response"),
+        (
+            "faulty.yaml:15:3",
+            "`/b` is no path item, and has no operation",
+        ),
+        (
+            "faulty.yaml:16:3",
+            "the path `v2/bad` does not begin with `/`: it is read as if it did",
+        ),
+        (
+            "faulty.yaml:17:5",
+            "`gett` of `v2/bad` is no method that is read here",
+        ),
+        (
+            "faulty.yaml:18:25",
+            "`same` is the `operationId` of POST /a already",
+        ),
+    ];
+    let found = spec.notes.iter().map(|note| {
+        let (place, what) = note.split_once(": ").unwrap();
+        let (what, mend) = what.split_once("; ").unwrap();
+        assert!(!mend.is_empty(), "{note}");
+        (place, what)
+    });
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn faults_of_json_have_their_places_too_and_are_bounded() {
+    let text = "{\"openapi\": \"3.1.0\",\n \"servers\": [{\"url\": \"https://a.example\"}],\n \"paths\": {\"/x\": {\"get\": {\"parameters\":\n  [{\"name\": \"q\", \"in\": \"nowhere\"}]}}}}";
+    let spec = parse("a.json", text).unwrap();
+    assert_eq!(spec.notes.len(), 1, "{:?}", spec.notes);
+    assert!(spec.notes[0].starts_with("a.json:4:25: a parameter cannot be in `nowhere`"));
+    let paths: String = (0..200).map(|n| format!("  /p{n}: []\n")).collect();
+    let many =
+        format!("openapi: 3.0.3\nservers: [{{ url: 'https://a.example' }}]\npaths:\n{paths}");
+    let notes = parse("many.yaml", &many).unwrap().notes;
+    assert_eq!(notes.len(), 51);
+    assert!(notes[50].ends_with("and 150 more faults"), "{}", notes[50]);
+}
+
+#[test]
+fn a_document_that_is_bound_has_hosts_and_an_empty_one_owns_nothing() {
+    let text = "openapi: 3.0.3\ninfo: { title: T }\npaths: {}\n";
+    let mut empty = parse("t.yaml", text).unwrap();
+    assert_eq!(empty.notes.len(), 2, "{:?}", empty.notes);
+    assert!(empty.notes[1].starts_with("t.yaml:3:1: `paths` is empty"));
+    empty.bind(&["a.example".to_owned()]);
+    assert_eq!(empty.notes.len(), 1);
+    let set = SpecSet::new(vec![empty]);
+    assert_eq!(look(&set, "a.example", "GET", "/x"), "");
+}
+
+#[test]
+fn what_two_documents_have_is_held_by_the_first() {
+    let servers = "[{ url: 'https://api.example/' }]";
+    let both = "{ /orders: { get: { operationId: list } }, /own: { get: { operationId: own } } }";
+    let first = spec(
+        "First",
+        servers,
+        "{ /orders: { get: { operationId: orders } } }",
+    );
+    let mut second = spec("Second", servers, both);
+    second.id = "second".into();
+    let set = SpecSet::new(vec![first, second]);
+    let held = |spec: &Spec| -> Vec<String> {
+        let held = spec.held(&set);
+        held.map(|(listed, holder, id)| format!("{} {} {id}", listed.id, holder.title))
+            .collect()
+    };
+    assert_eq!(held(set.by_id("second").unwrap()), ["list First orders"]);
+    assert!(held(&set.specs()[0]).is_empty());
+}

@@ -14,7 +14,7 @@ const MAX_DEPTH: usize = 64;
 const PROSE: [&str; 4] = ["description", "summary", "externalDocs", "termsOfService"];
 const EXAMPLES: [&str; 2] = ["example", "examples"];
 /// Objects whose keys are names, whatever they are called.
-const NAMES: [&str; 12] = [
+pub(super) const NAMES: [&str; 12] = [
     "properties",
     "patternProperties",
     "definitions",
@@ -114,6 +114,38 @@ pub(super) fn place_of(text: &str, needle: &str) -> Option<(usize, usize)> {
     let before = &text[..text.find(needle)?];
     let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
     Some((before.matches('\n').count() + 1, column))
+}
+
+/// Where the keys lead to, each looked for behind the one before it; and behind them the `value`.
+/// `None` where one of them is spelt in another way than it is read.
+pub(super) fn place_along(text: &str, way: &[&str], value: Option<&str>) -> Option<(usize, usize)> {
+    let mut at = 0;
+    let mut found = 0;
+    let keys = way.iter().map(|key| (*key, true));
+    for (word, is_key) in keys.chain(value.map(|value| (value, false))) {
+        found = at
+            + text[at..].match_indices(word).find_map(|(begin, _)| {
+                stands_alone(text, (at + begin, at + begin + word.len()), is_key).then_some(begin)
+            })?;
+        at = found + word.len();
+    }
+    let before = &text[..found];
+    let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
+    Some((before.matches('\n').count() + 1, column))
+}
+
+/// Not a part of a longer word; of a key, that a colon comes after it.
+fn stands_alone(text: &str, (begin, end): (usize, usize), is_key: bool) -> bool {
+    let before = text[..begin].chars().next_back();
+    let starts = before.is_none_or(|c| c.is_whitespace() || "\"'{[,".contains(c));
+    let rest = text[end..].trim_start_matches(['"', '\'']);
+    let ends = match is_key {
+        true => rest.trim_start_matches([' ', '\t']).starts_with(':'),
+        false => {
+            rest.is_empty() || rest.starts_with(|c: char| c.is_whitespace() || ",]}#".contains(c))
+        }
+    };
+    starts && ends
 }
 
 #[cfg(test)]

@@ -99,6 +99,10 @@ fn an_accepted_endpoint_is_not_shadow_whatever_the_specs_say() {
     assert_eq!(b.said("/api/export"), (Documentation::Unreviewed, true));
     let (why, _) = b.why("/api/export", "accepted").unwrap();
     assert_eq!(why, "accepted by ann");
+    assert!(b.why("/api/export", "unreviewed").is_some());
+    // What a spec has may be accepted, too: it is both.
+    b.decide(2, Action::Accept, &["/api/orders/search"]);
+    assert!(b.why("/api/orders/search", "accepted").is_some());
     let (why, since) = b.why("/api/orders/search", "documented").unwrap();
     assert!(why.contains("`Shop` has it as `searchOrders`") && since.is_some());
 }
@@ -296,6 +300,7 @@ fn a_word_is_split_from_a_parameter_and_stays_when_all_is_learned_anew() {
         into: both[0].into(),
         joins: false,
         calls: 2,
+        leaves: None,
     };
     assert_eq!((seen.path.as_str(), seen.calls), ("/users/export", 2));
     assert_eq!(
@@ -376,4 +381,72 @@ fn a_word_is_made_a_value() {
     fresh.catalog.replay(std::slice::from_ref(&d));
     fresh.twice("/shops/berlin");
     assert_eq!(fresh.labels(), ["GET shop.example /shops/{shop_name}"]);
+}
+
+#[test]
+fn the_audit_has_what_was_decided_of_which() {
+    let mut b = Bench::new();
+    let paths: Vec<String> = (0..8)
+        .map(|n| format!("/word{}", char::from(b'a' + n)))
+        .collect();
+    paths.iter().for_each(|path| b.twice(path));
+    let all: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let mut d = decision(&mut b, 7, Action::Tag, &all);
+    d.value = Some("payments".into());
+    let said = d.about();
+    let first = format!("GET shop.example /worda ({})", b.endpoint("/worda").key);
+    assert!(
+        said.starts_with(&format!("decision 7: tag `payments`, 8 places: {first}, ")),
+        "{said}"
+    );
+    assert!(said.ends_with(" and 3 more"), "{said}");
+    let key = b.endpoint("/worda").key;
+    let place = b.catalog.pin_place(&key, 0, None).unwrap();
+    let undo = Decision {
+        id: 9,
+        action: Action::Unpin,
+        places: vec![place],
+        value: None,
+        undoes: Some(8),
+        ..d
+    };
+    assert!(
+        undo.about()
+            .starts_with("decision 9: unpin, which takes back decision 8: shop.example /worda"),
+        "{}",
+        undo.about()
+    );
+}
+
+#[test]
+fn what_was_decided_of_one_is_not_said_of_another_that_it_was_merged_with() {
+    let mut b = Bench::new();
+    b.twice("/shops/berlin");
+    b.twice("/shops/paris");
+    b.decide(1, Action::Accept, &["/shops/berlin"]);
+    let places: Vec<Place> = ["/shops/berlin", "/shops/paris"]
+        .map(|template| {
+            let key = b.endpoint(template).key;
+            b.catalog.pin_place(&key, 1, None).unwrap()
+        })
+        .into();
+    let pin = |id, action| Decision {
+        id,
+        at: Timestamp::from_secs(1_770_000_000),
+        seen: Timestamp::default(),
+        by: "ann".into(),
+        action,
+        places: places.clone(),
+        value: None,
+        note: None,
+        undoes: None,
+    };
+    b.catalog
+        .decide(&pin(2, Action::PinParameter), &mut b.changes);
+    assert!(b.said("/shops/{shop_name}").1);
+    b.catalog.decide(&pin(3, Action::Unpin), &mut b.changes);
+    assert_eq!(b.said("/shops/berlin"), (Documentation::Unreviewed, true));
+    assert!(!b.said("/shops/paris").1);
+    let (berlin, paris) = (b.endpoint("/shops/berlin"), b.endpoint("/shops/paris"));
+    assert!(!berlin.aliases.contains(&paris.key) && !paris.aliases.contains(&berlin.key));
 }

@@ -398,9 +398,11 @@ impl Raw {
         self.words.values().copied().chain(self.values)
     }
 
-    /// One more call of a method here.
+    /// One more call of a method here. What was another endpoint's until now stays that one's, so
+    /// that both are found when the routes are built anew.
     pub(in crate::catalog) fn count(&mut self, slot: &str, endpoint: u32, calls: &Calls) {
-        match self.ends.iter_mut().find(|end| end.slot == slot) {
+        let same = |end: &&mut End| end.slot == slot && end.endpoint == endpoint;
+        match self.ends.iter_mut().find(same) {
             Some(end) => end.calls.add(calls),
             None => {
                 one_more(&mut self.ends);

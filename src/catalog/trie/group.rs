@@ -44,6 +44,8 @@ pub(super) struct Node<'a> {
     pub(super) name: Option<&'a (String, String)>,
     /// A route, whatever the evidence says.
     pub(super) kept: bool,
+    /// Of a word: the bit of the [`Type`] whose form it has.
+    form: u16,
     pub(super) methods: BTreeMap<u32, u64>,
     pub(super) hits: u64,
     pub(super) members: Vec<RawId>,
@@ -55,6 +57,8 @@ pub(super) struct Work<'a> {
     nodes: Vec<Node<'a>>,
     texts: Vec<&'a str>,
     by_text: HashMap<&'a str, u32>,
+    /// Some words have the form of a value.
+    formed: bool,
 }
 
 impl<'a> Work<'a> {
@@ -126,8 +130,11 @@ impl<'a> Work<'a> {
         }
         self.nodes.push(node);
         for (word, child) in &raw.words {
+            let form = segment::classify(word).map_or(0, Type::bit);
             let word = self.word(word);
             let below = self.copy(evidence, *child);
+            self.nodes[below].form = form;
+            self.formed |= form != 0;
             self.nodes[id].hits += self.nodes[below].hits;
             self.nodes[id].words.insert(word, below);
         }
@@ -153,6 +160,7 @@ impl<'a> Work<'a> {
         let mut places: Vec<(WorkId, Before, String)> = vec![(0, ROOT, String::new())];
         while let Some((at, before, place)) = places.pop() {
             moved |= self.obey(at, host, &place, pins);
+            moved |= self.formed && self.fold_forms(at);
             for _ in 0..AGAIN {
                 let judge = Judge {
                     work: self,
@@ -208,6 +216,35 @@ impl<'a> Work<'a> {
         moved
     }
 
+    /// A word that a pin, at another place or one that was taken back, keeps from being taken for
+    /// the value that it has the form of, is one.
+    fn fold_forms(&mut self, at: WorkId) -> bool {
+        let words = self.nodes[at].words.iter();
+        let formed = words.filter(|(_, id)| self.nodes[**id].form != 0 && !self.nodes[**id].kept);
+        let formed: Vec<(u32, WorkId)> = formed.map(|(word, id)| (*word, *id)).collect();
+        for (word, id) in &formed {
+            let param = self.param(at);
+            self.nodes[at].words.remove(word);
+            self.nodes[param].types |= self.nodes[*id].form;
+            self.absorb(param, *id);
+            if self.nodes[param].why.is_empty() {
+                self.nodes[param].why = forms(&self.nodes[param]);
+            }
+        }
+        !formed.is_empty()
+    }
+
+    /// The child for all values, made where it is not there.
+    fn param(&mut self, at: WorkId) -> WorkId {
+        if let Some(id) = self.nodes[at].param {
+            return id;
+        }
+        let id = self.nodes.len();
+        self.nodes.push(Node::default());
+        self.nodes[at].param = Some(id);
+        id
+    }
+
     fn pools(&self) -> Pools {
         let mut pools = Pools::default();
         let (mut values, mut routes) = (BTreeSet::new(), BTreeSet::new());
@@ -236,15 +273,7 @@ impl<'a> Work<'a> {
 
     /// Makes words of a place values of its parameter.
     fn fold(&mut self, at: WorkId, words: &[u32], why: String) {
-        let param = match self.nodes[at].param {
-            Some(id) => id,
-            None => {
-                let id = self.nodes.len();
-                self.nodes.push(Node::default());
-                self.nodes[at].param = Some(id);
-                id
-            }
-        };
+        let param = self.param(at);
         let node = &mut self.nodes[param];
         // The first judgement rests on the most.
         if !node.text {

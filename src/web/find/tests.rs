@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::catalog::{
-    Auth, AuthVerdict, CatalogView, Documentation, EndpointView, Kind, Life, Quantiles,
+    Accepted, Auth, AuthVerdict, CatalogView, Documentation, EndpointView, Kind, Life, Quantiles,
     SensitiveView, Zone,
 };
 use crate::web::cursor::Start;
@@ -47,6 +47,14 @@ fn index(mut all: Vec<EndpointView>) -> Index {
     Index::new(Arc::new(view), None)
 }
 
+fn accepted() -> Accepted {
+    Accepted {
+        by: "ann".into(),
+        at: Timestamp::from_secs(NOW),
+        note: None,
+    }
+}
+
 fn few() -> Index {
     let mut users = endpoint("GET", "api.example", "/v1/Users/{id}");
     users.sensitive = vec![sensitive("pii:email"), sensitive("pii:card")];
@@ -59,6 +67,8 @@ fn few() -> Index {
     }];
     users.auth_verdict = Some(AuthVerdict::Mixed);
     users.spec = Some("Shop API".into());
+    users.documentation = Documentation::Documented;
+    users.accepted = Some(accepted());
     users.owner = Some("Team A".into());
     users.tags = vec!["payments".into(), "gdpr".into()];
     let mut graph = endpoint("POST", "b.internal", "/graphql");
@@ -71,6 +81,7 @@ fn few() -> Index {
     });
     graph.last_seen = Some(Timestamp::from_secs(NOW - 2 * DAY));
     graph.deprecated = true;
+    graph.accepted = Some(accepted());
     graph.confirmed = true;
     let mut page = endpoint("GET", "www.example", "/style.css");
     page.kind = Kind::Static;
@@ -115,10 +126,13 @@ fn every_field_finds() {
         ("operation:none", vec![users]),
         ("operation:any", vec![graph]),
         ("operation:query*", vec![graph]),
-        ("status:unreviewed", vec![users, graph]),
+        ("status:unreviewed", vec![graph]),
         ("is:deprecated,new", vec![graph]),
-        ("is:waiting", vec![graph]),
+        ("is:waiting", vec![]),
         ("flag:drift", vec![]),
+        ("is:accepted", vec![users, graph]),
+        ("documentation:documented is:accepted", vec![users]),
+        ("-is:accepted kind:static", vec![css]),
         ("auth:mixed", vec![users]),
         ("auth:unknown", vec![graph]),
         ("scheme:bearer", vec![users]),

@@ -1,8 +1,7 @@
 //! What can be asked for: the fields with what they take, and the names of what is one of a few.
 
-use crate::catalog::{AuthVerdict, EndpointView, Kind, Life, Zone};
+use crate::catalog::{AuthVerdict, Documentation, EndpointView, Kind, Life, Zone};
 use crate::web::decisions::waits;
-use crate::web::query::review;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::web) enum Field {
@@ -87,7 +86,7 @@ pub(in crate::web) const FIELDS: [About; 25] = {
         about(Field::Operation, "operation", &["op"], Words, "operation:GetUser", "of GraphQL, JSON-RPC, SOAP; a part of it, none, any"),
         about(Field::Status, "status", &["documentation"], Names, "status:shadow", "what the specs say of it"),
         about(Field::Life, "life", &[], Names, "life:new", "how long it is known, and called"),
-        about(Field::Flag, "flag", &[], Names, "flag:zombie", "what should not be"),
+        about(Field::Flag, "flag", &[], Names, "flag:zombie", "what should not be; accepted: what a person said is to be there"),
         about(Field::Is, "is", &[], Names, "is:deprecated -is:confirmed", "any status, life or flag"),
         about(Field::Kind, "kind", &[], Names, "kind:static", "without it, static files are not shown"),
         about(Field::Auth, "auth", &[], Names, "auth:missing", "whether answered calls had credentials; none is missing"),
@@ -131,7 +130,6 @@ pub(in crate::web) const FACTS: [(Field, &str); 25] = [
     (Field::Status, "documented"),
     (Field::Status, "shadow"),
     (Field::Status, "unreviewed"),
-    (Field::Status, "accepted"),
     (Field::Life, "candidate"),
     (Field::Life, "new"),
     (Field::Life, "active"),
@@ -139,6 +137,7 @@ pub(in crate::web) const FACTS: [(Field, &str); 25] = [
     (Field::Flag, "deprecated"),
     (Field::Flag, "zombie"),
     (Field::Flag, "drift"),
+    (Field::Flag, "accepted"),
     (Field::Kind, "api"),
     (Field::Kind, "web"),
     (Field::Kind, "static"),
@@ -184,17 +183,16 @@ pub(super) fn owner(name: &str) -> Field {
 
 /// What holds of an endpoint, in the order of [`FACTS`].
 pub(in crate::web) fn facts(e: &EndpointView) -> u32 {
-    let status = match review(e) {
-        "documented" => 0,
-        "shadow" => 1,
-        "unreviewed" => 2,
-        _ => 3,
+    let status = match e.documentation {
+        Documentation::Documented => 0,
+        Documentation::Shadow => 1,
+        Documentation::Unreviewed => 2,
     };
     let life = match e.life {
-        Life::Candidate => 4,
-        Life::New => 5,
-        Life::Active => 6,
-        Life::Dormant => 7,
+        Life::Candidate => 3,
+        Life::New => 4,
+        Life::Active => 5,
+        Life::Dormant => 6,
     };
     let kind = match e.kind {
         Kind::Api => 11,
@@ -216,9 +214,10 @@ pub(in crate::web) fn facts(e: &EndpointView) -> u32 {
     };
     let ones = [status, life, kind, auth, exposure];
     let flags = [
-        (e.deprecated, 8),
-        (e.zombie, 9),
-        (!e.drift.is_empty(), 10),
+        (e.deprecated, 7),
+        (e.zombie, 8),
+        (!e.drift.is_empty(), 9),
+        (e.accepted.is_some(), 10),
         (e.confirmed, 23),
         (waits(e), 24),
     ];
