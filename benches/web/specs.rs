@@ -64,7 +64,7 @@ pub(crate) fn place(n: usize, e: &mut EndpointView) {
         2 => ("usual", Some(format!("usual-{}", n % USUAL))),
         _ => return,
     };
-    if n % 40 == 0 {
+    if n.is_multiple_of(40) {
         e.drift = (0..1 + n % 64).map(drift).collect();
     }
     (e.spec_id, e.operation_id) = (Some(spec.into()), operation);

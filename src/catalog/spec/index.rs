@@ -102,7 +102,7 @@ impl SpecSet {
             return None;
         }
         let segments = of_template(&listed.template);
-        let found = self.find(&listed.host, &listed.method, &segments)?.ok()?;
+        let found = self.find(&listed.host, listed.method, &segments)?.ok()?;
         let (_, operation) = found.operation?;
         (found.spec.id != spec.id).then_some((found.spec, &*operation.id))
     }
