@@ -47,14 +47,15 @@ fn nginx(dir: &Path) -> String {
 http {{ log_format t '$status'; access_log {at}/access.log t buffer=64k flush=1s; default_type application/json;
   client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f; uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;
   server {{ listen {SERVER}:8080; keepalive_requests 1000000; keepalive_timeout 300s;
-    location / {{ return 200 '{{\"id\":1,\"email\":\"someone@example.com\",\"items\":[1,2,3]}}'; }} }} }}",
+    location / {{ return 200 '{{\"id\":1,\"email\":\"someone@example.com\",\"text\":\"$arg_text\"}}'; }} }} }}",
     );
     let path = dir.join("nginx.conf");
     std::fs::write(&path, conf).unwrap();
     format!("nginx -c {} -p {at}", path.display())
 }
 
-/// As wrk's script: one endpoint after the other, 400 a host.
+/// As wrk's script: one endpoint after the other, 400 a host. What is given to whatever is asked is no
+/// endpoint, so that each answers with a length of its own.
 fn calls(endpoints: usize) -> String {
     format!(
         r#"
@@ -68,6 +69,7 @@ function request()
   local at = n % 400
   local path = "/v" .. (1 + math.floor(at / 100)) .. "/" .. nouns[1 + math.floor(at / 5) % 20]
   local host = "api-" .. math.floor(n / 400) .. ".example.com"
+  path = path .. "?text=" .. string.rep("x", n * 7919 % 509)
   return wrk.format(methods[1 + at % 5], path, {{["Host"] = host, ["User-Agent"] = "orders/2.1"}})
 end
 "#
@@ -84,7 +86,7 @@ local n = 0
 function delay() return {PAUSE} end
 function request()
   n = n + 1
-  return wrk.format("GET", pages[1 + n % #pages], {{["Host"] = "127.0.0.1:8650", ["Accept"] = "text/html"}})
+  return wrk.format("GET", pages[1 + n % #pages], {{["Host"] = "127.0.0.1:8650", ["Accept"] = "text/html, */*;q=0.5"}})
 end
 "#
     )
@@ -169,10 +171,9 @@ fn fifty_who_browse_cost_no_packet() {
 
     let first = network.api("/api/v1/endpoints?limit=1");
     let mut pages: Vec<String> = PAGES.iter().map(|p| (*p).to_owned()).collect();
-    pages.push(format!(
-        "/endpoints/{}",
-        first["items"][0]["key"].as_str().unwrap()
-    ));
+    let key = first["items"][0]["key"].as_str();
+    let key = key.unwrap_or_else(|| panic!("no endpoint: {first}"));
+    pages.push(format!("/endpoints/{key}"));
     let walk = script("walk.lua", &walk(&pages));
     for _ in 0..CLIENTS {
         let live = format!(

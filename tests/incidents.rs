@@ -327,7 +327,9 @@ async fn the_api_shows_acts_and_refuses() {
     let one = format!("/api/v1/incidents/{id}");
     let act = format!("{one}/status");
     let about = format!("/api/v1/alerts/{alert}/status");
-    let late = r#"{"status":"muted","until":9000000000}"#;
+    let never = r#"{"status":"muted","until":9000000000}"#;
+    let soon = apitap_now() + 3_600.0;
+    let late = &format!(r#"{{"status":"muted","until":{soon}}}"#);
     for (path, headers, body, status) in [
         (
             "/api/v1/incidents/none/status",
@@ -352,6 +354,7 @@ async fn the_api_shows_acts_and_refuses() {
             r#"{"status":"acknowledged","note":"on it"}"#,
             200,
         ),
+        (&about, vec![JSON], never, 409),
         (&about, vec![JSON], late, 200),
         (
             "/api/v1/silences",
@@ -394,7 +397,6 @@ async fn the_api_shows_acts_and_refuses() {
         .collect();
     assert_eq!(states, ["acknowledged", "muted"], "{text}");
     assert_eq!(incident["history"][0]["by"], "api");
-    let soon = apitap_now() + 3_600.0;
     let rule = format!(r#"{{"host":"host1.*","until":{soon},"reason":"known"}}"#);
     let (status, text) = send(&app, "POST", "/api/v1/silences", &[JSON], &rule).await;
     assert_eq!(status, 200, "{text}");

@@ -104,7 +104,9 @@ impl Choice {
 
     /// What is to be done with this value.
     fn wish(&self, keys: Vec<String>) -> Result<Wish, String> {
-        let value = Some(self.value.clone()).filter(|v| !v.is_empty());
+        // The bar has one field for the buttons that take a word; what stands in it is not Accept's.
+        let takes_one = self.action != Action::Accept;
+        let value = Some(self.value.clone()).filter(|v| takes_one && !v.is_empty());
         let (action, value) = said(self.action, value).map_err(|(_, why)| why)?;
         Ok(Wish::Mark {
             action,
