@@ -118,7 +118,7 @@ for (const javaScriptEnabled of [true, false]) {
     assert.ok(before.length > 2, `${before.length} alerts`);
     await page.goto(`${base}/alerts?${query}&limit=2`);
     const all = page.locator("label:has([data-all])");
-    const said = Number((await all.innerText()).match(/All ([\d,]+) that match/)[1].replaceAll(",", ""));
+    const said = Number((await all.innerText()).match(/All ([\d,]+)\s+that match/)[1].replaceAll(",", ""));
     assert.equal(said, before.length);
     await all.locator("input").check();
     if (javaScriptEnabled) {

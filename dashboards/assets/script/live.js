@@ -183,8 +183,7 @@ function lost() {
   if (trouble !== "lost") say(`Connection lost. Last updated ${clock(updated)}; trying again.`);
   trouble = "lost";
   // What the side bar says is as old; the next refresh puts it right.
-  state.textContent = "Connection lost";
-  state.closest(".health").className = "health bad";
+  side("bad", "Connection lost");
 }
 
 function still() {
@@ -205,11 +204,17 @@ function fresh() {
 // each second.
 let shown = 0;
 function health(event) {
-  const [side, { tone, health }] = [document.querySelector(".side .health"), JSON.parse(event.data)];
-  if (side.className === `health ${tone}`.trim() && last - shown < delays.inventory) return;
+  const { tone, health } = JSON.parse(event.data);
+  const is = document.querySelector(".side .health").className;
+  if (is === `health ${tone}`.trim() && last - shown < delays.inventory) return;
   shown = last;
-  side.className = `health ${tone}`.trim();
-  side.querySelector("[data-live-state]").textContent = health;
+  side(tone, health);
+}
+
+function side(tone, words) {
+  const health = document.querySelector(".side .health");
+  health.className = `health ${tone}`.trim();
+  health.querySelector("[data-live-state]").textContent = words;
 }
 
 const source = new EventSource("/live");
