@@ -153,7 +153,7 @@ for (const javaScriptEnabled of [true, false]) {
 }
 
 test("incidents are narrowed by what raised them", { timeout: 60_000 }, async () => {
-  const { page, errors, close } = await open();
+  const { page, errors, close } = await open(1600);
   await page.goto(`${base}/incidents?view=all`);
   const choice = page.locator("#facet-detector a").first();
   const [name, n] = [await choice.locator("span").first().innerText(), await choice.locator(".n").innerText()];
