@@ -180,7 +180,7 @@ fn statuses(e: &EndpointView) -> Vec<Status<'_>> {
     out
 }
 
-fn figures(e: &EndpointView) -> Vec<Figure> {
+fn figures(e: &EndpointView, now: Timestamp) -> Vec<Figure> {
     let errors = e.by_class[4] + e.by_class[5];
     let share = errors as f64 / e.requests.max(1) as f64 * 100.0;
     let figure = |name, value, about, href| Figure {
@@ -189,14 +189,17 @@ fn figures(e: &EndpointView) -> Vec<Figure> {
         about,
         href,
     };
-    let latency = e
-        .latency
-        .map(|q| (format!("{:.1} ms", q.p50), format!("p99 {:.1} ms", q.p99)));
+    let latency = e.latency.map(|q| {
+        (
+            format!("{:.1} ms", q.p50),
+            format!("p99 {:.1} ms, in all", q.p99),
+        )
+    });
     let (median, slow) = latency.unwrap_or_else(|| ("–".into(), "none is known".into()));
     vec![
         figure(
             "Requests, 24 h",
-            grouped(e.hourly.iter().sum()),
+            grouped(history::of_a_day(e, now)),
             format!("{} in all", grouped(e.requests)),
             "#history",
         ),
@@ -204,7 +207,7 @@ fn figures(e: &EndpointView) -> Vec<Figure> {
             "Answered with errors",
             format!("{share:.1} %"),
             format!(
-                "4xx {}, 5xx {}",
+                "4xx {}, 5xx {}, in all",
                 grouped(e.by_class[4]),
                 grouped(e.by_class[5])
             ),
@@ -374,7 +377,7 @@ pub(super) async fn page(
         may_accept: decisions::waits(e),
         may_pin: open,
         states: statuses(e),
-        figures: figures(e),
+        figures: figures(e, catalog.at),
         history: history::charts(e, &range, bands.of(e.id), catalog.at),
         facts: facts(e),
         statuses: answers(e),

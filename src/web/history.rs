@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 
 mod charts;
 
-pub(super) use charts::{Charts, Shown, charts};
+pub(super) use charts::{Charts, Shown, charts, of_a_day};
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 86_400;

@@ -26,7 +26,7 @@ type Scale = &'static [(&'static str, &'static str, &'static str)];
 /// Counts, in the unit of the alert's sentence.
 const COUNTS: Scale = &[
     ("observed", "Seen", "seen"),
-    ("steps", "Seen", "seen"),
+    ("steps", "Looked at", "seen"),
     ("expected", "Expected", "expected"),
     ("own_most", "Its own most before", "expected"),
     ("peers_mean", "Others of its kind, on average", "expected"),

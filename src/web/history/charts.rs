@@ -121,6 +121,18 @@ pub(in crate::web) fn charts(
     }
 }
 
+/// Requests of the last day: as many as the day's chart shows.
+pub(in crate::web) fn of_a_day(e: &EndpointView, now: Timestamp) -> u64 {
+    let day = &RANGES[1];
+    if e.history.is_cut(day.step) {
+        return e.hourly.iter().sum();
+    }
+    let bars = bars(e, day.step, day.seconds, day.count, now);
+    bars.iter()
+        .map(|bar| u64::from(bar.total.slot.requests))
+        .sum()
+}
+
 impl Bar {
     /// Requests that were neither refused nor failed, and those that were.
     fn outcomes(&self) -> [f64; 3] {
