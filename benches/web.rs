@@ -1,6 +1,6 @@
 //! Every page with 100,000 endpoints and 10,000 alerts, asked for in-process. Prints the time of the
-//! median and of the 99th percentile, and the bytes; fails where a page takes more than 50 ms, is
-//! heavier than 200 KB, or is no answer.
+//! median and of the 99th percentile, and the bytes; fails where one takes more than 50 ms or is no
+//! answer, or a page is heavier than 200 KB.
 //!
 //! `cargo bench --bench web` (or `make bench-web`); `ONLY=/alerts` asks for the URLs that begin so,
 //! `REQUESTS=1000` so often for each.
@@ -128,7 +128,9 @@ fn main() -> ExitCode {
     println!("  p50 ms   p99 ms    bytes  url");
     let mut sound = true;
     let mut show = |f: Figures, url: &str| {
-        let good = f.status.is_success() && f.p99 <= SLOWEST && f.bytes <= HEAVIEST;
+        // What the API answers is for programs, and as long as they ask for.
+        let light = f.bytes <= HEAVIEST || url.starts_with("/api/");
+        let good = f.status.is_success() && f.p99 <= SLOWEST && light;
         sound &= good;
         let ms = |d: Duration| d.as_secs_f64() * 1e3;
         println!(
