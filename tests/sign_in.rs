@@ -592,8 +592,16 @@ async fn nobody_but_a_trusted_proxy_says_who_its_client_is() {
         let code = guess(&site, "10.0.0.9:5000", fields, &format!("other{n}")).await;
         assert_eq!(code, StatusCode::UNAUTHORIZED);
     }
-    assert_eq!(guessed_from(&site)["198.51.100.9"], 1);
-    assert_eq!(guessed_from(&site)["10.0.0.9"], 1);
+    let mut from = BTreeMap::new();
+    // What is recorded is behind the answer.
+    for _ in 0..250 {
+        from = guessed_from(&site);
+        if from.len() == 5 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!((from["198.51.100.9"], from["10.0.0.9"]), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
