@@ -65,7 +65,7 @@ impl Pem {
 }
 
 /// Serves until the listener fails, or until `stop`: then nobody new is let in, what was asked is
-/// answered, live streams end, and what is still open after [`GRACE`] is cut. Files that do not read
+/// answered, live streams end, and what is still open after a grace of a second is cut. Files that do not read
 /// are an error at the start only.
 pub async fn serve(
     listener: TcpListener,
