@@ -67,16 +67,16 @@ impl Start {
         if cursor.is_empty() {
             return Self::Top;
         }
+        if cursor.len() > MAX {
+            return Self::Lost;
+        }
         let read = || {
             let text = URL_SAFE_NO_PAD.decode(cursor).ok()?;
             let cursor: Cursor = serde_json::from_slice(&text).ok()?;
             let Cursor(version, of, ranks, names) = cursor;
             (version == VERSION && of == order).then_some(Mark { ranks, names })
         };
-        let mark = Some(())
-            .filter(|()| cursor.len() <= MAX)
-            .and_then(|()| read());
-        mark.map_or(Self::Lost, Self::Behind)
+        read().map_or(Self::Lost, Self::Behind)
     }
 }
 

@@ -349,8 +349,9 @@ fn alerts(view: &AlertsView, e: &EndpointView) -> (Vec<AlertRow>, usize, Vec<Inc
 /// Principals that call it, by their own counts: these tell one from the other where an endpoint has more
 /// callers alike than it can tell apart.
 fn callers(view: &PrincipalsView, e: &EndpointView) -> Vec<(Arc<PrincipalRow>, u64)> {
-    let counted = view.items.iter().map(|row| (row.clone(), calls(row, e.id)));
-    let mut callers: Vec<_> = counted.filter(|(_, requests)| *requests > 0).collect();
+    let counted = view.items.iter().map(|row| (row, calls(row, e.id)));
+    let callers = counted.filter(|(_, requests)| *requests > 0);
+    let mut callers: Vec<_> = callers.map(|(row, n)| (row.clone(), n)).collect();
     callers.sort_by_key(|(_, requests)| std::cmp::Reverse(*requests));
     callers
 }

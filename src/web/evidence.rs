@@ -135,12 +135,10 @@ fn send(mut file: impl Read, chunks: &Sender<std::io::Result<Vec<u8>>>) {
 mod tests {
     use super::*;
     use crate::alert::Evidence;
+    use crate::web::score;
 
     fn nothing() -> Alert {
-        let text = r#"{"v":1,"id":"a","ts":1,"kind":"scan","severity":"high","score":88.6,"detector":"d","since":1,"until":1,
-            "expected":20,"observed":912,"p_value":0,"log10_p":-12.5,"summary":"s","owasp":"","status":"open","fingerprint":"f",
-            "occurrences":1,"last_seen":1,"revision":1}"#;
-        serde_json::from_str(text).unwrap()
+        score::tests::alert(&[])
     }
 
     fn alert(address: &str, requests: Option<&str>) -> Alert {

@@ -21,7 +21,7 @@ use super::query::{Page, cut};
 use super::routes::Shared;
 use super::who::Who;
 use super::{api, filters};
-use crate::catalog::{CatalogView, EndpointId};
+use crate::catalog::{CatalogView, EndpointId, EndpointView};
 use crate::detect::{PrincipalKind, PrincipalRow, PrincipalsView};
 use crate::export::Row;
 use crate::time::Timestamp;
@@ -156,18 +156,21 @@ struct Search<'a> {
     /// First seen after it.
     since: Timestamp,
     involved: &'a Involved,
-    called: Option<EndpointId>,
+    /// The endpoint that is asked for, where it is there.
+    called: Option<&'a Arc<EndpointView>>,
 }
 
 impl<'a> Search<'a> {
     fn new(
         filter: &'a Filter,
-        catalog: &CatalogView,
+        catalog: &'a CatalogView,
         view: &PrincipalsView,
         involved: &'a Involved,
     ) -> Self {
         Self {
-            called: catalog.find(&filter.endpoint).map(|e| e.id),
+            called: (!filter.endpoint.is_empty())
+                .then(|| catalog.find(&filter.endpoint))
+                .flatten(),
             needle: filter.q.trim().to_lowercase(),
             since: Timestamp(view.at.nanos().saturating_sub(DAY)),
             filter,
@@ -187,7 +190,8 @@ impl<'a> Search<'a> {
             facet.name == but || wanted.is_empty() || (facet.of)(row, part) == wanted
         };
         (self.needle.is_empty() || text())
-            && (self.filter.endpoint.is_empty() || self.called.is_some_and(|id| calls(row, id) > 0))
+            && (self.filter.endpoint.is_empty()
+                || self.called.is_some_and(|e| calls(row, e.id) > 0))
             && (self.filter.seen != "new" || row.first_seen > self.since)
             && FACETS.iter().all(by)
     }
@@ -353,7 +357,8 @@ pub(super) async fn list(
 ) -> Response {
     let view = app.views.principals.load_full();
     let involved = involved(&app);
-    let search = Search::new(&filter, &app.views.catalog.load(), &view, &involved);
+    let catalog = app.views.catalog.load();
+    let search = Search::new(&filter, &catalog, &view, &involved);
     if let Some(form) = export::wanted(&headers) {
         return search.send(form, &uri, &view);
     }
@@ -461,9 +466,7 @@ pub(super) async fn page(State(app): Shared, who: Who, Asked(f, slips): Asked<Fi
     };
     let parts = f.parts();
     show(&PrincipalsPage {
-        called: catalog
-            .find(&f.endpoint)
-            .map(|e| (e.label(), f.with("endpoint", ""))),
+        called: search.called.map(|e| (e.label(), f.with("endpoint", ""))),
         total: found.total,
         listed: view.items.len(),
         followed: view.total,

@@ -117,11 +117,12 @@ fn sentence(a: &Alert, bar: Option<f64>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::detect::Part;
 
-    fn alert(parts: &[(&'static str, f64)]) -> Alert {
+    /// A scan with these parts of a score, and nothing else.
+    pub(in crate::web) fn alert(parts: &[(&'static str, f64)]) -> Alert {
         let text = r#"{"v":1,"id":"a","ts":1,"kind":"scan","severity":"high","score":88.6,"detector":"d","since":1,"until":1,
             "expected":20,"observed":912,"p_value":0,"log10_p":-12.5,"summary":"s","owasp":"","status":"open","fingerprint":"f",
             "occurrences":1,"last_seen":1,"revision":1}"#;
